@@ -1,0 +1,3 @@
+//! The `anb` executable.
+
+fn main() {}
