@@ -1,3 +1,6 @@
 //! ANB Rising Stars Showcase.
 
+pub mod config;
 pub mod confine;
+pub mod language;
+pub mod media;

@@ -1,0 +1,3 @@
+//! Settings: one `clap` argument struct per concern.
+
+pub mod media;

@@ -1,0 +1,312 @@
+//! The one way to start an external program: confined, bounded, and dead when its future is.
+//!
+//! Every program runs through `anb confine` (`crate::confine`) in its own process group, with an
+//! empty environment, no standard input, limits on CPU, memory, file size and time, and bounded
+//! memory here for what it says. Each cause of failure is a variant that callers branch on.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+};
+
+use crate::confine::NOT_STARTED;
+
+/// Bytes of standard error that are kept, the last ones.
+const STDERR_BYTES: usize = 8 * 1024;
+
+/// What a program may use; beyond it, it is killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub cpu: Duration,
+    pub wall: Duration,
+    pub memory_bytes: u64,
+    pub file_bytes: u64,
+}
+
+/// One program to run.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Absolute path, see [`find`].
+    pub program: &'a Path,
+    pub args: &'a [OsString],
+    pub limits: Limits,
+}
+
+/// What a successful run leaves.
+#[derive(Debug)]
+pub struct Output {
+    /// User and system time, where the kernel tells.
+    pub cpu: Option<Duration>,
+    /// The end of standard error.
+    pub stderr: String,
+}
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{program} is not installed: no executable of that name on PATH")]
+    Missing { program: String },
+    #[error("start {program} through {}", launcher.display())]
+    Start {
+        program: String,
+        launcher: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{program} could not be started: {stderr}")]
+    NotStarted { program: String, stderr: String },
+    #[error("read the output of {program}")]
+    Read {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{program} said more than {limit} bytes")]
+    TooTalkative { program: String, limit: usize },
+    #[error("{program} was killed after {} s", after.as_secs())]
+    TimedOut { program: String, after: Duration },
+    #[error("{program} used up its {} s of CPU time", limit.as_secs())]
+    OutOfCpu { program: String, limit: Duration },
+    #[error("{program} wrote a file of more than {limit} bytes")]
+    FileTooLarge { program: String, limit: u64 },
+    #[error("{program} was killed by signal {signal}: {stderr}")]
+    Killed { program: String, signal: i32, stderr: String },
+    #[error("{program} failed with code {code}: {stderr}")]
+    Exit { program: String, code: i32, stderr: String },
+}
+
+/// Starts programs through one launcher executable.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    launcher: PathBuf,
+}
+
+impl Runner {
+    /// `launcher` is the `anb` executable.
+    pub fn new(launcher: PathBuf) -> Self {
+        Self { launcher }
+    }
+
+    /// Runs a program, handing each piece of its standard output to `on_stdout`.
+    ///
+    /// Dropping the future kills the program and all that it started.
+    pub async fn run(
+        &self,
+        call: &Call<'_>,
+        mut on_stdout: impl FnMut(&[u8]) + Send,
+    ) -> Result<Output, Error> {
+        let program = name(call.program);
+        let mut child = self.spawn(call)?;
+        let mut group = Group(child.id().and_then(pid));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let work = async {
+            let mut tail = Vec::new();
+            let (said, complained) = tokio::join!(
+                pump(stdout, |bytes| on_stdout(bytes)),
+                pump(stderr, |bytes| keep_tail(&mut tail, bytes)),
+            );
+            said.and(complained)?;
+            let cpu = match group.0 {
+                Some(pid) => cpu_time_at_exit(pid).await,
+                None => None,
+            };
+            let status = child.wait().await?;
+            Ok((status, cpu, tail))
+        };
+        let (status, cpu, tail) = match tokio::time::timeout(call.limits.wall, work).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(source)) => return Err(Error::Read { program, source }),
+            Err(_elapsed) => {
+                let after = call.limits.wall;
+                return Err(Error::TimedOut { program, after });
+            }
+        };
+        // Its number may now belong to somebody else.
+        group.0 = None;
+        let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
+        if status.success() {
+            return Ok(Output { cpu, stderr });
+        }
+        Err(failure(program, status, cpu, call.limits, stderr))
+    }
+
+    /// Runs a program and returns its whole standard output, of at most `max_bytes`.
+    pub async fn capture(&self, call: &Call<'_>, max_bytes: usize) -> Result<Vec<u8>, Error> {
+        let mut stdout = Vec::new();
+        let mut too_much = false;
+        self.run(call, |bytes| {
+            if stdout.len().saturating_add(bytes.len()) > max_bytes {
+                too_much = true;
+            } else {
+                stdout.extend_from_slice(bytes);
+            }
+        })
+        .await?;
+        if too_much {
+            return Err(Error::TooTalkative { program: name(call.program), limit: max_bytes });
+        }
+        Ok(stdout)
+    }
+
+    fn spawn(&self, call: &Call<'_>) -> Result<Child, Error> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the sanctioned place: every external program starts here"
+        )]
+        let mut command = Command::new(&self.launcher);
+        command
+            .arg("confine")
+            .arg("--parent")
+            .arg(std::process::id().to_string())
+            .arg("--cpu")
+            .arg(call.limits.cpu.as_secs().to_string())
+            .arg("--memory")
+            .arg(call.limits.memory_bytes.to_string())
+            .arg("--file-size")
+            .arg(call.limits.file_bytes.to_string())
+            .args(["--death-signal", "kill", "--"])
+            .arg(call.program)
+            .args(call.args)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command.spawn().map_err(|source| Error::Start {
+            program: name(call.program),
+            launcher: self.launcher.clone(),
+            source,
+        })
+    }
+}
+
+/// Finds an executable on `PATH`.
+pub fn find(program: &str) -> Result<PathBuf, Error> {
+    #[expect(clippy::disallowed_methods, reason = "PATH is the shell's setting, not one of ours")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file())
+        .ok_or_else(|| Error::Missing { program: program.to_owned() })
+}
+
+/// A running process group; dropping it while it is known to run kills it.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(%error, pid = pid.as_raw_pid(), "a process group could not be killed");
+        }
+    }
+}
+
+fn failure(
+    program: String,
+    status: ExitStatus,
+    cpu: Option<Duration>,
+    limits: Limits,
+    stderr: String,
+) -> Error {
+    let signal = status.signal().and_then(Signal::from_named_raw);
+    let spent = cpu.is_some_and(|cpu| cpu + Duration::from_secs(1) >= limits.cpu);
+    match (signal, status.code()) {
+        (Some(Signal::XFSZ), _) => Error::FileTooLarge { program, limit: limits.file_bytes },
+        (Some(Signal::XCPU), _) => Error::OutOfCpu { program, limit: limits.cpu },
+        (Some(Signal::KILL), _) if spent => Error::OutOfCpu { program, limit: limits.cpu },
+        // 126 and 127: the dynamic loader failed.
+        (_, Some(code)) if code == i32::from(NOT_STARTED) || matches!(code, 126 | 127) => {
+            Error::NotStarted { program, stderr }
+        }
+        (_, Some(code)) => Error::Exit { program, code, stderr },
+        (_, None) => Error::Killed { program, signal: status.signal().unwrap_or_default(), stderr },
+    }
+}
+
+/// Reads to the end, so that the program never blocks on a full pipe.
+async fn pump(pipe: Option<impl AsyncRead + Unpin>, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut buffer = Vec::with_capacity(16 * 1024);
+    while pipe.read_buf(&mut buffer).await? > 0 {
+        on_bytes(&buffer);
+        buffer.clear();
+    }
+    Ok(())
+}
+
+fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    tail.extend_from_slice(bytes);
+    tail.drain(..tail.len().saturating_sub(STDERR_BYTES));
+}
+
+/// Waits until the process has ended and reads its CPU time before it is reaped.
+///
+/// It has closed its pipes, so that the wait on a thread of its own is short.
+async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let waited = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), ended));
+    waited.await.ok()?.ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+    cpu_time(&stat)
+}
+
+/// User and system time in a `/proc/PID/stat` line (proc(5): fields 14 and 15, ticks of 10 ms).
+fn cpu_time(stat: &str) -> Option<Duration> {
+    // The second field is the program's name in parentheses and may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(Duration::from_millis(10 * (user + system)))
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(id).ok()?)
+}
+
+fn name(program: &Path) -> String {
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_read_behind_a_hostile_program_name() {
+        let stat = "12 (a) b) 1) Z 1 12 1 0 -1 4 5 0 0 0 150 25 0 0 20 0 1 0 9 0 0";
+        assert_eq!(cpu_time(stat), Some(Duration::from_millis(1750)));
+        assert_eq!(cpu_time("12 (ffmpeg) Z 1"), None);
+    }
+
+    #[test]
+    fn only_the_end_of_standard_error_is_kept() {
+        let mut tail = Vec::new();
+        for line in 0..2000 {
+            keep_tail(&mut tail, format!("line {line}\n").as_bytes());
+        }
+        assert_eq!(tail.len(), STDERR_BYTES);
+        assert!(tail.ends_with(b"line 1999\n"));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = find("anb-no-such-program").unwrap_err();
+        assert!(error.to_string().contains("anb-no-such-program"));
+    }
+}

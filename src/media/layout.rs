@@ -1,0 +1,90 @@
+//! Where things go in the frame: the player's picture, and the mark on it.
+
+use crate::config::media::Resolution;
+
+/// Shape of the mark in `web/brand/watermark.svg`.
+const MARK_SHAPE: (u32, u32) = (532, 212);
+
+/// A place in the frame, in pixels from its top left corner; all even, as 4:2:0 wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rectangle {
+    pub x: u32,
+    pub y: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// The largest rectangle of this shape in the frame, centred.
+pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
+    let (across, down) = (across.max(1), down.max(1));
+    let (frame_width, frame_height) = (u64::from(frame.width), u64::from(frame.height));
+    let (width, height) = if across * frame_height >= down * frame_width {
+        (frame.width, even(frame_width * down / across))
+    } else {
+        (even(frame_height * across / down), frame.height)
+    };
+    Rectangle {
+        // Half of the bars, made even.
+        x: (frame.width - width) / 4 * 2,
+        y: (frame.height - height) / 4 * 2,
+        width,
+        height,
+    }
+}
+
+/// Places the mark in the top right corner of the picture, never on the bars.
+pub fn watermark(picture: Rectangle) -> Rectangle {
+    let (shape_width, shape_height) = MARK_SHAPE;
+    let short = picture.width.min(picture.height);
+    // Reads well on a phone and hides no basket.
+    let by_width = (picture.width * 3 / 10).min(picture.height / 4);
+    let by_height = picture.height * 2 / 5 * shape_width / shape_height;
+    let width = even(by_width.min(by_height).into());
+    let height = even((width * shape_height / shape_width).into());
+    let margin = even((short / 40).into());
+    Rectangle {
+        x: picture.x + picture.width.saturating_sub(width + margin),
+        y: picture.y + margin.min(picture.height.saturating_sub(height) / 2 * 2),
+        width,
+        height,
+    }
+}
+
+/// The even number at or above, at least 2; H.264 levels end long before `u32`.
+fn even(pixels: u64) -> u32 {
+    u32::try_from(pixels.div_ceil(2).max(1) * 2).unwrap_or(u32::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Resolution = Resolution { width: 1280, height: 720 };
+
+    #[test]
+    fn pictures_of_any_shape_fit_without_being_stretched() {
+        for (shape, expected) in [
+            ((320, 180), (0, 0, 1280, 720)),
+            ((640, 480), (160, 0, 960, 720)),
+            ((500, 500), (280, 0, 720, 720)),
+            ((2560, 1080), (0, 90, 1280, 540)),
+            ((1081, 1921), (436, 0, 406, 720)),
+            ((1440 * 4, 1080 * 3), (0, 0, 1280, 720)),
+            ((1080 * 3, 1440 * 4), (436, 0, 406, 720)),
+            ((100_000, 2), (0, 358, 1280, 2)),
+        ] {
+            let Rectangle { x, y, width, height } = fit(shape, FRAME);
+            assert_eq!((x, y, width, height), expected, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn the_mark_stays_on_the_picture() {
+        for shape in [(1920, 1080), (1080, 1920), (500, 500), (100_000, 2), (2, 5000)] {
+            let picture = fit(shape, FRAME);
+            let mark = watermark(picture);
+            assert!(mark.x >= picture.x && mark.x + mark.width <= picture.x + picture.width, "{shape:?}");
+            assert!(mark.y >= picture.y && mark.y + mark.height <= picture.y + picture.height, "{shape:?}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What `ffprobe` says about a file, typed. Numbers a hostile file controls become `None` or a
+//! harmless default when they make no sense; `verdict` judges what is left.
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// Pixels of the largest accepted picture (4096 x 2176): keeps decompression bombs out.
+pub const MAX_PIXELS: u32 = 8_912_896;
+
+/// A file as the demuxer sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Streams of any kind.
+    pub streams: usize,
+    /// The first moving picture; cover art does not count.
+    pub video: Option<Video>,
+}
+
+/// A video stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Video {
+    /// Number of the stream in the file.
+    pub index: u32,
+    /// `ffmpeg`'s name of the codec, `unknown` where it has none.
+    pub codec: String,
+    /// Stored size in pixels, before rotation; zero when unknown.
+    pub width: u32,
+    pub height: u32,
+    /// Shape of a stored pixel.
+    pub sample_aspect: Ratio,
+    /// The picture is shown lying on its side: width and height change places.
+    pub turned: bool,
+    /// Average frames per second.
+    pub rate: Ratio,
+    /// How long after the file's own start the picture starts.
+    pub start: Duration,
+    /// Length; zero when unknown.
+    pub duration: Duration,
+    pub colour: Colour,
+}
+
+/// A fraction whose denominator is not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio {
+    pub numerator: u32,
+    pub denominator: u32,
+}
+
+/// How stored samples become light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colour {
+    pub matrix: Matrix,
+    pub transfer: Transfer,
+    /// Samples use all of 0 to 255, as some phones store them.
+    pub full_range: bool,
+}
+
+/// Luma coefficients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matrix {
+    Bt601,
+    Bt709,
+    Bt2020,
+    Unknown,
+}
+
+/// Transfer curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// Standard dynamic range, whatever the curve.
+    Sdr,
+    /// Hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+    /// Perceptual quantiser (SMPTE ST 2084).
+    Pq,
+}
+
+impl Probe {
+    /// Arguments that make `ffprobe` describe `source` in the JSON that [`Probe::parse`] reads.
+    pub fn args(source: &Path) -> Vec<OsString> {
+        let mut args: Vec<OsString> = ["-v", "error"].map(OsString::from).into();
+        args.extend(guards());
+        args.extend(
+            [
+                "-show_entries",
+                "format=start_time,duration:stream=index,codec_type,codec_name,width,height,\
+                 sample_aspect_ratio,avg_frame_rate,r_frame_rate,start_time,duration,color_range,\
+                 color_space,color_transfer:stream_disposition=attached_pic:\
+                 stream_side_data=rotation",
+                "-of",
+                "json",
+            ]
+            .map(OsString::from),
+        );
+        args.push(file_url(source));
+        args
+    }
+
+    /// Reads `ffprobe`'s JSON.
+    pub fn parse(json: &[u8]) -> anyhow::Result<Self> {
+        let report: Report = serde_json::from_slice(json).context("parse ffprobe's JSON")?;
+        let video = report
+            .streams
+            .iter()
+            .find(|stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0)
+            .map(|stream| stream.video(&report.format));
+        Ok(Self { streams: report.streams.len(), video })
+    }
+}
+
+impl Video {
+    /// Size in square pixels of the upright picture, scaled by a common factor.
+    pub fn upright_shape(&self) -> (u64, u64) {
+        let across = u64::from(self.width) * u64::from(self.sample_aspect.numerator);
+        let down = u64::from(self.height) * u64::from(self.sample_aspect.denominator);
+        if self.turned { (down, across) } else { (across, down) }
+    }
+
+    /// Lines of the shorter side, in square pixels of the stored height.
+    pub fn short_side(&self) -> u32 {
+        let width = u64::from(self.width) * u64::from(self.sample_aspect.numerator)
+            / u64::from(self.sample_aspect.denominator);
+        u32::try_from(width).unwrap_or(u32::MAX).min(self.height)
+    }
+}
+
+impl Ratio {
+    pub const SQUARE: Self = Self { numerator: 1, denominator: 1 };
+
+    /// Reads `4:3` or `30000/1001`; `None` for zero, negative or absurd.
+    fn parse(text: &str) -> Option<Self> {
+        let (numerator, denominator) = text.split_once([':', '/'])?;
+        let ratio = Self { numerator: numerator.parse().ok()?, denominator: denominator.parse().ok()? };
+        (ratio.numerator > 0 && ratio.denominator > 0).then_some(ratio)
+    }
+}
+
+/// Options before `-i` that bound what a hostile file can make `ffmpeg` do.
+///
+/// The demuxer is forced, so that a playlist stays unread; no protocol but files; no references to
+/// other files; no picture and no allocation beyond a bound.
+pub fn guards() -> Vec<OsString> {
+    let mut args: Vec<OsString> = ["-max_alloc", "300000000"].map(OsString::from).into();
+    args.extend(["-f", "mov", "-protocol_whitelist", "file"].map(OsString::from));
+    args.extend(["-enable_drefs", "0", "-max_pixels"].map(OsString::from));
+    args.push(MAX_PIXELS.to_string().into());
+    args
+}
+
+/// `file:` and the path, so that no part of a path is read as a protocol or an option.
+pub fn file_url(path: &Path) -> OsString {
+    let mut url = OsString::from("file:");
+    url.push(path);
+    url
+}
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Default, Deserialize)]
+struct Format {
+    start_time: Option<String>,
+    duration: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    index: u32,
+    #[serde(default)]
+    codec_type: String,
+    codec_name: Option<String>,
+    #[serde(default)]
+    width: i64,
+    #[serde(default)]
+    height: i64,
+    sample_aspect_ratio: Option<String>,
+    avg_frame_rate: Option<String>,
+    r_frame_rate: Option<String>,
+    start_time: Option<String>,
+    duration: Option<String>,
+    color_range: Option<String>,
+    color_space: Option<String>,
+    color_transfer: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Default, Deserialize)]
+struct Disposition {
+    #[serde(default)]
+    attached_pic: i64,
+}
+
+#[derive(Deserialize)]
+struct SideData {
+    rotation: Option<i64>,
+}
+
+impl Stream {
+    fn video(&self, file: &Format) -> Video {
+        let rotation = self.side_data_list.iter().find_map(|data| data.rotation);
+        Video {
+            index: self.index,
+            codec: self.codec_name.clone().unwrap_or_else(|| "unknown".into()),
+            width: u32::try_from(self.width).unwrap_or_default(),
+            height: u32::try_from(self.height).unwrap_or_default(),
+            sample_aspect: self.sample_aspect(),
+            // The same tolerance of one degree as FFmpeg's own rotation.
+            turned: matches!(rotation.unwrap_or_default().rem_euclid(180), 89..=91),
+            rate: [&self.avg_frame_rate, &self.r_frame_rate]
+                .into_iter()
+                .find_map(|rate| Ratio::parse(rate.as_deref()?))
+                .unwrap_or(Ratio::SQUARE),
+            start: delay(file.start_time.as_deref(), self.start_time.as_deref()),
+            duration: [&self.duration, &file.duration]
+                .into_iter()
+                .find_map(|text| seconds(text.as_deref()?))
+                .unwrap_or_default(),
+            colour: Colour {
+                matrix: match self.color_space.as_deref() {
+                    Some("bt709") => Matrix::Bt709,
+                    Some("smpte170m" | "bt470bg" | "fcc") => Matrix::Bt601,
+                    Some("bt2020nc" | "bt2020c") => Matrix::Bt2020,
+                    _ => Matrix::Unknown,
+                },
+                transfer: match self.color_transfer.as_deref() {
+                    Some("arib-std-b67") => Transfer::Hlg,
+                    Some("smpte2084") => Transfer::Pq,
+                    _ => Transfer::Sdr,
+                },
+                full_range: self.color_range.as_deref() == Some("pc"),
+            },
+        }
+    }
+
+    fn sample_aspect(&self) -> Ratio {
+        self.sample_aspect_ratio
+            .as_deref()
+            .and_then(Ratio::parse)
+            .filter(|ratio| u16::try_from(ratio.numerator.max(ratio.denominator)).is_ok())
+            .unwrap_or(Ratio::SQUARE)
+    }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let duration = Duration::try_from_secs_f64(text.parse().ok()?).ok()?;
+    (!duration.is_zero()).then_some(duration)
+}
+
+/// From one time to the other; zero when either is unknown or the second is not later.
+fn delay(from: Option<&str>, to: Option<&str>) -> Duration {
+    let time = |text: Option<&str>| text?.parse::<f64>().ok();
+    match (time(from), time(to)) {
+        (Some(from), Some(to)) => Duration::try_from_secs_f64(to - from).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(json: &[u8]) -> Video {
+        Probe::parse(json).unwrap().video.unwrap()
+    }
+
+    #[test]
+    fn a_portrait_clip_of_a_phone_is_turned() {
+        let probe = Probe::parse(include_bytes!("testdata/portrait.json")).unwrap();
+        assert_eq!(probe.streams, 2);
+        let video = probe.video.unwrap();
+        assert_eq!((video.width, video.height), (1920, 1080));
+        assert!(video.turned);
+        assert_eq!(video.upright_shape(), (1080, 1920));
+        assert_eq!(video.short_side(), 1080);
+        assert_eq!(video.duration, Duration::from_secs(6));
+    }
+
+    #[test]
+    fn a_clip_with_wide_pixels_keeps_their_shape() {
+        let video = video(include_bytes!("testdata/wide-pixels.json"));
+        assert_eq!(video.sample_aspect, Ratio { numerator: 4, denominator: 3 });
+        assert_eq!(video.upright_shape(), (1440 * 4, 1080 * 3));
+        assert_eq!(video.short_side(), 1080);
+    }
+
+    #[test]
+    fn an_hdr_clip_says_its_curve() {
+        let video = video(include_bytes!("testdata/hlg.json"));
+        assert_eq!(video.codec, "hevc");
+        assert_eq!(
+            video.colour,
+            Colour { matrix: Matrix::Bt2020, transfer: Transfer::Hlg, full_range: false }
+        );
+    }
+
+    #[test]
+    fn cover_art_is_not_a_video() {
+        let probe = Probe::parse(include_bytes!("testdata/song.json")).unwrap();
+        assert_eq!(probe.video, None);
+        assert_eq!(probe.streams, 2);
+    }
+
+    #[test]
+    fn absurd_numbers_become_harmless() {
+        let video = video(
+            br#"{"streams":[{"index":0,"codec_type":"video","width":-5,"height":99999999999,
+                "sample_aspect_ratio":"0:1","avg_frame_rate":"0/0","duration":"-inf",
+                "side_data_list":[{},{"rotation":-90}]}],"format":{"duration":"nan"}}"#,
+        );
+        assert_eq!((video.width, video.height), (0, 0));
+        assert_eq!(video.sample_aspect, Ratio::SQUARE);
+        assert_eq!(video.duration, Duration::ZERO);
+        assert_eq!(video.codec, "unknown");
+        assert!(video.turned);
+    }
+
+    #[test]
+    fn a_picture_that_starts_after_the_sound_says_how_much_later() {
+        let late = |stream, file| delay(Some(file), Some(stream));
+        assert_eq!(late("3.04", "-0.02"), Duration::from_millis(3060));
+        assert_eq!(late("0.000000", "0.000000"), Duration::ZERO);
+        assert_eq!(late("-5", "0"), Duration::ZERO);
+        assert_eq!(late("inf", "0"), Duration::ZERO);
+    }
+
+    #[test]
+    fn half_a_report_is_an_error() {
+        assert!(Probe::parse(b"{\n").is_err());
+        assert_eq!(Probe::parse(b"{}").unwrap().video, None);
+    }
+}

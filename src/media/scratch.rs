@@ -1,0 +1,135 @@
+//! One private folder per job, on the configured disk, gone when the job ends however it ends.
+//!
+//! Its owner holds an advisory lock on it. The kernel drops that lock with the process, so at start
+//! a worker removes exactly the folders that killed workers left, also when several workers, or
+//! several containers with their own process numbers, share the disk.
+
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+const PREFIX: &str = "job-";
+
+/// A folder younger than this may not have been locked yet by the worker that creates it.
+const SETTLED: Duration = Duration::from_mins(1);
+
+/// A job's folder; dropping it removes it.
+#[derive(Debug)]
+pub struct Scratch {
+    // Before the lock: the folder is removed while it is still held.
+    folder: TempDir,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Creates a folder readable by this user alone under `root`.
+    pub fn create(root: &Path) -> anyhow::Result<Self> {
+        let folder = TempDir::with_prefix_in(PREFIX, root)
+            .with_context(|| format!("create a folder in {} (SCRATCH_PATH)", root.display()))?;
+        let lock = File::open(folder.path()).context("open the scratch folder")?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).context("lock scratch folder")?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Creates `root` and removes what killed workers left in it; says how many folders that were.
+pub fn open_root(root: &Path) -> anyhow::Result<usize> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .with_context(|| format!("create {} (SCRATCH_PATH)", root.display()))?;
+    remove_stale(root, SETTLED).with_context(|| format!("read {} (SCRATCH_PATH)", root.display()))
+}
+
+fn remove_stale(root: &Path, settled: Duration) -> std::io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if !ours || !is_stale(&entry.path(), settled) {
+            continue;
+        }
+        match fs::remove_dir_all(entry.path()) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(folder = %entry.path().display(), %error, "stale scratch folder stays");
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn is_stale(folder: &Path, settled: Duration) -> bool {
+    let age = fs::symlink_metadata(folder)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+        .and_then(|modified| modified.elapsed().ok());
+    let old_enough = age.is_some_and(|age| age >= settled);
+    old_enough
+        && File::open(folder).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_folder_is_gone_after_the_drop() {
+        let root = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(root.path()).unwrap();
+        fs::write(scratch.file("body.mp4"), b"x").unwrap();
+        let folder = scratch.path().to_owned();
+        assert!(folder.exists());
+        drop(scratch);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn only_folders_without_an_owner_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let running = Scratch::create(root.path()).unwrap();
+        let abandoned = root.path().join("job-abandoned");
+        let foreign = root.path().join("holiday-photos");
+        fs::create_dir(&abandoned).unwrap();
+        fs::write(abandoned.join("body.mp4"), b"x").unwrap();
+        fs::create_dir(&foreign).unwrap();
+
+        assert_eq!(remove_stale(root.path(), Duration::ZERO).unwrap(), 1);
+
+        assert!(running.path().exists() && foreign.exists() && !abandoned.exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_just_created_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("job-new")).unwrap();
+        assert_eq!(open_root(root.path()).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_root_that_cannot_be_created_names_the_setting() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = open_root(&file.path().join("scratch")).unwrap_err();
+        assert!(format!("{error:#}").contains("SCRATCH_PATH"));
+    }
+}

@@ -1,0 +1,137 @@
+//! The installed `ffmpeg`: found and checked once, then run with the limits of each use.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+
+use super::{
+    command::{Call, Error, Limits, Output, Runner, find},
+    plan::Target,
+};
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Looking at a file; a slow one is an attack.
+const PROBE: Limits = Limits {
+    cpu: Duration::from_secs(20),
+    wall: Duration::from_mins(2),
+    memory_bytes: 1024 * MEBIBYTE,
+    file_bytes: MEBIBYTE,
+};
+
+/// Joining and the bumpers: our own files.
+const OWN: Limits = Limits {
+    cpu: Duration::from_mins(1),
+    wall: Duration::from_mins(5),
+    memory_bytes: 2048 * MEBIBYTE,
+    file_bytes: 1024 * MEBIBYTE,
+};
+
+/// What `ffprobe` may say; a long report is an attack.
+const REPORT_BYTES: usize = 8 * 1024 * 1024;
+
+const ENCODERS: [&str; 2] = ["libx264", "mjpeg"];
+
+const FILTERS: [&str; 11] =
+    ["fade", "fps", "loop", "overlay", "pad", "scale", "select", "setpts", "split", "tonemap", "zscale"];
+
+/// `ffmpeg` and `ffprobe`, and the launcher that confines them.
+#[derive(Debug)]
+pub struct Tools {
+    runner: Runner,
+    ffmpeg: PathBuf,
+    ffprobe: PathBuf,
+}
+
+impl Tools {
+    /// Finds both programs and checks that they have what the plans use.
+    pub async fn find(launcher: PathBuf) -> anyhow::Result<Self> {
+        const INSTALL: &str = "install FFmpeg 5.1 or later (package `ffmpeg`)";
+        let tools = Self {
+            runner: Runner::new(launcher),
+            ffmpeg: find("ffmpeg").context(INSTALL)?,
+            ffprobe: find("ffprobe").context(INSTALL)?,
+        };
+        tools.check("-encoders", &ENCODERS).await?;
+        tools.check("-filters", &FILTERS).await?;
+        Ok(tools)
+    }
+
+    /// Describes a file, with the arguments that `probe` or `inspect` made.
+    pub async fn ffprobe(&self, args: &[OsString]) -> Result<Vec<u8>, Error> {
+        let call = Call { program: &self.ffprobe, args, limits: PROBE };
+        self.runner.capture(&call, REPORT_BYTES).await
+    }
+
+    /// Works on files that we made.
+    pub async fn ffmpeg(&self, args: &[OsString]) -> Result<Output, Error> {
+        let call = Call { program: &self.ffmpeg, args, limits: OWN };
+        self.runner.run(&call, |_| {}).await
+    }
+
+    /// Decodes a player's file and encodes it for `target`.
+    pub async fn encode(
+        &self,
+        args: &[OsString],
+        target: Target,
+        on_stdout: impl FnMut(&[u8]) + Send,
+    ) -> Result<Output, Error> {
+        // The heaviest honest source, 4K at 60 frames with tone mapping, needs 3 s per second.
+        let seconds = u64::from(target.max_seconds);
+        let cpu = Duration::from_secs(60 + 10 * seconds);
+        let pixels = u64::from(target.frame.width) * u64::from(target.frame.height);
+        let limits = Limits {
+            cpu,
+            // Jobs share the processors.
+            wall: cpu * 5,
+            memory_bytes: 2048 * MEBIBYTE,
+            // 29 Mbit/s at 720 lines, ten times a busy court. Pure noise needs 75; a rate cap in the
+            // encoder would cost every honest clip 3 % of its time.
+            file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
+        };
+        let call = Call { program: &self.ffmpeg, args, limits };
+        self.runner.run(&call, on_stdout).await
+    }
+
+    async fn check(&self, list: &str, wanted: &[&str]) -> anyhow::Result<()> {
+        let args = ["-hide_banner", "-loglevel", "error", list].map(OsString::from);
+        let call = Call { program: &self.ffmpeg, args: &args, limits: PROBE };
+        let listed = self.runner.capture(&call, REPORT_BYTES).await;
+        let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
+        let listed = String::from_utf8_lossy(&listed);
+        let missing = missing(&listed, wanted);
+        ensure!(
+            missing.is_empty(),
+            "{} lacks {} (see `ffmpeg {list}`): install a full build",
+            shown(&self.ffmpeg),
+            missing.join(", ")
+        );
+        Ok(())
+    }
+}
+
+/// The wanted names that no line has in its second column.
+fn missing<'a>(listed: &str, wanted: &[&'a str]) -> Vec<&'a str> {
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let is_missing = |name: &&str| !names.contains(name);
+    wanted.iter().copied().filter(is_missing).collect()
+}
+
+fn shown(program: &Path) -> String {
+    program.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_an_encoder_is_noticed() {
+        let listed = " V....D libx264rgb  libx264 RGB\n VFS..D mjpeg   MJPEG\n";
+        assert_eq!(missing(listed, &ENCODERS), ["libx264"]);
+    }
+}

@@ -1,0 +1,286 @@
+//! Makes a clip: probe, judge, encode, join with the bumpers, verify, choose a poster.
+//!
+//! A source that breaks off is still shown as far as it decodes, for phones do leave small faults;
+//! it counts as corrupt when less than half of the expected frames come out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::io::AsyncReadExt;
+
+use super::{
+    Clip, Error, Media,
+    brand::Brand,
+    command,
+    inspect::{self, Expected},
+    plan::{self, Files, RATE},
+    probe::Probe,
+    scratch::Scratch,
+    sniff::{SNIFF_BYTES, sniff},
+    verdict::{Refusal, judge},
+};
+
+/// Largest poster that is preferred over a coarser one.
+const POSTER_BYTES: u64 = 60 * 1024;
+
+/// Percent of the work that encoding is; the rest is joining, checking and storing.
+const ENCODED: u64 = 95;
+
+/// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
+const MOSTLY_UNDECODABLE: i32 = 69;
+
+/// Makes a clip of `source` in the job's folder.
+pub async fn make_clip(
+    media: &Media,
+    source: &Path,
+    scratch: &Scratch,
+    progress: impl Fn(u8) + Send + Sync,
+) -> Result<Clip, Error> {
+    check_head(source).await?;
+    let report = media.tools.ffprobe(&Probe::args(source)).await;
+    let report = report.map_err(probe_failure)?;
+    let probe = Probe::parse(&report)?;
+    let video = judge(&probe, media.rules)?;
+
+    let files = Files {
+        source: source.to_owned(),
+        watermark: media.brand.watermark(),
+        body: scratch.file("body.mp4"),
+        posters: ["fine.jpg", "middle.jpg", "coarse.jpg"].map(|name| scratch.file(name)),
+    };
+    let plan = plan::plan(video, media.target, &files);
+    let mut counter = Counter::default();
+    let encoded = media
+        .tools
+        .encode(&plan.args, media.target, |bytes| {
+            if counter.read(bytes) {
+                progress(percent(counter.frames, plan.frames));
+            }
+        })
+        .await
+        .map_err(|error| encode_failure(error, counter.frames))?;
+    if counter.frames * 2 < plan.frames {
+        return Err(Refusal::Corrupt.into());
+    }
+    // The last frames of a variable rate may round away.
+    if counter.frames + u64::from(RATE) / 2 < plan.frames {
+        tracing::warn!(
+            frames = counter.frames,
+            expected = plan.frames,
+            ffmpeg = encoded.stderr,
+            "the source decodes only in part"
+        );
+    }
+
+    let frames = counter.frames + 2 * Brand::FRAMES;
+    let (video, joined) = join(media, scratch, &files.body, frames).await?;
+    progress(98);
+    Ok(Clip {
+        bytes: size(&video)?,
+        video,
+        poster: choose_poster(&files.posters)?,
+        frames,
+        duration_ms: frames * 1000 / u64::from(RATE),
+        cpu_ms: encoded
+            .cpu
+            .zip(joined)
+            .and_then(|(encoded, joined)| u64::try_from((encoded + joined).as_millis()).ok()),
+    })
+}
+
+async fn check_head(source: &Path) -> Result<(), Error> {
+    let file = tokio::fs::File::open(source).await.context("open source")?;
+    let mut head = Vec::with_capacity(SNIFF_BYTES);
+    let limit = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
+    let mut file = file.take(limit);
+    file.read_to_end(&mut head).await.context("read source")?;
+    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAVideo.into())
+}
+
+/// Puts the body between the bumpers and verifies the whole; a difference is a failure, never a
+/// different clip.
+async fn join(
+    media: &Media,
+    scratch: &Scratch,
+    body: &Path,
+    frames: u64,
+) -> anyhow::Result<(PathBuf, Option<Duration>)> {
+    let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
+    inspect::headers(&media.tools, body)
+        .await?
+        .check(Expected { frame, frames: frames - 2 * Brand::FRAMES, parameter_sets })
+        .context("check the body")?;
+
+    media.brand.lend(scratch)?;
+    let (list, clip) = (scratch.file("join.ffconcat"), scratch.file("clip.mp4"));
+    fs::write(&list, parts(frames - 2 * Brand::FRAMES)).context("write the list of parts")?;
+    let joined = media.tools.ffmpeg(&plan::join(&list, &clip)).await;
+    let joined = joined.context("join the bumpers")?;
+
+    let film = inspect::packets(&media.tools, &clip).await?;
+    film.check(Expected { frame, frames, parameter_sets })
+        .and_then(|()| film.check_times())
+        .context("check the clip")?;
+    Ok((clip, joined.cpu))
+}
+
+/// The concat list of a clip whose body has this many frames.
+///
+/// It names every length: the container rounds its own to milliseconds, which leaves a hole.
+fn parts(body: u64) -> String {
+    let micros = |frames: u64| (frames * 1_000_000 + u64::from(RATE) / 2) / u64::from(RATE);
+    let (opening, body) = (micros(Brand::FRAMES), micros(body));
+    format!(
+        "ffconcat version 1.0\nfile opening.mp4\nduration {opening}us\n\
+         file body.mp4\nduration {body}us\nfile closing.mp4\n"
+    )
+}
+
+/// The finest poster that is small enough, else the smallest.
+fn choose_poster(posters: &[PathBuf]) -> anyhow::Result<PathBuf> {
+    let mut coarsest = None;
+    for poster in posters {
+        if size(poster)? <= POSTER_BYTES {
+            return Ok(poster.clone());
+        }
+        coarsest = Some(poster);
+    }
+    coarsest.cloned().context("no poster was made")
+}
+
+fn size(file: &Path) -> anyhow::Result<u64> {
+    let metadata = fs::metadata(file);
+    let metadata = metadata.with_context(|| format!("look at {}", file.display()))?;
+    Ok(metadata.len())
+}
+
+/// Sorts what `ffprobe` could not read from what went wrong here.
+fn probe_failure(error: command::Error) -> Error {
+    match error {
+        command::Error::OutOfCpu { .. } | command::Error::TooTalkative { .. } => Refusal::TooComplex.into(),
+        command::Error::Exit { stderr, .. } if is_over_a_bound(&stderr) => Refusal::TooComplex.into(),
+        command::Error::Exit { .. } => Refusal::Corrupt.into(),
+        error => Error::Failed(error.into()),
+    }
+}
+
+/// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
+fn encode_failure(error: command::Error, frames: u64) -> Error {
+    match &error {
+        command::Error::OutOfCpu { .. } | command::Error::FileTooLarge { .. } => Refusal::TooComplex.into(),
+        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => Refusal::TooComplex.into(),
+        command::Error::Exit { code, stderr, .. }
+            if !is_about_this_machine(stderr) && (frames == 0 || *code == MOSTLY_UNDECODABLE) =>
+        {
+            Refusal::Corrupt.into()
+        }
+        _ => Error::Failed(error.into()),
+    }
+}
+
+fn is_over_a_bound(stderr: &str) -> bool {
+    ["exceeds specified max pixel count", "Cannot allocate memory"].iter().any(|text| stderr.contains(text))
+}
+
+fn is_about_this_machine(stderr: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded", "Input/output error"]
+        .iter()
+        .any(|text| stderr.contains(text))
+}
+
+/// Encoded frames as a percentage of the job.
+fn percent(frames: u64, expected: u64) -> u8 {
+    let percent = frames.min(expected) * ENCODED / expected.max(1);
+    u8::try_from(percent).unwrap_or(u8::MAX)
+}
+
+/// Reads the frame number out of `-progress` blocks, which arrive in arbitrary pieces.
+#[derive(Debug, Default)]
+struct Counter {
+    line: Vec<u8>,
+    frames: u64,
+}
+
+impl Counter {
+    /// Takes a piece of the report; tells whether the number grew.
+    fn read(&mut self, bytes: &[u8]) -> bool {
+        let before = self.frames;
+        for byte in bytes {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+                continue;
+            }
+            let line = String::from_utf8_lossy(&self.line);
+            if let Some(number) = line.strip_prefix("frame=")
+                && let Ok(frames) = number.trim().parse::<u64>()
+            {
+                self.frames = self.frames.max(frames);
+            }
+            self.line.clear();
+        }
+        self.frames > before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(code: i32, stderr: &str) -> command::Error {
+        command::Error::Exit { program: "ffmpeg".into(), code, stderr: stderr.into() }
+    }
+
+    #[test]
+    fn frames_are_counted_across_pieces() {
+        let mut counter = Counter::default();
+        assert!(!counter.read(b"frame=0\nfps=0.0\nfra"));
+        assert!(counter.read(b"me=  45\nout_time_us=1500000\nprogress=continue\n"));
+        assert!(!counter.read(b"frame=45\nprogress=end\n"));
+        assert_eq!(counter.frames, 45);
+    }
+
+    #[test]
+    fn encoding_ends_at_95_percent() {
+        assert_eq!(percent(0, 900), 0);
+        assert_eq!(percent(450, 900), 47);
+        assert_eq!(percent(901, 900), 95);
+    }
+
+    #[test]
+    fn a_full_disk_does_not_condemn_the_video() {
+        let error = encode_failure(exit(1, "av_interleaved_write_frame(): No space left on device"), 0);
+        assert!(matches!(error, Error::Failed(_)));
+    }
+
+    #[test]
+    fn a_source_that_does_not_decode_is_corrupt() {
+        for error in [encode_failure(exit(1, "x"), 0), encode_failure(exit(69, "x"), 9)] {
+            assert!(matches!(error, Error::Refused(Refusal::Corrupt)), "{error:?}");
+        }
+        assert!(matches!(encode_failure(exit(1, "x"), 9), Error::Failed(_)));
+    }
+
+    #[test]
+    fn a_picture_beyond_the_bounds_is_too_complex() {
+        let stderr = "Picture size 9000x9000 exceeds specified max pixel count 8912896";
+        for error in [probe_failure(exit(1, stderr)), encode_failure(exit(1, stderr), 5)] {
+            assert!(matches!(error, Error::Refused(Refusal::TooComplex)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn noise_that_would_fill_the_disk_is_too_complex() {
+        let error = command::Error::FileTooLarge { program: "ffmpeg".into(), limit: 1 };
+        assert!(matches!(encode_failure(error, 600), Error::Refused(Refusal::TooComplex)));
+    }
+
+    #[test]
+    fn a_program_that_could_not_start_does_not_condemn_the_video() {
+        let error = command::Error::NotStarted { program: "ffprobe".into(), stderr: String::new() };
+        assert!(matches!(probe_failure(error), Error::Failed(_)));
+    }
+}
