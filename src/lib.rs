@@ -1,1 +1,3 @@
 //! ANB Rising Stars Showcase.
+
+pub mod dev;
