@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use aws_lc_rs::digest;
 
-use super::accounts::{Owner, Passwd};
+use super::accounts::{Account, Owner, Passwd};
 
 /// A data folder that this process alone uses.
 #[derive(Debug)]
@@ -62,6 +62,15 @@ impl Folder {
         let sockets = self.sockets_path(owner);
         private_folder(&sockets, owner)?;
         Ok(sockets)
+    }
+}
+
+/// Removes the socket folders; one that a server still uses is not empty and stays.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for account in Account::for_postgres(&self.passwd) {
+            drop(fs::remove_dir(self.sockets_path(account.owner())));
+        }
     }
 }
 

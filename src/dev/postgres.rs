@@ -54,7 +54,10 @@ impl Postgres {
         }
         let server = Server::spawn("PostgreSQL", command, log, FAST_SHUTDOWN).await?;
         let mut postgres = Self { server, sockets };
-        postgres.wait_until_ready().await?;
+        if let Err(err) = postgres.wait_until_ready().await {
+            postgres.stop().await;
+            return Err(err);
+        }
         Ok(postgres)
     }
 
@@ -81,7 +84,6 @@ impl Postgres {
     /// Stops the server in order; open transactions are broken off.
     pub async fn stop(self) {
         self.server.stop(STOP_GRACE).await;
-        drop(std::fs::remove_dir(&self.sockets));
     }
 
     /// The server's process id, until it has been seen to end.

@@ -60,7 +60,10 @@ impl Redis {
         let log = Log::open(folder.path(), "redis")?;
         let server = Server::spawn("Redis", command, log, SHUTDOWN).await?;
         let mut redis = Self { server, sockets };
-        redis.wait_until_ready().await?;
+        if let Err(err) = redis.wait_until_ready().await {
+            redis.stop().await;
+            return Err(err);
+        }
         Ok(redis)
     }
 
@@ -77,7 +80,8 @@ impl Redis {
     /// Stops the server in order; everything acknowledged is kept.
     pub async fn stop(self) {
         self.server.stop(STOP_GRACE).await;
-        drop(std::fs::remove_dir(&self.sockets));
+        // Redis leaves it when it fails while it loads its data.
+        drop(std::fs::remove_file(socket(&self.sockets)));
     }
 
     /// The server's process id, until it has been seen to end.
