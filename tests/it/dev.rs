@@ -1,22 +1,22 @@
 //! The private servers: data kept, nothing left behind, no two on one folder.
 
+mod holder;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use anb::dev::{Options, Services};
 use deadpool_redis::redis;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-/// Environment variable that gives a process started by `Holder` its data folder.
-const HELD_DIR: &str = "ANB_TEST_HELD_DIR";
+use self::holder::{HELD_DIR, Holder, is_alive, kill, test_binary};
 
 #[tokio::test]
 async fn both_find_their_data_again_after_a_stop() {
@@ -55,6 +55,19 @@ async fn killed_servers_are_reported_and_start_again_with_their_data() {
     let services = start(dir.path()).await;
     assert_eq!(read(&services).await, ("kept".into(), "kept".into()));
     services.stop().await;
+}
+
+#[test]
+fn servers_outlive_the_thread_that_started_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut services =
+        std::thread::scope(|scope| scope.spawn(|| runtime.block_on(start(dir.path()))).join().unwrap());
+    runtime.block_on(async {
+        let ended = tokio::time::timeout(Duration::from_millis(500), services.failed()).await;
+        assert!(ended.is_err(), "{ended:?}");
+        services.stop().await;
+    });
 }
 
 #[tokio::test]
@@ -227,51 +240,6 @@ async fn hold() {
     std::future::pending::<()>().await;
 }
 
-/// Another process that holds the servers.
-struct Holder {
-    child: Child,
-    ids: [u32; 2],
-    dir: PathBuf,
-    sockets: PathBuf,
-}
-
-impl Holder {
-    fn start(binary: &Path, dir: &Path) -> Self {
-        Self::spawn(Command::new(binary), dir)
-    }
-
-    fn start_as(user: u32, binary: &Path, dir: &Path) -> Self {
-        let mut command = Command::new("setpriv");
-        command
-            .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()])
-            .arg(binary);
-        Self::spawn(command, dir)
-    }
-
-    fn spawn(mut command: Command, dir: &Path) -> Self {
-        command.args(["--exact", "dev::hold", "--ignored", "--nocapture"]).env(HELD_DIR, dir);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let line = lines.into_iter().find(|line| line.contains("held\t")).unwrap();
-        let fields: Vec<&str> = line.split('\t').skip(1).collect();
-        let [postgres, redis, dir, sockets] = fields.try_into().unwrap();
-        let ids = [postgres.parse().unwrap(), redis.parse().unwrap()];
-        Self { child, ids, dir: dir.into(), sockets: sockets.into() }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 async fn start(dir: &Path) -> Services {
     Services::start(&Options::durable(dir)).await.unwrap_or_else(|err| panic!("{err:#}"))
 }
@@ -315,20 +283,8 @@ fn sockets(services: &Services) -> PathBuf {
     Path::new(url.strip_prefix("redis+unix://").unwrap()).parent().unwrap().into()
 }
 
-fn is_alive(id: u32) -> bool {
-    fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| !status.contains("State:\tZ"))
-}
-
-fn kill(signal: Signal, id: u32) {
-    kill_process(Pid::from_raw(id.try_into().unwrap()).unwrap(), signal).unwrap();
-}
-
 fn owner(path: &Path) -> u32 {
     std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap())
-}
-
-fn test_binary() -> PathBuf {
-    std::env::current_exe().unwrap()
 }
 
 fn dir_with_mode(mode: u32) -> TempDir {
