@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod confine;
+pub mod dev;
 pub mod language;
 pub mod media;

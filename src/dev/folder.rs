@@ -1,0 +1,156 @@
+//! The data folder: one live process at a time, and a short private folder for its sockets.
+//!
+//! A unix socket's path may not exceed 107 bytes, so sockets live under `/tmp` in a folder named after a hash of
+//! the data folder's path, which the next run finds again.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use aws_lc_rs::digest;
+
+use super::accounts::{Account, Owner, Passwd};
+
+/// A data folder that this process alone uses.
+#[derive(Debug)]
+pub struct Folder {
+    /// Absolute, without symbolic links.
+    path: PathBuf,
+    passwd: Passwd,
+    /// Released by the kernel when this process ends, however it ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder when missing and locks it; fails at once when another live process holds it.
+    pub fn claim(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("create the data folder {}", path.display()))?;
+        let path = path.canonicalize().with_context(|| format!("open the data folder {}", path.display()))?;
+        let (owner, me) = (fs::metadata(&path)?.uid(), rustix::process::geteuid().as_raw());
+        ensure!(
+            owner == me,
+            "the data folder {} belongs to user {owner}, not to you ({me}): run as that user, or set ANB_DATA_DIR",
+            path.display()
+        );
+        let lock = lock(&path)?;
+        let passwd = Passwd::read().context("read /etc/passwd")?;
+        Ok(Self { path, passwd, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The accounts of this machine.
+    pub fn passwd(&self) -> &Passwd {
+        &self.passwd
+    }
+
+    /// Where the sockets of a server that runs as `owner` belong.
+    pub fn sockets_path(&self, owner: Owner) -> PathBuf {
+        let hash = digest::digest(&digest::SHA256, self.path.as_os_str().as_encoded_bytes());
+        let hash: String = hex::encode(hash).chars().take(16).collect();
+        PathBuf::from(format!("/tmp/anb-{}-{hash}", owner.uid))
+    }
+
+    /// Creates that folder, or finds it again.
+    pub fn sockets(&self, owner: Owner) -> anyhow::Result<PathBuf> {
+        let sockets = self.sockets_path(owner);
+        private_folder(&sockets, owner)?;
+        Ok(sockets)
+    }
+}
+
+/// Removes the socket folders; one that a server still uses is not empty and stays.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for account in Account::for_postgres(&self.passwd) {
+            drop(fs::remove_dir(self.sockets_path(account.owner())));
+        }
+    }
+}
+
+/// Makes sure that `path` is a folder which only `owner` can enter.
+///
+/// Anybody may create names under `/tmp`, so one that is a symbolic link or somebody else's is refused.
+pub fn private_folder(path: &Path, owner: Owner) -> anyhow::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) if owner == Owner::caller() => return Ok(()),
+        Ok(()) => chown(path, Some(owner.uid), Some(owner.gid))
+            .with_context(|| format!("hand over {}", path.display()))?,
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(err) => return Err(err).with_context(|| format!("create {}", path.display())),
+    }
+    let found = fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
+    ensure!(
+        found.is_dir() && found.uid() == owner.uid && found.mode() & 0o7777 == 0o700,
+        "{} is not a private folder of user {}: look who made it, then remove it",
+        path.display(),
+        owner.uid
+    );
+    Ok(())
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)?;
+            bail!(
+                "{} is in use by process {}: stop it, or set ANB_DATA_DIR to another folder",
+                folder.display(),
+                holder.trim()
+            )
+        }
+        Err(TryLockError::Error(err)) => Err(err).with_context(|| format!("lock {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_planted_symbolic_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+        assert!(private_folder(&dir.path().join("link"), Owner::caller()).is_err());
+    }
+
+    #[test]
+    fn a_folder_others_can_enter_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(private_folder(dir.path(), Owner::caller()).is_err());
+    }
+
+    #[test]
+    fn a_private_folder_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sockets");
+        private_folder(&path, Owner::caller()).unwrap();
+        private_folder(&path, Owner::caller()).unwrap();
+    }
+
+    #[test]
+    fn a_second_claim_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = Folder::claim(dir.path()).unwrap();
+        let refusal = Folder::claim(dir.path()).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("in use by process {}", std::process::id())), "{refusal}");
+    }
+}

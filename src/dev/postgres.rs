@@ -1,0 +1,147 @@
+//! The private PostgreSQL: superuser `postgres`, database `anb`, no password, on a socket only its owner reaches.
+
+mod cluster;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::process::Signal;
+use tokio_postgres::NoTls;
+
+use self::cluster::Cluster;
+use super::{
+    Durability, Folder, Options,
+    binaries::find_postgres,
+    leftovers::{self, Trace},
+    log::Log,
+    server::Server,
+};
+
+const DATABASE: &str = "anb";
+const STOP_GRACE: Duration = Duration::from_secs(20);
+/// Includes the recovery after a crash, which replays at most `max_wal_size`.
+const START_LIMIT: Duration = Duration::from_mins(2);
+/// Fast shutdown: open transactions are broken off, everything is written out.
+const FAST_SHUTDOWN: Signal = Signal::INT;
+
+/// A running PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Server,
+    sockets: PathBuf,
+}
+
+impl Postgres {
+    /// Starts on `folder`'s data, made first when there is none, and waits until the database answers.
+    pub async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
+        let log = Log::open(folder.path(), "postgres")?;
+        let cluster = Cluster::open(folder, options.durability, &find_postgres().await?, &log).await?;
+        let trace = Trace { name: "postgres", folder: &cluster.data, pid_file: "postmaster.pid" };
+        leftovers::stop(&trace, FAST_SHUTDOWN, STOP_GRACE).await?;
+        // Nothing runs here any more, but after a crash the noted id may be an unrelated process's, and PostgreSQL
+        // would refuse to start.
+        drop(std::fs::remove_file(cluster.data.join("postmaster.pid")));
+
+        let sockets = folder.sockets(cluster.account.owner())?;
+        let mut command = cluster.account.command(&cluster.program("postgres"), "INT");
+        command.arg("-D").arg(&cluster.data).arg("-k").arg(&sockets);
+        for setting in settings(options.durability) {
+            command.args(["-c", setting]);
+        }
+        let server = Server::spawn("PostgreSQL", command, log, FAST_SHUTDOWN).await?;
+        let mut postgres = Self { server, sockets };
+        if let Err(err) = postgres.wait_until_ready().await {
+            postgres.stop().await;
+            return Err(err);
+        }
+        Ok(postgres)
+    }
+
+    /// The URL of the database `anb`, for tokio-postgres and `psql`.
+    pub fn url(&self) -> String {
+        self.url_of(DATABASE)
+    }
+
+    /// The URL of another database of this server.
+    pub fn url_of(&self, database: &str) -> String {
+        // The user is a parameter because a strict URL parser refuses `user@` before an empty host.
+        let sockets = self.sockets.display().to_string();
+        format!(
+            "postgres:///{database}?host={}&user=postgres",
+            utf8_percent_encode(&sockets, NON_ALPHANUMERIC)
+        )
+    }
+
+    /// Returns, with the reason, when the server ends on its own. Safe to cancel.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        self.server.failed().await
+    }
+
+    /// Stops the server in order; open transactions are broken off.
+    pub async fn stop(self) {
+        self.server.stop(STOP_GRACE).await;
+    }
+
+    /// The server's process id, until it has been seen to end.
+    pub fn id(&self) -> Option<u32> {
+        self.server.id()
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let admin = self.url_of("postgres");
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(err) = create_database(&admin).await {
+            if Instant::now() > deadline {
+                let reason = self.server.reason();
+                return Err(err).with_context(|| format!("PostgreSQL does not answer: {reason}"));
+            }
+            self.server.pause().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Creates the database `anb` when it is missing; fails while the server is starting.
+async fn create_database(admin: &str) -> anyhow::Result<()> {
+    let (client, connection) = tokio_postgres::connect(admin, NoTls).await?;
+    let create = async {
+        let found = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE]).await?;
+        if found.is_none() {
+            client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        created = create => created,
+        ended = connection => match ended {
+            Ok(()) => bail!("the connection was closed"),
+            Err(err) => Err(err.into()),
+        },
+    }
+}
+
+fn settings(durability: Durability) -> impl Iterator<Item = &'static str> {
+    let always = [
+        "listen_addresses=",
+        "port=5432",
+        "unix_socket_permissions=0700",
+        "logging_collector=off",
+        "log_destination=stderr",
+        "log_line_prefix=%m [%p] ",
+        "shared_buffers=64MB",
+        "min_wal_size=32MB",
+        "max_wal_size=256MB",
+        "timezone=UTC",
+    ];
+    let by_durability: &[&str] = match durability {
+        Durability::Full => &["max_connections=100"],
+        Durability::Throwaway => {
+            &["max_connections=200", "fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+        }
+    };
+    always.into_iter().chain(by_durability.iter().copied())
+}
