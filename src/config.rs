@@ -1,3 +1,161 @@
-//! Settings: one `clap` argument struct per concern.
+//! Settings. Environment variables are the interface, flags win over them; both are clap arguments,
+//! one `Args` struct per concern in the files below. A role's settings are the concerns it needs.
+//!
+//! Nothing falls back silently: what cannot be read stops the start with the variable's name
+//! ([`crate::cli`]), and so does an impossible combination (`validate`).
 
+pub mod auth;
+pub mod database;
+pub mod http;
+pub mod log;
 pub mod media;
+pub mod queue;
+pub mod storage;
+pub mod worker;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use secrecy::SecretString;
+
+/// Settings of `anb serve`.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Serve {
+    /// Internal listener with `/metrics`; `off` for none
+    #[arg(
+        long = "metrics-addr",
+        env = "METRICS_ADDR",
+        default_value = "127.0.0.1:9464",
+        value_name = "ADDRESS"
+    )]
+    pub metrics: http::Listener,
+    #[command(flatten)]
+    pub http: http::Settings,
+    #[command(flatten)]
+    pub auth: auth::Settings,
+    #[command(flatten)]
+    pub upload: storage::UploadSettings,
+    #[command(flatten)]
+    pub database: database::Settings,
+    #[command(flatten)]
+    pub queue: queue::Settings,
+    #[command(flatten)]
+    pub storage: storage::Settings,
+    #[command(flatten)]
+    pub stop: StopSettings,
+}
+
+impl Serve {
+    /// Checks what one variable alone cannot tell.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        self.auth.validate()?;
+        self.database.validate()?;
+        self.queue.validate()
+    }
+}
+
+/// Settings of `anb work`.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Work {
+    /// Internal listener with `/health`, `/ready` and `/metrics`; `off` for none
+    #[arg(
+        long = "metrics-addr",
+        env = "METRICS_ADDR",
+        default_value = "127.0.0.1:9465",
+        value_name = "ADDRESS"
+    )]
+    pub metrics: http::Listener,
+    #[command(flatten)]
+    pub worker: worker::Settings,
+    #[command(flatten)]
+    pub media: media::Settings,
+    #[command(flatten)]
+    pub upload: storage::UploadSettings,
+    #[command(flatten)]
+    pub database: database::Settings,
+    #[command(flatten)]
+    pub queue: queue::Settings,
+    #[command(flatten)]
+    pub storage: storage::Settings,
+    #[command(flatten)]
+    pub stop: StopSettings,
+}
+
+impl Work {
+    /// Checks what one variable alone cannot tell.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        self.worker.validate()?;
+        self.media.validate().map_err(anyhow::Error::msg)?;
+        self.database.validate()?;
+        self.queue.validate()
+    }
+}
+
+/// Settings of `anb dev`: what `serve` and `work` take, less the services that `dev` starts itself.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Dev {
+    /// Folder that keeps the private databases, the media and the logs
+    #[arg(
+        long,
+        env = "ANB_DATA_DIR",
+        default_value = ".anb",
+        value_name = "FOLDER"
+    )]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub http: http::Settings,
+    #[command(flatten)]
+    pub auth: auth::Settings,
+    #[command(flatten)]
+    pub worker: worker::Settings,
+    #[command(flatten)]
+    pub media: media::Settings,
+    #[command(flatten)]
+    pub upload: storage::UploadSettings,
+    #[command(flatten)]
+    pub stop: StopSettings,
+}
+
+/// How a process stops.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Stopping")]
+pub struct StopSettings {
+    /// Time for running work after SIGTERM; a second signal ends it at once [unit: 90s, 2m …]
+    #[arg(long = "shutdown-grace", env = "SHUTDOWN_GRACE", default_value = "90s", value_name = "TIME",
+          value_parser = duration)]
+    pub grace: Duration,
+}
+
+/// Parses a span of time: a number with its unit (`500ms`, `45m`, `1h 30m`). Zero is refused.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write a number with its unit, as in 10s, 45m or 1h"))?;
+    if span.is_zero() {
+        return Err("must be longer than zero".to_owned());
+    }
+    Ok(span)
+}
+
+/// Wraps a secret, so that it shows in no log and no error.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a clap value parser")]
+pub(crate) fn secret(text: &str) -> Result<SecretString, String> {
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_needs_a_unit() {
+        assert_eq!(duration("45m"), Ok(Duration::from_mins(45)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["10", "", "0s", "-1s", "soon"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

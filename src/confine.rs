@@ -17,7 +17,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
+};
 
 /// Exit code of a launcher that could not become the program, as `env` and `timeout` use it: no
 /// failure of the program itself is mistaken for it.
@@ -104,5 +106,11 @@ fn confine_and_exec(args: &Args) -> anyhow::Result<Infallible> {
 /// Sets the soft and the hard limit, so that the program cannot raise it.
 fn limit(resource: Resource, value: Option<u64>) -> rustix::io::Result<()> {
     let Some(value) = value else { return Ok(()) };
-    setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )
 }

@@ -43,15 +43,25 @@ pub struct Options {
 impl Options {
     /// The settings of `anb dev`: data kept in `data_dir`.
     pub fn durable(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), durability: Durability::Full, redis_databases: 16 }
+        Self {
+            data_dir: data_dir.into(),
+            durability: Durability::Full,
+            redis_databases: 16,
+        }
     }
 
     /// The settings of the tests: a new temporary folder, deleted when this process ends.
     pub fn throwaway() -> anyhow::Result<Self> {
         // The janitor deletes the folder later: a guard of ours would not run on `kill -9`.
-        let folder =
-            tempfile::Builder::new().prefix("anb-test-").tempdir().context("create a temporary folder")?;
-        Ok(Self { data_dir: folder.keep(), durability: Durability::Throwaway, redis_databases: 1024 })
+        let folder = tempfile::Builder::new()
+            .prefix("anb-test-")
+            .tempdir()
+            .context("create a temporary folder")?;
+        Ok(Self {
+            data_dir: folder.keep(),
+            durability: Durability::Throwaway,
+            redis_databases: 1024,
+        })
     }
 }
 
@@ -73,8 +83,10 @@ impl Services {
             Durability::Full => None,
             Durability::Throwaway => Some(Janitor::start(&folder).await?),
         };
-        let (postgres, redis) =
-            tokio::join!(Postgres::start(&folder, options), Redis::start(&folder, options));
+        let (postgres, redis) = tokio::join!(
+            Postgres::start(&folder, options),
+            Redis::start(&folder, options)
+        );
         let (postgres, redis) = match (postgres, redis) {
             (Ok(postgres), Ok(redis)) => (postgres, redis),
             (Ok(postgres), Err(err)) => {
@@ -87,7 +99,12 @@ impl Services {
             }
             (Err(err), Err(_)) => return Err(err),
         };
-        Ok(Self { postgres, redis, janitor, folder })
+        Ok(Self {
+            postgres,
+            redis,
+            janitor,
+            folder,
+        })
     }
 
     /// Returns, with the reason, when one of the servers ends on its own. Safe to cancel.
@@ -100,7 +117,12 @@ impl Services {
 
     /// Stops both servers in order: PostgreSQL breaks off open transactions, Redis writes out its log.
     pub async fn stop(self) {
-        let Self { postgres, redis, janitor, folder } = self;
+        let Self {
+            postgres,
+            redis,
+            janitor,
+            folder,
+        } = self;
         tokio::join!(postgres.stop(), redis.stop());
         if let Some(janitor) = janitor {
             janitor.finish().await;

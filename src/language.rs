@@ -1,11 +1,67 @@
-//! The two languages in which players are spoken to. Everything else is English.
+//! The two languages a player can be answered in, and how a request chooses (RFC 9110 §12.5.4).
 
-/// The language of a message for a player.
+/// A language for messages to players. Spanish unless the client asks for English.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
-    /// Spanish of Colombia, the language of the contest.
+    /// Spanish of Colombia, the default.
     #[default]
     Spanish,
-    /// For who asks for it.
+    /// English.
     English,
+}
+
+impl Language {
+    /// Chooses by an `Accept-Language` header: the supported language with the highest weight, the
+    /// first one on a tie, Spanish if neither is named.
+    pub fn from_accept(header: &str) -> Self {
+        let mut best = (0.0, Self::default());
+        for range in header.split(',') {
+            let (tag, weight) = match range.split_once(';') {
+                None => (range, 1.0),
+                Some((tag, parameter)) => {
+                    let weight = parameter.trim().strip_prefix("q=").map(str::parse::<f32>);
+                    (tag, weight.and_then(Result::ok).unwrap_or(0.0))
+                }
+            };
+            let primary = tag.trim().split('-').next().unwrap_or_default();
+            let language = match primary.to_ascii_lowercase().as_str() {
+                "en" => Self::English,
+                "es" | "*" => Self::Spanish,
+                _ => continue,
+            };
+            if weight > best.0 {
+                best = (weight, language);
+            }
+        }
+        best.1
+    }
+
+    /// Returns the tag for `Content-Language`.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Spanish => "es-CO",
+            Self::English => "en",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heaviest_supported_language_wins() {
+        for (header, expected) in [
+            ("", Language::Spanish),
+            ("fr", Language::Spanish),
+            ("en", Language::English),
+            ("en-US,en;q=0.9,es;q=0.8", Language::English),
+            ("es-CO, en;q=0.5", Language::Spanish),
+            ("es;q=0.2, en;q=0.7", Language::English),
+            ("en;q=0", Language::Spanish),
+            ("en;q=x, es", Language::Spanish),
+        ] {
+            assert_eq!(Language::from_accept(header), expected, "{header}");
+        }
+    }
 }

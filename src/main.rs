@@ -1,16 +1,32 @@
-//! The `anb` executable.
+//! The `anb` executable: parses, runs, and turns an error into one line and an exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use clap::Parser;
-
-#[derive(Parser)]
-enum Cli {
-    #[command(hide = true)]
-    Confine(anb::confine::Args),
-}
+use anb::{cli, commands, telemetry};
 
 fn main() -> ExitCode {
-    let Cli::Confine(args) = Cli::parse();
-    anb::confine::run(&args)
+    let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(cli) => cli,
+        Err(cli::Error::Clap(error)) => {
+            // Help goes to standard output with 0, wrong usage to standard error with 2.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            return error
+                .print()
+                .map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+        Err(error @ cli::Error::Environment(_)) => return fail(&error.into()),
+    };
+    match telemetry::init(&cli.log).and_then(|()| commands::run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says why, in one line; there is nowhere left to report that this failed.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    writeln!(io::stderr().lock(), "anb: {error:#}").ok();
+    ExitCode::FAILURE
 }

@@ -85,7 +85,13 @@ impl Media {
         }
         let target = Target::from(settings);
         let brand = Brand::prepare(&tools, Scratch::create(&root)?, target.frame).await?;
-        Ok(Self { tools, rules: Rules::from(settings), target, scratch_root: root, brand })
+        Ok(Self {
+            tools,
+            rules: Rules::from(settings),
+            target,
+            scratch_root: root,
+            brand,
+        })
     }
 
     /// Creates a private folder for one job.

@@ -4,25 +4,56 @@ use std::{path::PathBuf, str::FromStr};
 
 /// Length and size rules, output frame, scratch folder.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Media")]
 pub struct Settings {
     /// Shortest accepted video, in seconds; 0 for no rule but the second that every clip needs
-    #[arg(long, env = "MIN_INPUT_DURATION", default_value_t = 0, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "MIN_INPUT_DURATION",
+        default_value_t = 0,
+        value_name = "SECONDS"
+    )]
     pub min_input_duration: u32,
     /// Longest accepted video, in seconds; 0 for no rule
-    #[arg(long, env = "MAX_INPUT_DURATION", default_value_t = 0, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "MAX_INPUT_DURATION",
+        default_value_t = 0,
+        value_name = "SECONDS"
+    )]
     pub max_input_duration: u32,
     /// Fewest accepted lines, counted on the shorter side of the upright picture; 0 for no rule
-    #[arg(long, env = "MIN_INPUT_HEIGHT", default_value_t = 0, value_name = "LINES")]
+    #[arg(
+        long,
+        env = "MIN_INPUT_HEIGHT",
+        default_value_t = 0,
+        value_name = "LINES"
+    )]
     pub min_input_height: u32,
     /// Seconds of the source that the clip keeps, from its start
-    #[arg(long, env = "MAX_VIDEO_DURATION", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "MAX_VIDEO_DURATION",
+        default_value_t = 30,
+        value_name = "SECONDS"
+    )]
     pub max_video_duration: u32,
     /// Width and height of the clip in pixels, both even
-    #[arg(long, env = "OUTPUT_RESOLUTION", default_value = "1280x720", value_name = "WxH")]
+    #[arg(
+        long,
+        env = "OUTPUT_RESOLUTION",
+        default_value = "1280x720",
+        value_name = "WxH"
+    )]
     pub output_resolution: Resolution,
     /// Aspect ratio that the resolution must have
-    #[arg(long, env = "OUTPUT_ASPECT_RATIO", default_value = "16:9", value_name = "W:H")]
+    #[arg(
+        long,
+        env = "OUTPUT_ASPECT_RATIO",
+        default_value = "16:9",
+        value_name = "W:H"
+    )]
     pub output_aspect_ratio: AspectRatio,
     /// Folder for the files of running jobs, on a real disk: a job holds its source and its clip
     /// there, up to twice `MAX_FILE_SIZE` (default: `anb-scratch` in the system's temporary folder,
@@ -56,10 +87,15 @@ impl Settings {
             ));
         }
         if !(1..=600).contains(&self.max_video_duration) {
-            return Err(format!("MAX_VIDEO_DURATION is {}: use 1 to 600 seconds", self.max_video_duration));
+            return Err(format!(
+                "MAX_VIDEO_DURATION is {}: use 1 to 600 seconds",
+                self.max_video_duration
+            ));
         }
         if width % 2 != 0 || height % 2 != 0 {
-            return Err(format!("OUTPUT_RESOLUTION is {width}x{height}: both numbers must be even"));
+            return Err(format!(
+                "OUTPUT_RESOLUTION is {width}x{height}: both numbers must be even"
+            ));
         }
         if !(128..=4096).contains(&width) || !(128..=4096).contains(&height) {
             return Err(format!(
@@ -67,8 +103,10 @@ impl Settings {
             ));
         }
         let ratio = self.output_aspect_ratio;
-        let (across, down) =
-            (u64::from(width) * u64::from(ratio.height), u64::from(height) * u64::from(ratio.width));
+        let (across, down) = (
+            u64::from(width) * u64::from(ratio.height),
+            u64::from(height) * u64::from(ratio.width),
+        );
         // One per cent, for 854x480 is sold as 16:9.
         if across.abs_diff(down) * 100 > across.max(down) {
             return Err(format!(
@@ -81,7 +119,9 @@ impl Settings {
 
     /// Folder under which each job gets its own.
     pub fn scratch_root(&self) -> PathBuf {
-        self.scratch_path.clone().unwrap_or_else(|| std::env::temp_dir().join("anb-scratch"))
+        self.scratch_path
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join("anb-scratch"))
     }
 }
 
@@ -135,7 +175,10 @@ mod tests {
     #[test]
     fn each_impossible_combination_names_its_variable() {
         for (args, variable) in [
-            (&["--min-input-duration=9", "--max-input-duration=8"][..], "MIN_INPUT_DURATION"),
+            (
+                &["--min-input-duration=9", "--max-input-duration=8"][..],
+                "MIN_INPUT_DURATION",
+            ),
             (&["--max-video-duration=0"], "MAX_VIDEO_DURATION"),
             (&["--output-resolution=1281x720"], "OUTPUT_RESOLUTION"),
             (&["--output-resolution=64x36"], "OUTPUT_RESOLUTION"),

@@ -17,7 +17,10 @@ pub struct Owner {
 
 impl Owner {
     pub fn caller() -> Self {
-        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
     }
 }
 
@@ -77,7 +80,11 @@ impl Account {
         };
         command.arg(format!("--pdeathsig={death_signal}"));
         if let Self::Other(Owner { uid, gid }) = self {
-            command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+            command.args([
+                &format!("--reuid={uid}"),
+                &format!("--regid={gid}"),
+                "--clear-groups",
+            ]);
         }
         command
             .env_clear()
@@ -95,7 +102,9 @@ impl Account {
     /// Whether this account works on this machine and can write to `folder`.
     pub async fn can_write(self, folder: &Path) -> bool {
         let mut command = self.command(Path::new("/bin/sh"), "KILL");
-        command.args(["-c", r#"cd "$1" && test -w ."#, "sh"]).arg(folder);
+        command
+            .args(["-c", r#"cd "$1" && test -w ."#, "sh"])
+            .arg(folder);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.status().await.is_ok_and(|status| status.success())
     }
@@ -119,7 +128,10 @@ impl Passwd {
 
     pub fn find(&self, name: &str) -> Option<Owner> {
         let entry = self.entry(name)?;
-        Some(Owner { uid: entry.get(2)?.parse().ok()?, gid: entry.get(3)?.parse().ok()? })
+        Some(Owner {
+            uid: entry.get(2)?.parse().ok()?,
+            gid: entry.get(3)?.parse().ok()?,
+        })
     }
 
     pub fn home(&self, name: &str) -> Option<&Path> {
@@ -134,10 +146,14 @@ mod tests {
     #[test]
     fn an_account_is_found_by_its_whole_name() {
         let passwd = Passwd(
-            "postgresql:x:1:2::/a:/bin/sh\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/sh\n".into(),
+            "postgresql:x:1:2::/a:/bin/sh\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/sh\n"
+                .into(),
         );
         assert_eq!(passwd.find("postgres"), Some(Owner { uid: 101, gid: 104 }));
-        assert_eq!(passwd.home("postgres"), Some(Path::new("/var/lib/postgresql")));
+        assert_eq!(
+            passwd.home("postgres"),
+            Some(Path::new("/var/lib/postgresql"))
+        );
         assert_eq!(passwd.find("redis"), None);
     }
 }

@@ -22,8 +22,13 @@ pub struct PostgresBinaries {
 
 /// Lists the usable PostgreSQL installations, newest first.
 pub async fn find_postgres() -> anyhow::Result<Vec<PostgresBinaries>> {
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let folders = debian.map(|version| version.path().join("bin")).chain(search_path());
+    let debian = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let folders = debian
+        .map(|version| version.path().join("bin"))
+        .chain(search_path());
     let mut found = Vec::new();
     for folder in folders.filter(|folder| folder.join("initdb").is_file()) {
         if let Some(major) = major_version(&folder.join("postgres")).await {
@@ -50,7 +55,10 @@ pub async fn find_redis() -> anyhow::Result<PathBuf> {
         .with_context(|| format!("redis-server is not installed: {}", advice()))?;
     match major_version(&path).await {
         Some(major) if major >= OLDEST_REDIS => Ok(path),
-        Some(major) => bail!("redis-server {major} is older than {OLDEST_REDIS}: {}", advice()),
+        Some(major) => bail!(
+            "redis-server {major} is older than {OLDEST_REDIS}: {}",
+            advice()
+        ),
         None => bail!("{} does not tell its version: {}", path.display(), advice()),
     }
 }
@@ -59,15 +67,26 @@ fn apt(package: &str) -> String {
     format!("sudo apt-get install -y --no-install-recommends {package}")
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program search path is no setting of ours")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program search path is no setting of ours"
+)]
 fn search_path() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect::<Vec<_>>().into_iter()
+    std::env::split_paths(&path)
+        .filter(|folder| folder.is_absolute())
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 async fn major_version(program: &Path) -> Option<u32> {
     #[expect(clippy::disallowed_methods, reason = "asks a server for its version")]
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().await.ok()?;
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .ok()?;
     parse_major(std::str::from_utf8(&output.stdout).ok()?)
 }
 
@@ -86,7 +105,10 @@ mod tests {
 
     #[test]
     fn major_versions_are_read_from_banners() {
-        assert_eq!(parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+        assert_eq!(
+            parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
+            Some(15)
+        );
         assert_eq!(parse_major("postgres (PostgreSQL) 19beta1"), Some(19));
         assert_eq!(
             parse_major("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"),

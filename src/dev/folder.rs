@@ -28,9 +28,15 @@ pub struct Folder {
 impl Folder {
     /// Creates the folder when missing and locks it; fails at once when another live process holds it.
     pub fn claim(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("create the data folder {}", path.display()))?;
-        let path = path.canonicalize().with_context(|| format!("open the data folder {}", path.display()))?;
-        let (owner, me) = (fs::metadata(&path)?.uid(), rustix::process::geteuid().as_raw());
+        fs::create_dir_all(path)
+            .with_context(|| format!("create the data folder {}", path.display()))?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("open the data folder {}", path.display()))?;
+        let (owner, me) = (
+            fs::metadata(&path)?.uid(),
+            rustix::process::geteuid().as_raw(),
+        );
         ensure!(
             owner == me,
             "the data folder {} belongs to user {owner}, not to you ({me}): run as that user, or set ANB_DATA_DIR",
@@ -38,7 +44,11 @@ impl Folder {
         );
         let lock = lock(&path)?;
         let passwd = Passwd::read().context("read /etc/passwd")?;
-        Ok(Self { path, passwd, _lock: lock })
+        Ok(Self {
+            path,
+            passwd,
+            _lock: lock,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -85,7 +95,8 @@ pub fn private_folder(path: &Path, owner: Owner) -> anyhow::Result<()> {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
         Err(err) => return Err(err).with_context(|| format!("create {}", path.display())),
     }
-    let found = fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
+    let found =
+        fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
     ensure!(
         found.is_dir() && found.uid() == owner.uid && found.mode() & 0o7777 == 0o700,
         "{} is not a private folder of user {}: look who made it, then remove it",
@@ -97,7 +108,12 @@ pub fn private_folder(path: &Path, owner: Owner) -> anyhow::Result<()> {
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;
@@ -114,7 +130,9 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
                 holder.trim()
             )
         }
-        Err(TryLockError::Error(err)) => Err(err).with_context(|| format!("lock {}", path.display())),
+        Err(TryLockError::Error(err)) => {
+            Err(err).with_context(|| format!("lock {}", path.display()))
+        }
     }
 }
 
@@ -151,6 +169,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _held = Folder::claim(dir.path()).unwrap();
         let refusal = Folder::claim(dir.path()).unwrap_err().to_string();
-        assert!(refusal.contains(&format!("in use by process {}", std::process::id())), "{refusal}");
+        assert!(
+            refusal.contains(&format!("in use by process {}", std::process::id())),
+            "{refusal}"
+        );
     }
 }

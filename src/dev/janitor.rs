@@ -54,7 +54,10 @@ impl Janitor {
         for account in Account::for_postgres(folder.passwd()) {
             command.arg(folder.sockets_path(account.owner()));
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = server::spawn(command).await.context("start the janitor")?;
         let pipe = child.stdin.take().context("the janitor has no pipe")?;
         Ok(Self { child, pipe })

@@ -31,7 +31,11 @@ pub async fn stop(trace: &Trace<'_>, stop_signal: Signal, grace: Duration) -> an
     for (signal, grace) in [(stop_signal, grace), (Signal::KILL, Duration::from_secs(5))] {
         let mut found = trace.processes()?;
         for process in &found {
-            tracing::info!("stopping {} left by a killed run in {}", trace.name, trace.folder.display());
+            tracing::info!(
+                "stopping {} left by a killed run in {}",
+                trace.name,
+                trace.folder.display()
+            );
             if let Err(err) = pidfd_send_signal(process, signal) {
                 tracing::debug!("{} could not be signalled: {err}", trace.name);
             }
@@ -45,7 +49,11 @@ pub async fn stop(trace: &Trace<'_>, stop_signal: Signal, grace: Duration) -> an
             return Ok(());
         }
     }
-    bail!("{} left by a killed run in {} does not end: kill it by hand", trace.name, trace.folder.display())
+    bail!(
+        "{} left by a killed run in {} does not end: kill it by hand",
+        trace.name,
+        trace.folder.display()
+    )
 }
 
 impl Trace<'_> {
@@ -54,10 +62,17 @@ impl Trace<'_> {
         let noted: Option<i32> = noted.and_then(|text| text.lines().next()?.trim().parse().ok());
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").context("list processes")?.flatten() {
-            let id: Option<i32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            let Some(pid) = id.and_then(Pid::from_raw) else { continue };
+            let id: Option<i32> = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            let Some(pid) = id.and_then(Pid::from_raw) else {
+                continue;
+            };
             // Opened before it is looked at: the descriptor never means a later process with the same id.
-            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+                continue;
+            };
             if self.matches(&entry.path(), noted == id) {
                 found.push(process);
             }
@@ -66,9 +81,16 @@ impl Trace<'_> {
     }
 
     fn matches(&self, process: &Path, is_noted: bool) -> bool {
-        let Ok(status) = fs::read_to_string(process.join("status")) else { return false };
-        let field =
-            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let Ok(status) = fs::read_to_string(process.join("status")) else {
+            return false;
+        };
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+                .trim()
+        };
         // A zombie has ended; it may wait for its parent to notice for ever.
         if field("Name:") != self.name || field("State:").starts_with('Z') {
             return false;

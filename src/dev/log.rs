@@ -42,7 +42,9 @@ impl Log {
 
     /// Sends everything that `command` prints here.
     pub fn attach(&self, command: &mut Command) -> io::Result<()> {
-        command.stdout(Stdio::from(self.file.try_clone()?)).stderr(Stdio::from(self.file.try_clone()?));
+        command
+            .stdout(Stdio::from(self.file.try_clone()?))
+            .stderr(Stdio::from(self.file.try_clone()?));
         Ok(())
     }
 
@@ -64,7 +66,11 @@ impl Log {
 /// The last line that reports an error, else the last line.
 fn telling_line(text: &str) -> Option<&str> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let is_error = |line: &&str| ["FATAL:", "PANIC:", "error:"].iter().any(|mark| line.contains(mark));
+    let is_error = |line: &&str| {
+        ["FATAL:", "PANIC:", "error:"]
+            .iter()
+            .any(|mark| line.contains(mark))
+    };
     lines.clone().rfind(is_error).or_else(|| lines.next_back())
 }
 

@@ -39,8 +39,13 @@ impl Postgres {
     /// Starts on `folder`'s data, made first when there is none, and waits until the database answers.
     pub async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
         let log = Log::open(folder.path(), "postgres")?;
-        let cluster = Cluster::open(folder, options.durability, &find_postgres().await?, &log).await?;
-        let trace = Trace { name: "postgres", folder: &cluster.data, pid_file: "postmaster.pid" };
+        let cluster =
+            Cluster::open(folder, options.durability, &find_postgres().await?, &log).await?;
+        let trace = Trace {
+            name: "postgres",
+            folder: &cluster.data,
+            pid_file: "postmaster.pid",
+        };
         leftovers::stop(&trace, FAST_SHUTDOWN, STOP_GRACE).await?;
         // Nothing runs here any more, but after a crash the noted id may be an unrelated process's, and PostgreSQL
         // would refuse to start.
@@ -109,9 +114,13 @@ impl Postgres {
 async fn create_database(admin: &str) -> anyhow::Result<()> {
     let (client, connection) = tokio_postgres::connect(admin, NoTls).await?;
     let create = async {
-        let found = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE]).await?;
+        let found = client
+            .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE])
+            .await?;
         if found.is_none() {
-            client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+            client
+                .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
+                .await?;
         }
         anyhow::Ok(())
     };
@@ -139,9 +148,12 @@ fn settings(durability: Durability) -> impl Iterator<Item = &'static str> {
     ];
     let by_durability: &[&str] = match durability {
         Durability::Full => &["max_connections=100"],
-        Durability::Throwaway => {
-            &["max_connections=200", "fsync=off", "full_page_writes=off", "synchronous_commit=off"]
-        }
+        Durability::Throwaway => &[
+            "max_connections=200",
+            "fsync=off",
+            "full_page_writes=off",
+            "synchronous_commit=off",
+        ],
     };
     always.into_iter().chain(by_durability.iter().copied())
 }

@@ -39,7 +39,11 @@ impl Redis {
         let program = find_redis().await?;
         let data = folder.path().join("redis");
         private_folder(&data, Owner::caller())?;
-        let trace = Trace { name: "redis-server", folder: &data, pid_file: PID_FILE };
+        let trace = Trace {
+            name: "redis-server",
+            folder: &data,
+            pid_file: PID_FILE,
+        };
         leftovers::stop(&trace, SHUTDOWN, STOP_GRACE).await?;
 
         let sockets = folder.sockets(Owner::caller())?;
@@ -48,9 +52,25 @@ impl Redis {
             Durability::Throwaway => "no",
         };
         let mut command = Account::Caller.command(&program, "TERM");
-        command.args(["--port", "0", "--unixsocketperm", "700", "--unixsocket"]).arg(socket(&sockets));
-        command.arg("--dir").arg(&data).args(["--pidfile", PID_FILE, "--daemonize", "no", "--logfile", ""]);
-        command.args(["--appendonly", append_only, "--appendfsync", "everysec", "--save", ""]);
+        command
+            .args(["--port", "0", "--unixsocketperm", "700", "--unixsocket"])
+            .arg(socket(&sockets));
+        command.arg("--dir").arg(&data).args([
+            "--pidfile",
+            PID_FILE,
+            "--daemonize",
+            "no",
+            "--logfile",
+            "",
+        ]);
+        command.args([
+            "--appendonly",
+            append_only,
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+        ]);
         command.args([
             "--maxmemory-policy",
             "noeviction",
@@ -109,7 +129,9 @@ fn socket(sockets: &Path) -> PathBuf {
 
 /// Fails while the server starts or still loads its data.
 async fn ping(url: &str) -> anyhow::Result<()> {
-    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    let mut connection = redis::Client::open(url)?
+        .get_multiplexed_async_connection()
+        .await?;
     let answer: String = redis::cmd("PING").query_async(&mut connection).await?;
     ensure!(answer == "PONG", "Redis answered {answer:?}");
     Ok(())

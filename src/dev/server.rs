@@ -37,7 +37,10 @@ pub async fn spawn(mut command: Command) -> anyhow::Result<Child> {
             drop(unwanted.start_kill());
         }
     };
-    SPAWNER.send(Box::new(job)).ok().context("the spawning thread has ended")?;
+    SPAWNER
+        .send(Box::new(job))
+        .ok()
+        .context("the spawning thread has ended")?;
     Ok(spawned.await??)
 }
 
@@ -59,8 +62,15 @@ impl Server {
         stop_signal: Signal,
     ) -> anyhow::Result<Self> {
         log.attach(&mut command)?;
-        let child = spawn(command).await.with_context(|| format!("start {name}"))?;
-        Ok(Self { name, child, log, stop_signal })
+        let child = spawn(command)
+            .await
+            .with_context(|| format!("start {name}"))?;
+        Ok(Self {
+            name,
+            child,
+            log,
+            stop_signal,
+        })
     }
 
     /// The process id, until the server has been seen to end.
@@ -101,7 +111,11 @@ impl Server {
     }
 
     fn signal(&self) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         if let Some(Err(err)) = pid.map(|pid| kill_process(pid, self.stop_signal)) {
             tracing::debug!("{} could not be signalled: {err}", self.name);
         }

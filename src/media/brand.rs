@@ -31,12 +31,19 @@ impl Brand {
     pub const FRAMES: u64 = 30 * 2;
 
     /// Encodes the bumpers for this frame size.
-    pub async fn prepare(tools: &Tools, folder: Scratch, frame: Resolution) -> anyhow::Result<Self> {
+    pub async fn prepare(
+        tools: &Tools,
+        folder: Scratch,
+        frame: Resolution,
+    ) -> anyhow::Result<Self> {
         write(&folder.file("watermark.png"), WATERMARK)?;
         let opening = encode(tools, &folder, frame, "opening", OPENING).await?;
         let closing = encode(tools, &folder, frame, "closing", CLOSING).await?;
         ensure!(opening == closing, "the bumpers cannot be joined");
-        Ok(Self { folder, parameter_sets: opening })
+        Ok(Self {
+            folder,
+            parameter_sets: opening,
+        })
     }
 
     /// The mark with its transparency.
@@ -77,9 +84,13 @@ async fn encode(
     let made = tools.ffmpeg(&args).await;
     made.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &film).await?;
-    film.check(Expected { frame, frames: Brand::FRAMES, parameter_sets: film.parameter_sets() })
-        .and_then(|()| film.check_times())
-        .with_context(|| format!("check the {name} bumper"))?;
+    film.check(Expected {
+        frame,
+        frames: Brand::FRAMES,
+        parameter_sets: film.parameter_sets(),
+    })
+    .and_then(|()| film.check_times())
+    .with_context(|| format!("check the {name} bumper"))?;
     Ok(film.parameter_sets().to_owned())
 }
 

@@ -80,9 +80,17 @@ pub enum Error {
     #[error("{program} wrote a file of more than {limit} bytes")]
     FileTooLarge { program: String, limit: u64 },
     #[error("{program} was killed by signal {signal}: {stderr}")]
-    Killed { program: String, signal: i32, stderr: String },
+    Killed {
+        program: String,
+        signal: i32,
+        stderr: String,
+    },
     #[error("{program} failed with code {code}: {stderr}")]
-    Exit { program: String, code: i32, stderr: String },
+    Exit {
+        program: String,
+        code: i32,
+        stderr: String,
+    },
 }
 
 /// Starts programs through one launcher executable.
@@ -153,7 +161,10 @@ impl Runner {
         })
         .await?;
         if too_much {
-            return Err(Error::TooTalkative { program: name(call.program), limit: max_bytes });
+            return Err(Error::TooTalkative {
+                program: name(call.program),
+                limit: max_bytes,
+            });
         }
         Ok(stdout)
     }
@@ -193,12 +204,19 @@ impl Runner {
 
 /// Finds an executable on `PATH`.
 pub fn find(program: &str) -> Result<PathBuf, Error> {
-    #[expect(clippy::disallowed_methods, reason = "PATH is the shell's setting, not one of ours")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "PATH is the shell's setting, not one of ours"
+    )]
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
-        .find(|file| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file())
-        .ok_or_else(|| Error::Missing { program: program.to_owned() })
+        .find(|file| {
+            rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file()
+        })
+        .ok_or_else(|| Error::Missing {
+            program: program.to_owned(),
+        })
 }
 
 /// A running process group; dropping it while it is known to run kills it.
@@ -225,20 +243,40 @@ fn failure(
     let signal = status.signal().and_then(Signal::from_named_raw);
     let spent = cpu.is_some_and(|cpu| cpu + Duration::from_secs(1) >= limits.cpu);
     match (signal, status.code()) {
-        (Some(Signal::XFSZ), _) => Error::FileTooLarge { program, limit: limits.file_bytes },
-        (Some(Signal::XCPU), _) => Error::OutOfCpu { program, limit: limits.cpu },
-        (Some(Signal::KILL), _) if spent => Error::OutOfCpu { program, limit: limits.cpu },
+        (Some(Signal::XFSZ), _) => Error::FileTooLarge {
+            program,
+            limit: limits.file_bytes,
+        },
+        (Some(Signal::XCPU), _) => Error::OutOfCpu {
+            program,
+            limit: limits.cpu,
+        },
+        (Some(Signal::KILL), _) if spent => Error::OutOfCpu {
+            program,
+            limit: limits.cpu,
+        },
         // 126 and 127: the dynamic loader failed.
         (_, Some(code)) if code == i32::from(NOT_STARTED) || matches!(code, 126 | 127) => {
             Error::NotStarted { program, stderr }
         }
-        (_, Some(code)) => Error::Exit { program, code, stderr },
-        (_, None) => Error::Killed { program, signal: status.signal().unwrap_or_default(), stderr },
+        (_, Some(code)) => Error::Exit {
+            program,
+            code,
+            stderr,
+        },
+        (_, None) => Error::Killed {
+            program,
+            signal: status.signal().unwrap_or_default(),
+            stderr,
+        },
     }
 }
 
 /// Reads to the end, so that the program never blocks on a full pipe.
-async fn pump(pipe: Option<impl AsyncRead + Unpin>, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+async fn pump(
+    pipe: Option<impl AsyncRead + Unpin>,
+    mut on_bytes: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut buffer = Vec::with_capacity(16 * 1024);
     while pipe.read_buf(&mut buffer).await? > 0 {

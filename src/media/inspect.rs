@@ -77,8 +77,9 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
     let entries = "stream=codec_name,profile,width,height,sample_aspect_ratio,pix_fmt,\
         r_frame_rate,time_base,color_range,color_space,color_transfer,color_primaries,nb_frames,\
         extradata_hash";
-    let mut args: Vec<OsString> =
-        ["-v", "error", "-f", "mov", "-show_data_hash", "SHA256"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["-v", "error", "-f", "mov", "-show_data_hash", "SHA256"]
+        .map(OsString::from)
+        .into();
     args.extend(["-show_entries".into(), format!("{entries}{more}").into()]);
     args.extend(["-of".into(), "json".into(), file_url(film)]);
     let report = tools.ffprobe(&args).await.context("look at a made film")?;
@@ -92,7 +93,10 @@ impl Film {
             bail!("the film has no stream");
         };
         ensure!(report.streams.is_empty(), "the film has a second stream");
-        Ok(Self { stream, packets: report.packets })
+        Ok(Self {
+            stream,
+            packets: report.packets,
+        })
     }
 
     /// Hash of the H.264 parameter sets: films can be joined when it is the same.
@@ -123,14 +127,22 @@ impl Film {
             nb_frames: expected.frames.to_string(),
             extradata_hash: expected.parameter_sets.into(),
         };
-        ensure!(self.stream == right, "the film is {:?} instead of {right:?}", self.stream);
+        ensure!(
+            self.stream == right,
+            "the film is {:?} instead of {right:?}",
+            self.stream
+        );
         Ok(())
     }
 
     /// Checks that frames follow each other without holes, in decoding and in showing order.
     pub fn check_times(&self) -> anyhow::Result<()> {
         let count = u64::try_from(self.packets.len()).unwrap_or(u64::MAX);
-        ensure!(count == self.frames()?, "{count} packets for {:?}", self.stream);
+        ensure!(
+            count == self.frames()?,
+            "{count} packets for {:?}",
+            self.stream
+        );
         let decoding: Vec<i64> = self.packets.iter().map(|packet| packet.dts).collect();
         let mut showing: Vec<i64> = self.packets.iter().map(|packet| packet.pts).collect();
         showing.sort_unstable();
@@ -142,14 +154,20 @@ impl Film {
 }
 
 fn is_steady(times: &[i64]) -> bool {
-    times.iter().zip(times.iter().skip(1)).all(|(before, after)| after - before == FRAME_TICKS)
+    times
+        .iter()
+        .zip(times.iter().skip(1))
+        .all(|(before, after)| after - before == FRAME_TICKS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FRAME: Resolution = Resolution { width: 1280, height: 720 };
+    const FRAME: Resolution = Resolution {
+        width: 1280,
+        height: 720,
+    };
 
     fn film(change: (&str, &str)) -> anyhow::Result<Film> {
         let json = include_str!("testdata/film.json").replace(change.0, change.1);
@@ -158,7 +176,11 @@ mod tests {
 
     fn checked(change: (&str, &str)) -> anyhow::Result<()> {
         let film = film(change)?;
-        film.check(Expected { frame: FRAME, frames: 4, parameter_sets: "SHA256:86a2" })?;
+        film.check(Expected {
+            frame: FRAME,
+            frames: 4,
+            parameter_sets: "SHA256:86a2",
+        })?;
         film.check_times()
     }
 
@@ -187,6 +209,11 @@ mod tests {
         let json = include_str!("testdata/film.json").replace("\"streams\": [", "\"streams\": [@");
         let stream = json.split_once('@').unwrap().1.rsplit_once(']').unwrap().0;
         let twice = json.replace('@', &format!("{stream},"));
-        assert!(Film::parse(twice.as_bytes()).unwrap_err().to_string().contains("second"));
+        assert!(
+            Film::parse(twice.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("second")
+        );
     }
 }

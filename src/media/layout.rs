@@ -59,7 +59,10 @@ fn even(pixels: u64) -> u32 {
 mod tests {
     use super::*;
 
-    const FRAME: Resolution = Resolution { width: 1280, height: 720 };
+    const FRAME: Resolution = Resolution {
+        width: 1280,
+        height: 720,
+    };
 
     #[test]
     fn pictures_of_any_shape_fit_without_being_stretched() {
@@ -73,18 +76,35 @@ mod tests {
             ((1080 * 3, 1440 * 4), (436, 0, 406, 720)),
             ((100_000, 2), (0, 358, 1280, 2)),
         ] {
-            let Rectangle { x, y, width, height } = fit(shape, FRAME);
+            let Rectangle {
+                x,
+                y,
+                width,
+                height,
+            } = fit(shape, FRAME);
             assert_eq!((x, y, width, height), expected, "{shape:?}");
         }
     }
 
     #[test]
     fn the_mark_stays_on_the_picture() {
-        for shape in [(1920, 1080), (1080, 1920), (500, 500), (100_000, 2), (2, 5000)] {
+        for shape in [
+            (1920, 1080),
+            (1080, 1920),
+            (500, 500),
+            (100_000, 2),
+            (2, 5000),
+        ] {
             let picture = fit(shape, FRAME);
             let mark = watermark(picture);
-            assert!(mark.x >= picture.x && mark.x + mark.width <= picture.x + picture.width, "{shape:?}");
-            assert!(mark.y >= picture.y && mark.y + mark.height <= picture.y + picture.height, "{shape:?}");
+            assert!(
+                mark.x >= picture.x && mark.x + mark.width <= picture.x + picture.width,
+                "{shape:?}"
+            );
+            assert!(
+                mark.y >= picture.y && mark.y + mark.height <= picture.y + picture.height,
+                "{shape:?}"
+            );
         }
     }
 }

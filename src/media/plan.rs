@@ -51,7 +51,10 @@ pub struct Plan {
 
 impl From<&Settings> for Target {
     fn from(settings: &Settings) -> Self {
-        Self { frame: settings.output_resolution, max_seconds: settings.max_video_duration }
+        Self {
+            frame: settings.output_resolution,
+            max_seconds: settings.max_video_duration,
+        }
     }
 }
 
@@ -80,12 +83,22 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     args.extend(["-i".into(), file_url(&files.source)]);
     args.extend(["-f", "png_pipe", "-i"].map(OsString::from));
     args.push(file_url(&files.watermark));
-    args.extend(["-filter_complex".into(), graph(video, target, frames).into()]);
+    args.extend([
+        "-filter_complex".into(),
+        graph(video, target, frames).into(),
+    ]);
     args.extend(["-map", "[body]", "-frames:v"].map(OsString::from));
-    args.push((u64::from(target.max_seconds) * u64::from(RATE)).to_string().into());
+    args.push(
+        (u64::from(target.max_seconds) * u64::from(RATE))
+            .to_string()
+            .into(),
+    );
     args.extend(encoder(target.frame));
     args.extend(["-f".into(), "mp4".into(), file_url(&files.body)]);
-    for ((label, quality), poster) in ["p0", "p1", "p2"].into_iter().zip(POSTER_QUALITIES).zip(&files.posters)
+    for ((label, quality), poster) in ["p0", "p1", "p2"]
+        .into_iter()
+        .zip(POSTER_QUALITIES)
+        .zip(&files.posters)
     {
         args.extend(["-map".into(), format!("[{label}]").into()]);
         args.extend(["-frames:v", "1", "-map_metadata", "-1", "-c:v", "mjpeg"].map(OsString::from));
@@ -245,8 +258,15 @@ pub fn bumper(still: &Path, frames: u64, frame: Resolution, bumper: &Path) -> Ve
          fade=in:0:{fade},fade=out:{out}:{fade}",
         out = frames - fade,
     );
-    let mut args: Vec<OsString> =
-        ["-nostdin", "-hide_banner", "-loglevel", "error", "-framerate"].map(OsString::from).into();
+    let mut args: Vec<OsString> = [
+        "-nostdin",
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-framerate",
+    ]
+    .map(OsString::from)
+    .into();
     args.push(RATE.to_string().into());
     args.extend(["-f", "png_pipe", "-i"].map(OsString::from));
     args.extend([file_url(still), "-vf".into(), graph.into()]);
@@ -258,8 +278,9 @@ pub fn bumper(still: &Path, frames: u64, frame: Resolution, bumper: &Path) -> Ve
 
 /// Arguments that join the files of a concat list without encoding, index first.
 pub fn join(list: &Path, clip: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> =
-        ["-nostdin", "-hide_banner", "-loglevel", "error"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["-nostdin", "-hide_banner", "-loglevel", "error"]
+        .map(OsString::from)
+        .into();
     args.extend(["-f", "concat", "-protocol_whitelist", "file", "-i"].map(OsString::from));
     args.push(file_url(list));
     args.extend(["-map", "0:v", "-c", "copy", "-map_metadata", "-1"].map(OsString::from));
@@ -275,12 +296,23 @@ mod tests {
     use super::*;
     use crate::media::probe::{Colour, Probe};
 
-    const TARGET: Target = Target { frame: Resolution { width: 1280, height: 720 }, max_seconds: 30 };
+    const TARGET: Target = Target {
+        frame: Resolution {
+            width: 1280,
+            height: 720,
+        },
+        max_seconds: 30,
+    };
 
     fn video(width: u32, height: u32) -> Video {
         let report = include_bytes!("testdata/portrait.json");
         let video = Probe::parse(report).unwrap().video.unwrap();
-        Video { width, height, turned: false, ..video }
+        Video {
+            width,
+            height,
+            turned: false,
+            ..video
+        }
     }
 
     fn files() -> Files {
@@ -294,7 +326,10 @@ mod tests {
 
     #[test]
     fn the_whole_argument_list_of_a_portrait_clip() {
-        let turned = Video { turned: true, ..video(1920, 1080) };
+        let turned = Video {
+            turned: true,
+            ..video(1920, 1080)
+        };
         let plan = plan(&turned, TARGET, &files());
         assert_eq!(plan.frames, 180);
         let lines = plan.args.join("\n".as_ref()).into_string().unwrap();
@@ -318,23 +353,59 @@ mod tests {
     #[test]
     fn a_late_picture_is_moved_to_the_start() {
         let start = Duration::from_millis(1500);
-        let graph = graph(&Video { start, ..video(1920, 1080) }, TARGET, 900);
+        let graph = graph(
+            &Video {
+                start,
+                ..video(1920, 1080)
+            },
+            TARGET,
+            900,
+        );
         assert!(graph.starts_with("[0:0]setpts=PTS-1500000/(1000000*TB),fps=30:start_time=0,"));
     }
 
     #[test]
     fn hdr_is_tone_mapped_after_scaling() {
-        let colour = Colour { matrix: Matrix::Bt2020, transfer: Transfer::Hlg, full_range: false };
-        let graph = graph(&Video { colour, ..video(3840, 2160) }, TARGET, 900);
+        let colour = Colour {
+            matrix: Matrix::Bt2020,
+            transfer: Transfer::Hlg,
+            full_range: false,
+        };
+        let graph = graph(
+            &Video {
+                colour,
+                ..video(3840, 2160)
+            },
+            TARGET,
+            900,
+        );
         assert!(graph.contains("zscale=1280:720:filter=bicubic:min=2020_ncl:tin=arib-std-b67"));
         assert!(graph.contains("tonemap=mobius"));
     }
 
     #[test]
     fn an_untagged_picture_is_read_as_players_read_it() {
-        let colour = Colour { matrix: Matrix::Unknown, transfer: Transfer::Sdr, full_range: false };
-        let small = graph(&Video { colour, ..video(640, 480) }, TARGET, 900);
-        let large = graph(&Video { colour, ..video(1920, 1080) }, TARGET, 900);
+        let colour = Colour {
+            matrix: Matrix::Unknown,
+            transfer: Transfer::Sdr,
+            full_range: false,
+        };
+        let small = graph(
+            &Video {
+                colour,
+                ..video(640, 480)
+            },
+            TARGET,
+            900,
+        );
+        let large = graph(
+            &Video {
+                colour,
+                ..video(1920, 1080)
+            },
+            TARGET,
+            900,
+        );
         assert!(small.contains("in_color_matrix=bt601:out_color_matrix=bt709"));
         assert!(large.contains("in_color_matrix=bt709:out_color_matrix=bt709"));
     }

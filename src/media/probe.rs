@@ -106,7 +106,10 @@ impl Probe {
             .iter()
             .find(|stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0)
             .map(|stream| stream.video(&report.format));
-        Ok(Self { streams: report.streams.len(), video })
+        Ok(Self {
+            streams: report.streams.len(),
+            video,
+        })
     }
 }
 
@@ -115,7 +118,11 @@ impl Video {
     pub fn upright_shape(&self) -> (u64, u64) {
         let across = u64::from(self.width) * u64::from(self.sample_aspect.numerator);
         let down = u64::from(self.height) * u64::from(self.sample_aspect.denominator);
-        if self.turned { (down, across) } else { (across, down) }
+        if self.turned {
+            (down, across)
+        } else {
+            (across, down)
+        }
     }
 
     /// Lines of the shorter side, in square pixels of the stored height.
@@ -127,12 +134,18 @@ impl Video {
 }
 
 impl Ratio {
-    pub const SQUARE: Self = Self { numerator: 1, denominator: 1 };
+    pub const SQUARE: Self = Self {
+        numerator: 1,
+        denominator: 1,
+    };
 
     /// Reads `4:3` or `30000/1001`; `None` for zero, negative or absurd.
     fn parse(text: &str) -> Option<Self> {
         let (numerator, denominator) = text.split_once([':', '/'])?;
-        let ratio = Self { numerator: numerator.parse().ok()?, denominator: denominator.parse().ok()? };
+        let ratio = Self {
+            numerator: numerator.parse().ok()?,
+            denominator: denominator.parse().ok()?,
+        };
         (ratio.numerator > 0 && ratio.denominator > 0).then_some(ratio)
     }
 }
@@ -288,7 +301,13 @@ mod tests {
     #[test]
     fn a_clip_with_wide_pixels_keeps_their_shape() {
         let video = video(include_bytes!("testdata/wide-pixels.json"));
-        assert_eq!(video.sample_aspect, Ratio { numerator: 4, denominator: 3 });
+        assert_eq!(
+            video.sample_aspect,
+            Ratio {
+                numerator: 4,
+                denominator: 3
+            }
+        );
         assert_eq!(video.upright_shape(), (1440 * 4, 1080 * 3));
         assert_eq!(video.short_side(), 1080);
     }
@@ -299,7 +318,11 @@ mod tests {
         assert_eq!(video.codec, "hevc");
         assert_eq!(
             video.colour,
-            Colour { matrix: Matrix::Bt2020, transfer: Transfer::Hlg, full_range: false }
+            Colour {
+                matrix: Matrix::Bt2020,
+                transfer: Transfer::Hlg,
+                full_range: false
+            }
         );
     }
 

@@ -36,7 +36,10 @@ impl Scratch {
             .with_context(|| format!("create a folder in {} (SCRATCH_PATH)", root.display()))?;
         let lock = File::open(folder.path()).context("open the scratch folder")?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).context("lock scratch folder")?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     /// The folder itself.
@@ -64,7 +67,10 @@ fn remove_stale(root: &Path, settled: Duration) -> std::io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(root)? {
         let entry = entry?;
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
         if !ours || !is_stale(&entry.path(), settled) {
             continue;
         }
@@ -86,7 +92,8 @@ fn is_stale(folder: &Path, settled: Duration) -> bool {
         .and_then(|modified| modified.elapsed().ok());
     let old_enough = age.is_some_and(|age| age >= settled);
     old_enough
-        && File::open(folder).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
+        && File::open(folder)
+            .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
 }
 
 #[cfg(test)]

@@ -46,7 +46,11 @@ fn brands(payload: &[u8]) -> Result<(), NotAnMp4> {
     }
     // Four bytes of minor version stand between the major and the compatible brands.
     let (compatible, _) = rest.get(4..).unwrap_or_default().as_chunks::<4>();
-    if is_video(*major) || compatible.iter().copied().any(is_video) { Ok(()) } else { Err(NotAnMp4) }
+    if is_video(*major) || compatible.iter().copied().any(is_video) {
+        Ok(())
+    } else {
+        Err(NotAnMp4)
+    }
 }
 
 /// Brands of <https://mp4ra.org/registered-types/brands> that stand for a film.
@@ -118,9 +122,10 @@ mod tests {
 
     #[test]
     fn phone_and_camera_brands_pass() {
-        for major in
-            [b"isom", b"iso6", b"mp42", b"avc1", b"dash", b"MSNV", b"3gp4", b"3g2a", b"qt  ", b"M4V "]
-        {
+        for major in [
+            b"isom", b"iso6", b"mp42", b"avc1", b"dash", b"MSNV", b"3gp4", b"3g2a", b"qt  ",
+            b"M4V ",
+        ] {
             assert_eq!(sniff(&ftyp(&[major])), Ok(()), "{major:?}");
         }
     }
@@ -140,8 +145,14 @@ mod tests {
 
     #[test]
     fn pictures_and_audio_are_refused_whatever_they_are_compatible_with() {
-        for major in [b"avif", b"heic", b"mif1", b"msf1", b"M4A ", b"F4A ", b"crx "] {
-            assert_eq!(sniff(&ftyp(&[major, b"isom", b"mp42"])), Err(NotAnMp4), "{major:?}");
+        for major in [
+            b"avif", b"heic", b"mif1", b"msf1", b"M4A ", b"F4A ", b"crx ",
+        ] {
+            assert_eq!(
+                sniff(&ftyp(&[major, b"isom", b"mp42"])),
+                Err(NotAnMp4),
+                "{major:?}"
+            );
         }
     }
 

@@ -36,8 +36,10 @@ const REPORT_BYTES: usize = 8 * 1024 * 1024;
 
 const ENCODERS: [&str; 2] = ["libx264", "mjpeg"];
 
-const FILTERS: [&str; 11] =
-    ["fade", "fps", "loop", "overlay", "pad", "scale", "select", "setpts", "split", "tonemap", "zscale"];
+const FILTERS: [&str; 11] = [
+    "fade", "fps", "loop", "overlay", "pad", "scale", "select", "setpts", "split", "tonemap",
+    "zscale",
+];
 
 /// `ffmpeg` and `ffprobe`, and the launcher that confines them.
 #[derive(Debug)]
@@ -63,13 +65,21 @@ impl Tools {
 
     /// Describes a file, with the arguments that `probe` or `inspect` made.
     pub async fn ffprobe(&self, args: &[OsString]) -> Result<Vec<u8>, Error> {
-        let call = Call { program: &self.ffprobe, args, limits: PROBE };
+        let call = Call {
+            program: &self.ffprobe,
+            args,
+            limits: PROBE,
+        };
         self.runner.capture(&call, REPORT_BYTES).await
     }
 
     /// Works on files that we made.
     pub async fn ffmpeg(&self, args: &[OsString]) -> Result<Output, Error> {
-        let call = Call { program: &self.ffmpeg, args, limits: OWN };
+        let call = Call {
+            program: &self.ffmpeg,
+            args,
+            limits: OWN,
+        };
         self.runner.run(&call, |_| {}).await
     }
 
@@ -93,13 +103,21 @@ impl Tools {
             // encoder would cost every honest clip 3 % of its time.
             file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
         };
-        let call = Call { program: &self.ffmpeg, args, limits };
+        let call = Call {
+            program: &self.ffmpeg,
+            args,
+            limits,
+        };
         self.runner.run(&call, on_stdout).await
     }
 
     async fn check(&self, list: &str, wanted: &[&str]) -> anyhow::Result<()> {
         let args = ["-hide_banner", "-loglevel", "error", list].map(OsString::from);
-        let call = Call { program: &self.ffmpeg, args: &args, limits: PROBE };
+        let call = Call {
+            program: &self.ffmpeg,
+            args: &args,
+            limits: PROBE,
+        };
         let listed = self.runner.capture(&call, REPORT_BYTES).await;
         let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
         let listed = String::from_utf8_lossy(&listed);
@@ -116,7 +134,10 @@ impl Tools {
 
 /// The wanted names that no line has in its second column.
 fn missing<'a>(listed: &str, wanted: &[&'a str]) -> Vec<&'a str> {
-    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let names: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
     let is_missing = |name: &&str| !names.contains(name);
     wanted.iter().copied().filter(is_missing).collect()
 }

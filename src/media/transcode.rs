@@ -112,7 +112,11 @@ async fn join(
     let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
     inspect::headers(&media.tools, body)
         .await?
-        .check(Expected { frame, frames: frames - 2 * Brand::FRAMES, parameter_sets })
+        .check(Expected {
+            frame,
+            frames: frames - 2 * Brand::FRAMES,
+            parameter_sets,
+        })
         .context("check the body")?;
 
     media.brand.lend(scratch)?;
@@ -122,9 +126,13 @@ async fn join(
     let joined = joined.context("join the bumpers")?;
 
     let film = inspect::packets(&media.tools, &clip).await?;
-    film.check(Expected { frame, frames, parameter_sets })
-        .and_then(|()| film.check_times())
-        .context("check the clip")?;
+    film.check(Expected {
+        frame,
+        frames,
+        parameter_sets,
+    })
+    .and_then(|()| film.check_times())
+    .context("check the clip")?;
     Ok((clip, joined.cpu))
 }
 
@@ -161,8 +169,12 @@ fn size(file: &Path) -> anyhow::Result<u64> {
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
     match error {
-        command::Error::OutOfCpu { .. } | command::Error::TooTalkative { .. } => Refusal::TooComplex.into(),
-        command::Error::Exit { stderr, .. } if is_over_a_bound(&stderr) => Refusal::TooComplex.into(),
+        command::Error::OutOfCpu { .. } | command::Error::TooTalkative { .. } => {
+            Refusal::TooComplex.into()
+        }
+        command::Error::Exit { stderr, .. } if is_over_a_bound(&stderr) => {
+            Refusal::TooComplex.into()
+        }
         command::Error::Exit { .. } => Refusal::Corrupt.into(),
         error => Error::Failed(error.into()),
     }
@@ -171,8 +183,12 @@ fn probe_failure(error: command::Error) -> Error {
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
     match &error {
-        command::Error::OutOfCpu { .. } | command::Error::FileTooLarge { .. } => Refusal::TooComplex.into(),
-        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => Refusal::TooComplex.into(),
+        command::Error::OutOfCpu { .. } | command::Error::FileTooLarge { .. } => {
+            Refusal::TooComplex.into()
+        }
+        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => {
+            Refusal::TooComplex.into()
+        }
         command::Error::Exit { code, stderr, .. }
             if !is_about_this_machine(stderr) && (frames == 0 || *code == MOSTLY_UNDECODABLE) =>
         {
@@ -183,13 +199,22 @@ fn encode_failure(error: command::Error, frames: u64) -> Error {
 }
 
 fn is_over_a_bound(stderr: &str) -> bool {
-    ["exceeds specified max pixel count", "Cannot allocate memory"].iter().any(|text| stderr.contains(text))
+    [
+        "exceeds specified max pixel count",
+        "Cannot allocate memory",
+    ]
+    .iter()
+    .any(|text| stderr.contains(text))
 }
 
 fn is_about_this_machine(stderr: &str) -> bool {
-    ["No space left on device", "Disk quota exceeded", "Input/output error"]
-        .iter()
-        .any(|text| stderr.contains(text))
+    [
+        "No space left on device",
+        "Disk quota exceeded",
+        "Input/output error",
+    ]
+    .iter()
+    .any(|text| stderr.contains(text))
 }
 
 /// Encoded frames as a percentage of the job.
@@ -231,7 +256,11 @@ mod tests {
     use super::*;
 
     fn exit(code: i32, stderr: &str) -> command::Error {
-        command::Error::Exit { program: "ffmpeg".into(), code, stderr: stderr.into() }
+        command::Error::Exit {
+            program: "ffmpeg".into(),
+            code,
+            stderr: stderr.into(),
+        }
     }
 
     #[test]
@@ -252,14 +281,23 @@ mod tests {
 
     #[test]
     fn a_full_disk_does_not_condemn_the_video() {
-        let error = encode_failure(exit(1, "av_interleaved_write_frame(): No space left on device"), 0);
+        let error = encode_failure(
+            exit(1, "av_interleaved_write_frame(): No space left on device"),
+            0,
+        );
         assert!(matches!(error, Error::Failed(_)));
     }
 
     #[test]
     fn a_source_that_does_not_decode_is_corrupt() {
-        for error in [encode_failure(exit(1, "x"), 0), encode_failure(exit(69, "x"), 9)] {
-            assert!(matches!(error, Error::Refused(Refusal::Corrupt)), "{error:?}");
+        for error in [
+            encode_failure(exit(1, "x"), 0),
+            encode_failure(exit(69, "x"), 9),
+        ] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::Corrupt)),
+                "{error:?}"
+            );
         }
         assert!(matches!(encode_failure(exit(1, "x"), 9), Error::Failed(_)));
     }
@@ -267,20 +305,35 @@ mod tests {
     #[test]
     fn a_picture_beyond_the_bounds_is_too_complex() {
         let stderr = "Picture size 9000x9000 exceeds specified max pixel count 8912896";
-        for error in [probe_failure(exit(1, stderr)), encode_failure(exit(1, stderr), 5)] {
-            assert!(matches!(error, Error::Refused(Refusal::TooComplex)), "{error:?}");
+        for error in [
+            probe_failure(exit(1, stderr)),
+            encode_failure(exit(1, stderr), 5),
+        ] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::TooComplex)),
+                "{error:?}"
+            );
         }
     }
 
     #[test]
     fn noise_that_would_fill_the_disk_is_too_complex() {
-        let error = command::Error::FileTooLarge { program: "ffmpeg".into(), limit: 1 };
-        assert!(matches!(encode_failure(error, 600), Error::Refused(Refusal::TooComplex)));
+        let error = command::Error::FileTooLarge {
+            program: "ffmpeg".into(),
+            limit: 1,
+        };
+        assert!(matches!(
+            encode_failure(error, 600),
+            Error::Refused(Refusal::TooComplex)
+        ));
     }
 
     #[test]
     fn a_program_that_could_not_start_does_not_condemn_the_video() {
-        let error = command::Error::NotStarted { program: "ffprobe".into(), stderr: String::new() };
+        let error = command::Error::NotStarted {
+            program: "ffprobe".into(),
+            stderr: String::new(),
+        };
         assert!(matches!(probe_failure(error), Error::Failed(_)));
     }
 }

@@ -8,7 +8,9 @@ use super::probe::{MAX_PIXELS, Probe, Video};
 use crate::{config::media::Settings, language::Language};
 
 /// What phones and cameras record, and what editing programs export.
-const CODECS: [&str; 8] = ["h264", "hevc", "mpeg4", "h263", "vp9", "av1", "prores", "mjpeg"];
+const CODECS: [&str; 8] = [
+    "h264", "hevc", "mpeg4", "h263", "vp9", "av1", "prores", "mjpeg",
+];
 
 /// A film needs a picture and a sound; a bomb has thousands of streams.
 const MAX_STREAMS: usize = 16;
@@ -69,7 +71,9 @@ impl From<&Settings> for Rules {
 pub fn judge(probe: &Probe, rules: Rules) -> Result<&Video, Refusal> {
     let video = probe.video.as_ref().ok_or(Refusal::NotAVideo)?;
     if !CODECS.contains(&video.codec.as_str()) {
-        return Err(Refusal::UnsupportedCodec { codec: video.codec.clone() });
+        return Err(Refusal::UnsupportedCodec {
+            codec: video.codec.clone(),
+        });
     }
     if is_too_complex(probe, video) {
         return Err(Refusal::TooComplex);
@@ -79,7 +83,10 @@ pub fn judge(probe: &Probe, rules: Rules) -> Result<&Video, Refusal> {
     }
     judge_length(video.duration, rules)?;
     if video.short_side() < rules.min_lines {
-        return Err(Refusal::LowResolution { lines: video.short_side(), min_lines: rules.min_lines });
+        return Err(Refusal::LowResolution {
+            lines: video.short_side(),
+            min_lines: rules.min_lines,
+        });
     }
     Ok(video)
 }
@@ -87,7 +94,9 @@ pub fn judge(probe: &Probe, rules: Rules) -> Result<&Video, Refusal> {
 fn is_too_complex(probe: &Probe, video: &Video) -> bool {
     let pixels = u64::from(video.width) * u64::from(video.height);
     let allowed = MAX_RATE * u64::from(video.rate.denominator);
-    probe.streams > MAX_STREAMS || pixels > u64::from(MAX_PIXELS) || u64::from(video.rate.numerator) > allowed
+    probe.streams > MAX_STREAMS
+        || pixels > u64::from(MAX_PIXELS)
+        || u64::from(video.rate.numerator) > allowed
 }
 
 fn judge_length(duration: Duration, rules: Rules) -> Result<(), Refusal> {
@@ -95,7 +104,10 @@ fn judge_length(duration: Duration, rules: Rules) -> Result<(), Refusal> {
     let min = Duration::from_secs(min_seconds.into());
     let max = Duration::from_secs(rules.max_seconds.into());
     if duration + TOLERANCE < min {
-        return Err(Refusal::TooShort { seconds: duration.as_secs(), min_seconds });
+        return Err(Refusal::TooShort {
+            seconds: duration.as_secs(),
+            min_seconds,
+        });
     }
     if !max.is_zero() && duration.saturating_sub(TOLERANCE) > max {
         return Err(Refusal::TooLong {
@@ -131,21 +143,32 @@ impl Refusal {
 
     fn spanish(&self) -> String {
         match self {
-            Self::TooShort { seconds, min_seconds } => {
+            Self::TooShort {
+                seconds,
+                min_seconds,
+            } => {
                 format!("El video dura {seconds} s; debe durar al menos {min_seconds} s.")
             }
-            Self::TooLong { seconds, max_seconds } => format!(
+            Self::TooLong {
+                seconds,
+                max_seconds,
+            } => format!(
                 "El video dura {seconds} s; debe durar como máximo {max_seconds} s. Recórtalo y súbelo de nuevo."
             ),
             Self::LowResolution { lines, min_lines } => format!(
                 "El video tiene {lines} líneas; debe tener al menos {min_lines}. Grábalo o expórtalo con más resolución."
             ),
             Self::NotAVideo => {
-                "El archivo no contiene un video. Sube un MP4 grabado con tu cámara o celular.".into()
+                "El archivo no contiene un video. Sube un MP4 grabado con tu cámara o celular."
+                    .into()
             }
-            Self::Corrupt => "El archivo está dañado o incompleto. Expórtalo o súbelo de nuevo.".into(),
+            Self::Corrupt => {
+                "El archivo está dañado o incompleto. Expórtalo o súbelo de nuevo.".into()
+            }
             Self::UnsupportedCodec { codec } => {
-                format!("El formato de video «{codec}» no se admite. Expórtalo como MP4 con H.264 o HEVC.")
+                format!(
+                    "El formato de video «{codec}» no se admite. Expórtalo como MP4 con H.264 o HEVC."
+                )
             }
             Self::TooComplex => format!(
                 "El video supera lo que podemos procesar. Usa como máximo resolución 4K y {MAX_RATE} cuadros por segundo, y una sola pista de video."
@@ -155,21 +178,32 @@ impl Refusal {
 
     fn english(&self) -> String {
         match self {
-            Self::TooShort { seconds, min_seconds } => {
+            Self::TooShort {
+                seconds,
+                min_seconds,
+            } => {
                 format!("The video lasts {seconds} s; it must last at least {min_seconds} s.")
             }
-            Self::TooLong { seconds, max_seconds } => format!(
+            Self::TooLong {
+                seconds,
+                max_seconds,
+            } => format!(
                 "The video lasts {seconds} s; it must last at most {max_seconds} s. Trim it and upload it again."
             ),
             Self::LowResolution { lines, min_lines } => format!(
                 "The video has {lines} lines; it must have at least {min_lines}. Record or export it at a higher resolution."
             ),
             Self::NotAVideo => {
-                "The file contains no video. Upload an MP4 recorded with your camera or phone.".into()
+                "The file contains no video. Upload an MP4 recorded with your camera or phone."
+                    .into()
             }
-            Self::Corrupt => "The file is damaged or incomplete. Export it or upload it again.".into(),
+            Self::Corrupt => {
+                "The file is damaged or incomplete. Export it or upload it again.".into()
+            }
             Self::UnsupportedCodec { codec } => {
-                format!("The video format “{codec}” is not supported. Export it as MP4 with H.264 or HEVC.")
+                format!(
+                    "The video format “{codec}” is not supported. Export it as MP4 with H.264 or HEVC."
+                )
             }
             Self::TooComplex => format!(
                 "The video is more than we can process. Use at most 4K and {MAX_RATE} frames per second, and a single video track."
@@ -182,8 +216,16 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    const NO_RULES: Rules = Rules { min_seconds: 0, max_seconds: 0, min_lines: 0 };
-    const CONTEST: Rules = Rules { min_seconds: 20, max_seconds: 60, min_lines: 1080 };
+    const NO_RULES: Rules = Rules {
+        min_seconds: 0,
+        max_seconds: 0,
+        min_lines: 0,
+    };
+    const CONTEST: Rules = Rules {
+        min_seconds: 20,
+        max_seconds: 60,
+        min_lines: 1080,
+    };
 
     fn portrait() -> Probe {
         Probe::parse(include_bytes!("testdata/portrait.json")).unwrap()
@@ -209,13 +251,31 @@ mod tests {
         for millis in [19_900, 20_000, 60_000, 60_100] {
             assert!(judge(&lasting(millis), CONTEST).is_ok(), "{millis}");
         }
-        assert_eq!(judge(&lasting(12_400), CONTEST), Err(Refusal::TooShort { seconds: 12, min_seconds: 20 }));
-        assert_eq!(judge(&lasting(60_200), CONTEST), Err(Refusal::TooLong { seconds: 61, max_seconds: 60 }));
+        assert_eq!(
+            judge(&lasting(12_400), CONTEST),
+            Err(Refusal::TooShort {
+                seconds: 12,
+                min_seconds: 20
+            })
+        );
+        assert_eq!(
+            judge(&lasting(60_200), CONTEST),
+            Err(Refusal::TooLong {
+                seconds: 61,
+                max_seconds: 60
+            })
+        );
     }
 
     #[test]
     fn a_single_frame_is_too_short_even_without_rules() {
-        assert_eq!(judge(&lasting(33), NO_RULES), Err(Refusal::TooShort { seconds: 0, min_seconds: 1 }));
+        assert_eq!(
+            judge(&lasting(33), NO_RULES),
+            Err(Refusal::TooShort {
+                seconds: 0,
+                min_seconds: 1
+            })
+        );
     }
 
     #[test]
@@ -223,7 +283,13 @@ mod tests {
         let mut probe = lasting(30_000);
         assert!(judge(&probe, CONTEST).is_ok());
         probe.video.as_mut().unwrap().height = 720;
-        assert_eq!(judge(&probe, CONTEST), Err(Refusal::LowResolution { lines: 720, min_lines: 1080 }));
+        assert_eq!(
+            judge(&probe, CONTEST),
+            Err(Refusal::LowResolution {
+                lines: 720,
+                min_lines: 1080
+            })
+        );
     }
 
     #[test]
@@ -235,16 +301,23 @@ mod tests {
     #[test]
     fn an_old_codec_is_named() {
         let probe = with(|video| video.codec = "svq3".into());
-        assert_eq!(judge(&probe, NO_RULES), Err(Refusal::UnsupportedCodec { codec: "svq3".into() }));
+        assert_eq!(
+            judge(&probe, NO_RULES),
+            Err(Refusal::UnsupportedCodec {
+                codec: "svq3".into()
+            })
+        );
     }
 
     #[test]
     fn bombs_are_too_complex() {
         let mut many_streams = portrait();
         many_streams.streams = 17;
-        for probe in
-            [many_streams, with(|video| video.width = 8640), with(|video| video.rate.numerator = 251)]
-        {
+        for probe in [
+            many_streams,
+            with(|video| video.width = 8640),
+            with(|video| video.rate.numerator = 251),
+        ] {
             assert_eq!(judge(&probe, NO_RULES), Err(Refusal::TooComplex));
         }
     }
@@ -258,22 +331,42 @@ mod tests {
 
     #[test]
     fn the_json_form_carries_the_code_and_comes_back() {
-        let refusal = Refusal::TooShort { seconds: 12, min_seconds: 20 };
+        let refusal = Refusal::TooShort {
+            seconds: 12,
+            min_seconds: 20,
+        };
         let json = serde_json::to_string(&refusal).unwrap();
-        assert_eq!(json, r#"{"code":"too_short","seconds":12,"min_seconds":20}"#);
+        assert_eq!(
+            json,
+            r#"{"code":"too_short","seconds":12,"min_seconds":20}"#
+        );
         assert_eq!(serde_json::from_str::<Refusal>(&json).unwrap(), refusal);
-        assert_eq!(refusal.message(Language::Spanish), "El video dura 12 s; debe durar al menos 20 s.");
+        assert_eq!(
+            refusal.message(Language::Spanish),
+            "El video dura 12 s; debe durar al menos 20 s."
+        );
     }
 
     #[test]
     fn every_code_is_the_tag_of_its_json_form() {
         for refusal in [
-            Refusal::TooShort { seconds: 1, min_seconds: 2 },
-            Refusal::TooLong { seconds: 2, max_seconds: 1 },
-            Refusal::LowResolution { lines: 1, min_lines: 2 },
+            Refusal::TooShort {
+                seconds: 1,
+                min_seconds: 2,
+            },
+            Refusal::TooLong {
+                seconds: 2,
+                max_seconds: 1,
+            },
+            Refusal::LowResolution {
+                lines: 1,
+                min_lines: 2,
+            },
             Refusal::NotAVideo,
             Refusal::Corrupt,
-            Refusal::UnsupportedCodec { codec: "svq3".into() },
+            Refusal::UnsupportedCodec {
+                codec: "svq3".into(),
+            },
             Refusal::TooComplex,
         ] {
             let json = serde_json::to_value(&refusal).unwrap();

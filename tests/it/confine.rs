@@ -10,18 +10,37 @@ use anb::confine::NOT_STARTED;
 
 const ANB: &str = env!("CARGO_BIN_EXE_anb");
 
-#[expect(clippy::disallowed_methods, reason = "the launcher is tested from outside")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the launcher is tested from outside"
+)]
 fn run(program: &str, args: &[&str]) -> Output {
-    std::process::Command::new(program).args(args).output().unwrap()
+    std::process::Command::new(program)
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 #[test]
 fn limits_reach_the_program() {
-    let limits = ["confine", "--cpu=7", "--memory=2048000000", "--file-size=5120"];
-    let show = ["--", "/bin/sh", "-c", "ulimit -t; ulimit -v; ulimit -f; ulimit -Hc"];
+    let limits = [
+        "confine",
+        "--cpu=7",
+        "--memory=2048000000",
+        "--file-size=5120",
+    ];
+    let show = [
+        "--",
+        "/bin/sh",
+        "-c",
+        "ulimit -t; ulimit -v; ulimit -f; ulimit -Hc",
+    ];
     let output = run(ANB, &[&limits[..], &show[..]].concat());
     // Seconds, kilobytes, blocks of 512 bytes, no core dump.
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "7\n2000000\n10\n0\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "7\n2000000\n10\n0\n"
+    );
 }
 
 #[test]
@@ -42,8 +61,9 @@ fn a_missing_program_is_named() {
 
 #[test]
 fn the_program_dies_with_its_parent() {
-    let script =
-        format!("{ANB} confine --parent $$ --death-signal kill -- /bin/sleep 60 >/dev/null 2>&1 & echo $!");
+    let script = format!(
+        "{ANB} confine --parent $$ --death-signal kill -- /bin/sleep 60 >/dev/null 2>&1 & echo $!"
+    );
     let output = run("/bin/sh", &["-c", &script]);
     let pid = String::from_utf8(output.stdout).unwrap();
     let cmdline = PathBuf::from(format!("/proc/{}/cmdline", pid.trim()));

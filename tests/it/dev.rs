@@ -61,8 +61,12 @@ async fn killed_servers_are_reported_and_start_again_with_their_data() {
 fn servers_outlive_the_thread_that_started_them() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut services =
-        std::thread::scope(|scope| scope.spawn(|| runtime.block_on(start(dir.path()))).join().unwrap());
+    let mut services = std::thread::scope(|scope| {
+        scope
+            .spawn(|| runtime.block_on(start(dir.path())))
+            .join()
+            .unwrap()
+    });
     runtime.block_on(async {
         let ended = tokio::time::timeout(Duration::from_millis(500), services.failed()).await;
         assert!(ended.is_err(), "{ended:?}");
@@ -76,7 +80,10 @@ async fn servers_end_with_a_killed_process_and_start_again() {
     let mut holder = Holder::start(&test_binary(), dir.path());
     let ids = holder.ids;
     holder.kill();
-    until("the servers end with their parent", || !ids.iter().any(|id| is_alive(*id))).await;
+    until("the servers end with their parent", || {
+        !ids.iter().any(|id| is_alive(*id))
+    })
+    .await;
 
     let services = start(dir.path()).await;
     assert_eq!(read(&services).await, ("held".into(), "held".into()));
@@ -93,8 +100,10 @@ async fn servers_that_survived_their_parent_are_replaced() {
         kill(Signal::STOP, id);
     }
     holder.kill();
-    let claimed =
-        || fs::read_to_string(dir.path().join("lock")).unwrap().trim() == std::process::id().to_string();
+    let claimed = || {
+        fs::read_to_string(dir.path().join("lock")).unwrap().trim()
+            == std::process::id().to_string()
+    };
     let resumed = async {
         until("the next run has claimed the folder", claimed).await;
         for id in ids {
@@ -110,7 +119,10 @@ async fn servers_that_survived_their_parent_are_replaced() {
 #[tokio::test]
 async fn a_long_path_with_spaces_and_quotes_works() {
     let dir = tempfile::tempdir().unwrap();
-    let long = dir.path().join("d'une \"très\" longue %20 path ".repeat(6)).join("deep ".repeat(30));
+    let long = dir
+        .path()
+        .join("d'une \"très\" longue %20 path ".repeat(6))
+        .join("deep ".repeat(30));
     let services = start(&long).await;
     write(&services, "kept").await;
     services.stop().await;
@@ -120,8 +132,14 @@ async fn a_long_path_with_spaces_and_quotes_works() {
 async fn a_folder_in_use_is_refused_and_another_works() {
     let dir = tempfile::tempdir().unwrap();
     let first = start(&dir.path().join("one")).await;
-    let refusal = Services::start(&Options::durable(dir.path().join("one"))).await.unwrap_err().to_string();
-    assert!(refusal.contains(&format!("in use by process {}", std::process::id())), "{refusal}");
+    let refusal = Services::start(&Options::durable(dir.path().join("one")))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refusal.contains(&format!("in use by process {}", std::process::id())),
+        "{refusal}"
+    );
 
     let second = start(&dir.path().join("two")).await;
     write(&first, "first").await;
@@ -146,7 +164,10 @@ async fn data_of_another_version_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("postgres")).unwrap();
     fs::write(dir.path().join("postgres/PG_VERSION"), "9\n").unwrap();
-    let refusal = Services::start(&Options::durable(dir.path())).await.unwrap_err().to_string();
+    let refusal = Services::start(&Options::durable(dir.path()))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refusal.contains("install postgresql-9"), "{refusal}");
 }
 
@@ -154,9 +175,20 @@ async fn data_of_another_version_is_refused_by_name() {
 async fn a_server_that_cannot_start_quotes_its_log() {
     let dir = tempfile::tempdir().unwrap();
     start(dir.path()).await.stop().await;
-    fs::write(dir.path().join("redis/appendonlydir/appendonly.aof.manifest"), "rubbish\n").unwrap();
-    let refusal = Services::start(&Options::durable(dir.path())).await.unwrap_err().to_string();
-    assert!(refusal.contains("Redis ended") && refusal.contains("logs/redis.log"), "{refusal}");
+    fs::write(
+        dir.path()
+            .join("redis/appendonlydir/appendonly.aof.manifest"),
+        "rubbish\n",
+    )
+    .unwrap();
+    let refusal = Services::start(&Options::durable(dir.path()))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refusal.contains("Redis ended") && refusal.contains("logs/redis.log"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +208,10 @@ async fn throwaway_data_is_gone_after_a_kill() {
     assert!(dir.exists());
     holder.kill();
     until("the servers end", || !ids.iter().any(|id| is_alive(*id))).await;
-    until("the folders are removed", || !dir.exists() && !sockets.exists()).await;
+    until("the folders are removed", || {
+        !dir.exists() && !sockets.exists()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -200,7 +235,12 @@ async fn root_keeps_its_own_files_in_a_private_folder() {
     if as_root().is_none() {
         return;
     }
-    if !Command::new("unshare").args(["--user", "true"]).status().unwrap().success() {
+    if !Command::new("unshare")
+        .args(["--user", "true"])
+        .status()
+        .unwrap()
+        .success()
+    {
         println!("skipped: this machine forbids user namespaces");
         return;
     }
@@ -230,37 +270,60 @@ async fn root_uses_the_postgres_account_where_a_namespace_cannot_enter() {
 #[tokio::test]
 #[ignore = "holds the servers for other tests"]
 async fn hold() {
-    let Some(dir) = std::env::var_os(HELD_DIR) else { return };
-    let options =
-        if dir.is_empty() { Options::throwaway().unwrap() } else { Options::durable(PathBuf::from(dir)) };
+    let Some(dir) = std::env::var_os(HELD_DIR) else {
+        return;
+    };
+    let options = if dir.is_empty() {
+        Options::throwaway().unwrap()
+    } else {
+        Options::durable(PathBuf::from(dir))
+    };
     let services = Services::start(&options).await.unwrap();
     write(&services, "held").await;
     let [postgres, redis] = ids(&services);
-    println!("held\t{postgres}\t{redis}\t{}\t{}", options.data_dir.display(), sockets(&services).display());
+    println!(
+        "held\t{postgres}\t{redis}\t{}\t{}",
+        options.data_dir.display(),
+        sockets(&services).display()
+    );
     std::future::pending::<()>().await;
 }
 
 async fn start(dir: &Path) -> Services {
-    Services::start(&Options::durable(dir)).await.unwrap_or_else(|err| panic!("{err:#}"))
+    Services::start(&Options::durable(dir))
+        .await
+        .unwrap_or_else(|err| panic!("{err:#}"))
 }
 
 async fn write(services: &Services, value: &str) {
     let sql = format!(
         "CREATE TABLE IF NOT EXISTS kept (value text); DELETE FROM kept; INSERT INTO kept VALUES ('{value}')"
     );
-    postgres(services, async |client| client.batch_execute(&sql).await.unwrap()).await;
+    postgres(services, async |client| {
+        client.batch_execute(&sql).await.unwrap()
+    })
+    .await;
     redis_query(services, &["SET", "kept", value]).await;
 }
 
 async fn read(services: &Services) -> (String, String) {
-    let row =
-        async |client: tokio_postgres::Client| client.query_one("SELECT value FROM kept", &[]).await.unwrap();
+    let row = async |client: tokio_postgres::Client| {
+        client
+            .query_one("SELECT value FROM kept", &[])
+            .await
+            .unwrap()
+    };
     let value = redis_query(services, &["GET", "kept"]).await;
-    (postgres(services, row).await.get(0), redis::from_redis_value(value).unwrap())
+    (
+        postgres(services, row).await.get(0),
+        redis::from_redis_value(value).unwrap(),
+    )
 }
 
 async fn postgres<T>(services: &Services, act: impl AsyncFnOnce(tokio_postgres::Client) -> T) -> T {
-    let (client, connection) = tokio_postgres::connect(&services.postgres.url(), NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&services.postgres.url(), NoTls)
+        .await
+        .unwrap();
     let (result, _) = tokio::join!(act(client), connection);
     result
 }
@@ -269,18 +332,28 @@ async fn redis_query(services: &Services, words: &[&str]) -> redis::Value {
     let mut command = redis::Cmd::new();
     command.arg(words);
     let client = redis::Client::open(services.redis.url()).unwrap();
-    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+    let config =
+        redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .unwrap();
     command.query_async(&mut connection).await.unwrap()
 }
 
 fn ids(services: &Services) -> [u32; 2] {
-    [services.postgres.id().unwrap(), services.redis.id().unwrap()]
+    [
+        services.postgres.id().unwrap(),
+        services.redis.id().unwrap(),
+    ]
 }
 
 fn sockets(services: &Services) -> PathBuf {
     let url = services.redis.url();
-    Path::new(url.strip_prefix("redis+unix://").unwrap()).parent().unwrap().into()
+    Path::new(url.strip_prefix("redis+unix://").unwrap())
+        .parent()
+        .unwrap()
+        .into()
 }
 
 fn owner(path: &Path) -> u32 {

@@ -61,10 +61,16 @@ impl Studio {
 }
 
 /// Runs a tool on a file and returns its standard output.
-#[expect(clippy::disallowed_methods, reason = "films are drawn and measured outside the code under test")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "films are drawn and measured outside the code under test"
+)]
 fn run(program: &str, args: &str, file: &Path) -> Vec<u8> {
-    let output =
-        std::process::Command::new(program).args(args.split_whitespace()).arg(file).output().unwrap();
+    let output = std::process::Command::new(program)
+        .args(args.split_whitespace())
+        .arg(file)
+        .output()
+        .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {args}: {stderr}");
     output.stdout
@@ -90,7 +96,10 @@ fn colour(clip: &Clip, second: f32, x: u32, y: u32) -> [u8; 3] {
 }
 
 fn is_near(actual: [u8; 3], expected: [u8; 3]) -> bool {
-    actual.iter().zip(expected).all(|(actual, expected)| actual.abs_diff(expected) < 40)
+    actual
+        .iter()
+        .zip(expected)
+        .all(|(actual, expected)| actual.abs_diff(expected) < 40)
 }
 
 const RED: [u8; 3] = [255, 0, 0];
@@ -114,7 +123,11 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     let scratch = studio.media.scratch().unwrap();
     let note = |percent| reports.lock().unwrap().push(percent);
 
-    let clip = studio.media.make_clip(&source, &scratch, note).await.unwrap();
+    let clip = studio
+        .media
+        .make_clip(&source, &scratch, note)
+        .await
+        .unwrap();
 
     assert_eq!((clip.frames, clip.duration_ms), (900 + BUMPERS, 34_000));
     assert!(clip.cpu_ms.unwrap() > 100);
@@ -122,7 +135,10 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     assert_eq!(film["streams"].as_array().unwrap().len(), 1);
     let stream = &film["streams"][0];
     assert_eq!(stream["nb_read_frames"], "1020");
-    assert_eq!((&stream["width"], &stream["height"]), (&1280.into(), &720.into()));
+    assert_eq!(
+        (&stream["width"], &stream["height"]),
+        (&1280.into(), &720.into())
+    );
     assert_eq!(stream["sample_aspect_ratio"], "1:1");
     assert_eq!(stream["avg_frame_rate"], "30/1");
     assert_eq!(film["format"]["duration"], "34.000000");
@@ -130,11 +146,18 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
 
     let bytes = fs::read(&clip.video).unwrap();
     let find = |name: &[u8]| bytes.windows(name.len()).position(|window| window == name);
-    assert_eq!((find(b"+04.6"), find(b"my-home")), (None, None), "places and titles are gone");
+    assert_eq!(
+        (find(b"+04.6"), find(b"my-home")),
+        (None, None),
+        "places and titles are gone"
+    );
     assert!(find(b"moov") < find(b"mdat"), "the index comes first");
 
     let reports = reports.into_inner().unwrap();
-    assert!(reports.is_sorted() && reports.last() == Some(&98), "{reports:?}");
+    assert!(
+        reports.is_sorted() && reports.last() == Some(&98),
+        "{reports:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +171,10 @@ async fn the_poster_is_a_small_jpeg_of_the_same_size() {
     let clip = clip.unwrap();
     let poster = &describe(&clip.poster)["streams"][0];
     assert_eq!(poster["codec_name"], "mjpeg");
-    assert_eq!((&poster["width"], &poster["height"]), (&1280.into(), &720.into()));
+    assert_eq!(
+        (&poster["width"], &poster["height"]),
+        (&1280.into(), &720.into())
+    );
     let bytes = fs::metadata(&clip.poster).unwrap().len();
     assert!(bytes <= 60 * 1024, "{bytes} bytes");
 }
@@ -163,7 +189,10 @@ async fn a_portrait_film_by_metadata_stands_upright_with_the_mark_on_its_picture
          -filter_complex hstack -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
     );
     let source = studio.folder.path().join("portrait.mp4");
-    let turn = format!("-v error -i {} -c copy -metadata:s:v:0 rotate=270", flat.display());
+    let turn = format!(
+        "-v error -i {} -c copy -metadata:s:v:0 rotate=270",
+        flat.display()
+    );
     run("ffmpeg", &turn, &source);
 
     let (clip, _scratch) = studio.clip(&source).await;
@@ -186,8 +215,9 @@ async fn a_portrait_film_by_metadata_stands_upright_with_the_mark_on_its_picture
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_odd_film_is_enlarged_to_the_frame() {
     let studio = Studio::open(&[]).await;
-    let source = studio
-        .draw("-f lavfi -i color=red:s=201x151:r=25:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv444p");
+    let source = studio.draw(
+        "-f lavfi -i color=red:s=201x151:r=25:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv444p",
+    );
     let (clip, _scratch) = studio.clip(&source).await;
     let clip = clip.unwrap();
     assert_eq!(clip.frames, 30 + BUMPERS);
@@ -279,10 +309,14 @@ async fn an_hdr_film_is_tone_mapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_output_resolution_gets_its_own_bumpers() {
     let studio = Studio::open(&["--output-resolution=854x480"]).await;
-    let source = studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
+    let source =
+        studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
     let (clip, _scratch) = studio.clip(&source).await;
     let stream = &describe(&clip.unwrap().video)["streams"][0];
-    assert_eq!((&stream["width"], &stream["height"]), (&854.into(), &480.into()));
+    assert_eq!(
+        (&stream["width"], &stream["height"]),
+        (&854.into(), &480.into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +329,8 @@ async fn sound_alone_is_not_a_video() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_playlist_in_disguise_reads_no_other_file() {
     let studio = Studio::open(SMALL).await;
-    let secret = studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
+    let secret =
+        studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
     let source = studio.folder.path().join("playlist.mp4");
     let playlist = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n", secret.display());
     fs::write(&source, &playlist).unwrap();
@@ -308,7 +343,8 @@ async fn a_playlist_in_disguise_reads_no_other_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_without_its_index_is_corrupt() {
     let studio = Studio::open(SMALL).await;
-    let source = studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
+    let source =
+        studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
     let bytes = fs::read(&source).unwrap();
     fs::write(&source, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
@@ -335,21 +371,30 @@ async fn a_film_that_breaks_off_is_shown_when_half_of_it_decodes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_refuse_with_numbers() {
     let studio = Studio::open(&["--min-input-duration=20", "--min-input-height=180"]).await;
-    let source = studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
-    assert_eq!(studio.refusal(&source).await, Refusal::TooShort { seconds: 2, min_seconds: 20 });
+    let source =
+        studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
+    assert_eq!(
+        studio.refusal(&source).await,
+        Refusal::TooShort {
+            seconds: 2,
+            min_seconds: 20
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_beyond_4k_is_too_complex() {
     let studio = Studio::open(SMALL).await;
-    let source = studio.draw("-f lavfi -i color=red:s=5000x2000:r=5:d=0.4 -c:v libx264 -preset ultrafast");
+    let source =
+        studio.draw("-f lavfi -i color=red:s=5000x2000:r=5:d=0.4 -c:v libx264 -preset ultrafast");
     assert_eq!(studio.refusal(&source).await, Refusal::TooComplex);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let studio = Studio::open(&[]).await;
-    let source = studio.draw("-f lavfi -i testsrc2=s=1280x720:r=30:d=20 -c:v libx264 -preset ultrafast");
+    let source =
+        studio.draw("-f lavfi -i testsrc2=s=1280x720:r=30:d=20 -c:v libx264 -preset ultrafast");
     let scratch = studio.media.scratch().unwrap();
     let folder = scratch.path().to_owned();
     let started = tokio::sync::Notify::new();

@@ -51,19 +51,31 @@ impl Cluster {
             format!("{shown} is not a PostgreSQL data folder: move it away to start empty")
         })?;
         let version = version.trim();
-        let Some(binaries) = installed.iter().find(|binaries| binaries.major.to_string() == version) else {
+        let Some(binaries) = installed
+            .iter()
+            .find(|binaries| binaries.major.to_string() == version)
+        else {
             bail!(
                 "{shown} was made by PostgreSQL {version}, which is not installed: install postgresql-{version}, or \
                  move the folder away to start empty"
             );
         };
-        let data = data.canonicalize().with_context(|| format!("open {shown}"))?;
+        let data = data
+            .canonicalize()
+            .with_context(|| format!("open {shown}"))?;
         for account in Account::for_postgres(folder.passwd()) {
             if account.can_write(&data).await {
-                return Ok(Self { account, data, binaries: binaries.clone() });
+                return Ok(Self {
+                    account,
+                    data,
+                    binaries: binaries.clone(),
+                });
             }
         }
-        bail!("no account that PostgreSQL accepts can write to {}: check who owns it", data.display())
+        bail!(
+            "no account that PostgreSQL accepts can write to {}: check who owns it",
+            data.display()
+        )
     }
 
     pub fn program(&self, name: &str) -> PathBuf {
@@ -77,19 +89,39 @@ async fn create(
     binaries: &PostgresBinaries,
     log: &Log,
 ) -> anyhow::Result<()> {
-    let unfinished = folder.path().join(format!("{UNFINISHED}{}", std::process::id()));
+    let unfinished = folder
+        .path()
+        .join(format!("{UNFINISHED}{}", std::process::id()));
     let account = prepare(&unfinished, folder.passwd()).await?;
     let mut command = account.command(&binaries.folder.join("initdb"), "KILL");
-    command.args(["--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust"]);
-    command.args(["--no-instructions", "--pgdata"]).arg(unfinished.canonicalize()?);
+    command.args([
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--auth=trust",
+    ]);
+    command
+        .args(["--no-instructions", "--pgdata"])
+        .arg(unfinished.canonicalize()?);
     if durability == Durability::Throwaway {
         command.arg("--no-sync");
     }
     log.attach(&mut command)?;
-    let status = server::spawn(command).await.context("start initdb")?.wait().await?;
-    ensure!(status.success(), "initdb failed ({status}): {}", log.reason());
-    fs::rename(&unfinished, folder.path().join("postgres")).context("put the new database in place")?;
-    fs::File::open(folder.path())?.sync_all().context("sync the data folder")
+    let status = server::spawn(command)
+        .await
+        .context("start initdb")?
+        .wait()
+        .await?;
+    ensure!(
+        status.success(),
+        "initdb failed ({status}): {}",
+        log.reason()
+    );
+    fs::rename(&unfinished, folder.path().join("postgres"))
+        .context("put the new database in place")?;
+    fs::File::open(folder.path())?
+        .sync_all()
+        .context("sync the data folder")
 }
 
 /// Makes an empty folder that the best working account can write to, as or behind `place`.
@@ -100,7 +132,9 @@ async fn prepare(place: &Path, passwd: &Passwd) -> anyhow::Result<Account> {
             return Ok(account);
         }
         fs::remove_dir(place)?;
-        let (Account::Other(owner), Some(home)) = (account, passwd.home("postgres")) else { continue };
+        let (Account::Other(owner), Some(home)) = (account, passwd.home("postgres")) else {
+            continue;
+        };
         // A new name each time: after the data folder was deleted, the old data must not come back.
         let elsewhere = home.join(format!("anb-{}", uuid::Uuid::now_v7().simple()));
         private_folder(&elsewhere, owner)?;
@@ -119,7 +153,11 @@ async fn prepare(place: &Path, passwd: &Passwd) -> anyhow::Result<Account> {
 fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(UNFINISHED.as_bytes())
+        {
             remove(&entry.path())?;
         }
     }
@@ -128,7 +166,9 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
 
 /// Removes an unfinished folder, or the link and the folder behind it.
 fn remove(place: &Path) -> io::Result<()> {
-    let Ok(elsewhere) = fs::read_link(place) else { return fs::remove_dir_all(place) };
+    let Ok(elsewhere) = fs::read_link(place) else {
+        return fs::remove_dir_all(place);
+    };
     match fs::remove_dir_all(elsewhere) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
         _ => fs::remove_file(place),

@@ -28,20 +28,36 @@ impl Holder {
     pub fn start_as(user: u32, binary: &Path, dir: &Path) -> Self {
         let mut command = Command::new("setpriv");
         command
-            .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()])
+            .args([
+                format!("--reuid={user}"),
+                format!("--regid={user}"),
+                "--clear-groups".into(),
+            ])
             .arg(binary);
         Self::spawn(command, dir)
     }
 
     fn spawn(mut command: Command, dir: &Path) -> Self {
-        command.args(["--exact", "dev::hold", "--ignored", "--nocapture"]).env(HELD_DIR, dir);
+        command
+            .args(["--exact", "dev::hold", "--ignored", "--nocapture"])
+            .env(HELD_DIR, dir);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let line = lines.into_iter().find(|line| line.contains("held\t")).unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let line = lines
+            .into_iter()
+            .find(|line| line.contains("held\t"))
+            .unwrap();
         let fields: Vec<&str> = line.split('\t').skip(1).collect();
         let [postgres, redis, dir, sockets] = fields.try_into().unwrap();
         let ids = [postgres.parse().unwrap(), redis.parse().unwrap()];
-        Self { child, ids, dir: dir.into(), sockets: sockets.into() }
+        Self {
+            child,
+            ids,
+            dir: dir.into(),
+            sockets: sockets.into(),
+        }
     }
 
     pub fn kill(&mut self) {
@@ -58,7 +74,8 @@ impl Drop for Holder {
 }
 
 pub fn is_alive(id: u32) -> bool {
-    fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| !status.contains("State:\tZ"))
+    fs::read_to_string(format!("/proc/{id}/status"))
+        .is_ok_and(|status| !status.contains("State:\tZ"))
 }
 
 pub fn kill(signal: Signal, id: u32) {

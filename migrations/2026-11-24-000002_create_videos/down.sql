@@ -1,0 +1,3 @@
+DROP TABLE videos;
+DROP TABLE uploads;
+DROP TYPE video_status;

@@ -1,0 +1,67 @@
+//! What handlers and jobs work with, built once per process: [`App`] for the API, [`Workshop`] for the
+//! worker. Clones share everything.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    auth::Auth,
+    config::{self, storage::UploadSettings},
+    db::Db,
+    media::Media,
+    queue::Queue,
+    storage::{Addresses, Storage},
+};
+
+/// The API's kits.
+#[derive(Clone)]
+pub struct App {
+    pub db: Db,
+    pub queue: Queue,
+    pub storage: Storage,
+    pub addresses: Addresses,
+    pub auth: Auth,
+    pub upload: UploadSettings,
+}
+
+impl App {
+    /// Connects to everything that the API needs. Database and broker may be down: they are asked when
+    /// they are needed.
+    pub async fn build(settings: &config::Serve) -> anyhow::Result<Self> {
+        let db = Db::new(&settings.database)?;
+        let public_url = settings.http.public_url.as_deref();
+        Ok(Self {
+            queue: Queue::connect(&settings.queue, config::worker::DEFAULT_VISIBILITY)?,
+            storage: Storage::connect(&settings.storage).await?,
+            addresses: Addresses::new(&settings.auth.jwt_secret, public_url),
+            auth: Auth::new(&settings.auth, db.clone())?,
+            upload: settings.upload.clone(),
+            db,
+        })
+    }
+}
+
+/// The worker's kits.
+#[derive(Clone)]
+pub struct Workshop {
+    pub db: Db,
+    pub queue: Queue,
+    pub storage: Storage,
+    pub media: Arc<Media>,
+    pub upload: UploadSettings,
+    pub settings: config::worker::Settings,
+}
+
+impl Workshop {
+    /// Connects to everything that the worker needs. `launcher` is this program, which confines what
+    /// it starts.
+    pub async fn build(settings: &config::Work, launcher: PathBuf) -> anyhow::Result<Self> {
+        Ok(Self {
+            db: Db::new(&settings.database)?,
+            queue: Queue::connect(&settings.queue, settings.worker.visibility)?,
+            storage: Storage::connect(&settings.storage).await?,
+            media: Arc::new(Media::prepare(&settings.media, launcher).await?),
+            upload: settings.upload.clone(),
+            settings: settings.worker.clone(),
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! Who is calling: passwords and access tokens.
+
+pub mod password;
+pub mod token;
+
+use crate::{config::auth::Settings, db::Db};
+pub use password::Passwords;
+pub use token::{Caller, Tokens};
+
+/// Both halves of authentication; clones share their state.
+#[derive(Clone)]
+pub struct Auth {
+    pub passwords: Passwords,
+    pub tokens: Tokens,
+}
+
+impl Auth {
+    /// Makes the authentication of this process.
+    pub fn new(settings: &Settings, db: Db) -> anyhow::Result<Self> {
+        Ok(Self {
+            passwords: Passwords::new()?,
+            tokens: Tokens::new(settings, db),
+        })
+    }
+}

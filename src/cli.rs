@@ -1,0 +1,231 @@
+//! The command line: which commands there are, and how their settings are read.
+//!
+//! clap reads flags and variables; three of its ways are changed here. An empty variable means unset.
+//! A variable that cannot be read ends with exit code 1 and one line that names the variable (a bad
+//! flag keeps clap's own message and exit code 2). And a `.env` file is read first.
+
+use std::{
+    borrow::Cow,
+    error::Error as _,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use anyhow::Context as _;
+use clap::{
+    Arg, Command as Clap, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::Resettable,
+    error::{ContextKind, ContextValue},
+};
+
+use crate::{config, confine};
+
+/// Version and, where the build knew it, the commit.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("ANB_COMMIT") {
+    Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    None => env!("CARGO_PKG_VERSION").to_owned(),
+});
+
+/// ANB Rising Stars Showcase: players upload a video, workers make a branded clip of it, the public
+/// votes, and a ranking by city decides who plays.
+#[derive(Debug, Parser)]
+#[command(name = "anb", version = VERSION.as_str(), propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub log: config::log::Settings,
+    /// File with settings, read before the environment; unset: `.env` if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, one per role.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value, moved once")]
+pub enum Command {
+    /// Runs the API
+    Serve(config::Serve),
+    /// Runs the queue worker
+    Work(config::Work),
+    /// Applies pending database migrations
+    Migrate(Migrate),
+    /// Runs everything on this machine: a private `PostgreSQL` and Redis, the API and a worker
+    Dev(config::Dev),
+    /// Limits itself, then becomes another program
+    #[command(hide = true)]
+    Confine(confine::Args),
+}
+
+/// Arguments of `anb migrate`.
+#[derive(Debug, clap::Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    pub database: config::database::Settings,
+    /// List the pending migrations and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(subcommand)]
+    pub direction: Option<Direction>,
+}
+
+/// What else `anb migrate` can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Direction {
+    /// Undoes the last migration
+    Revert,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// clap has something to print: help, the version, or wrong usage (exit code 2).
+    #[error(transparent)]
+    Clap(#[from] clap::Error),
+    /// A setting from the environment cannot be used (exit code 1).
+    #[error("{0}")]
+    Environment(String),
+}
+
+/// Reads settings file, environment and `arguments` (the program's name first).
+pub fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
+    load_env_file(arguments).map_err(|error| Error::Environment(format!("{error:#}")))?;
+    let command = ignore_empty_variables(Cli::command());
+    let parsed = command
+        .clone()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(
+        |error| match variable_at_fault(&command, arguments, &error) {
+            Some(message) => Error::Environment(message),
+            None => Error::Clap(error),
+        },
+    )
+}
+
+/// Reads `--env-file`, or `.env` if it is there. Variables that are set already win over the file.
+fn load_env_file(arguments: &[OsString]) -> anyhow::Result<()> {
+    let mut words = arguments.iter().map(|word| word.to_string_lossy());
+    let mut chosen = None;
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--env-file") {
+            Some("") => chosen = words.next().map(Cow::into_owned),
+            Some(rest) => chosen = rest.strip_prefix('=').map(str::to_owned).or(chosen),
+            None if word == "--" => break,
+            None => {}
+        }
+    }
+    match chosen {
+        Some(file) => dotenvy::from_path(&file).with_context(|| format!("read --env-file {file}")),
+        None if Path::new(".env").exists() => dotenvy::from_path(".env").context("read .env"),
+        None => Ok(()),
+    }
+}
+
+/// Detaches the variables that are set to nothing from their arguments.
+fn ignore_empty_variables(command: Clap) -> Clap {
+    let is_empty = |arg: &Arg| {
+        let variable = arg.get_env();
+        variable.is_some_and(|name| value_of(name).is_some_and(|value| value.is_empty()))
+    };
+    command
+        .mut_args(|arg| {
+            if is_empty(&arg) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(ignore_empty_variables)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where settings are read"
+)]
+fn value_of(variable: &std::ffi::OsStr) -> Option<OsString> {
+    std::env::var_os(variable)
+}
+
+/// If `error` is about a value that came from a variable, returns one line that names it. A secret's
+/// value is not repeated.
+fn variable_at_fault(
+    command: &Clap,
+    arguments: &[OsString],
+    error: &clap::Error,
+) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = argument.split_whitespace().next()?.trim_end_matches('=');
+    let given = arguments.iter().any(|word| {
+        let word = word.to_string_lossy();
+        word == flag
+            || word
+                .strip_prefix(flag)
+                .is_some_and(|rest| rest.starts_with('='))
+    });
+    let arg = find_by_flag(command, flag)?;
+    let variable = arg.get_env()?;
+    let value = value_of(variable)?;
+    if given {
+        return None;
+    }
+    let shown = if arg.is_hide_env_values_set() {
+        "…".into()
+    } else {
+        value.to_string_lossy()
+    };
+    let cause = match (error.source(), error.get(ContextKind::ValidValue)) {
+        (Some(cause), _) => cause.to_string(),
+        (None, Some(ContextValue::Strings(values))) => {
+            format!("possible values are {}", values.join(", "))
+        }
+        (None, _) => "not a valid value".to_owned(),
+    };
+    Some(format!("{}={shown}: {cause}", variable.to_string_lossy()))
+}
+
+fn find_by_flag<'a>(command: &'a Clap, flag: &str) -> Option<&'a Arg> {
+    let long = flag.strip_prefix("--")?;
+    let here = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long));
+    here.or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|inner| find_by_flag(inner, flag))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_and_no_secret_shows() {
+        for command in Cli::command().get_subcommands_mut() {
+            if command.is_hide_set() {
+                continue;
+            }
+            let help = command.render_long_help().to_string();
+            assert!(!help.contains("anb-development-secret"), "{help}");
+            for arg in command.get_arguments() {
+                let is_setting = arg.get_long().is_some_and(|long| {
+                    !["help", "version", "dry-run", "env-file"].contains(&long)
+                });
+                assert!(
+                    !is_setting || arg.get_env().is_some(),
+                    "{:?}",
+                    arg.get_long()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! One recipe per command: settings, connections, work, stop.
+
+mod dev;
+mod migrate;
+mod serve;
+mod work;
+
+use std::{future::Future, process::ExitCode};
+
+use anyhow::Context as _;
+
+use crate::{cli::Command, confine};
+
+/// Runs a command to its end and returns its exit code.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(settings) => block_on(serve::run(settings)),
+        Command::Work(settings) => block_on(work::run(settings)),
+        Command::Migrate(arguments) => block_on(migrate::run(arguments)),
+        Command::Dev(settings) => block_on(dev::run(settings)),
+        // Before any thread: it becomes another program.
+        Command::Confine(arguments) => Ok(confine::run(&arguments)),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")?
+        .block_on(command)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,123 @@
+//! `anb dev`: everything on this machine with no configuration. Private PostgreSQL and Redis, the
+//! migrations, the API and a worker; one Ctrl-C stops them in the order that loses nothing.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    app::{App, Workshop},
+    config::{self, database, http::Listener, queue, storage},
+    db::{self, migrations},
+    dev::{Options, Services},
+    internal::{self, Dependencies},
+    server::Server,
+    shutdown::Shutdown,
+    worker::Worker,
+};
+
+pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
+    settings.auth.validate()?;
+    let data_dir = std::path::absolute(&settings.data_dir).context("ANB_DATA_DIR")?;
+    let shutdown = Shutdown::new(settings.stop.grace);
+    shutdown.listen()?;
+
+    let mut services = Services::start(&Options::durable(&data_dir)).await?;
+    let (serve, work) = roles(&services, &settings, &data_dir);
+    let result = tokio::select! {
+        result = run_roles(serve, work, &data_dir, &shutdown) => result,
+        // Nothing works without them, and nothing can be drained.
+        error = services.failed() => Err(error),
+    };
+    shutdown.drain().await;
+    services.stop().await;
+    result
+}
+
+/// Runs API and worker as two separate processes would: each with its own connections.
+async fn run_roles(
+    serve: config::Serve,
+    work: config::Work,
+    data_dir: &Path,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    serve.validate()?;
+    work.validate()?;
+    migrations::run(db::connect(&serve.database).await?).await?;
+
+    let app = App::build(&serve).await?;
+    let launcher = std::env::current_exe().context("find this program")?;
+    let workshop = Workshop::build(&work, launcher).await?;
+    internal::listen(&serve.metrics, Dependencies::of_app(&app), shutdown)?;
+    internal::listen(
+        &work.metrics,
+        Dependencies::of_workshop(&workshop),
+        shutdown,
+    )?;
+    let server = Server::bind(app, &serve.http, shutdown)?;
+    welcome(server.address().port(), data_dir)?;
+
+    let worker = Worker::new(workshop, shutdown.clone());
+    let work = async {
+        worker.run().await;
+        anyhow::Ok(())
+    };
+    tokio::try_join!(server.run(), work).map(drop)
+}
+
+/// Returns the settings of the two roles: what the user set, and the services that were just started.
+fn roles(
+    services: &Services,
+    settings: &config::Dev,
+    data_dir: &Path,
+) -> (config::Serve, config::Work) {
+    let database = database::Settings::at(&services.postgres.url());
+    let queue = queue::Settings::redis_at(&services.redis.url());
+    let storage = storage::Settings::local_below(data_dir);
+    let mut media = settings.media.clone();
+    media
+        .scratch_path
+        .get_or_insert_with(|| data_dir.join("scratch"));
+    let serve = config::Serve {
+        metrics: Listener::Socket(data_dir.join("serve.sock")),
+        http: settings.http.clone(),
+        auth: settings.auth.clone(),
+        upload: settings.upload.clone(),
+        database: database.clone(),
+        queue: queue.clone(),
+        storage: storage.clone(),
+        stop: settings.stop.clone(),
+    };
+    let work = config::Work {
+        metrics: Listener::Socket(data_dir.join("work.sock")),
+        worker: settings.worker.clone(),
+        media,
+        upload: settings.upload.clone(),
+        database,
+        queue,
+        storage,
+        stop: settings.stop.clone(),
+    };
+    (serve, work)
+}
+
+/// Tells where everything is and what to try.
+fn welcome(port: u16, data_dir: &Path) -> anyhow::Result<()> {
+    let url = format!("http://localhost:{port}");
+    let text = format!(
+        "\n  ANB Rising Stars is up: {url}\n\n  \
+           ranking   {url}/api/public/rankings\n  \
+           videos    {url}/api/public/videos\n  \
+           health    {url}/ready\n  \
+           data      {data}\n\n  \
+         Next: the first upload in README.md. Ctrl-C stops everything.\n\n",
+        data = data_dir.display(),
+    );
+    io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .context("greet")
+}

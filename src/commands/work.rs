@@ -1,0 +1,29 @@
+//! `anb work`: the queue worker.
+
+use anyhow::Context as _;
+
+use crate::{
+    app::Workshop,
+    config,
+    internal::{self, Dependencies},
+    shutdown::Shutdown,
+    worker::Worker,
+};
+
+pub async fn run(settings: config::Work) -> anyhow::Result<()> {
+    settings.validate()?;
+    let shutdown = Shutdown::new(settings.stop.grace);
+    shutdown.listen()?;
+
+    let launcher = std::env::current_exe().context("find this program")?;
+    let workshop = Workshop::build(&settings, launcher).await?;
+    internal::listen(
+        &settings.metrics,
+        Dependencies::of_workshop(&workshop),
+        &shutdown,
+    )?;
+
+    Worker::new(workshop, shutdown.clone()).run().await;
+    shutdown.drain().await;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! How to reach PostgreSQL.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::form_urlencoded;
+
+/// How long to wait for a server to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Database settings.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Database")]
+pub struct Settings {
+    /// Address of the database as one URL; wins over all `DB_…` variables
+    #[arg(long = "database-url", env = "DATABASE_URL", hide_env_values = true, value_name = "URL",
+          value_parser = super::secret)]
+    pub url: Option<SecretString>,
+    /// Host of the `PostgreSQL` server
+    #[arg(
+        id = "db_host",
+        long = "db-host",
+        env = "DB_HOST",
+        default_value = "localhost",
+        value_name = "HOST"
+    )]
+    pub host: String,
+    /// Port of the `PostgreSQL` server
+    #[arg(
+        id = "db_port",
+        long = "db-port",
+        env = "DB_PORT",
+        default_value_t = 5432,
+        value_name = "PORT"
+    )]
+    pub port: u16,
+    /// Name of the database
+    #[arg(
+        long = "db-name",
+        env = "DB_NAME",
+        default_value = "anb",
+        value_name = "NAME"
+    )]
+    pub name: String,
+    /// User who connects
+    #[arg(
+        long = "db-user",
+        env = "DB_USER",
+        default_value = "postgres",
+        value_name = "USER"
+    )]
+    pub user: String,
+    /// Password of that user
+    #[arg(long = "db-password", env = "DB_PASSWORD", hide_env_values = true, value_name = "SECRET",
+          value_parser = super::secret)]
+    pub password: Option<SecretString>,
+    /// Encryption of the connection
+    #[arg(
+        long = "db-ssl-mode",
+        env = "DB_SSL_MODE",
+        default_value = "disable",
+        value_name = "MODE"
+    )]
+    pub ssl_mode: SslMode,
+    /// PEM file with the authorities that `verify-full` trusts; unset: the system's
+    #[arg(
+        long = "db-ssl-root-cert",
+        env = "DB_SSL_ROOT_CERT",
+        value_name = "FILE"
+    )]
+    pub ssl_root_cert: Option<PathBuf>,
+    /// Most connections of this process
+    #[arg(long = "db-pool-size", env = "DB_POOL_SIZE", default_value_t = 16, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_size: u16,
+}
+
+/// Encryption of the connection to the database; the names are libpq's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SslMode {
+    /// No encryption.
+    Disable,
+    /// Encrypted; the server's certificate is not checked.
+    Require,
+    /// Encrypted; the certificate must be trusted and name the host.
+    VerifyFull,
+}
+
+/// What is needed to open a connection.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub postgres: tokio_postgres::Config,
+    pub ssl_mode: SslMode,
+    pub ssl_root_cert: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Returns the settings for a database that is given by its URL alone.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: Some(SecretString::from(url)),
+            host: String::new(),
+            port: 0,
+            name: String::new(),
+            user: String::new(),
+            password: None,
+            ssl_mode: SslMode::Disable,
+            ssl_root_cert: None,
+            pool_size: 16,
+        }
+    }
+
+    /// Refuses an address that cannot be read.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        self.endpoint().map(drop)
+    }
+
+    /// Puts the address together: `DATABASE_URL` if it is set, else the `DB_…` variables.
+    pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let mut endpoint = match &self.url {
+            Some(url) => self.endpoint_from_url(url.expose_secret())?,
+            None => self.endpoint_from_parts(),
+        };
+        endpoint
+            .postgres
+            .connect_timeout(CONNECT_TIMEOUT)
+            .application_name("anb");
+        if endpoint.ssl_mode != SslMode::Disable {
+            endpoint
+                .postgres
+                .ssl_mode(tokio_postgres::config::SslMode::Require);
+        }
+        ensure!(
+            endpoint.ssl_root_cert.is_none() || endpoint.ssl_mode == SslMode::VerifyFull,
+            "DB_SSL_ROOT_CERT is set, but only DB_SSL_MODE=verify-full checks certificates"
+        );
+        Ok(endpoint)
+    }
+
+    fn endpoint_from_parts(&self) -> Endpoint {
+        let mut postgres = tokio_postgres::Config::new();
+        postgres
+            .host(&self.host)
+            .port(self.port)
+            .dbname(&self.name)
+            .user(&self.user);
+        if let Some(password) = &self.password {
+            postgres.password(password.expose_secret());
+        }
+        Endpoint {
+            postgres,
+            ssl_mode: self.ssl_mode,
+            ssl_root_cert: self.ssl_root_cert.clone(),
+        }
+    }
+
+    /// Reads a URL as libpq does. tokio-postgres knows neither `sslmode=verify-full` nor
+    /// `sslrootcert`, so those two are taken out before it sees the URL.
+    fn endpoint_from_url(&self, url: &str) -> anyhow::Result<Endpoint> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut ssl_mode = self.ssl_mode;
+        let mut ssl_root_cert = self.ssl_root_cert.clone();
+        let mut rest = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "sslmode" => {
+                    ssl_mode = match SslMode::from_str(&value, false) {
+                        Ok(mode) => mode,
+                        Err(_) => bail!(
+                            "DATABASE_URL: sslmode={value} is not one of disable, require, verify-full"
+                        ),
+                    }
+                }
+                "sslrootcert" => ssl_root_cert = Some(PathBuf::from(value.as_ref())),
+                _ => {
+                    rest.append_pair(&name, &value);
+                }
+            }
+        }
+        // A form encodes a space as `+`, which libpq's URLs take literally.
+        let rest = rest.finish().replace('+', "%20");
+        let postgres = format!("{base}?{rest}")
+            .parse()
+            .context("DATABASE_URL: write postgres://user:password@host:5432/database")?;
+        Ok(Endpoint {
+            postgres,
+            ssl_mode,
+            ssl_root_cert,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_wins_and_its_ssl_parameters_are_ours() {
+        let settings = Settings::at(
+            "postgres://ana:s%20e@db.example:6000/anb?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20a%3Db",
+        );
+        let endpoint = settings.endpoint().unwrap();
+        assert_eq!(endpoint.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(endpoint.ssl_root_cert.as_deref(), Some("/ca.pem".as_ref()));
+        assert_eq!(endpoint.postgres.get_password(), Some("s e".as_bytes()));
+        assert_eq!(endpoint.postgres.get_options(), Some("-c a=b"));
+        assert_eq!(endpoint.postgres.get_ports(), [6000]);
+    }
+
+    #[test]
+    fn a_wrong_url_names_the_variable_and_hides_the_password() {
+        for url in [
+            "postgres://ana:hunter2@host:port/anb",
+            "postgres://h/d?sslmode=prefer",
+            "nonsense",
+        ] {
+            let error = format!("{:#}", Settings::at(url).validate().unwrap_err());
+            assert!(error.starts_with("DATABASE_URL: "), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_root_certificate_without_verification_is_a_mistake() {
+        let error = Settings::at("postgres://h/d?sslmode=require&sslrootcert=ca.pem").validate();
+        assert!(error.unwrap_err().to_string().contains("DB_SSL_ROOT_CERT"));
+    }
+}

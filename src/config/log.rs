@@ -1,0 +1,37 @@
+//! What is logged, and how.
+
+use clap::{Args, ValueEnum};
+
+/// Logging settings, common to every command.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Logging")]
+pub struct Settings {
+    /// Shape of a log line
+    #[arg(
+        long = "log-format",
+        env = "LOG_FORMAT",
+        default_value = "text",
+        value_name = "SHAPE",
+        global = true
+    )]
+    pub format: LogFormat,
+    /// What is logged: a level, or directives as in `info,anb=debug`
+    #[arg(
+        long = "log",
+        env = "RUST_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        global = true
+    )]
+    pub filter: String,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}

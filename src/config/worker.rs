@@ -1,0 +1,51 @@
+//! How many jobs run at once, and when a job counts as lost.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::Args;
+
+/// Visibility for a process that only pushes, and so hides nothing.
+pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
+
+/// Worker settings.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Worker")]
+pub struct Settings {
+    /// Jobs at once in this worker
+    #[arg(long = "worker-concurrency", env = "WORKER_CONCURRENCY", default_value_t = 5,
+          value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// Reported failures of one job before it is given up
+    #[arg(long = "job-max-attempts", env = "JOB_MAX_ATTEMPTS", default_value_t = 3,
+          value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=100))]
+    pub max_attempts: i32,
+    /// A job without a heartbeat for this long is given to another worker [unit: 10s …]
+    #[arg(long = "job-lease", env = "JOB_LEASE", default_value = "10s", value_name = "TIME",
+          value_parser = super::duration)]
+    pub lease: Duration,
+    /// How long the broker hides a message without a heartbeat [unit: 60s …]
+    #[arg(long = "job-visibility", env = "JOB_VISIBILITY", default_value = "60s", value_name = "TIME",
+          value_parser = super::duration)]
+    pub visibility: Duration,
+}
+
+impl Settings {
+    /// Refuses spans that contradict each other.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.lease >= Duration::from_secs(1),
+            "JOB_LEASE={:?} is below 1s: the heartbeat could not keep up",
+            self.lease
+        );
+        ensure!(
+            self.visibility >= self.lease,
+            "JOB_VISIBILITY={:?} is shorter than JOB_LEASE={:?}: the broker would hand out jobs that \
+             still run",
+            self.visibility,
+            self.lease
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! `PostgreSQL`: the pool of connections, TLS, and migrations. Queries live with their slices.
+
+pub mod migrations;
+pub mod schema;
+pub mod tls;
+pub mod types;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use diesel::{
+    ConnectionError, define_sql_function,
+    dsl::{AsExprOf, sql},
+    expression::{SqlLiteral, UncheckedBind},
+    pg::data_types::PgInterval,
+    sql_types::{Interval, Timestamptz},
+};
+use diesel_async::{
+    AsyncPgConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Object, Pool},
+    },
+};
+
+use crate::config::database::{Endpoint, Settings};
+
+/// One connection, as queries take it.
+pub type Connection = AsyncPgConnection;
+
+/// Longest wait for a free connection, for a new one and for the check of an idle one.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every session sets: no statement and no forgotten transaction can hold a connection for ever.
+const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
+    -c idle_in_transaction_session_timeout=30s -c timezone=UTC";
+
+/// The database of this process; clones share one pool.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<Connection>,
+}
+
+impl Db {
+    /// Makes a pool; no connection is opened yet. Returns an error if the settings cannot be used.
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let mut endpoint = settings.endpoint()?;
+        if endpoint.postgres.get_options().is_none() {
+            endpoint.postgres.options(SESSION_OPTIONS);
+        }
+        let tls = tls::connector(&endpoint)?;
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Verified;
+        config.custom_setup = Box::new(move |_| {
+            let (endpoint, tls) = (endpoint.clone(), tls.clone());
+            Box::pin(async move {
+                connect_with(&endpoint, tls)
+                    .await
+                    .map_err(|error| ConnectionError::BadConnection(format!("{error:#}")))
+            })
+        });
+        // The address is not used: `custom_setup` knows it.
+        let manager = AsyncDieselConnectionManager::new_with_config("", config);
+        let pool = Pool::builder(manager)
+            .max_size(settings.pool_size.into())
+            .runtime(deadpool_redis::Runtime::Tokio1)
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .create_timeout(Some(POOL_TIMEOUT))
+            .recycle_timeout(Some(POOL_TIMEOUT))
+            .build()
+            .context("build the database pool")?;
+        Ok(Self { pool })
+    }
+
+    /// Lends a connection. Returns an error when none is free or the server cannot be reached.
+    pub async fn connection(&self) -> anyhow::Result<Object<Connection>> {
+        self.pool.get().await.context("get a database connection")
+    }
+
+    /// Returns an error unless the database answers.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        // Lending pings an idle connection, or opens one.
+        self.connection().await.map(drop)
+    }
+}
+
+/// Returns a span of time for SQL.
+pub fn interval(span: Duration) -> PgInterval {
+    // Three hundred thousand years would not fit.
+    PgInterval::from_microseconds(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+}
+
+define_sql_function! {
+    /// The time at which the transaction began, by the database's clock: the only clock that counts.
+    fn now() -> Timestamptz;
+}
+
+/// A moment relative to [`now`], as an SQL expression.
+pub type Moment = UncheckedBind<SqlLiteral<Timestamptz>, AsExprOf<PgInterval, Interval>>;
+
+/// The moment `span` after [`now`].
+pub fn from_now(span: Duration) -> Moment {
+    sql("now() + ").bind::<Interval, _>(interval(span))
+}
+
+/// The moment `span` before [`now`].
+pub fn ago(span: Duration) -> Moment {
+    sql("now() - ").bind::<Interval, _>(interval(span))
+}
+
+/// Escapes what `LIKE` takes for wildcards.
+pub fn like(text: &str) -> String {
+    text.replace('\\', r"\\")
+        .replace('%', r"\%")
+        .replace('_', r"\_")
+}
+
+/// Opens one connection outside any pool, without the session limits: for migrations, which may take
+/// long.
+pub async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
+    let endpoint = settings.endpoint()?;
+    let tls = tls::connector(&endpoint)?;
+    connect_with(&endpoint, tls).await
+}
+
+async fn connect_with(
+    endpoint: &Endpoint,
+    tls: Option<tls::Connector>,
+) -> anyhow::Result<Connection> {
+    // Each arm has its own stream type, so the two cannot share a variable.
+    let connection = match tls {
+        None => {
+            let (client, connection) = endpoint
+                .postgres
+                .connect(tokio_postgres::NoTls)
+                .await
+                .context("connect to PostgreSQL")?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
+        Some(tls) => {
+            let (client, connection) = endpoint
+                .postgres
+                .connect(tls)
+                .await
+                .context("connect to PostgreSQL with TLS")?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
+    };
+    connection.context("set up the PostgreSQL session")
+}

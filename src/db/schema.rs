@@ -1,0 +1,78 @@
+//! The tables as diesel sees them; `migrations/` is the truth, and a test compares the two.
+
+pub mod sql_types {
+    #[derive(Debug, diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "video_status"))]
+    pub struct VideoStatus;
+}
+
+diesel::table! {
+    users (id) {
+        id -> Int8,
+        first_name -> Text,
+        last_name -> Text,
+        email -> Text,
+        password_hash -> Text,
+        city -> Text,
+        city_key -> Text,
+        country -> Text,
+        role -> Text,
+        tokens_valid_after -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    revoked_tokens (jti) {
+        jti -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    uploads (video_id) {
+        video_id -> Uuid,
+        user_id -> Int8,
+        started_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Bool, Int4, Int8, Jsonb, Nullable, Text, Timestamptz, Uuid};
+    use super::sql_types::VideoStatus;
+
+    videos (id) {
+        id -> Uuid,
+        user_id -> Int8,
+        title -> Text,
+        status -> VideoStatus,
+        is_public -> Bool,
+        votes -> Int8,
+        original_bytes -> Int8,
+        attempt -> Int4,
+        failures -> Int4,
+        losses -> Int4,
+        lease_until -> Nullable<Timestamptz>,
+        run_after -> Timestamptz,
+        enqueued_at -> Nullable<Timestamptz>,
+        failure -> Nullable<Jsonb>,
+        uploaded_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        processed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    votes (user_id, video_id) {
+        user_id -> Int8,
+        video_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(uploads -> users (user_id));
+diesel::joinable!(videos -> users (user_id));
+diesel::joinable!(votes -> users (user_id));
+diesel::joinable!(votes -> videos (video_id));
+
+diesel::allow_tables_to_appear_in_same_query!(revoked_tokens, uploads, users, videos, votes);

@@ -1,0 +1,11 @@
+//! What handlers share: errors, extractors, paging, caching, limits. No domain in here.
+
+pub mod cache;
+pub mod error;
+pub mod extract;
+pub mod multipart;
+pub mod page;
+pub mod rate;
+pub mod respond;
+
+pub use error::{Code, Error, Result};

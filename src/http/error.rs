@@ -1,0 +1,323 @@
+//! The one error that handlers return, and the list of all codes. [`super::respond`] turns it into the
+//! JSON that clients see, in their language.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::pooled_connection::deadpool::PoolError;
+
+use crate::{language::Language, storage, validate::FieldError};
+
+/// What handlers return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// When a client should come back after a dependency failed.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// An answer other than success.
+#[derive(Debug)]
+pub struct Error {
+    pub code: Code,
+    /// What is wrong with which field of the request.
+    pub fields: Vec<FieldError>,
+    /// When to come back, for 429 and 503.
+    pub retry_after: Option<Duration>,
+    /// For the log; never for the client.
+    pub cause: Option<anyhow::Error>,
+}
+
+/// Stable codes of all refusals. A code belongs to one status and one sentence per language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    AlreadyVoted,
+    BodyTooLarge,
+    BodyTooSlow,
+    EmailTaken,
+    FileTooLarge,
+    Forbidden,
+    Internal,
+    InvalidForm,
+    InvalidJson,
+    MediaNotSigned,
+    MethodNotAllowed,
+    MissingFile,
+    NotAnMp4,
+    NotFound,
+    NotPublishable,
+    OwnVideo,
+    PublishedVideo,
+    StorageFull,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    ValidationFailed,
+    WrongCredentials,
+}
+
+impl Code {
+    /// Returns status, stable name, Spanish and English sentence.
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn entry(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        match self {
+            Self::AlreadyVoted => (
+                StatusCode::BAD_REQUEST,
+                "already_voted",
+                "Ya has votado por este video.",
+                "You have already voted for this video.",
+            ),
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "La solicitud es demasiado grande.",
+                "The request is too large.",
+            ),
+            Self::BodyTooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "La solicitud tardó demasiado en llegar. Intenta de nuevo con una mejor conexión.",
+                "The request took too long to arrive. Try again with a better connection.",
+            ),
+            Self::EmailTaken => (
+                StatusCode::BAD_REQUEST,
+                "email_taken",
+                "El correo electrónico ya está registrado.",
+                "The e-mail address is registered already.",
+            ),
+            Self::FileTooLarge => (
+                StatusCode::BAD_REQUEST,
+                "file_too_large",
+                "El archivo supera el tamaño máximo permitido.",
+                "The file is larger than allowed.",
+            ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "No tienes permiso para acceder a este video.",
+                "You may not access this video.",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Ocurrió un error inesperado. Intenta de nuevo más tarde.",
+                "Something unexpected went wrong. Try again later.",
+            ),
+            Self::InvalidForm => (
+                StatusCode::BAD_REQUEST,
+                "invalid_form",
+                "El formulario no se puede leer: envía multipart/form-data con video_file, title e \
+                 is_public, cada uno una sola vez.",
+                "The form cannot be read: send multipart/form-data with video_file, title and \
+                 is_public, each once.",
+            ),
+            Self::InvalidJson => (
+                StatusCode::BAD_REQUEST,
+                "invalid_json",
+                "El cuerpo de la solicitud no es el JSON esperado.",
+                "The body of the request is not the expected JSON.",
+            ),
+            Self::MediaNotSigned => (
+                StatusCode::FORBIDDEN,
+                "media_not_signed",
+                "El enlace no es válido o ya venció.",
+                "The link is not valid or has expired.",
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Este método no está permitido en esta dirección.",
+                "This method is not allowed at this address.",
+            ),
+            Self::MissingFile => (
+                StatusCode::BAD_REQUEST,
+                "missing_file",
+                "Falta el archivo de video: envíalo en el campo video_file.",
+                "The video file is missing: send it in the field video_file.",
+            ),
+            Self::NotAnMp4 => (
+                StatusCode::BAD_REQUEST,
+                "not_an_mp4",
+                "El archivo no es un video MP4.",
+                "The file is not an MP4 video.",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "No se encontró lo solicitado.",
+                "Not found.",
+            ),
+            Self::NotPublishable => (
+                StatusCode::BAD_REQUEST,
+                "not_publishable",
+                "El procesamiento de este video falló, así que no se puede publicar.",
+                "This video could not be processed, so it cannot be published.",
+            ),
+            Self::OwnVideo => (
+                StatusCode::BAD_REQUEST,
+                "own_video",
+                "No puedes votar por tu propio video.",
+                "You cannot vote for your own video.",
+            ),
+            Self::PublishedVideo => (
+                StatusCode::BAD_REQUEST,
+                "published_video",
+                "El video está publicado para votación: retíralo de la votación antes de eliminarlo.",
+                "The video is published for voting: unpublish it before you delete it.",
+            ),
+            Self::StorageFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_full",
+                "No hay espacio para recibir videos en este momento. Intenta de nuevo más tarde.",
+                "There is no room for videos at the moment. Try again later.",
+            ),
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Demasiadas solicitudes. Espera un momento antes de intentar de nuevo.",
+                "Too many requests. Wait a moment before you try again.",
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "Debes iniciar sesión.",
+                "You must log in.",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "El servicio no está disponible en este momento. Intenta de nuevo en unos segundos.",
+                "The service is not available at the moment. Try again in a few seconds.",
+            ),
+            Self::ValidationFailed => (
+                StatusCode::BAD_REQUEST,
+                "validation_failed",
+                "Revisa los datos enviados.",
+                "Check the data you sent.",
+            ),
+            Self::WrongCredentials => (
+                StatusCode::UNAUTHORIZED,
+                "wrong_credentials",
+                "Correo electrónico o contraseña incorrectos.",
+                "Wrong e-mail address or password.",
+            ),
+        }
+    }
+
+    /// Returns the status that the code belongs to.
+    pub fn status(self) -> StatusCode {
+        self.entry().0
+    }
+
+    /// Returns the stable name.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// Returns the sentence for people.
+    pub fn message(self, language: Language) -> &'static str {
+        match language {
+            Language::Spanish => self.entry().2,
+            Language::English => self.entry().3,
+        }
+    }
+}
+
+impl Error {
+    /// Refuses because there were too many requests; the next may come after `wait`.
+    pub fn too_many(wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..Self::from(Code::TooManyRequests)
+        }
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        let retry_after = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+        Self {
+            code,
+            fields: Vec::new(),
+            retry_after,
+            cause: None,
+        }
+    }
+}
+
+/// Refuses because of fields of the request.
+impl From<Vec<FieldError>> for Error {
+    fn from(fields: Vec<FieldError>) -> Self {
+        Self {
+            fields,
+            ..Self::from(Code::ValidationFailed)
+        }
+    }
+}
+
+/// What nobody expected: 503 where a dependency is away, else 500.
+impl From<anyhow::Error> for Error {
+    fn from(cause: anyhow::Error) -> Self {
+        let code = classify(&cause);
+        Self {
+            cause: Some(cause),
+            ..Self::from(code)
+        }
+    }
+}
+
+/// An error that several requests share, each of which logs it.
+impl From<Arc<anyhow::Error>> for Error {
+    fn from(shared: Arc<anyhow::Error>) -> Self {
+        let cause = anyhow::Error::msg(format!("{shared:#}"));
+        Self {
+            cause: Some(cause),
+            ..Self::from(classify(&shared))
+        }
+    }
+}
+
+fn classify(cause: &anyhow::Error) -> Code {
+    if cause.is::<storage::Full>() {
+        Code::StorageFull
+    } else if cause.chain().any(is_connection_loss) {
+        Code::Unavailable
+    } else {
+        Code::Internal
+    }
+}
+
+/// Tells whether the database could not be reached, or was lost underway.
+fn is_connection_loss(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<PoolError>() {
+        return true;
+    }
+    match cause.downcast_ref() {
+        Some(DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _,
+        )) => true,
+        // tokio-postgres has no kind for a connection that broke while a query ran.
+        Some(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information)) => {
+            let message = information.message();
+            message.contains("connection closed") || message.contains("terminating connection")
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.name())
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// An empty answer: the outermost middleware, which knows language and request, fills it.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}

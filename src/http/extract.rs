@@ -1,0 +1,219 @@
+//! What handlers take out of requests: the caller, the language, the address, ids and JSON bodies.
+
+use std::{
+    future::{Future, Ready, ready},
+    net::{IpAddr, Ipv4Addr},
+    pin::Pin,
+};
+
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest,
+    dev::Payload,
+    error::{JsonPayloadError, PayloadError},
+    http::header,
+    web,
+};
+use uuid::Uuid;
+
+use super::{Code, Error};
+use crate::{
+    app::App,
+    auth::Caller,
+    ids::{UserId, VideoId},
+    language::Language,
+};
+
+/// Largest JSON body [bytes].
+const MAX_JSON_BYTES: usize = 64 * 1024;
+
+/// The caller, known by a good `Authorization: Bearer` token (RFC 6750); 401 without one.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated(pub Caller);
+
+impl Authenticated {
+    /// Returns who is calling.
+    pub fn user(self) -> UserId {
+        self.0.user
+    }
+}
+
+impl FromRequest for Authenticated {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let token = bearer(request).map(str::to_owned);
+        let app = request.app_data::<web::Data<App>>().cloned();
+        Box::pin(async move {
+            let (Some(token), Some(app)) = (token, app) else {
+                return Err(Code::Unauthorized.into());
+            };
+            let caller = app.auth.tokens.verify(&token).await?;
+            Ok(Self(caller.ok_or(Code::Unauthorized)?))
+        })
+    }
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+impl FromRequest for Language {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(language(request)))
+    }
+}
+
+/// Returns the language that a request asks for.
+pub fn language(request: &HttpRequest) -> Language {
+    let value = request.headers().get(header::ACCEPT_LANGUAGE);
+    value
+        .and_then(|value| value.to_str().ok())
+        .map(Language::from_accept)
+        .unwrap_or_default()
+}
+
+/// The id of a request, made by [`super::respond`].
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId(pub Uuid);
+
+impl RequestId {
+    /// Returns the id of `request`; the nil id outside of the middleware.
+    pub fn of(request: &HttpRequest) -> Self {
+        request
+            .extensions()
+            .get()
+            .copied()
+            .unwrap_or(Self(Uuid::nil()))
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+/// How many proxies in front are ours.
+#[derive(Debug, Clone, Copy)]
+pub struct TrustedProxies(pub u8);
+
+/// The client's address: the peer's, or what the outermost of our proxies saw.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Returns the address of who sent `request`.
+    pub fn of(request: &HttpRequest) -> Self {
+        let peer = request
+            .peer_addr()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let trusted = request
+            .app_data::<TrustedProxies>()
+            .map_or(0, |proxies| proxies.0);
+        Self(forwarded(request, trusted).unwrap_or(peer))
+    }
+}
+
+/// Returns the hop before our `trusted` proxies. What stands further left was written by the client.
+fn forwarded(request: &HttpRequest, trusted: u8) -> Option<IpAddr> {
+    let back = usize::from(trusted).checked_sub(1)?;
+    let headers = request.headers().get_all("x-forwarded-for");
+    let hops: Vec<&str> = headers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    hops.iter().rev().nth(back)?.trim().parse().ok()
+}
+
+impl FromRequest for ClientAddress {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+/// `{video_id}` of the path; 404 if it is none.
+#[derive(Debug, Clone, Copy)]
+pub struct VideoPath(pub VideoId);
+
+impl FromRequest for VideoPath {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request
+            .match_info()
+            .get("video_id")
+            .and_then(VideoId::parse);
+        ready(id.map(Self).ok_or(Error::from(Code::NotFound)))
+    }
+}
+
+/// Returns the rules for JSON bodies: their size, and our error for those that cannot be read.
+pub fn json_config() -> web::JsonConfig {
+    web::JsonConfig::default()
+        .limit(MAX_JSON_BYTES)
+        .error_handler(|error, _| {
+            let code = match &error {
+                JsonPayloadError::OverflowKnownLength { .. }
+                | JsonPayloadError::Overflow { .. }
+                | JsonPayloadError::Payload(PayloadError::Overflow) => Code::BodyTooLarge,
+                _ => Code::InvalidJson,
+            };
+            Error::from(code).into()
+        })
+}
+
+/// Returns the rules for queries: our error for those that cannot be read.
+pub fn query_config() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|_, _| Error::from(Code::ValidationFailed).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn only_hops_of_ours_are_believed() {
+        let request = TestRequest::default()
+            .insert_header(("x-forwarded-for", "6.6.6.6, 1.2.3.4"))
+            .append_header(("x-forwarded-for", "10.0.0.1"))
+            .to_http_request();
+        assert_eq!(forwarded(&request, 0), None);
+        assert_eq!(forwarded(&request, 1), Some([10, 0, 0, 1].into()));
+        assert_eq!(forwarded(&request, 2), Some([1, 2, 3, 4].into()));
+        assert_eq!(forwarded(&request, 4), None);
+    }
+
+    #[test]
+    fn a_bearer_token_is_found_in_any_case_of_its_scheme() {
+        let with = |value: &str| {
+            TestRequest::default()
+                .insert_header(("authorization", value))
+                .to_http_request()
+        };
+        assert_eq!(bearer(&with("Bearer abc")), Some("abc"));
+        assert_eq!(bearer(&with("bearer abc")), Some("abc"));
+        assert_eq!(bearer(&with("Basic abc")), None);
+        assert_eq!(bearer(&with("abc")), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! The outermost middleware: gives each request an id and a span, and each error its body. Logs a
+//! request once, when it is answered; a cause of a 5xx appears there and nowhere else.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{
+    HttpMessage as _, HttpResponse,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use serde::Serialize;
+use tracing::{Instrument as _, field};
+use uuid::Uuid;
+
+use super::{
+    Code, Error,
+    extract::{self, ClientAddress, RequestId},
+    rate::Limits,
+};
+use crate::{language::Language, validate::FieldBody};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The body of every error.
+#[derive(Debug, Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    code: &'a str,
+    message: &'a str,
+    request_id: Uuid,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldBody>,
+}
+
+/// A success that is only a sentence.
+#[derive(Debug, Serialize)]
+pub struct Message {
+    message: &'static str,
+}
+
+impl Message {
+    /// Chooses the sentence by the client's language.
+    pub fn new(language: Language, spanish: &'static str, english: &'static str) -> Self {
+        let message = match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        Self { message }
+    }
+}
+
+/// Handles one request; for [`actix_web::middleware::from_fn`].
+pub async fn respond(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
+    let started = Instant::now();
+    let id = RequestId(Uuid::now_v7());
+    request.extensions_mut().insert(id);
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id.0,
+        method = %request.method(),
+        route = field::Empty,
+    );
+    let mut response = async {
+        let limits = request.app_data::<web::Data<Limits>>().cloned();
+        let client = ClientAddress::of(request.request());
+        match limits.map(|limits| limits.address.take(&client.0)) {
+            Some(Err(refused)) => Ok(request.error_response(refused).map_into_right_body()),
+            Some(Ok(())) | None => next
+                .call(request)
+                .await
+                .map(ServiceResponse::map_into_left_body),
+        }
+    }
+    .instrument(span.clone())
+    .await?;
+
+    let _entered = span.enter();
+    // The pattern, not the path: it names no video and carries no signature.
+    let route = response.request().match_pattern().unwrap_or_default();
+    span.record("route", &route);
+    count(route, &response, started.elapsed());
+    log(&response, started.elapsed());
+    if let Some(rendered) = render(&response, id) {
+        let (request, _) = response.into_parts();
+        response = ServiceResponse::new(request, rendered).map_into_right_body();
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(id.0.to_string()) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // What nobody declared cacheable is somebody's own.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+/// Returns the answer that clients see instead of `response`, if that is an error without a body.
+fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpResponse> {
+    let status = response.status();
+    let ours = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<Error>());
+    let fallback;
+    let error = if let Some(error) = ours {
+        error
+    } else {
+        fallback = Error::from(code_of(status)?);
+        &fallback
+    };
+    let language = extract::language(response.request());
+    let message = error.code.message(language);
+    let mut builder = HttpResponse::build(status);
+    builder.insert_header((header::CONTENT_LANGUAGE, language.tag()));
+    builder.insert_header((header::VARY, "Accept-Language"));
+    if let Some(wait) = error.retry_after {
+        builder.insert_header((header::RETRY_AFTER, whole_seconds(wait).to_string()));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        builder.insert_header((header::ALLOW, allow.clone()));
+    }
+    Some(
+        builder.json(ErrorBody {
+            error: message,
+            code: error.code.name(),
+            message,
+            request_id: id.0,
+            fields: error
+                .fields
+                .iter()
+                .map(|field| field.body(language))
+                .collect(),
+        }),
+    )
+}
+
+/// Returns the code for errors that the framework makes.
+fn code_of(status: StatusCode) -> Option<Code> {
+    match status {
+        StatusCode::NOT_FOUND => Some(Code::NotFound),
+        StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed),
+        StatusCode::REQUEST_TIMEOUT => Some(Code::BodyTooSlow),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge),
+        StatusCode::INTERNAL_SERVER_ERROR => Some(Code::Internal),
+        _ => None,
+    }
+}
+
+/// `Retry-After` has no fractions: rounds up, so that nobody comes too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// Names a method for the metrics. Those that clients make up are one, or each would be a series.
+fn label(method: &Method) -> String {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    if known.contains(method) {
+        method.to_string()
+    } else {
+        "other".to_owned()
+    }
+}
+
+/// Counts the answer and how long it took, by route.
+fn count<B>(route: String, response: &ServiceResponse<B>, took: Duration) {
+    let labels = [
+        ("method", label(response.request().method())),
+        ("route", route),
+        ("status", response.status().as_u16().to_string()),
+    ];
+    metrics::counter!("anb_http_requests_total", &labels).increment(1);
+    metrics::histogram!("anb_http_request_seconds", &labels).record(took);
+}
+
+fn log<B>(response: &ServiceResponse<B>, took: Duration) {
+    let status = response.status().as_u16();
+    let took_ms = took.as_secs_f64() * 1000.0;
+    if !response.status().is_server_error() {
+        tracing::info!(status, took_ms, "request answered");
+        return;
+    }
+    let error = response.response().error();
+    let cause = error
+        .and_then(|error| error.as_error::<Error>())
+        .and_then(|ours| ours.cause.as_ref());
+    match (cause, error) {
+        (Some(cause), _) => tracing::error!(status, took_ms, "request failed: {cause:#}"),
+        (None, Some(error)) => tracing::error!(status, took_ms, "request failed: {error}"),
+        (None, None) => tracing::error!(status, took_ms, "request failed"),
+    }
+}

@@ -1,0 +1,185 @@
+//! What operators and load balancers ask: `/health`, `/ready` and `/metrics`. The API serves the first
+//! two beside its own routes; the internal listener of each role serves all three and nothing else.
+
+use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::Duration};
+
+use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::{
+    app::{App, Workshop},
+    cli::VERSION,
+    config::http::Listener,
+    db::Db,
+    queue::Queue,
+    shutdown::Shutdown,
+    storage::Storage,
+    telemetry,
+};
+
+/// Longest wait for the answer of one dependency.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a process needs from others.
+#[derive(Clone)]
+pub struct Dependencies {
+    db: Db,
+    queue: Queue,
+    storage: Storage,
+}
+
+impl Dependencies {
+    /// Returns what the API needs.
+    pub fn of_app(app: &App) -> Self {
+        Self {
+            db: app.db.clone(),
+            queue: app.queue.clone(),
+            storage: app.storage.clone(),
+        }
+    }
+
+    /// Returns what the worker needs.
+    pub fn of_workshop(workshop: &Workshop) -> Self {
+        Self {
+            db: workshop.db.clone(),
+            queue: workshop.queue.clone(),
+            storage: workshop.storage.clone(),
+        }
+    }
+
+    /// Returns the names of those that do not answer.
+    async fn failing(&self) -> Vec<&'static str> {
+        let (database, queue, storage) = tokio::join!(
+            answers("database", self.db.ready()),
+            answers("queue", self.queue.ready()),
+            answers("storage", self.storage.ready()),
+        );
+        [database, queue, storage]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
+    }
+}
+
+async fn answers(
+    name: &'static str,
+    probe: impl Future<Output = anyhow::Result<()>>,
+) -> Result<(), &'static str> {
+    match timeout(PROBE_TIMEOUT, probe).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(dependency = name, "not ready: {error:#}");
+            Err(name)
+        }
+        Err(_) => {
+            tracing::warn!(
+                dependency = name,
+                "not ready: no answer within {PROBE_TIMEOUT:?}"
+            );
+            Err(name)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    timestamp: DateTime<Utc>,
+    version: &'static str,
+}
+
+/// `GET /health`: this process is alive. Asks no dependency, so that one that is away restarts nobody.
+pub async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(Health {
+        status: "healthy",
+        timestamp: Utc::now(),
+        version: VERSION.as_str(),
+    })
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failing: Vec<&'static str>,
+}
+
+/// `GET /ready`: 200 if every dependency answers, else 503 with the names of those that do not.
+pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
+    let failing = Box::pin(dependencies.failing()).await;
+    if failing.is_empty() {
+        HttpResponse::Ok().json(Readiness {
+            status: "ready",
+            failing,
+        })
+    } else {
+        HttpResponse::ServiceUnavailable().json(Readiness {
+            status: "unavailable",
+            failing,
+        })
+    }
+}
+
+/// `GET /metrics`: the Prometheus text format.
+async fn metrics() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(telemetry::metrics().render())
+}
+
+/// Starts the internal listener as a background task, unless it is off. Returns an error naming the
+/// variable if its address cannot be used.
+pub fn listen(
+    listener: &Listener,
+    dependencies: Dependencies,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    telemetry::metrics();
+    let dependencies = web::Data::new(dependencies);
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(dependencies.clone())
+            .service(web::resource("/health").get(health))
+            .service(web::resource("/ready").get(ready))
+            .service(web::resource("/metrics").get(metrics))
+    })
+    .workers(1)
+    .disable_signals();
+    let server = match listener {
+        Listener::Off => return Ok(()),
+        Listener::Address(address) => server
+            .bind(address)
+            .with_context(|| format!("METRICS_ADDR={address}: listen there"))?,
+        Listener::Socket(path) => {
+            remove_stale_socket(path)?;
+            let place = || format!("METRICS_ADDR=unix:{}: listen there", path.display());
+            server.bind_uds(path).with_context(place)?
+        }
+    };
+    let server = server.run();
+    let handle = server.handle();
+    let stop = shutdown.clone();
+    // It answers until the very end: a drain can be watched.
+    shutdown.spawn(async move {
+        tokio::select! {
+            result = server => if let Err(error) = result {
+                tracing::error!("the internal listener stopped: {error}");
+            },
+            () = stop.insisted() => handle.stop(false).await,
+        }
+    });
+    Ok(())
+}
+
+/// Removes a socket that a killed process left behind; anything else stays.
+fn remove_stale_socket(path: &Path) -> anyhow::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            fs::remove_file(path).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,122 @@
+//! What travels through the queue, and how a job can end badly.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::VideoId;
+
+/// Version of the wire format that this program writes.
+const VERSION: u32 = 1;
+
+/// A job as the queue carries it: ids only; the row knows everything else.
+///
+/// The wire format is tagged, versioned JSON:
+/// `{"kind":"process_video","v":1,"video_id":"…","trace":"…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Job {
+    /// Makes the clip of one video.
+    ProcessVideo {
+        /// Version of the format.
+        v: u32,
+        /// The video.
+        video_id: VideoId,
+        /// Id of the request that caused the job, so that logs can be followed across processes.
+        trace: String,
+    },
+}
+
+/// The payload is not a job that this version of the program knows.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownJob {
+    /// Another kind, or not JSON at all.
+    #[error("not a known kind of job")]
+    Kind(#[source] serde_json::Error),
+    /// A known kind in a newer format.
+    #[error("version {0} of the job is newer than this program")]
+    Version(u32),
+}
+
+impl Job {
+    /// Makes a job to process `video_id`.
+    pub fn process_video(video_id: VideoId, trace: String) -> Self {
+        Self::ProcessVideo {
+            v: VERSION,
+            video_id,
+            trace,
+        }
+    }
+
+    /// Reads a payload.
+    pub fn from_payload(payload: &str) -> Result<Self, UnknownJob> {
+        let job: Self = serde_json::from_str(payload).map_err(UnknownJob::Kind)?;
+        let Self::ProcessVideo { v, .. } = job;
+        if v > VERSION {
+            return Err(UnknownJob::Version(v));
+        }
+        Ok(job)
+    }
+
+    /// Writes the payload.
+    pub fn to_payload(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
+
+/// Why a job did not succeed, as far as the worker must know: whether trying again can help.
+#[derive(Debug)]
+pub enum JobError<F> {
+    /// Trying again may help: the disk was full, the database away, a process was killed.
+    Retry(anyhow::Error),
+    /// Trying again cannot help; `F` says why, for the row and the player.
+    Fail(F),
+}
+
+impl<F> JobError<F> {
+    /// Makes an error that trying again may cure.
+    pub fn retry(error: impl Into<anyhow::Error>) -> Self {
+        Self::Retry(error.into())
+    }
+
+    /// Makes an error that trying again cannot cure.
+    pub fn fail(failure: impl Into<F>) -> Self {
+        Self::Fail(failure.into())
+    }
+}
+
+impl<F> From<anyhow::Error> for JobError<F> {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Retry(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_format_is_stable() {
+        let id = VideoId::parse("018f3c1e-0000-7000-8000-000000000000").unwrap();
+        let job = Job::process_video(id, "t".to_owned());
+        let payload = job.to_payload().unwrap();
+        assert_eq!(
+            payload,
+            r#"{"kind":"process_video","v":1,"video_id":"018f3c1e-0000-7000-8000-000000000000","trace":"t"}"#
+        );
+        assert_eq!(Job::from_payload(&payload).unwrap(), job);
+    }
+
+    #[test]
+    fn other_kinds_and_newer_versions_are_told_apart() {
+        let newer = r#"{"kind":"process_video","v":2,"video_id":"018f3c1e-0000-7000-8000-000000000000","trace":""}"#;
+        assert!(matches!(
+            Job::from_payload(newer),
+            Err(UnknownJob::Version(2))
+        ));
+        for other in [r#"{"kind":"send_mail","v":1}"#, "", "7"] {
+            assert!(
+                matches!(Job::from_payload(other), Err(UnknownJob::Kind(_))),
+                "{other}"
+            );
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Redis Streams: one stream with one consumer group, and a second stream for dead jobs.
+//!
+//! A received entry is pending until it is acknowledged, and then deleted, so the stream's length is
+//! what waits plus what is in flight. Its idle time is the visibility: whoever reads first claims what
+//! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use deadpool_redis::{
+    Connection, Manager, Pool, Runtime,
+    redis::{
+        AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError, Value,
+        aio::MultiplexedConnection,
+        cmd, pipe,
+        streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
+    },
+};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::Stats;
+
+const STREAM: &str = "anb:jobs";
+const DEAD_STREAM: &str = "anb:jobs:dead";
+const GROUP: &str = "workers";
+const PAYLOAD: &str = "job";
+const REASON: &str = "reason";
+
+/// Longest blocking read: what a stopping worker has to wait for.
+const MAX_BLOCK: Duration = Duration::from_secs(2);
+
+/// Longest wait for a connection or an answer. Blocking reads add their own time to it.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+const POOL_SIZE: usize = 8;
+
+/// A consumer without pending entries for this long belongs to a process that is gone [ms].
+const STALE_CONSUMER_MS: u64 = 3_600_000;
+
+/// Id of a stream's entry, as Redis gives it: `milliseconds-sequence`.
+pub type EntryId = String;
+
+/// The two streams; clones are the same consumer.
+#[derive(Clone)]
+pub struct Streams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    client: Client,
+    /// Blocking reads stall whatever shares their connection, so they have one of their own. The lock
+    /// is held while reading: one read at a time.
+    reader: Mutex<Reader>,
+    consumer: String,
+    visibility_ms: u64,
+}
+
+struct Reader {
+    connection: Option<MultiplexedConnection>,
+    /// Where the search for idle entries goes on.
+    cursor: String,
+}
+
+impl Streams {
+    /// Makes the streams' handle; nothing is opened yet.
+    pub fn new(address: ConnectionInfo, visibility: Duration) -> anyhow::Result<Self> {
+        let client = Client::open(address.clone()).context("REDIS_URL")?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
+        let manager = Manager::new_with_config(address, config).context("REDIS_URL")?;
+        let pool = Pool::builder(manager)
+            .max_size(POOL_SIZE)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(TIMEOUT))
+            .create_timeout(Some(TIMEOUT))
+            .recycle_timeout(Some(TIMEOUT))
+            .build()
+            .context("build the Redis pool")?;
+        let visibility_ms = u64::try_from(visibility.as_millis()).context("JOB_VISIBILITY")?;
+        let inner = Inner {
+            pool,
+            client,
+            reader: Mutex::new(Reader {
+                connection: None,
+                cursor: "0-0".to_owned(),
+            }),
+            consumer: Uuid::now_v7().to_string(),
+            visibility_ms,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub async fn push(&self, payload: &str) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let _: String = connection
+            .xadd(STREAM, "*", &[(PAYLOAD, payload)])
+            .await
+            .context("push to Redis")?;
+        Ok(())
+    }
+
+    pub async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+    ) -> anyhow::Result<Vec<(EntryId, String)>> {
+        let mut reader = self.inner.reader.lock().await;
+        let mut connection = match reader.connection.take() {
+            Some(connection) => connection,
+            None => self.open_reader().await?,
+        };
+        let received = self
+            .read(&mut connection, &mut reader.cursor, max, wait)
+            .await;
+        // After an error the answer to an old read may still come; such a connection is dropped.
+        if received.is_ok() {
+            reader.connection = Some(connection);
+        }
+        received.context("receive from Redis")
+    }
+
+    /// Opens the blocking connection, and the stream and its group if they are not there.
+    async fn open_reader(&self) -> anyhow::Result<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(MAX_BLOCK + TIMEOUT));
+        let mut connection = self
+            .inner
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .context("connect to Redis")?;
+        create_group(&mut connection)
+            .await
+            .context("create the Redis consumer group")?;
+        forget_stale_consumers(&mut connection)
+            .await
+            .context("list the Redis consumers")?;
+        Ok(connection)
+    }
+
+    async fn read(
+        &self,
+        connection: &mut MultiplexedConnection,
+        cursor: &mut String,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<(EntryId, String)>, RedisError> {
+        let idle = self.claim_idle(connection, cursor, max).await;
+        let idle = match idle {
+            // The stream was wiped: make it anew and go on.
+            Err(error) if is_no_group(&error) => {
+                create_group(connection).await?;
+                Vec::new()
+            }
+            other => other?,
+        };
+        if !idle.is_empty() {
+            return Ok(idle);
+        }
+        let block = wait.min(MAX_BLOCK).as_millis();
+        let reply: Option<StreamReadReply> = cmd("XREADGROUP")
+            .arg("GROUP")
+            .arg(GROUP)
+            .arg(&self.inner.consumer)
+            .arg("COUNT")
+            .arg(max)
+            .arg("BLOCK")
+            // Zero would block for ever.
+            .arg(u64::try_from(block).unwrap_or(u64::MAX).max(1))
+            .arg("STREAMS")
+            .arg(STREAM)
+            .arg(">")
+            .query_async(connection)
+            .await
+            .or_else(|error| {
+                if is_no_group(&error) {
+                    Ok(None)
+                } else {
+                    Err(error)
+                }
+            })?;
+        let streams = reply.map(|reply| reply.keys).unwrap_or_default();
+        Ok(streams
+            .into_iter()
+            .flat_map(|stream| stream.ids)
+            .map(entry)
+            .collect())
+    }
+
+    /// Takes over entries whose consumer let them idle. Deleted ones are dropped by Redis itself.
+    async fn claim_idle(
+        &self,
+        connection: &mut MultiplexedConnection,
+        cursor: &mut String,
+        max: usize,
+    ) -> Result<Vec<(EntryId, String)>, RedisError> {
+        let reply: StreamAutoClaimReply = cmd("XAUTOCLAIM")
+            .arg(STREAM)
+            .arg(GROUP)
+            .arg(&self.inner.consumer)
+            .arg(self.inner.visibility_ms)
+            .arg(cursor.as_str())
+            .arg("COUNT")
+            .arg(max)
+            .query_async(connection)
+            .await?;
+        *cursor = reply.next_stream_id;
+        Ok(reply.claimed.into_iter().map(entry).collect())
+    }
+
+    pub async fn ack(&self, id: &EntryId) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let _: Value = pipe()
+            .atomic()
+            .xack(STREAM, GROUP, &[id])
+            .xdel(STREAM, &[id])
+            .query_async(&mut connection)
+            .await
+            .context("acknowledge to Redis")?;
+        Ok(())
+    }
+
+    pub async fn extend(&self, id: &EntryId) -> anyhow::Result<()> {
+        self.set_idle(id, 0).await.context("extend in Redis")
+    }
+
+    pub async fn release(&self, id: &EntryId) -> anyhow::Result<()> {
+        self.set_idle(id, self.inner.visibility_ms)
+            .await
+            .context("release in Redis")
+    }
+
+    /// Sets how long an entry counts as idle, without handing it out again.
+    async fn set_idle(&self, id: &EntryId, idle_ms: u64) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let _: Value = cmd("XCLAIM")
+            .arg(STREAM)
+            .arg(GROUP)
+            .arg(&self.inner.consumer)
+            .arg(0)
+            .arg(id)
+            .arg("IDLE")
+            .arg(idle_ms)
+            .arg("JUSTID")
+            .query_async(&mut connection)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn dead_letter(
+        &self,
+        id: &EntryId,
+        payload: &str,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let _: Value = pipe()
+            .atomic()
+            .xadd(DEAD_STREAM, "*", &[(PAYLOAD, payload), (REASON, reason)])
+            .xack(STREAM, GROUP, &[id])
+            .xdel(STREAM, &[id])
+            .query_async(&mut connection)
+            .await
+            .context("dead-letter in Redis")?;
+        Ok(())
+    }
+
+    pub async fn stats(&self) -> anyhow::Result<Stats> {
+        let mut connection = self.connection().await?;
+        let (held, dead): (u64, u64) = pipe()
+            .xlen(STREAM)
+            .xlen(DEAD_STREAM)
+            .query_async(&mut connection)
+            .await
+            .context("count in Redis")?;
+        let pending: Result<(u64, Value, Value, Value), RedisError> = cmd("XPENDING")
+            .arg(STREAM)
+            .arg(GROUP)
+            .query_async(&mut connection)
+            .await;
+        let in_flight = match pending {
+            Ok((count, ..)) => count,
+            Err(error) if is_no_group(&error) => 0,
+            Err(error) => return Err(error).context("count in Redis"),
+        };
+        Ok(Stats {
+            waiting: held.saturating_sub(in_flight),
+            in_flight,
+            dead,
+        })
+    }
+
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        // Lending pings an idle connection, or opens one.
+        self.connection().await.map(drop)
+    }
+
+    /// Removes this process's consumer, unless entries are still pending for it: deleting it would
+    /// delete them too.
+    pub async fn leave(&self) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let consumer = &self.inner.consumer;
+        let pending: Result<Vec<Value>, RedisError> = cmd("XPENDING")
+            .arg(STREAM)
+            .arg(GROUP)
+            .arg(&["-", "+", "1", consumer])
+            .query_async(&mut connection)
+            .await;
+        let is_free = match pending {
+            Ok(pending) => pending.is_empty(),
+            Err(error) if is_no_group(&error) => false,
+            Err(error) => return Err(error).context("list what is pending in Redis"),
+        };
+        if is_free {
+            delete_consumer(&mut connection, consumer)
+                .await
+                .context("leave the Redis group")?;
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> anyhow::Result<Connection> {
+        self.inner
+            .pool
+            .get()
+            .await
+            .context("get a Redis connection")
+    }
+}
+
+/// Makes the stream and its group, from the stream's first entry on. Another worker may do the same.
+async fn create_group(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let created: Result<(), RedisError> =
+        connection.xgroup_create_mkstream(STREAM, GROUP, "0").await;
+    match created {
+        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes consumers of processes that were killed: idle for an hour and nothing pending.
+async fn forget_stale_consumers(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let reply: deadpool_redis::redis::streams::StreamInfoConsumersReply =
+        connection.xinfo_consumers(STREAM, GROUP).await?;
+    for consumer in reply.consumers {
+        let idle_ms = u64::try_from(consumer.idle).unwrap_or(0);
+        if consumer.pending == 0 && idle_ms > STALE_CONSUMER_MS {
+            delete_consumer(connection, &consumer.name).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete_consumer(
+    connection: &mut MultiplexedConnection,
+    name: &str,
+) -> Result<(), RedisError> {
+    cmd("XGROUP")
+        .arg(&["DELCONSUMER", STREAM, GROUP, name])
+        .query_async::<Value>(connection)
+        .await
+        .map(drop)
+}
+
+fn is_no_group(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP")
+}
+
+/// Takes id and payload out of an entry. One without our field has an empty payload, which is no job.
+fn entry(entry: StreamId) -> (EntryId, String) {
+    let payload = entry.get(PAYLOAD).unwrap_or_default();
+    (entry.id, payload)
+}

@@ -1,0 +1,181 @@
+//! The HTTP server: the table of all routes, the middleware in its order, listening and stopping.
+
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::{
+    App as ActixApp, HttpServer, Route, guard,
+    http::{Method, header},
+    middleware::{Compress, NormalizePath, from_fn},
+    web::{self, ServiceConfig, patch, post, put, resource},
+};
+use anyhow::Context as _;
+
+use crate::{
+    app::App,
+    config::http::Settings,
+    http::{
+        Code, Error,
+        extract::{self, TrustedProxies},
+        rate::Limits,
+        respond::respond,
+    },
+    internal::{self, Dependencies},
+    rankings::{self, Rankings},
+    shutdown::Shutdown,
+    users, videos, votes,
+};
+
+/// How long a client may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept: longer than a load balancer does (60 s), so that it is never
+/// closed under a request that the balancer just sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Longest that a browser may remember which origins are allowed [s].
+const CORS_MAX_AGE_SECS: usize = 600;
+
+/// Every route outside `/api`.
+fn root(config: &mut ServiceConfig) {
+    config
+        .service(resource("/health").route(read().to(internal::health)))
+        .service(resource("/ready").route(read().to(internal::ready)))
+        .service(resource("/media/{key:.*}").route(read().to(videos::handlers::media)));
+}
+
+/// Every route below `/api`. Resources, and not single routes: so a wrong method is 405, not 404.
+fn api(config: &mut ServiceConfig) {
+    config
+        .service(resource("/auth/signup").route(post().to(users::handlers::sign_up)))
+        .service(resource("/auth/login").route(post().to(users::handlers::log_in)))
+        .service(resource("/auth/logout").route(post().to(users::handlers::log_out)))
+        .service(resource("/auth/profile").route(read().to(users::handlers::profile)))
+        .service(resource("/videos").route(read().to(videos::handlers::list_own)))
+        // Before `{video_id}`, which would match as well.
+        .service(resource("/videos/upload").route(post().to(videos::handlers::upload)))
+        .service(
+            resource("/videos/{video_id}")
+                .route(read().to(videos::handlers::detail))
+                .route(patch().to(videos::handlers::change))
+                .route(web::delete().to(videos::handlers::delete)),
+        )
+        .service(
+            resource("/videos/{video_id}/publish")
+                .route(post().to(videos::handlers::publish))
+                .route(put().to(videos::handlers::publish)),
+        )
+        .service(resource("/public/videos").route(read().to(videos::handlers::list_public)))
+        .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
+        .service(resource("/public/rankings").route(read().to(rankings::handlers::rank)))
+        .service(resource("/user/votes").route(read().to(votes::handlers::list)));
+}
+
+/// `GET`, and `HEAD` with it (RFC 9110 §9.3.2).
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A server that listens already.
+pub struct Server {
+    running: actix_web::dev::Server,
+    address: std::net::SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    /// Binds the API's address. Returns an error naming the variables if that is not possible.
+    pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let app = web::Data::new(app);
+        let dependencies = web::Data::new(Dependencies::of_app(&app));
+        let limits = web::Data::new(Limits::new(settings));
+        let rankings = web::Data::new(Rankings::new());
+        let proxies = TrustedProxies(settings.trusted_proxies);
+        let origins = settings.cors_allowed_origins.clone();
+        let factory = move || {
+            ActixApp::new()
+                .app_data(app.clone())
+                .app_data(limits.clone())
+                .app_data(rankings.clone())
+                .app_data(proxies)
+                .app_data(dependencies.clone())
+                .app_data(extract::json_config())
+                .app_data(extract::query_config())
+                .configure(root)
+                // A trailing slash is accepted here, and only here: elsewhere it can matter.
+                .service(
+                    web::scope("/api")
+                        .wrap(NormalizePath::trim())
+                        .configure(api),
+                )
+                .default_service(web::to(async || {
+                    Err::<&str, _>(Error::from(Code::NotFound))
+                }))
+                // The last one wrapped runs first: an id and a body for every answer, also for those
+                // of the middleware below; CORS before the work; compression next to it.
+                .wrap(Compress::default())
+                .wrap(cors(&origins))
+                .wrap(from_fn(respond))
+        };
+        let stop = shutdown.clone();
+        let address = settings.listen();
+        let server = HttpServer::new(factory)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(shutdown.grace().as_secs())
+            .shutdown_signal(async move { stop.requested().await })
+            .bind(address)
+            .with_context(|| {
+                format!(
+                    "HOST={} PORT={}: listen there",
+                    settings.host, settings.port
+                )
+            })?;
+        let address = server.addrs().first().copied().context("listen")?;
+        Ok(Self {
+            running: server.run(),
+            address,
+            shutdown: shutdown.clone(),
+        })
+    }
+
+    /// Returns where the server listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// Serves until the shutdown is requested and running requests are answered, or it is insisted on.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let handle = self.running.handle();
+        tokio::select! {
+            result = self.running => result.context("serve"),
+            () = self.shutdown.insisted() => {
+                handle.stop(false).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT_LANGUAGE,
+        ])
+        .expose_headers([header::LINK, header::RETRY_AFTER])
+        .max_age(CORS_MAX_AGE_SECS)
+        // A refused origin gets no CORS header and so no access; the answer itself stays ours.
+        .block_on_origin_mismatch(false);
+    origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -1,0 +1,94 @@
+//! Typed keys: the only place that knows how objects are named and what they are.
+
+use std::fmt;
+
+use crate::ids::VideoId;
+
+/// Names a stored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StorageKey {
+    /// What the player uploaded: `uploads/{video}.mp4`.
+    Original(VideoId),
+    /// The clip that one attempt made: `processed/{video}/{attempt}.mp4`.
+    Clip(VideoId, i32),
+    /// Its poster: `processed/{video}/{attempt}.jpg`.
+    Poster(VideoId, i32),
+}
+
+impl StorageKey {
+    /// Parses what [`fmt::Display`] writes, and nothing else: so no key can leave its folder.
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = match text.split_once('/')? {
+            ("uploads", file) => Self::Original(VideoId::parse(file.strip_suffix(".mp4")?)?),
+            ("processed", rest) => {
+                let (video, file) = rest.split_once('/')?;
+                let video = VideoId::parse(video)?;
+                let (attempt, extension) = file.split_once('.')?;
+                let attempt = attempt.parse().ok()?;
+                match extension {
+                    "mp4" => Self::Clip(video, attempt),
+                    "jpg" => Self::Poster(video, attempt),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        // `+1`, `01` and the like are other spellings of the same number.
+        (key.to_string() == text).then_some(key)
+    }
+
+    /// Returns the video that the file belongs to.
+    pub fn video(self) -> VideoId {
+        match self {
+            Self::Original(video) | Self::Clip(video, _) | Self::Poster(video, _) => video,
+        }
+    }
+
+    /// Returns the media type of the file.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Original(_) | Self::Clip(..) => "video/mp4",
+            Self::Poster(..) => "image/jpeg",
+        }
+    }
+}
+
+impl fmt::Display for StorageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Original(video) => write!(f, "uploads/{video}.mp4"),
+            Self::Clip(video, attempt) => write!(f, "processed/{video}/{attempt}.mp4"),
+            Self::Poster(video, attempt) => write!(f, "processed/{video}/{attempt}.jpg"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        let video = VideoId::generate();
+        for key in [
+            StorageKey::Original(video),
+            StorageKey::Clip(video, 1),
+            StorageKey::Poster(video, 12),
+        ] {
+            assert_eq!(StorageKey::parse(&key.to_string()), Some(key));
+        }
+        for wrong in [
+            format!("uploads/{video}"),
+            format!("uploads/../processed/{video}/1.mp4"),
+            format!("processed/{video}/01.mp4"),
+            format!("processed/{video}/+1.mp4"),
+            format!("processed/{video}/1.exe"),
+            format!("processed/{video}/1.mp4.part"),
+            format!("/uploads/{video}.mp4"),
+            "uploads/x.mp4".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(StorageKey::parse(&wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Storage in two folders. A file is written beside its final name, synced, then renamed: a reader
+//! sees all of it or nothing, also after a power cut.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use tokio::{
+    fs::{self, File},
+    io::{AsyncWriteExt as _, BufWriter},
+};
+
+use super::{Full, StorageKey};
+use crate::{config::storage::Settings, ids::VideoId};
+
+/// Collects small network reads into few large writes [bytes].
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Ends the name of a file that is still being written.
+const PART: &str = "part";
+
+/// The two folders.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    uploads: PathBuf,
+    processed: PathBuf,
+}
+
+/// A file that is being written; dropped early, it removes itself.
+pub struct Upload {
+    key: StorageKey,
+    file: BufWriter<File>,
+    part: Part,
+}
+
+/// The unfinished file's path, removed on drop unless it was renamed.
+struct Part {
+    path: PathBuf,
+    is_finished: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_finished
+            && let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "an unfinished file stays behind");
+        }
+    }
+}
+
+impl Folders {
+    /// Makes the folders if they are not there, and checks that files can be stored in them.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let folders = Self {
+            uploads: settings.upload_path.clone(),
+            processed: settings.processed_path.clone(),
+        };
+        for (variable, folder) in [
+            ("UPLOAD_PATH", &folders.uploads),
+            ("PROCESSED_PATH", &folders.processed),
+        ] {
+            fs::create_dir_all(folder)
+                .await
+                .with_context(|| format!("{variable}={}: make the folder", folder.display()))?;
+        }
+        folders.ready().await?;
+        Ok(folders)
+    }
+
+    /// Returns where the file under `key` is kept.
+    pub fn path(&self, key: StorageKey) -> PathBuf {
+        match key {
+            StorageKey::Original(video) => self.uploads.join(format!("{video}.mp4")),
+            StorageKey::Clip(video, attempt) => self.outputs(video).join(format!("{attempt}.mp4")),
+            StorageKey::Poster(video, attempt) => {
+                self.outputs(video).join(format!("{attempt}.jpg"))
+            }
+        }
+    }
+
+    fn outputs(&self, video: VideoId) -> PathBuf {
+        self.processed.join(video.to_string())
+    }
+
+    pub async fn create(&self, key: StorageKey) -> anyhow::Result<Upload> {
+        let path = part_path(&self.path(key));
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)
+                .await
+                .map_err(|error| cause(key, error))?;
+        }
+        let file = File::create(&path)
+            .await
+            .map_err(|error| cause(key, error))?;
+        Ok(Upload {
+            key,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            part: Part {
+                path,
+                is_finished: false,
+            },
+        })
+    }
+
+    pub async fn store(&self, key: StorageKey, from: &Path) -> anyhow::Result<u64> {
+        let mut source = File::open(from)
+            .await
+            .with_context(|| format!("open {}", from.display()))?;
+        let mut upload = self.create(key).await?;
+        let bytes = tokio::io::copy(&mut source, &mut upload.file)
+            .await
+            .map_err(|error| cause(key, error))?;
+        upload.finish().await?;
+        Ok(bytes)
+    }
+
+    /// Links the file, which costs nothing; copies it where the two places are on different disks.
+    pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
+        let from = self.path(key);
+        match fs::hard_link(&from, to).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("fetch {key}"))
+            }
+            Err(_) => fs::copy(&from, to)
+                .await
+                .map(drop)
+                .with_context(|| format!("copy {key}")),
+        }
+    }
+
+    pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
+        let original = self.path(StorageKey::Original(video));
+        remove_file(&part_path(&original)).await?;
+        remove_file(&original).await?;
+        let outputs = self.outputs(video);
+        gone_is_fine(fs::remove_dir_all(&outputs).await)
+            .with_context(|| format!("delete {}", outputs.display()))
+    }
+
+    pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
+        for key in [
+            StorageKey::Clip(video, attempt),
+            StorageKey::Poster(video, attempt),
+        ] {
+            remove_file(&self.path(key)).await?;
+        }
+        // Succeeds only for an empty folder, that is when no other attempt left anything.
+        drop(fs::remove_dir(self.outputs(video)).await);
+        Ok(())
+    }
+
+    pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
+        let folder = self.outputs(video);
+        let keep = [
+            StorageKey::Clip(video, kept),
+            StorageKey::Poster(video, kept),
+        ]
+        .map(|key| self.path(key));
+        let mut files = fs::read_dir(&folder)
+            .await
+            .with_context(|| format!("list {}", folder.display()))?;
+        while let Some(file) = files.next_entry().await? {
+            let path = file.path();
+            if !keep.contains(&path) {
+                remove_file(&path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores and removes an empty file in each folder.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        for (variable, folder) in [
+            ("UPLOAD_PATH", &self.uploads),
+            ("PROCESSED_PATH", &self.processed),
+        ] {
+            let probe = folder.join(format!(".probe-{}", std::process::id()));
+            let written = fs::write(&probe, b"").await;
+            written
+                .with_context(|| format!("{variable}={}: write to the folder", folder.display()))?;
+            remove_file(&probe).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Upload {
+    pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file
+            .write_all(bytes)
+            .await
+            .map_err(|error| cause(self.key, error))
+    }
+
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        let finished = async {
+            self.file.flush().await?;
+            self.file.get_ref().sync_all().await?;
+            let path = self.part.path.with_extension("");
+            fs::rename(&self.part.path, &path).await?;
+            self.part.is_finished = true;
+            // The rename is durable once the folder is.
+            match path.parent() {
+                Some(folder) => File::open(folder).await?.sync_all().await,
+                None => Ok(()),
+            }
+        };
+        finished
+            .await
+            .map_err(|error: io::Error| cause(self.key, error))
+    }
+}
+
+fn part_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(PART);
+    PathBuf::from(name)
+}
+
+/// Tells a full disk from other causes: callers answer differently.
+fn cause(key: StorageKey, error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            anyhow::Error::new(error).context(Full(key))
+        }
+        _ => anyhow::Error::new(error).context(format!("store {key}")),
+    }
+}
+
+async fn remove_file(path: &Path) -> anyhow::Result<()> {
+    gone_is_fine(fs::remove_file(path).await).with_context(|| format!("delete {}", path.display()))
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,89 @@
+//! Signed addresses of local media: HMAC-SHA-256 (RFC 2104) over key and expiry.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::hmac;
+
+use super::StorageKey;
+
+/// Addresses made within one such span are equal, so that browsers can cache what they name [s].
+const BUCKET_SECS: u64 = 3600;
+
+/// Separates this use of the secret from all others.
+const CONTEXT: &str = "anb media address v1";
+
+/// Signs and checks addresses.
+#[derive(Clone)]
+pub struct Signer {
+    key: hmac::Key,
+}
+
+impl Signer {
+    /// Derives the signing key from the program's secret.
+    pub fn new(secret: &str) -> Self {
+        let parent = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let derived = hmac::sign(&parent, CONTEXT.as_bytes());
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+        }
+    }
+
+    /// Returns expiry (seconds since 1970) and signature (hexadecimal): good for one to two buckets.
+    pub fn sign(&self, key: StorageKey, now: SystemTime) -> (u64, String) {
+        let expires = (seconds(now) / BUCKET_SECS + 2) * BUCKET_SECS;
+        let tag = hmac::sign(&self.key, message(key, expires).as_bytes());
+        (expires, hex::encode(tag))
+    }
+
+    /// Tells whether the signature is ours and not expired; in constant time.
+    pub fn verify(&self, key: StorageKey, expires: u64, signature: &str, now: SystemTime) -> bool {
+        let Ok(tag) = hex::decode(signature) else {
+            return false;
+        };
+        let is_ours = hmac::verify(&self.key, message(key, expires).as_bytes(), &tag).is_ok();
+        is_ours && seconds(now) < expires
+    }
+}
+
+fn message(key: StorageKey, expires: u64) -> String {
+    format!("{key}\n{expires}")
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::VideoId;
+
+    #[test]
+    fn a_signature_holds_for_its_key_and_time_only() {
+        let signer = Signer::new("secret");
+        let key = StorageKey::Original(VideoId::generate());
+        let now = UNIX_EPOCH + Duration::from_secs(10_000 * BUCKET_SECS + 5);
+        let (expires, signature) = signer.sign(key, now);
+        assert!(signer.verify(key, expires, &signature, now));
+        assert_eq!(
+            signer.sign(key, now + Duration::from_mins(1)),
+            (expires, signature.clone())
+        );
+
+        let later = now + Duration::from_secs(2 * BUCKET_SECS);
+        assert!(!signer.verify(key, expires, &signature, later), "expired");
+        assert!(
+            !signer.verify(key, expires + 1, &signature, now),
+            "other expiry"
+        );
+        let other = StorageKey::Original(VideoId::generate());
+        assert!(!signer.verify(other, expires, &signature, now), "other key");
+        assert!(
+            !Signer::new("other").verify(key, expires, &signature, now),
+            "other secret"
+        );
+        assert!(!signer.verify(key, expires, "xyz", now), "not hexadecimal");
+    }
+}

@@ -1,0 +1,62 @@
+//! Logging and metrics. One subscriber per process, on standard error, as text for people or JSON for
+//! machines; one recorder, which `/metrics` reads.
+
+use std::{io::IsTerminal as _, sync::LazyLock};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::config::log::{LogFormat, Settings};
+
+/// Libraries that say at `info` what concerns only their authors; a filter can still ask for it.
+const QUIET: &str = "actix_server=warn";
+
+/// Installs the process's subscriber. Returns an error if the filter cannot be read or one is
+/// installed already.
+pub fn init(settings: &Settings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.filter))
+        .map_err(|error| anyhow::anyhow!("RUST_LOG={}: {error}", settings.filter))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match settings.format {
+        LogFormat::Text => {
+            registry
+                .with(fmt::layer().with_writer(std::io::stderr))
+                .try_init()?;
+        }
+        LogFormat::Json => {
+            let layer = fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false)
+                .with_writer(std::io::stderr);
+            registry.with(layer).try_init()?;
+        }
+    }
+    Ok(())
+}
+
+/// Bounds of the histograms' buckets [s]: from a cached answer to a long upload or job.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0,
+];
+
+static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let builder = PrometheusBuilder::new();
+    let recorder =
+        match builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS) {
+            Ok(builder) => builder.build_recorder(),
+            // Only an empty list of bounds is an error.
+            Err(_) => PrometheusBuilder::new().build_recorder(),
+        };
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!("metrics are recorded elsewhere: /metrics stays empty");
+    }
+    handle
+});
+
+/// Returns the process's metrics; the first call starts the recording.
+pub fn metrics() -> &'static PrometheusHandle {
+    &METRICS
+}

@@ -1,0 +1,119 @@
+//! Endpoints of accounts.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Form, SignUp, SignUpOutcome, queries};
+use crate::{
+    app::App,
+    http::{
+        Code, Error, Result,
+        extract::{Authenticated, ClientAddress},
+        rate::Limits,
+        respond::Message,
+    },
+    ids::UserId,
+    language::Language,
+    validate::{FieldError, Problem},
+};
+
+/// `POST /api/auth/signup`
+pub async fn sign_up(
+    app: web::Data<App>,
+    language: Language,
+    form: web::Json<Form>,
+) -> Result<HttpResponse> {
+    let sign_up = SignUp::check(form.into_inner())?;
+    match super::sign_up(&app, sign_up).await? {
+        SignUpOutcome::Created => Ok(HttpResponse::Created().json(Message::new(
+            language,
+            "Usuario creado exitosamente.",
+            "User created.",
+        ))),
+        SignUpOutcome::EmailTaken => Err(Error {
+            fields: vec![FieldError {
+                field: "email",
+                problem: Problem::Taken,
+            }],
+            ..Error::from(Code::EmailTaken)
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Credentials {
+    email: String,
+    password: String,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "RFC 6749 §5.1 names them")]
+struct Token {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// `POST /api/auth/login`
+pub async fn log_in(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    ClientAddress(address): ClientAddress,
+    credentials: web::Json<Credentials>,
+) -> Result<HttpResponse> {
+    let Credentials { email, password } = credentials.into_inner();
+    let email = super::normal_email(&email);
+    // Counted before the check, so that many at once cannot slip through; given back on success.
+    limits.login_address.take(&address)?;
+    limits.login_account.take(&email)?;
+    let user = super::log_in(&app, &email, password)
+        .await?
+        .ok_or(Code::WrongCredentials)?;
+    limits.login_address.give_back(&address);
+    limits.login_account.give_back(&email);
+    Ok(HttpResponse::Ok().json(Token {
+        access_token: app.auth.tokens.issue(user)?,
+        token_type: "Bearer",
+        expires_in: app.auth.tokens.lifetime().as_secs(),
+    }))
+}
+
+/// `POST /api/auth/logout`
+pub async fn log_out(
+    app: web::Data<App>,
+    language: Language,
+    Authenticated(caller): Authenticated,
+) -> Result<HttpResponse> {
+    app.auth.tokens.revoke(caller).await?;
+    let message = Message::new(language, "Sesión cerrada exitosamente.", "Logged out.");
+    Ok(HttpResponse::Ok().json(message))
+}
+
+#[derive(Serialize)]
+struct Profile {
+    id: UserId,
+    first_name: String,
+    last_name: String,
+    email: String,
+    city: String,
+    country: String,
+    created_at: DateTime<Utc>,
+}
+
+/// `GET /api/auth/profile`
+pub async fn profile(app: web::Data<App>, caller: Authenticated) -> Result<HttpResponse> {
+    let mut connection = app.db.connection().await?;
+    let found = queries::find_profile(&mut connection, caller.user()).await?;
+    let user = found.ok_or(Code::Unauthorized)?;
+    Ok(HttpResponse::Ok().json(Profile {
+        id: user.id,
+        first_name: user.first_name,
+        last_name: user.last_name,
+        email: user.email,
+        city: user.city,
+        country: user.country,
+        created_at: user.created_at,
+    }))
+}

@@ -1,0 +1,80 @@
+//! SQL on `users`.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _, insert_into,
+};
+use diesel_async::RunQueryDsl as _;
+
+use crate::{
+    db::{Connection, schema::users},
+    ids::UserId,
+};
+
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+pub struct NewUser<'a> {
+    pub first_name: &'a str,
+    pub last_name: &'a str,
+    pub email: &'a str,
+    pub password_hash: &'a str,
+    pub city: &'a str,
+    pub city_key: &'a str,
+    pub country: &'a str,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct Profile {
+    pub id: UserId,
+    pub first_name: String,
+    pub last_name: String,
+    pub email: String,
+    pub city: String,
+    pub country: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Adds a user. Returns none if the e-mail address is taken, also by one that commits meanwhile.
+pub async fn insert(
+    connection: &mut Connection,
+    user: &NewUser<'_>,
+) -> anyhow::Result<Option<UserId>> {
+    let id = insert_into(users::table)
+        .values(user)
+        .on_conflict_do_nothing()
+        .returning(users::id)
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(id)
+}
+
+/// Returns id and password hash of the account with this e-mail address.
+pub async fn find_credentials(
+    connection: &mut Connection,
+    email: &str,
+) -> anyhow::Result<Option<(UserId, String)>> {
+    let found = users::table
+        .filter(users::email.eq(email))
+        .select((users::id, users::password_hash))
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found)
+}
+
+/// Returns a user's profile.
+pub async fn find_profile(
+    connection: &mut Connection,
+    user: UserId,
+) -> anyhow::Result<Option<Profile>> {
+    let found = users::table
+        .filter(users::id.eq(user))
+        .select(Profile::as_select())
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found)
+}

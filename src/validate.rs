@@ -1,0 +1,152 @@
+//! Checks of single fields, collected so that a client learns all that is wrong at once.
+
+use serde::Serialize;
+
+use crate::language::Language;
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: &'static str,
+    pub problem: Problem,
+}
+
+/// How a field can be wrong. Lengths are in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    Invalid,
+    Mismatch,
+    OutOfRange { min: u32, max: u32 },
+    Required,
+    Taken,
+    TooLong { max: usize },
+    TooShort { min: usize },
+}
+
+/// A field's error as clients see it.
+#[derive(Debug, Serialize)]
+pub struct FieldBody {
+    field: &'static str,
+    code: &'static str,
+    message: String,
+}
+
+impl FieldError {
+    /// Words the error for a client.
+    pub fn body(&self, language: Language) -> FieldBody {
+        let (code, spanish, english) = match self.problem {
+            Problem::Invalid => (
+                "invalid",
+                "No es válido.".to_owned(),
+                "Not valid.".to_owned(),
+            ),
+            Problem::Mismatch => (
+                "mismatch",
+                "Las contraseñas no coinciden.".to_owned(),
+                "The passwords differ.".to_owned(),
+            ),
+            Problem::OutOfRange { min, max } => (
+                "out_of_range",
+                format!("Debe ser un número entre {min} y {max}."),
+                format!("Must be a number from {min} to {max}."),
+            ),
+            Problem::Required => (
+                "required",
+                "Es obligatorio.".to_owned(),
+                "Required.".to_owned(),
+            ),
+            Problem::Taken => (
+                "taken",
+                "Ya está registrado.".to_owned(),
+                "Registered already.".to_owned(),
+            ),
+            Problem::TooLong { max } => (
+                "too_long",
+                format!("Debe tener como máximo {max} caracteres."),
+                format!("Must have at most {max} characters."),
+            ),
+            Problem::TooShort { min } => (
+                "too_short",
+                format!("Debe tener al menos {min} caracteres."),
+                format!("Must have at least {min} characters."),
+            ),
+        };
+        let message = match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        FieldBody {
+            field: self.field,
+            code,
+            message,
+        }
+    }
+}
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+pub struct Checks {
+    errors: Vec<FieldError>,
+}
+
+impl Checks {
+    /// Records a problem of `field`.
+    pub fn add(&mut self, field: &'static str, problem: Problem) {
+        self.errors.push(FieldError { field, problem });
+    }
+
+    /// Returns `text` without surrounding blanks, after checking that it has `min` to `max` characters
+    /// and no control characters (`PostgreSQL` cannot store NUL, and none belongs in a name).
+    pub fn line(&mut self, field: &'static str, text: &str, min: usize, max: usize) -> String {
+        let text = text.trim();
+        let length = text.chars().count();
+        if length == 0 {
+            self.add(field, Problem::Required);
+        } else if text.chars().any(char::is_control) {
+            self.add(field, Problem::Invalid);
+        } else if length < min {
+            self.add(field, Problem::TooShort { min });
+        } else if length > max {
+            self.add(field, Problem::TooLong { max });
+        }
+        text.to_owned()
+    }
+
+    /// Returns everything that was recorded as the error, if anything was.
+    pub fn finish(self) -> Result<(), Vec<FieldError>> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(self.errors)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_counted_in_characters_after_trimming() {
+        let mut checks = Checks::default();
+        assert_eq!(checks.line("title", "  ñandú ", 5, 5), "ñandú");
+        assert!(checks.errors.is_empty());
+        for (text, problem) in [
+            ("   ", Problem::Required),
+            ("four", Problem::TooShort { min: 5 }),
+            ("sixsix", Problem::TooLong { max: 5 }),
+            ("a\0bcd", Problem::Invalid),
+        ] {
+            let mut checks = Checks::default();
+            checks.line("title", text, 5, 5);
+            assert_eq!(
+                checks.errors,
+                [FieldError {
+                    field: "title",
+                    problem
+                }],
+                "{text:?}"
+            );
+        }
+    }
+}

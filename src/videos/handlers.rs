@@ -1,0 +1,312 @@
+//! Endpoints of videos.
+
+mod media;
+mod upload;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, check_title,
+    queries::lists::{self, Filter, PublicVideo},
+};
+use crate::{
+    app::App,
+    city,
+    db::types::VideoStatus,
+    http::{
+        Code, Error, Result, cache,
+        extract::{Authenticated, VideoPath},
+        page::Page,
+        rate::Limits,
+    },
+    ids::VideoId,
+    language::Language,
+    storage::{Addresses, StorageKey},
+};
+pub use media::media;
+pub use upload::upload;
+
+/// How long a public list may be kept [s].
+const MAX_AGE_SECS: u32 = 2;
+
+/// A video as its owner sees it.
+#[derive(Serialize)]
+struct VideoBody {
+    video_id: VideoId,
+    title: String,
+    status: VideoStatus,
+    uploaded_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processed_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processed_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poster_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_url: Option<String>,
+    is_public: bool,
+    votes: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
+}
+
+impl VideoBody {
+    fn new(video: &Video, addresses: &Addresses, language: Language) -> Self {
+        let outputs = video.outputs().map(|(clip, poster)| {
+            let address = |key| {
+                if video.is_public {
+                    addresses.public(key)
+                } else {
+                    addresses.signed(key)
+                }
+            };
+            (address(clip), address(poster))
+        });
+        let (processed_url, poster_url) = outputs.unzip();
+        let failure = video.failure.as_ref().map(|row| {
+            // A newer program wrote a reason that this one does not know.
+            Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
+        });
+        Self {
+            video_id: video.id,
+            title: video.title.clone(),
+            status: video.status,
+            uploaded_at: video.uploaded_at,
+            processed_at: video.processed_at,
+            processed_url,
+            poster_url,
+            original_url: None,
+            is_public: video.is_public,
+            votes: video.votes,
+            failure_code: failure.as_ref().map(Failure::code),
+            failure_reason: failure.map(|failure| failure.message(language)),
+        }
+    }
+
+    fn with_original(video: &Video, addresses: &Addresses, language: Language) -> Self {
+        let original = addresses.signed(StorageKey::Original(video.id));
+        Self {
+            original_url: Some(original),
+            ..Self::new(video, addresses, language)
+        }
+    }
+}
+
+impl From<Denial> for Error {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Forbidden => Code::Forbidden.into(),
+            Denial::NotFound => Code::NotFound.into(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct ListQuery {
+    page: Option<String>,
+    limit: Option<String>,
+    city: Option<String>,
+    q: Option<String>,
+}
+
+/// `GET /api/videos`
+pub async fn list_own(
+    app: web::Data<App>,
+    caller: Authenticated,
+    language: Language,
+    request: HttpRequest,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse> {
+    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
+    let videos = {
+        let mut connection = app.db.connection().await?;
+        lists::own(&mut connection, caller.user(), page.probe(), page.offset()).await?
+    };
+    let (videos, has_next) = page.cut(&videos);
+    let bodies: Vec<_> = videos
+        .iter()
+        .map(|video| VideoBody::new(video, &app.addresses, language))
+        .collect();
+    Ok(page.private(&bodies, has_next, &request))
+}
+
+/// `GET /api/videos/{video_id}`
+pub async fn detail(
+    app: web::Data<App>,
+    caller: Authenticated,
+    language: Language,
+    VideoPath(video): VideoPath,
+) -> Result<HttpResponse> {
+    let video = super::find_own(&app, caller.user(), video).await??;
+    Ok(HttpResponse::Ok().json(VideoBody::with_original(&video, &app.addresses, language)))
+}
+
+#[derive(Deserialize)]
+pub struct ChangeRequest {
+    title: Option<String>,
+    is_public: Option<bool>,
+}
+
+/// `PATCH /api/videos/{video_id}`
+pub async fn change(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    caller: Authenticated,
+    language: Language,
+    VideoPath(video): VideoPath,
+    change: web::Json<ChangeRequest>,
+) -> Result<HttpResponse> {
+    let ChangeRequest { title, is_public } = change.into_inner();
+    let title = title.as_deref().map(check_title).transpose()?;
+    apply(
+        &app,
+        &limits,
+        caller,
+        language,
+        video,
+        Change { title, is_public },
+    )
+    .await
+}
+
+/// `POST` or `PUT /api/videos/{video_id}/publish`
+pub async fn publish(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    caller: Authenticated,
+    language: Language,
+    VideoPath(video): VideoPath,
+) -> Result<HttpResponse> {
+    let change = Change {
+        title: None,
+        is_public: Some(true),
+    };
+    apply(&app, &limits, caller, language, video, change).await
+}
+
+async fn apply(
+    app: &App,
+    limits: &Limits,
+    caller: Authenticated,
+    language: Language,
+    video: VideoId,
+    change: Change,
+) -> Result<HttpResponse> {
+    limits.write.take(&caller.user())?;
+    let changed = if change.title.is_none() && change.is_public.is_none() {
+        super::find_own(app, caller.user(), video).await??
+    } else {
+        match super::change(app, caller.user(), video, &change).await? {
+            ChangeOutcome::Changed(video) => *video,
+            ChangeOutcome::Denied(denial) => return Err(denial.into()),
+            ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
+        }
+    };
+    Ok(HttpResponse::Ok().json(VideoBody::with_original(&changed, &app.addresses, language)))
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    message: &'static str,
+    video_id: VideoId,
+}
+
+/// `DELETE /api/videos/{video_id}`
+pub async fn delete(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    caller: Authenticated,
+    language: Language,
+    VideoPath(video): VideoPath,
+) -> Result<HttpResponse> {
+    limits.write.take(&caller.user())?;
+    match super::delete(&app, caller.user(), video).await? {
+        DeleteOutcome::Deleted => Ok(HttpResponse::Ok().json(Deleted {
+            message: match language {
+                Language::Spanish => "El video ha sido eliminado exitosamente.",
+                Language::English => "The video was deleted.",
+            },
+            video_id: video,
+        })),
+        DeleteOutcome::Denied(denial) => Err(denial.into()),
+        DeleteOutcome::Published => Err(Code::PublishedVideo.into()),
+    }
+}
+
+/// A video as the public sees it.
+#[derive(Serialize)]
+struct PublicVideoBody {
+    video_id: VideoId,
+    title: String,
+    username: String,
+    city: String,
+    votes: i64,
+    processed_url: String,
+    poster_url: String,
+    uploaded_at: DateTime<Utc>,
+    processed_at: Option<DateTime<Utc>>,
+}
+
+impl PublicVideoBody {
+    fn new(video: &PublicVideo, addresses: &Addresses) -> Self {
+        Self {
+            video_id: video.id,
+            title: video.title.clone(),
+            username: format!("{} {}", video.player.first_name, video.player.last_name),
+            city: video.player.city.clone(),
+            votes: video.votes,
+            processed_url: addresses.public(StorageKey::Clip(video.id, video.attempt)),
+            poster_url: addresses.public(StorageKey::Poster(video.id, video.attempt)),
+            uploaded_at: video.uploaded_at,
+            processed_at: video.processed_at,
+        }
+    }
+}
+
+/// `GET /api/public/videos`
+pub async fn list_public(
+    app: web::Data<App>,
+    request: HttpRequest,
+    query: web::Query<ListQuery>,
+) -> Result<HttpResponse> {
+    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
+    let filter = Filter {
+        city: query
+            .city
+            .as_deref()
+            .map(city::fold)
+            .filter(|city| !city.is_empty()),
+        text: query
+            .q
+            .as_deref()
+            .map(printable)
+            .filter(|text| !text.is_empty()),
+    };
+    let videos = {
+        let mut connection = app.db.connection().await?;
+        lists::public(&mut connection, &filter, page.probe(), page.offset()).await?
+    };
+    let (videos, has_next) = page.cut(&videos);
+    let bodies: Vec<_> = videos
+        .iter()
+        .map(|video| PublicVideoBody::new(video, &app.addresses))
+        .collect();
+    cache::json(
+        &request,
+        &bodies,
+        MAX_AGE_SECS,
+        page.link(has_next, &request),
+    )
+}
+
+/// Returns `text` without surrounding blanks and control characters, which no title has.
+fn printable(text: &str) -> String {
+    text.trim()
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .collect()
+}

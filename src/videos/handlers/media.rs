@@ -1,0 +1,87 @@
+//! `GET /media/{key}`: local files with ranges, entity tags and conditional requests (RFC 9110 §13–14).
+//! Clips and posters of public videos have bare addresses; everything else needs a signature.
+
+use actix_files::NamedFile;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentDisposition, DispositionType, HeaderValue},
+    web,
+};
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    http::{Code, Result},
+    storage::{Storage, StorageKey},
+    videos::queries,
+};
+
+#[derive(Deserialize)]
+pub struct SignatureQuery {
+    expires: Option<u64>,
+    signature: Option<String>,
+}
+
+/// `GET /media/{key}`
+pub async fn media(
+    app: web::Data<App>,
+    request: HttpRequest,
+    key: web::Path<String>,
+    query: web::Query<SignatureQuery>,
+) -> Result<HttpResponse> {
+    let key = StorageKey::parse(&key).ok_or(Code::NotFound)?;
+    let caching = if let (Some(expires), Some(signature)) = (query.expires, &query.signature) {
+        if !app.addresses.is_signed(key, expires, signature) {
+            return Err(Code::MediaNotSigned.into());
+        }
+        "private, max-age=3600"
+    } else {
+        check_public(&app, key).await?;
+        // Asked each time, so that unpublishing works at once; 304 if nothing changed.
+        "public, no-cache"
+    };
+    let Storage::Local(folders) = &app.storage;
+    // Opening a local file takes microseconds; reading it happens on the blocking pool.
+    let file = match NamedFile::open(folders.path(key)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Code::NotFound.into());
+        }
+        Err(error) => return Err(anyhow::Error::new(error).context("open media").into()),
+    };
+    let content_type = key
+        .content_type()
+        .parse()
+        .context("content type of media")?;
+    let disposition = ContentDisposition {
+        disposition: DispositionType::Inline,
+        parameters: Vec::new(),
+    };
+    let mut response = file
+        .set_content_type(content_type)
+        .set_content_disposition(disposition)
+        .into_response(&request);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    // Whatever a player uploaded, it can run nothing in this origin.
+    let policy = HeaderValue::from_static("default-src 'none'; media-src 'self'; sandbox");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+/// Returns 404 for a video that is not there, 403 for a file that is not public.
+async fn check_public(app: &App, key: StorageKey) -> Result<()> {
+    let mut connection = app.db.connection().await?;
+    let video = queries::find(&mut connection, key.video())
+        .await?
+        .ok_or(Code::NotFound)?;
+    let is_output = video
+        .outputs()
+        .is_some_and(|(clip, poster)| key == clip || key == poster);
+    if video.is_watchable() && is_output {
+        Ok(())
+    } else {
+        Err(Code::MediaNotSigned.into())
+    }
+}

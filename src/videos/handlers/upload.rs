@@ -1,0 +1,162 @@
+//! `POST /api/videos/upload`: reads the form as it arrives, its fields in any order.
+
+use actix_multipart::{Field, Multipart};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::{
+    app::App,
+    http::{
+        Code, Error, Result,
+        extract::{Authenticated, RequestId},
+        multipart::{self, Form},
+        rate::Limits,
+    },
+    ids::{UserId, VideoId},
+    language::Language,
+    validate::{FieldError, Problem},
+    videos::{
+        check_title,
+        upload::{Receiving, Refusal},
+    },
+};
+
+/// What a form has beside the video: boundaries, headers, the other fields [bytes].
+const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
+
+/// Longest text field: a title of 100 characters is shorter in any encoding [bytes].
+const MAX_TEXT_BYTES: usize = 4096;
+
+#[derive(Serialize)]
+struct Accepted {
+    message: &'static str,
+    task_id: VideoId,
+}
+
+/// What has arrived so far.
+#[derive(Default)]
+struct Received {
+    file: Option<Receiving>,
+    title: Option<String>,
+    is_public: Option<bool>,
+}
+
+/// `POST /api/videos/upload`
+pub async fn upload(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    caller: Authenticated,
+    language: Language,
+    id: RequestId,
+    request: HttpRequest,
+    multipart: Multipart,
+) -> Result<HttpResponse> {
+    limits.write.take(&caller.user())?;
+    if content_length(&request) > app.upload.max_file_size.saturating_add(FORM_OVERHEAD_BYTES) {
+        return Err(Code::FileTooLarge.into());
+    }
+    let mut received = Received::default();
+    let reading = read_form(&app, caller.user(), Form::new(multipart), &mut received);
+    let read = match timeout(app.upload.upload_timeout, reading).await {
+        Ok(read) => read.and_then(|()| complete(&mut received)),
+        Err(_) => Err(Code::BodyTooSlow.into()),
+    };
+    let (file, title) = match read {
+        Ok(complete) => complete,
+        Err(error) => {
+            if let Some(file) = received.file {
+                file.abandon(&app).await;
+            }
+            return Err(error);
+        }
+    };
+    let is_public = received.is_public.unwrap_or(false);
+    let task_id = file
+        .accept(&app, &title, is_public, id.0.to_string())
+        .await?;
+    Ok(HttpResponse::Created().json(Accepted {
+        message: match language {
+            Language::Spanish => "Video subido correctamente. Procesamiento en curso.",
+            Language::English => "Video uploaded. It is being processed.",
+        },
+        task_id,
+    }))
+}
+
+/// The length that the client declares; 0 if it does not.
+fn content_length(request: &HttpRequest) -> u64 {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    declared
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Reads all fields. What was received before an error stays in `received`, for the caller to abandon.
+async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Received) -> Result<()> {
+    while let Some(mut field) = form.next_field().await? {
+        match field.name().unwrap_or_default() {
+            "video_file" | "file" if received.file.is_none() => {
+                let file = received.file.insert(Receiving::begin(app, user).await?);
+                read_file(&mut field, file).await?;
+            }
+            "title" if received.title.is_none() => {
+                let title = multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+                // A bad title is refused before 100 MiB of video arrive, if it comes first.
+                received.title = Some(check_title(&title)?);
+            }
+            "is_public" if received.is_public.is_none() => {
+                let text = multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+                received.is_public = Some(parse_flag(&text)?);
+            }
+            "video_file" | "file" | "title" | "is_public" => return Err(Code::InvalidForm.into()),
+            _ => {
+                multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn read_file(field: &mut Field, file: &mut Receiving) -> Result<()> {
+    while let Some(chunk) = multipart::chunk(field).await? {
+        file.write(&chunk).await?;
+    }
+    Ok(file.end_of_file()?)
+}
+
+fn parse_flag(text: &str) -> Result<bool> {
+    match text.trim() {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        _ => Err(vec![FieldError {
+            field: "is_public",
+            problem: Problem::Invalid,
+        }]
+        .into()),
+    }
+}
+
+/// Returns file and title, once both are there.
+fn complete(received: &mut Received) -> Result<(Receiving, String)> {
+    let Some(title) = received.title.take() else {
+        return Err(vec![FieldError {
+            field: "title",
+            problem: Problem::Required,
+        }]
+        .into());
+    };
+    let file = received.file.take().ok_or(Code::MissingFile)?;
+    Ok((file, title))
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Code::FileTooLarge.into(),
+            Refusal::NotAnMp4 => Code::NotAnMp4.into(),
+            Refusal::TooSlow => Code::BodyTooSlow.into(),
+            Refusal::Broken(error) => error.into(),
+        }
+    }
+}

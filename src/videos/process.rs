@@ -1,0 +1,202 @@
+//! Making the clip of one video: claim, fetch, transcode, store under the attempt, record. Every write
+//! after the claim carries its attempt, so a worker that lost its lease changes nothing.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{
+    Failure,
+    queries::jobs::{self, Claim},
+};
+use crate::{app::Workshop, ids::VideoId, job::JobError, media, storage::StorageKey};
+
+/// Wait before the first retry; each further one doubles it.
+const FIRST_DELAY: Duration = Duration::from_secs(2);
+
+/// Longest wait before a retry.
+const MAX_DELAY: Duration = Duration::from_mins(5);
+
+/// Wait before a result is offered to the database again.
+const RECORD_RETRY: Duration = Duration::from_secs(1);
+
+/// How often a result is offered before the attempt counts as lost.
+const RECORD_TRIES: u32 = 120;
+
+/// How a finished attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The clip is there.
+    Processed,
+    /// The video was deleted, or went to another worker: what this attempt made is removed.
+    Superseded,
+}
+
+/// How a failed attempt was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// The video waits for its next attempt.
+    Waiting,
+    /// The video failed for good, by its own fault.
+    Failed,
+    /// The video failed for good, by ours: the job belongs in the dead-letter queue.
+    Dead,
+    /// The claim no longer held: nothing was changed.
+    Superseded,
+}
+
+/// Claims a video. Returns none if it does not wait: it is done, runs elsewhere, is not due or gone.
+pub async fn claim(workshop: &Workshop, video: VideoId) -> anyhow::Result<Option<Claim>> {
+    let mut connection = workshop.db.connection().await?;
+    jobs::claim(&mut connection, video, workshop.settings.lease).await
+}
+
+/// Extends the claim's lease. Returns false if the claim no longer holds.
+pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool> {
+    let mut connection = workshop.db.connection().await?;
+    jobs::heartbeat(&mut connection, claim, workshop.settings.lease).await
+}
+
+/// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
+/// to [`discard`].
+pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Failure>> {
+    let Claim { video, attempt, .. } = claim;
+    let scratch = workshop.media.scratch()?;
+    let source = scratch.path().join("source.mp4");
+    workshop
+        .storage
+        .fetch(StorageKey::Original(video), &source)
+        .await?;
+
+    let clip = match workshop.media.make_clip(&source, &scratch, |_| {}).await {
+        Ok(clip) => clip,
+        Err(media::Error::Refused(refusal)) => return Err(JobError::fail(refusal)),
+        Err(media::Error::Failed(error)) => return Err(JobError::retry(error)),
+    };
+    let bytes = workshop
+        .storage
+        .store(StorageKey::Clip(video, attempt), &clip.video)
+        .await?;
+    workshop
+        .storage
+        .store(StorageKey::Poster(video, attempt), &clip.poster)
+        .await?;
+
+    let held = until_recorded("processed", || async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::mark_processed(&mut connection, claim).await
+    })
+    .await?;
+    if !held {
+        discard(workshop, claim).await;
+        return Ok(Outcome::Superseded);
+    }
+    tracing::info!(bytes, "video processed");
+    if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
+        tracing::warn!("outputs of earlier attempts stay behind: {error:#}");
+    }
+    Ok(Outcome::Processed)
+}
+
+/// Records a failed attempt: the video waits for the next one, or fails for good.
+pub async fn record_failure(
+    workshop: &Workshop,
+    claim: Claim,
+    error: JobError<Failure>,
+) -> anyhow::Result<Recorded> {
+    discard(workshop, claim).await;
+    let (failure, ending) = match error {
+        JobError::Fail(failure) => (failure, Recorded::Failed),
+        JobError::Retry(error) if claim.failures + 1 < workshop.settings.max_attempts => {
+            let delay = backoff(claim.failures);
+            tracing::warn!(?delay, "attempt failed, the next one follows: {error:#}");
+            let held = until_recorded("waiting", || async {
+                let mut connection = workshop.db.connection().await?;
+                jobs::retry(&mut connection, claim, delay).await
+            })
+            .await?;
+            return Ok(if held {
+                Recorded::Waiting
+            } else {
+                Recorded::Superseded
+            });
+        }
+        JobError::Retry(error) => {
+            tracing::error!("last attempt failed: {error:#}");
+            (Failure::ProcessingFailed, Recorded::Dead)
+        }
+    };
+    let row = failure.to_row().context("word the failure")?;
+    let held = until_recorded("failed", || async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::mark_failed(&mut connection, claim, &row).await
+    })
+    .await?;
+    if !held {
+        return Ok(Recorded::Superseded);
+    }
+    tracing::info!(code = failure.code(), "video failed");
+    Ok(ending)
+}
+
+/// Puts a video back that this worker will not finish; that counts as no failure.
+pub async fn release(workshop: &Workshop, claim: Claim) -> anyhow::Result<()> {
+    discard(workshop, claim).await;
+    let mut connection = workshop.db.connection().await?;
+    jobs::release(&mut connection, claim).await.map(drop)
+}
+
+/// Removes what this attempt stored.
+pub async fn discard(workshop: &Workshop, claim: Claim) {
+    let removed = workshop
+        .storage
+        .delete_outputs(claim.video, claim.attempt)
+        .await;
+    if let Err(error) = removed {
+        tracing::warn!("outputs of a lost attempt stay behind: {error:#}");
+    }
+}
+
+/// Repeats a conditional write until the database took it: minutes of work are not thrown away because
+/// it is away for a while. The caller's heartbeat goes on meanwhile.
+async fn until_recorded<F>(state: &'static str, write: impl Fn() -> F) -> anyhow::Result<bool>
+where
+    F: Future<Output = anyhow::Result<bool>>,
+{
+    let mut tries = 1;
+    loop {
+        match write().await {
+            Err(error) if tries < RECORD_TRIES => {
+                tracing::warn!(state, tries, "the result cannot be recorded yet: {error:#}");
+            }
+            result => return result.with_context(|| format!("record the video as {state}")),
+        }
+        tries += 1;
+        tokio::time::sleep(RECORD_RETRY).await;
+    }
+}
+
+/// Returns the wait before the next attempt: exponential, with jitter so that jobs which failed
+/// together do not come back together.
+fn backoff(failures: i32) -> Duration {
+    let doublings = u32::try_from(failures).unwrap_or(0).min(16);
+    let delay = FIRST_DELAY.saturating_mul(1 << doublings).min(MAX_DELAY);
+    delay.mul_f64(rand::random_range(0.5..1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_longer_each_time_but_not_for_ever() {
+        for (failures, longest) in [(0, 2), (1, 4), (3, 16), (30, 300)] {
+            let longest = Duration::from_secs(longest);
+            let delay = backoff(failures);
+            assert!(
+                delay >= longest / 2 && delay <= longest,
+                "{failures}: {delay:?}"
+            );
+        }
+    }
+}

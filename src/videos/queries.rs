@@ -1,0 +1,185 @@
+//! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`lists`] what the
+//! public reads.
+
+pub mod jobs;
+pub mod lists;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    AsChangeset, BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    delete as delete_from,
+    dsl::{AsExprOf, not},
+    insert_into,
+    sql_types::Bool,
+    update as update_table,
+};
+use diesel_async::RunQueryDsl as _;
+use serde_json::Value;
+
+use super::Change;
+use crate::{
+    db::{
+        Connection, ago,
+        schema::{uploads, videos},
+        types::VideoStatus,
+    },
+    ids::{UserId, VideoId},
+};
+
+/// A video as its owner knows it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = videos)]
+pub struct Video {
+    pub id: VideoId,
+    pub user_id: UserId,
+    pub title: String,
+    pub status: VideoStatus,
+    pub is_public: bool,
+    pub votes: i64,
+    pub attempt: i32,
+    pub failure: Option<Value>,
+    pub uploaded_at: DateTime<Utc>,
+    pub processed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = videos)]
+struct Changes<'a> {
+    title: Option<&'a str>,
+    is_public: Option<bool>,
+}
+
+/// Notes that the files of `video` belong to no row, so that a crash leaves a trace.
+pub async fn note_upload(
+    connection: &mut Connection,
+    user: UserId,
+    video: VideoId,
+) -> anyhow::Result<()> {
+    insert_into(uploads::table)
+        .values((uploads::video_id.eq(video), uploads::user_id.eq(user)))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes the note.
+pub async fn forget_upload(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+    delete_from(uploads::table.find(video))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Removes the note of an upload that is not older than `timeout`. Returns whether it was there: an
+/// older one is the sweeper's, and its file may be gone.
+pub async fn take_upload(
+    connection: &mut Connection,
+    video: VideoId,
+    timeout: Duration,
+) -> anyhow::Result<bool> {
+    let note = uploads::table
+        .find(video)
+        .filter(uploads::started_at.gt(ago(timeout)));
+    Ok(delete_from(note).execute(connection).await? == 1)
+}
+
+/// Returns the videos of notes older than `timeout`.
+pub async fn stale_uploads(
+    connection: &mut Connection,
+    timeout: Duration,
+    limit: i64,
+) -> anyhow::Result<Vec<VideoId>> {
+    let stale = uploads::table
+        .filter(uploads::started_at.lt(ago(timeout)))
+        .order(uploads::started_at)
+        .limit(limit)
+        .select(uploads::video_id)
+        .load(connection)
+        .await?;
+    Ok(stale)
+}
+
+/// A video whose original is stored.
+pub struct NewVideo<'a> {
+    pub id: VideoId,
+    pub user: UserId,
+    pub title: &'a str,
+    pub is_public: bool,
+    pub original_bytes: i64,
+}
+
+/// Adds a video, waiting for a worker.
+pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow::Result<()> {
+    insert_into(videos::table)
+        .values((
+            videos::id.eq(video.id),
+            videos::user_id.eq(video.user),
+            videos::title.eq(video.title),
+            videos::is_public.eq(video.is_public),
+            videos::original_bytes.eq(video.original_bytes),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Returns a video, whoever owns it.
+pub async fn find(connection: &mut Connection, video: VideoId) -> anyhow::Result<Option<Video>> {
+    let found = videos::table
+        .find(video)
+        .select(Video::as_select())
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found)
+}
+
+/// Tells, in SQL, whether a change publishes.
+fn publishes(change: &Change) -> AsExprOf<bool, Bool> {
+    (change.is_public == Some(true)).into_sql::<Bool>()
+}
+
+/// Changes a video of `user`, unless that would publish a failed one. Returns none if nothing changed:
+/// it is not there, not theirs, or failed meanwhile.
+pub async fn update(
+    connection: &mut Connection,
+    user: UserId,
+    video: VideoId,
+    change: &Change,
+) -> anyhow::Result<Option<Video>> {
+    let is_refused = videos::status
+        .eq(VideoStatus::Failed)
+        .and(publishes(change));
+    let own = videos::table
+        .find(video)
+        .filter(videos::user_id.eq(user))
+        .filter(not(is_refused));
+    let changed = update_table(own)
+        .set(Changes {
+            title: change.title.as_deref(),
+            is_public: change.is_public,
+        })
+        .returning(Video::as_returning())
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(changed)
+}
+
+/// Deletes a video of `user`, unless it takes part in the vote. Returns whether it did; of two at once,
+/// one does.
+pub async fn delete(
+    connection: &mut Connection,
+    user: UserId,
+    video: VideoId,
+) -> anyhow::Result<bool> {
+    let in_vote = videos::is_public.and(videos::status.eq(VideoStatus::Processed));
+    let own = videos::table
+        .find(video)
+        .filter(videos::user_id.eq(user))
+        .filter(not(in_vote));
+    Ok(delete_from(own).execute(connection).await? == 1)
+}

@@ -1,0 +1,289 @@
+//! SQL of the job's life. Every write but the claim carries the attempt number that the claim gave: it
+//! is the fence that stops a worker whose lease went to another one.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
+    SelectableHelper as _, sql_query, sql_types, update,
+};
+use diesel_async::RunQueryDsl as _;
+use serde_json::Value;
+
+use crate::{
+    db::{Connection, from_now, interval, now, schema::videos, types::VideoStatus},
+    ids::VideoId,
+};
+
+const NO_TIME: Option<DateTime<Utc>> = None;
+
+/// A worker's right to process a video.
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = videos)]
+pub struct Claim {
+    #[diesel(column_name = id)]
+    pub video: VideoId,
+    pub attempt: i32,
+    pub failures: i32,
+}
+
+/// Claims a waiting video that is due. Returns none if it is not waiting: the loser of two claims at
+/// once sees the winner's status.
+pub async fn claim(
+    connection: &mut Connection,
+    video: VideoId,
+    lease: Duration,
+) -> anyhow::Result<Option<Claim>> {
+    let due = videos::status
+        .eq(VideoStatus::Uploaded)
+        .and(videos::run_after.le(now()));
+    let claim = update(videos::table.find(video).filter(due))
+        .set((
+            videos::status.eq(VideoStatus::Processing),
+            videos::attempt.eq(videos::attempt + 1),
+            videos::lease_until.eq(from_now(lease).nullable()),
+            videos::started_at.eq(now().nullable()),
+        ))
+        .returning(Claim::as_returning())
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(claim)
+}
+
+/// The claimed row, as long as the claim is still the last one. `uploaded` counts: after an expired
+/// lease the sweeper put the row back, but nobody took it.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn held(claim: Claim) -> _ {
+    let video: VideoId = claim.video;
+    let attempt: i32 = claim.attempt;
+    let running: [VideoStatus; 2] = [VideoStatus::Processing, VideoStatus::Uploaded];
+    videos::table
+        .filter(videos::id.eq(video))
+        .filter(videos::attempt.eq(attempt))
+        .filter(videos::status.eq_any(running))
+}
+
+/// Rows whose lease ran out.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn expired() -> _ {
+    let processing: VideoStatus = VideoStatus::Processing;
+    videos::status
+        .eq(processing)
+        .and(videos::lease_until.lt(now().nullable()))
+}
+
+/// Extends the lease, also one that expired meanwhile. Returns whether the claim still holds.
+pub async fn heartbeat(
+    connection: &mut Connection,
+    claim: Claim,
+    lease: Duration,
+) -> anyhow::Result<bool> {
+    let rows = update(held(claim))
+        .set((
+            videos::status.eq(VideoStatus::Processing),
+            videos::lease_until.eq(from_now(lease).nullable()),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Records that the outputs of this attempt are stored. Returns whether the claim still held.
+pub async fn mark_processed(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
+    let rows = update(held(claim))
+        .set((
+            videos::status.eq(VideoStatus::Processed),
+            videos::lease_until.eq(NO_TIME),
+            videos::processed_at.eq(now().nullable()),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Records why the video failed for good. Returns whether the claim still held.
+pub async fn mark_failed(
+    connection: &mut Connection,
+    claim: Claim,
+    failure: &Value,
+) -> anyhow::Result<bool> {
+    let rows = update(held(claim))
+        .set((
+            videos::status.eq(VideoStatus::Failed),
+            videos::failure.eq(Some(failure)),
+            videos::lease_until.eq(NO_TIME),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Puts the video back after a failure: due after `delay`, to be pushed then. Returns whether the claim
+/// still held.
+pub async fn retry(
+    connection: &mut Connection,
+    claim: Claim,
+    delay: Duration,
+) -> anyhow::Result<bool> {
+    let rows = update(held(claim))
+        .set((
+            videos::status.eq(VideoStatus::Uploaded),
+            videos::failures.eq(videos::failures + 1),
+            videos::lease_until.eq(NO_TIME),
+            videos::run_after.eq(from_now(delay)),
+            videos::enqueued_at.eq(NO_TIME),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Puts the video back without counting a failure: its message is released, too. Returns whether the
+/// claim still held.
+pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
+    let rows = update(held(claim))
+        .set((
+            videos::status.eq(VideoStatus::Uploaded),
+            videos::lease_until.eq(NO_TIME),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Records that a video was pushed.
+pub async fn mark_enqueued(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+    update(videos::table.find(video))
+        .set(videos::enqueued_at.eq(now().nullable()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets that videos were pushed, because they were not: the next sweep tries again.
+pub async fn unmark_enqueued(
+    connection: &mut Connection,
+    unpushed: &[VideoId],
+) -> anyhow::Result<()> {
+    let waiting = videos::id
+        .eq_any(unpushed)
+        .and(videos::status.eq(VideoStatus::Uploaded));
+    update(videos::table.filter(waiting))
+        .set(videos::enqueued_at.eq(NO_TIME))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Rule (b) of the sweeper: gives up the leases that expired. The videos wait again and count as
+/// pushed; returns them, for the caller to push. Of two sweepers, the second finds the rows changed.
+pub async fn expire_leases(
+    connection: &mut Connection,
+    max_losses: i32,
+) -> anyhow::Result<Vec<VideoId>> {
+    let expired = update(
+        videos::table
+            .filter(expired())
+            .filter(videos::losses.lt(max_losses - 1)),
+    )
+    .set((
+        videos::status.eq(VideoStatus::Uploaded),
+        videos::losses.eq(videos::losses + 1),
+        videos::lease_until.eq(NO_TIME),
+        videos::enqueued_at.eq(now().nullable()),
+    ))
+    .returning(videos::id)
+    .get_results(connection)
+    .await?;
+    Ok(expired)
+}
+
+/// The end of rule (b): a lease that expired for the last of `max_losses` times fails the video.
+/// Returns the failed ones.
+pub async fn fail_lost(
+    connection: &mut Connection,
+    max_losses: i32,
+    failure: &Value,
+) -> anyhow::Result<Vec<VideoId>> {
+    let lost = update(
+        videos::table
+            .filter(expired())
+            .filter(videos::losses.ge(max_losses - 1)),
+    )
+    .set((
+        videos::status.eq(VideoStatus::Failed),
+        videos::failure.eq(Some(failure)),
+        videos::losses.eq(videos::losses + 1),
+        videos::lease_until.eq(NO_TIME),
+    ))
+    .returning(videos::id)
+    .get_results(connection)
+    .await?;
+    Ok(lost)
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: VideoId,
+}
+
+/// Rule (a) of the sweeper: marks up to `limit` due videos that were never pushed as pushed, and
+/// returns them for the caller to push. A second sweeper skips the rows that this one locked. The
+/// second of delay leaves a fresh upload to the API, which pushes it itself.
+pub async fn take_due(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<VideoId>> {
+    let due = sql_query(
+        "UPDATE videos SET enqueued_at = now() WHERE id IN (
+             SELECT id FROM videos
+             WHERE status = 'uploaded' AND enqueued_at IS NULL
+                 AND run_after <= now() - interval '1 second'
+             ORDER BY run_after, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING id",
+    );
+    let due = due
+        .bind::<sql_types::BigInt, _>(limit)
+        .load(connection)
+        .await?;
+    Ok(ids(due))
+}
+
+/// Rule (c) of the sweeper: as [`take_due`] for videos that were pushed longer than `patience` ago,
+/// oldest first: their messages may be gone.
+pub async fn take_overdue(
+    connection: &mut Connection,
+    patience: Duration,
+    limit: i64,
+) -> anyhow::Result<Vec<VideoId>> {
+    let overdue = sql_query(
+        "UPDATE videos SET enqueued_at = now() WHERE id IN (
+             SELECT id FROM videos
+             WHERE status = 'uploaded' AND enqueued_at < now() - $2 AND run_after <= now()
+             ORDER BY enqueued_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING id",
+    );
+    let overdue = overdue
+        .bind::<sql_types::BigInt, _>(limit)
+        .bind::<sql_types::Interval, _>(interval(patience))
+        .load(connection)
+        .await?;
+    Ok(ids(overdue))
+}
+
+/// Counts the videos that wait and were pushed: as many messages the queue should hold.
+pub async fn count_pushed(connection: &mut Connection) -> anyhow::Result<i64> {
+    let pushed = videos::status
+        .eq(VideoStatus::Uploaded)
+        .and(videos::enqueued_at.is_not_null());
+    Ok(videos::table
+        .filter(pushed)
+        .count()
+        .get_result(connection)
+        .await?)
+}
+
+fn ids(rows: Vec<Id>) -> Vec<VideoId> {
+    rows.into_iter().map(|row| row.id).collect()
+}

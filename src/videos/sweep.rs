@@ -1,0 +1,142 @@
+//! The sweeper: what a crash or a broker lost, it finds in the rows and puts right. Every worker runs
+//! it every [`INTERVAL`]; two at once do no harm.
+
+use std::time::Duration;
+
+use super::{
+    Failure,
+    queries::{self, jobs},
+};
+use crate::{app::Workshop, auth, ids::VideoId, job::Job};
+
+/// Time between two sweeps.
+pub const INTERVAL: Duration = Duration::from_secs(2);
+
+/// A message that has waited this long may be lost.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Leases that one video may lose before it counts as the cause.
+const MAX_LOSSES: i32 = 10;
+
+/// Most rows of one rule in one sweep.
+const BATCH: i64 = 100;
+
+/// Left-over uploads are removed this much after they timed out, when no request can still finish.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// What a sweep found and did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Videos whose lease expired, and that wait again.
+    pub expired: usize,
+    /// Videos that failed because their workers kept dying.
+    pub lost: usize,
+    /// Videos that were due and pushed.
+    pub due: usize,
+    /// Videos that were pushed again.
+    pub overdue: usize,
+    /// Left-over uploads that were removed.
+    pub uploads: usize,
+}
+
+/// Sweeps once. The first error ends the sweep; the next one starts anew.
+pub async fn run(workshop: &Workshop) -> anyhow::Result<Swept> {
+    let swept = Swept {
+        lost: fail_lost(workshop).await?,
+        expired: expire_leases(workshop).await?,
+        due: push_due(workshop).await?,
+        overdue: push_overdue(workshop).await?,
+        uploads: remove_leftovers(workshop).await?,
+    };
+    let mut connection = workshop.db.connection().await?;
+    auth::token::forget_expired(&mut connection).await?;
+    Ok(swept)
+}
+
+async fn fail_lost(workshop: &Workshop) -> anyhow::Result<usize> {
+    let failure = Failure::WorkerLost.to_row()?;
+    let mut connection = workshop.db.connection().await?;
+    let lost = jobs::fail_lost(&mut connection, MAX_LOSSES, &failure).await?;
+    for video in &lost {
+        tracing::error!(%video, losses = MAX_LOSSES, "video failed: its workers keep dying");
+    }
+    Ok(lost.len())
+}
+
+/// Rule (b): `processing` with an expired lease goes back to `uploaded` and is pushed.
+async fn expire_leases(workshop: &Workshop) -> anyhow::Result<usize> {
+    let expired = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::expire_leases(&mut connection, MAX_LOSSES).await?
+    };
+    for video in &expired {
+        tracing::warn!(%video, "lease expired: the video waits for another worker");
+    }
+    push(workshop, &expired).await
+}
+
+/// Rule (a): `uploaded`, due, never pushed.
+async fn push_due(workshop: &Workshop) -> anyhow::Result<usize> {
+    let due = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::take_due(&mut connection, BATCH).await?
+    };
+    push(workshop, &due).await
+}
+
+/// Rule (c): `uploaded`, pushed long ago, and the queue holds fewer messages than there are such rows.
+async fn push_overdue(workshop: &Workshop) -> anyhow::Result<usize> {
+    let pushed = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::count_pushed(&mut connection).await?
+    };
+    if pushed == 0 {
+        return Ok(0);
+    }
+    let waiting = i64::try_from(workshop.queue.stats().await?.waiting).unwrap_or(i64::MAX);
+    let missing = (pushed - waiting).min(BATCH);
+    if missing <= 0 {
+        return Ok(0);
+    }
+    let overdue = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::take_overdue(&mut connection, PATIENCE, missing).await?
+    };
+    if !overdue.is_empty() {
+        tracing::warn!(
+            count = overdue.len(),
+            "messages are missing from the queue: pushing again"
+        );
+    }
+    push(workshop, &overdue).await
+}
+
+/// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.
+async fn push(workshop: &Workshop, videos: &[VideoId]) -> anyhow::Result<usize> {
+    for (done, video) in videos.iter().enumerate() {
+        let job = Job::process_video(*video, "sweeper".to_owned());
+        if let Err(error) = workshop.queue.push(&job).await {
+            let unpushed = videos.get(done..).unwrap_or_default();
+            let mut connection = workshop.db.connection().await?;
+            jobs::unmark_enqueued(&mut connection, unpushed).await?;
+            return Err(error);
+        }
+    }
+    Ok(videos.len())
+}
+
+/// Removes the files of uploads and deletes that a killed process left unfinished, then their notes.
+async fn remove_leftovers(workshop: &Workshop) -> anyhow::Result<usize> {
+    let timeout = workshop.upload.upload_timeout + MARGIN;
+    let stale = {
+        let mut connection = workshop.db.connection().await?;
+        queries::stale_uploads(&mut connection, timeout, BATCH).await?
+    };
+    for video in &stale {
+        workshop.storage.delete_video(*video).await?;
+        let mut connection = workshop.db.connection().await?;
+        queries::forget_upload(&mut connection, *video).await?;
+        tracing::info!(%video, "left-over upload removed");
+    }
+    Ok(stale.len())
+}

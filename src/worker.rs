@@ -1,0 +1,290 @@
+//! The queue worker: receives as many messages as it has free slots, runs each job with a heartbeat,
+//! and ends each message by what became of it.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use futures_util::FutureExt as _;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tracing::{Instrument as _, Span, field};
+
+use crate::{
+    app::Workshop,
+    ids::VideoId,
+    job::{Job, JobError},
+    queue::Delivery,
+    shutdown::Shutdown,
+    videos::{
+        Claim,
+        process::{self, Outcome, Recorded},
+        sweep,
+    },
+};
+
+/// Longest wait of one receive; the broker may answer earlier with nothing.
+const RECEIVE_WAIT: Duration = Duration::from_secs(20);
+
+/// Wait after an error of broker or database, before the next try.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest wait for a broker that does not answer, at the end of a message.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest sweep.
+const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A worker; clones share its slots.
+#[derive(Clone)]
+pub struct Worker {
+    workshop: Arc<Workshop>,
+    shutdown: Shutdown,
+    slots: Arc<Semaphore>,
+}
+
+/// How a job left its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The message has done its duty.
+    Ack,
+    /// The message goes back: another worker shall have it.
+    Release,
+    /// The message goes to the dead-letter queue.
+    Dead(&'static str),
+}
+
+impl Worker {
+    /// Makes a worker with all slots free.
+    pub fn new(workshop: Workshop, shutdown: Shutdown) -> Self {
+        let slots = Arc::new(Semaphore::new(workshop.settings.concurrency.into()));
+        Self {
+            workshop: Arc::new(workshop),
+            shutdown,
+            slots,
+        }
+    }
+
+    /// Works until the shutdown is requested, then finishes or gives back what runs.
+    pub async fn run(&self) {
+        self.shutdown.spawn(self.clone().sweep());
+        tracing::info!(slots = self.workshop.settings.concurrency, "worker started");
+        while !self.shutdown.is_requested() {
+            if let Err(error) = self.step(RECEIVE_WAIT).await {
+                tracing::warn!("the queue cannot be read: {error:#}");
+                self.pause(ERROR_PAUSE).await;
+            }
+        }
+        tracing::info!(running = self.running(), "worker takes no more jobs");
+        // Every job ends, by itself or because the shutdown insists.
+        self.idle().await;
+        if let Err(error) = within(END_TIMEOUT, self.workshop.queue.leave()).await {
+            tracing::warn!("the queue was not left: {error:#}");
+        }
+        tracing::info!("worker stopped");
+    }
+
+    /// Waits for a free slot, receives as many messages as there are free slots, and starts them.
+    /// Returns how many were started. Errors are the broker's.
+    pub async fn step(&self, wait: Duration) -> anyhow::Result<usize> {
+        let first = tokio::select! {
+            permit = Arc::clone(&self.slots).acquire_owned() => permit?,
+            () = self.shutdown.requested() => return Ok(0),
+        };
+        let mut permits = vec![first];
+        while let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            permits.push(permit);
+        }
+        // Awaited to its end, also when a stop is requested: what it received must be given back.
+        let deliveries = self.workshop.queue.receive(permits.len(), wait).await?;
+        let mut started = 0;
+        for delivery in deliveries {
+            match permits.pop() {
+                Some(permit) if !self.shutdown.is_requested() => {
+                    self.shutdown.spawn(self.clone().handle(delivery, permit));
+                    started += 1;
+                }
+                _ => end(delivery, End::Release).await,
+            }
+        }
+        Ok(started)
+    }
+
+    /// Completes when no job runs.
+    pub async fn idle(&self) {
+        let all = self.workshop.settings.concurrency.into();
+        drop(self.slots.acquire_many(all).await);
+    }
+
+    async fn handle(self, delivery: Delivery, permit: OwnedSemaphorePermit) {
+        match Job::from_payload(&delivery.payload) {
+            Ok(Job::ProcessVideo {
+                video_id, trace, ..
+            }) => {
+                let span =
+                    tracing::info_span!("job", video = %video_id, trace, attempt = field::Empty);
+                async {
+                    let ended = self.process_video(video_id, &delivery).await;
+                    end(delivery, ended).await;
+                }
+                .instrument(span)
+                .await;
+            }
+            Err(unknown) => {
+                tracing::error!(error = %unknown, "message of an unknown kind");
+                end(delivery, End::Dead("unknown_job")).await;
+            }
+        }
+        drop(permit);
+    }
+
+    async fn process_video(&self, video: VideoId, delivery: &Delivery) -> End {
+        let claim = match process::claim(&self.workshop, video).await {
+            Ok(Some(claim)) => claim,
+            Ok(None) => {
+                tracing::debug!(
+                    "nothing to do: the video is done, runs elsewhere, waits or is gone"
+                );
+                return End::Ack;
+            }
+            Err(error) => {
+                tracing::warn!("the video cannot be claimed now: {error:#}");
+                // The message would come back at once, and again, as long as the database is away.
+                self.pause(ERROR_PAUSE).await;
+                return End::Release;
+            }
+        };
+        Span::current().record("attempt", claim.attempt);
+        tracing::info!("job started");
+        let started = Instant::now();
+        let ended = tokio::select! {
+            biased;
+            () = self.shutdown.insisted() => self.give_back(claim).await,
+            () = self.keep_lease(claim, delivery) => {
+                tracing::warn!("claim lost: the video was deleted or went to another worker");
+                process::discard(&self.workshop, claim).await;
+                End::Ack
+            }
+            ended = self.work(claim) => ended,
+        };
+        metrics::histogram!("anb_job_seconds").record(started.elapsed());
+        ended
+    }
+
+    /// Runs the job and records how it ended. A panic counts as a failure that may pass.
+    async fn work(&self, claim: Claim) -> End {
+        let run = AssertUnwindSafe(process::run(&self.workshop, claim)).catch_unwind();
+        let result = run
+            .await
+            .unwrap_or_else(|_| Err(JobError::retry(anyhow!("the job panicked"))));
+        let (outcome, ended) = match result {
+            Ok(Outcome::Processed) => ("processed", End::Ack),
+            Ok(Outcome::Superseded) => ("superseded", End::Ack),
+            Err(error) => match process::record_failure(&self.workshop, claim, error).await {
+                Ok(Recorded::Waiting) => ("retried", End::Ack),
+                Ok(Recorded::Failed) => ("refused", End::Ack),
+                Ok(Recorded::Dead) => ("failed", End::Dead("processing_failed")),
+                Ok(Recorded::Superseded) => ("superseded", End::Ack),
+                Err(error) => {
+                    // The lease expires, and the sweeper pushes the video again.
+                    tracing::error!("the result is lost: {error:#}");
+                    ("unrecorded", End::Ack)
+                }
+            },
+        };
+        metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
+        ended
+    }
+
+    /// Completes when the claim is lost. A database that cannot be reached is no loss: the job goes on,
+    /// and the first heartbeat that gets through tells.
+    async fn keep_lease(&self, claim: Claim, delivery: &Delivery) {
+        let lease = self.workshop.settings.lease;
+        let mut ticks = interval(lease / 3);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is immediate, and the claim is fresh.
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let beat = within(lease, process::heartbeat(&self.workshop, claim));
+            let (beat, extended) = tokio::join!(beat, within(lease, delivery.extend()));
+            match beat {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!("heartbeat failed, the job goes on: {error:#}"),
+            }
+            if let Err(error) = extended {
+                tracing::warn!("the message was not extended, the job goes on: {error:#}");
+            }
+        }
+    }
+
+    async fn give_back(&self, claim: Claim) -> End {
+        tracing::warn!("job given back: the worker stops");
+        if let Err(error) = within(END_TIMEOUT, process::release(&self.workshop, claim)).await {
+            tracing::warn!("the video waits for its lease to expire: {error:#}");
+        }
+        End::Release
+    }
+
+    /// Sweeps until the shutdown is requested.
+    async fn sweep(self) {
+        let mut is_failing = false;
+        while !self.shutdown.is_requested() {
+            match within(SWEEP_TIMEOUT, sweep::run(&self.workshop)).await {
+                Ok(_) => is_failing = false,
+                // Logged once, not every two seconds of an outage.
+                Err(error) if !is_failing => {
+                    tracing::warn!("the sweep failed: {error:#}");
+                    is_failing = true;
+                }
+                Err(_) => {}
+            }
+            self.pause(sweep::INTERVAL).await;
+        }
+    }
+
+    /// Waits, but not longer than to the shutdown's request.
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.shutdown.requested() => {}
+        }
+    }
+
+    fn running(&self) -> usize {
+        usize::from(self.workshop.settings.concurrency) - self.slots.available_permits()
+    }
+}
+
+/// Ends a message. If the broker does not take it, the message comes back later, finds nothing to do,
+/// and is ended then.
+async fn end(delivery: Delivery, end: End) {
+    let ended = match end {
+        End::Ack => within(END_TIMEOUT, delivery.ack()).await,
+        End::Release => within(END_TIMEOUT, delivery.release()).await,
+        End::Dead(reason) => within(END_TIMEOUT, delivery.dead_letter(reason)).await,
+    };
+    if let Err(error) = ended {
+        tracing::warn!(
+            ?end,
+            "the message was not ended and will come back: {error:#}"
+        );
+    }
+}
+
+/// Runs `work` for at most `time`.
+async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    timeout(time, work)
+        .await
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {time:?}")))
+}
