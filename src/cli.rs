@@ -43,7 +43,6 @@ pub struct Cli {
 
 /// The commands, one per role.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value, moved once")]
 pub enum Command {
     /// Runs the API
     Serve(config::Serve),

@@ -19,8 +19,9 @@ pub fn init(settings: &Settings) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     match settings.format {
         LogFormat::Text => {
+            let layer = fmt::layer().with_ansi(std::io::stderr().is_terminal());
             registry
-                .with(fmt::layer().with_writer(std::io::stderr))
+                .with(layer.with_writer(std::io::stderr))
                 .try_init()?;
         }
         LogFormat::Json => {

@@ -61,12 +61,11 @@ impl Video {
     /// Returns the keys of clip and poster, once they are there.
     pub fn outputs(&self) -> Option<(StorageKey, StorageKey)> {
         // A processed video is never claimed again: its attempt is the one that made the outputs.
-        (self.status == VideoStatus::Processed).then(|| {
-            (
-                StorageKey::Clip(self.id, self.attempt),
-                StorageKey::Poster(self.id, self.attempt),
-            )
-        })
+        let keys = (
+            StorageKey::Clip(self.id, self.attempt),
+            StorageKey::Poster(self.id, self.attempt),
+        );
+        (self.status == VideoStatus::Processed).then_some(keys)
     }
 
     /// Tells whether the public may watch it.

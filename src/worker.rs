@@ -130,7 +130,7 @@ impl Worker {
                 let span =
                     tracing::info_span!("job", video = %video_id, trace, attempt = field::Empty);
                 async {
-                    let ended = self.process_video(video_id, &delivery).await;
+                    let ended = Box::pin(self.process_video(video_id, &delivery)).await;
                     end(delivery, ended).await;
                 }
                 .instrument(span)

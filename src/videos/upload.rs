@@ -186,7 +186,7 @@ async fn discard(app: &App, video: VideoId) {
     match app.storage.delete_video(video).await {
         Ok(()) => forget(app, video).await,
         Err(error) => {
-            tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}")
+            tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}");
         }
     }
 }

@@ -10,4 +10,6 @@
 
 mod confine;
 mod dev;
+mod journey;
 mod media;
+mod support;

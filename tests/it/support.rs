@@ -1,0 +1,175 @@
+//! What the integration tests share: real services, started once per test process, and a [`TestApp`]
+//! with a database, a Redis database and folders of its own for each test.
+
+mod client;
+mod film;
+mod services;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anb::{
+    app::{App, Workshop},
+    cli::{Cli, Command},
+    config,
+    db::Db,
+    media::Media,
+    queue::Queue,
+    server::Server,
+    shutdown::Shutdown,
+    storage::Storage,
+    worker::Worker,
+};
+use clap::Parser as _;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+pub use client::{Answer, Player};
+pub use film::film;
+pub use services::{Place, RUNTIME};
+
+/// An API with services of its own, as a client sees it, and what a test needs to look behind it.
+pub struct TestApp {
+    pub url: String,
+    pub db: Db,
+    pub queue: Queue,
+    pub storage: Storage,
+    pub serve: config::Serve,
+    pub work: config::Work,
+    pub client: reqwest::Client,
+    pub folder: TempDir,
+    pub place: Place,
+    pub shutdown: Shutdown,
+}
+
+impl TestApp {
+    /// Starts an API with the default settings.
+    pub async fn spawn() -> Self {
+        Self::spawn_with(&[], &[]).await
+    }
+
+    /// Starts an API with flags of `anb serve`; `work` are flags of `anb work`, for its workers.
+    pub async fn spawn_with(serve: &[&str], work: &[&str]) -> Self {
+        let place = Place::make().await;
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = folder.path().join("uploads").display().to_string();
+        let processed = folder.path().join("processed").display().to_string();
+        let scratch = folder.path().join("scratch").display().to_string();
+        let shared = [
+            "--database-url",
+            &place.database_url,
+            "--redis-url",
+            &place.redis_url,
+            "--upload-path",
+            &uploads,
+            "--processed-path",
+            &processed,
+            "--metrics-addr",
+            "off",
+        ];
+        let own = ["anb", "serve", "--host", "127.0.0.1", "--port", "0"];
+        let serve = match parse(&[&own, &shared[..], serve]) {
+            Command::Serve(settings) => settings,
+            other => panic!("{other:?}"),
+        };
+        let own = ["anb", "work", "--scratch-path", &scratch];
+        let work = match parse(&[&own, &shared[..], work]) {
+            Command::Work(settings) => settings,
+            other => panic!("{other:?}"),
+        };
+        let shutdown = Shutdown::new(Duration::from_secs(30));
+        let app = App::build(&serve).await.unwrap();
+        let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
+        // On the runtime that outlives the test: so a test that ends early stops nothing halfway.
+        let (settings, stop) = (serve.http.clone(), shutdown.clone());
+        let url = RUNTIME
+            .spawn(async move {
+                let server = Server::bind(app, &settings, &stop).unwrap();
+                let url = format!("http://{}", server.address());
+                stop.spawn(async move { server.run().await.unwrap() });
+                url
+            })
+            .await
+            .unwrap();
+        let client = reqwest::Client::new();
+        Self {
+            url,
+            db,
+            queue,
+            storage,
+            serve,
+            work,
+            client,
+            folder,
+            place,
+            shutdown,
+        }
+    }
+
+    /// Makes the kits of a worker; `ffmpeg` is checked and the bumpers are encoded once per process.
+    pub async fn workshop(&self) -> Workshop {
+        Workshop {
+            db: Db::new(&self.work.database).unwrap(),
+            queue: Queue::connect(&self.work.queue, self.work.worker.visibility).unwrap(),
+            storage: self.storage.clone(),
+            media: self.media().await,
+            upload: self.work.upload.clone(),
+            settings: self.work.worker.clone(),
+        }
+    }
+
+    /// Makes a worker, which stops with the shutdown it returns.
+    pub async fn worker(&self) -> (Worker, Shutdown) {
+        let shutdown = Shutdown::new(Duration::from_secs(30));
+        (
+            Worker::new(self.workshop().await, shutdown.clone()),
+            shutdown,
+        )
+    }
+
+    async fn media(&self) -> Arc<Media> {
+        static MEDIA: OnceCell<Arc<Media>> = OnceCell::const_new();
+        let is_default = self.work.media.min_input_duration == 0
+            && self.work.media.max_input_duration == 0
+            && self.work.media.min_input_height == 0;
+        let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));
+        if !is_default {
+            return Arc::new(Media::prepare(&self.work.media, launcher).await.unwrap());
+        }
+        // Its scratch folder belongs to the process, not to the first test that asks.
+        let mut settings = self.work.media.clone();
+        settings.scratch_path = Some(std::env::temp_dir().join("anb-test-scratch"));
+        let prepare = async || Arc::new(Media::prepare(&settings, launcher).await.unwrap());
+        Arc::clone(MEDIA.get_or_init(prepare).await)
+    }
+
+    /// Receives and finishes what waits in the queue, until nothing has come for a while.
+    pub async fn work_off(&self) {
+        let (worker, _shutdown) = self.worker().await;
+        while worker.step(Duration::from_millis(300)).await.unwrap() > 0 {
+            worker.idle().await;
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.shutdown.insist();
+    }
+}
+
+/// Waits until `condition` holds. Panics after `seconds`, naming what was awaited.
+pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn parse(words: &[&[&str]]) -> Command {
+    Cli::try_parse_from(words.concat()).unwrap().command
+}

@@ -1,0 +1,129 @@
+//! The API as a client uses it.
+
+use reqwest::{Method, RequestBuilder, StatusCode, multipart};
+use serde_json::{Value, json};
+
+use super::TestApp;
+
+pub const PASSWORD: &str = "canasta-2026";
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// Sends a request and reads its answer; a body that is not JSON is null.
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap();
+        Self {
+            status,
+            headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    /// Returns status and error code.
+    pub fn refusal(&self) -> (u16, &str) {
+        (
+            self.status.as_u16(),
+            self.body["code"].as_str().unwrap_or_default(),
+        )
+    }
+
+    /// Returns the body of a success; panics on anything else.
+    pub fn ok(self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.body
+    }
+}
+
+/// Somebody with an account, logged in.
+#[derive(Debug, Clone)]
+pub struct Player {
+    pub email: String,
+    pub token: String,
+}
+
+impl TestApp {
+    /// Starts a request without a token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Starts a request of `player`.
+    pub fn as_player(&self, player: &Player, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(&player.token)
+    }
+
+    /// Reads a page without a token.
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    /// Signs somebody up and logs them in.
+    pub async fn player(&self, name: &str, city: &str) -> Player {
+        let email = format!("{}@example.com", name.to_lowercase());
+        let form = json!({
+            "first_name": name, "last_name": "Prueba", "email": email,
+            "password1": PASSWORD, "password2": PASSWORD, "city": city, "country": "Colombia",
+        });
+        Answer::of(self.request(Method::POST, "/api/auth/signup").json(&form))
+            .await
+            .ok();
+        self.log_in(&email).await
+    }
+
+    /// Logs an account in.
+    pub async fn log_in(&self, email: &str) -> Player {
+        let credentials = json!({ "email": email, "password": PASSWORD });
+        let answer = Answer::of(
+            self.request(Method::POST, "/api/auth/login")
+                .json(&credentials),
+        )
+        .await;
+        let token = answer.ok()["access_token"].as_str().unwrap().to_owned();
+        Player {
+            email: email.to_owned(),
+            token,
+        }
+    }
+
+    /// Uploads `bytes` as a video.
+    pub async fn upload(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> Answer {
+        let form = multipart::Form::new()
+            .part(
+                "video_file",
+                multipart::Part::bytes(bytes).file_name("jugada.mp4"),
+            )
+            .text("title", "Mi mejor jugada")
+            .text("is_public", is_public.to_string());
+        let request = self.as_player(player, Method::POST, "/api/videos/upload");
+        Answer::of(request.multipart(form)).await
+    }
+
+    /// Uploads `bytes`, which must be accepted, and returns the video's id.
+    pub async fn uploaded(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> String {
+        let answer = self.upload(player, bytes, is_public).await.ok();
+        answer["task_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns a video as its owner sees it.
+    pub async fn video(&self, player: &Player, id: &str) -> Value {
+        let path = format!("/api/videos/{id}");
+        Answer::of(self.as_player(player, Method::GET, &path))
+            .await
+            .ok()
+    }
+
+    /// Casts a vote.
+    pub async fn vote(&self, player: &Player, id: &str) -> Answer {
+        let path = format!("/api/public/videos/{id}/vote");
+        Answer::of(self.as_player(player, Method::POST, &path)).await
+    }
+}

@@ -1,0 +1,24 @@
+//! Films that `ffmpeg` draws for the tests.
+
+use std::process::Command;
+
+use tokio::sync::OnceCell;
+
+/// Returns a short, valid film: two seconds of 320x180 with sound.
+pub async fn film() -> Vec<u8> {
+    static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
+    FILM.get_or_init(async || draw()).await.clone()
+}
+
+fn draw() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mp4");
+    let sources = "-v error -f lavfi -i testsrc2=size=320x180:rate=30:duration=2 \
+                   -f lavfi -i sine=440:duration=2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+    let status = Command::new("ffmpeg")
+        .args(sources.split_whitespace())
+        .arg(&path)
+        .status();
+    assert!(status.unwrap().success());
+    std::fs::read(path).unwrap()
+}

@@ -1,0 +1,86 @@
+//! PostgreSQL and Redis for the whole test process, and a place of its own in them for each test.
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU16, AtomicU32, Ordering},
+};
+
+use anb::{
+    config::database,
+    db::{self, migrations},
+    dev::{Options, Services},
+};
+use diesel::sql_query;
+use diesel_async::RunQueryDsl as _;
+use tokio::{runtime::Runtime, sync::OnceCell};
+
+const TEMPLATE: &str = "template_anb";
+
+/// Lives as long as the process, and the services with it.
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// A database and a Redis database that no other test uses.
+pub struct Place {
+    pub database_url: String,
+    pub redis_url: String,
+}
+
+impl Place {
+    /// Makes a migrated, empty place.
+    pub async fn make() -> Self {
+        static DATABASES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        Self::copy(&name, TEMPLATE).await
+    }
+
+    /// Makes a place without a schema.
+    pub async fn make_bare() -> Self {
+        static DATABASES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bare_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        Self::copy(&name, "template1").await
+    }
+
+    async fn copy(name: &str, template: &str) -> Self {
+        static REDIS_DATABASES: AtomicU16 = AtomicU16::new(0);
+        let services = services().await;
+        execute(
+            services,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await;
+        let number = REDIS_DATABASES.fetch_add(1, Ordering::Relaxed);
+        Self {
+            database_url: services.postgres.url_of(name),
+            redis_url: format!("{}?db={number}", services.redis.url()),
+        }
+    }
+}
+
+/// Returns the running services; the first caller starts them and makes the template.
+async fn services() -> &'static Services {
+    static SERVICES: OnceCell<Services> = OnceCell::const_new();
+    SERVICES
+        .get_or_init(async || {
+            RUNTIME
+                .spawn(async {
+                    let services = Services::start(&Options::throwaway().unwrap())
+                        .await
+                        .unwrap();
+                    execute(&services, &format!("CREATE DATABASE {TEMPLATE}")).await;
+                    let url = services.postgres.url_of(TEMPLATE);
+                    let connection = db::connect(&database::Settings::at(&url)).await.unwrap();
+                    migrations::run(connection).await.unwrap();
+                    services
+                })
+                .await
+                .unwrap()
+        })
+        .await
+}
+
+/// Runs a statement on the maintenance database. A template is busy while another test copies it.
+async fn execute(services: &Services, statement: &str) {
+    let url = services.postgres.url_of("postgres");
+    let mut connection = db::connect(&database::Settings::at(&url)).await.unwrap();
+    sql_query(statement).execute(&mut connection).await.unwrap();
+}
