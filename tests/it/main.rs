@@ -8,8 +8,15 @@
     reason = "tests"
 )]
 
+mod accounts;
 mod confine;
 mod dev;
+mod errors;
+mod files_served;
 mod journey;
 mod media;
+mod rankings;
 mod support;
+mod uploads;
+mod videos;
+mod votes;

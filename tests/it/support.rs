@@ -3,6 +3,8 @@
 
 mod client;
 mod film;
+mod raw;
+mod seed;
 mod services;
 
 use std::{
@@ -23,12 +25,14 @@ use anb::{
     storage::Storage,
     worker::Worker,
 };
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-pub use client::{Answer, Player};
-pub use film::film;
+pub use client::{Answer, PASSWORD, Player};
+pub use film::{film, mp4};
+pub use raw::read;
+pub use seed::Seed;
 pub use services::{Place, RUNTIME};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
@@ -170,6 +174,9 @@ pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut
     }
 }
 
+/// Parses a command line; of a flag given twice the last counts, so that a test can replace any.
 fn parse(words: &[&[&str]]) -> Command {
-    Cli::try_parse_from(words.concat()).unwrap().command
+    let command = Cli::command().args_override_self(true);
+    let matches = command.try_get_matches_from(words.concat()).unwrap();
+    Cli::from_arg_matches(&matches).unwrap().command
 }
