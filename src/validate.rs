@@ -90,9 +90,11 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Records a problem of `field`.
+    /// Records a problem of `field`, unless it has one: the first explains the others.
     pub fn add(&mut self, field: &'static str, problem: Problem) {
-        self.errors.push(FieldError { field, problem });
+        if self.errors.iter().all(|error| error.field != field) {
+            self.errors.push(FieldError { field, problem });
+        }
     }
 
     /// Returns `text` without surrounding blanks, after checking that it has `min` to `max` characters
