@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{By, Question, Rankings};
 use crate::{
     app::App,
-    city,
-    http::{Error, Result, cache, page::Page},
+    http::{Error, Result, cache, filter, page::Page},
     ids::VideoId,
     storage::StorageKey,
     validate::{FieldError, Problem},
@@ -53,11 +52,7 @@ pub async fn rank(
             }]));
         }
     };
-    let city = query
-        .city
-        .as_deref()
-        .map(city::fold)
-        .filter(|city| !city.is_empty());
+    let city = filter::city(query.city.as_deref())?;
     let rows = rankings.answer(&app, &Question { by, city, page }).await?;
     let (rows, has_next) = page.cut(&rows);
     let places: Vec<_> = rows
