@@ -211,11 +211,13 @@ async fn an_unknown_address_is_answered_like_a_wrong_password() {
     let mut wrong = log_in(&app, &ana.email, "not the password").await;
     assert_eq!(wrong.refusal(), (401, "wrong_credentials"));
     wrong.body["request_id"].take();
+    let long = format!("{}@example.com", "x".repeat(300));
     for email in [
         "nobody@example.com",
         "not an address",
         "a\0b@example.com",
         "",
+        &long,
     ] {
         let mut unknown = log_in(&app, email, "not the password").await;
         assert_eq!(unknown.status, 401, "{email:?}");
@@ -292,6 +294,26 @@ async fn a_logged_out_token_is_refused_at_once_here_and_soon_elsewhere() {
     // Another session of the same player goes on.
     let other = token_of(&here, &ana).await;
     profile(&here, &other).await.ok();
+}
+
+#[tokio::test]
+async fn a_logout_stands_whatever_else_was_underway() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    for _ in 0..10 {
+        let session = Player {
+            token: token_of(&app, &ana).await,
+            ..ana.clone()
+        };
+        let reads = join_all((0..12).map(|_| profile(&app, &session.token)));
+        let logout = async {
+            let logout = app.call(&session, Method::POST, "/api/auth/logout");
+            assert_eq!(logout.await.status, 200);
+            assert_eq!(profile(&app, &session.token).await.status, 401);
+        };
+        tokio::join!(reads, logout);
+        assert_eq!(profile(&app, &session.token).await.status, 401);
+    }
 }
 
 async fn token_of(app: &TestApp, player: &Player) -> String {

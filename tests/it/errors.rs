@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, TestApp, read};
 
 const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
 
@@ -59,7 +59,8 @@ async fn a_wrong_method_is_told_which_are_right() {
         let answer = Answer::of(app.request(method, path)).await;
         assert_eq!(answer.refusal(), (405, "method_not_allowed"), "{path}");
         assert_shape(&answer);
-        let mut names: Vec<_> = answer.header("allow").split(", ").collect();
+        let allow = answer.header("allow");
+        let mut names: Vec<_> = allow.split(", ").collect();
         names.sort_unstable();
         assert_eq!(names, allowed, "{path}");
     }
@@ -102,6 +103,30 @@ async fn a_json_body_beyond_64_kib_is_too_large() {
         assert_eq!(answer.refusal(), (413, "body_too_large"));
         assert_shape(&answer);
     }
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_not_unpacked() {
+    // `{"email":"a","password":"b"}` by gzip.
+    const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\xcd\x4d\xcc\xcc\x51\xb2\x52\x4a\x54\xd2\x51\x2a\x48\x2c\x2e\x2e\xcf\x2f\x4a\x01\x72\x93\x94\x6a\x01\xf5\x55\x23\xbf\x1c\x00\x00\x00";
+    let app = TestApp::spawn().await;
+    let request = app.request(Method::POST, "/api/auth/login");
+    let request = request
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    let answer = Answer::of(request.body(PACKED)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_json"));
+}
+
+#[tokio::test]
+async fn a_json_body_that_never_ends_is_given_up() {
+    let app = TestApp::spawn().await;
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\n\
+                content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let mut connection = app.open(head.as_bytes()).await;
+    let answer = read(&mut connection).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
 }
 
 #[tokio::test]

@@ -215,15 +215,14 @@ async fn who_has_a_list_already_is_told_so() {
     let app = season().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
         let first = app.get(path).await;
-        let max_age = first
-            .header("cache-control")
-            .strip_prefix("public, max-age=");
-        assert!(max_age.unwrap().parse::<u32>().unwrap() <= 5);
+        let caching = first.header("cache-control");
+        let max_age = caching.strip_prefix("public, max-age=").unwrap();
+        assert!(max_age.parse::<u32>().unwrap() <= 5);
         let known = |tag: &str| {
             let request = app.request(Method::GET, path).header("if-none-match", tag);
             Answer::of(request)
         };
-        let again = known(first.header("etag")).await;
+        let again = known(&first.header("etag")).await;
         assert_eq!((again.status.as_u16(), &again.body), (304, &Value::Null));
         assert_eq!(again.header("etag"), first.header("etag"));
         assert_eq!(known("\"another\"").await.status, 200);

@@ -19,9 +19,8 @@ fn file(bytes: Vec<u8>) -> Part {
 
 /// The same without a length, so that the request is sent in chunks.
 fn chunked(bytes: Vec<u8>) -> Part {
-    let pieces: Vec<_> = bytes.chunks(16 * 1024).map(<[u8]>::to_vec).collect();
-    let pieces = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
-    Part::stream(Body::wrap_stream(pieces)).file_name("jugada.mp4")
+    let bytes = stream::iter([Ok::<_, std::io::Error>(bytes)]);
+    Part::stream(Body::wrap_stream(bytes)).file_name("jugada.mp4")
 }
 
 fn titled() -> Form {
@@ -355,7 +354,7 @@ async fn a_client_that_goes_away_leaves_no_file() {
     let mut connection = app.open(head.as_bytes()).await;
     connection.write_all(&mp4(50_000)).await.unwrap();
     eventually("the file has begun", 5, async || app.files().len() == 1).await;
-    assert!(app.files()[0].ends_with(".part"));
+    assert!(app.files()[0].contains(".part"));
     drop(connection);
     eventually("the file is gone", 5, async || app.files().is_empty()).await;
     assert_eq!(app.number("SELECT count(*) FROM videos").await, 0);

@@ -36,11 +36,11 @@ impl Answer {
         )
     }
 
-    /// Returns a header's value, empty if it is absent.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+    /// Returns a header's values, joined as RFC 9110 §5.3 says; empty if it is absent.
+    pub fn header(&self, name: &str) -> String {
+        let values = self.headers.get_all(name).iter();
+        let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
+        values.join(", ")
     }
 
     /// Returns field and code of everything that is wrong with the request.
