@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use crate::{
     app::{App, Workshop},
-    cli::VERSION,
     config::http::Listener,
     db::Db,
     queue::Queue,
     shutdown::Shutdown,
     storage::Storage,
     telemetry,
+    version::VERSION,
 };
 
 /// Longest wait for the answer of one dependency.

@@ -58,7 +58,13 @@ pub async fn rank(
         .as_deref()
         .map(city::fold)
         .filter(|city| !city.is_empty());
-    let rows = rankings.answer(&app, &Question { by, city, page }).await?;
+    let question = Question {
+        by,
+        city,
+        limit: page.probe(),
+        offset: page.offset(),
+    };
+    let rows = rankings.answer(&app, &question).await?;
     let (rows, has_next) = page.cut(&rows);
     let places: Vec<_> = rows
         .iter()

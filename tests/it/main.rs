@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod architecture;
 mod confine;
 mod dev;
 mod journey;
