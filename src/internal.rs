@@ -50,6 +50,15 @@ impl Dependencies {
         }
     }
 
+    /// Looks at all of them in the background and logs those that do not answer: nothing that is away
+    /// stops a start.
+    pub fn report(&self, shutdown: &Shutdown) {
+        let this = self.clone();
+        shutdown.spawn(async move {
+            Box::pin(this.failing()).await;
+        });
+    }
+
     /// Returns the names of those that do not answer.
     async fn failing(&self) -> Vec<&'static str> {
         let (database, queue, storage) = tokio::join!(
