@@ -53,7 +53,13 @@ pub async fn rank(
         }
     };
     let city = filter::city(query.city.as_deref())?;
-    let rows = rankings.answer(&app, &Question { by, city, page }).await?;
+    let question = Question {
+        by,
+        city,
+        limit: page.probe(),
+        offset: page.offset(),
+    };
+    let rows = rankings.answer(&app, &question).await?;
     let (rows, has_next) = page.cut(&rows);
     let places: Vec<_> = rows
         .iter()

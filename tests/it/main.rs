@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod architecture;
 mod confine;
 mod dev;
 mod errors;
