@@ -90,6 +90,8 @@ async fn every_field_that_is_wrong_is_named() {
         ("first_name", "   ", "required"),
         ("first_name", &long, "too_long"),
         ("first_name", "A\0na", "invalid"),
+        ("first_name", "\u{200b}\u{feff}", "required"),
+        ("first_name", "\u{202e}Ana", "invalid"),
         ("last_name", "", "required"),
         ("last_name", "Pru\u{1b}eba", "invalid"),
         ("last_name", &long, "too_long"),

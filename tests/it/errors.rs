@@ -336,3 +336,20 @@ async fn requests_per_address_are_limited_where_that_is_set() {
     assert_shape(&refused);
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
 }
+
+#[tokio::test]
+async fn connections_that_the_database_closed_are_replaced() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let reads = || futures_util::future::join_all((0..8).map(|_| app.get("/api/public/videos")));
+    reads().await;
+    app.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .await;
+    for answer in reads().await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    app.call(&ana, Method::GET, "/api/videos").await.ok();
+}

@@ -333,3 +333,22 @@ async fn a_search_takes_every_sign_literally() {
         assert_eq!(column(&found, "title"), titles, "{text}");
     }
 }
+
+#[tokio::test]
+async fn lists_are_compressed_and_still_compared_by_their_tag() {
+    let app = season().await;
+    for path in ["/api/public/rankings", "/api/public/videos"] {
+        let plain = app.get(path).await;
+        let request = app.request(Method::GET, path);
+        let packed = Answer::of(request.header("accept-encoding", "gzip")).await;
+        assert_eq!(packed.header("content-encoding"), "gzip", "{path}");
+        assert!(packed.header("vary").contains("accept-encoding"), "{path}");
+        assert_eq!(packed.header("etag"), plain.header("etag"), "{path}");
+        let request = app.request(Method::HEAD, path);
+        let head = Answer::of(request).await;
+        assert_eq!(
+            (head.status.as_u16(), head.header("etag")),
+            (200, plain.header("etag"))
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use futures_util::stream;
+use futures_util::{future::join_all, stream};
 use reqwest::{
     Body, Method,
     multipart::{Form, Part},
@@ -394,4 +394,15 @@ async fn an_upload_that_takes_too_long_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
     assert_nothing_left(&app, "too slow").await;
+}
+
+#[tokio::test]
+async fn many_uploads_at_once_are_all_accepted() {
+    let (app, ana) = start(&[]).await;
+    let uploads = (0..24).map(|_| app.upload(&ana, mp4(1_000_000), false));
+    for answer in join_all(uploads).await {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    assert_eq!(app.files().len(), 24);
+    assert_eq!(app.queue.stats().await.unwrap().waiting, 24);
 }

@@ -391,3 +391,20 @@ async fn a_film_that_is_none_fails_with_a_reason() {
         .await;
     assert_eq!(publish.refusal(), (400, "not_publishable"));
 }
+
+#[tokio::test]
+async fn changes_of_one_account_are_limited() {
+    let app = TestApp::spawn_with(&["--write-rate", "1/h"], &[]).await;
+    let ana = app.member("Ana", "Cali").await;
+    let id = app.add(&ana, Seed::PRIVATE).await;
+    patch(&app, &ana, &id, json!({"is_public": true}))
+        .await
+        .ok();
+    for (method, path) in actions(&id) {
+        if method != Method::GET {
+            let answer = act(&app, &ana, (method.clone(), path)).await;
+            assert_eq!(answer.refusal(), (429, "too_many_requests"), "{method}");
+        }
+    }
+    app.video(&ana, &id).await;
+}
