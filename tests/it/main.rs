@@ -12,4 +12,5 @@ mod confine;
 mod dev;
 mod journey;
 mod media;
+mod queue;
 mod support;
