@@ -10,6 +10,7 @@
 
 mod confine;
 mod dev;
+mod jobs;
 mod journey;
 mod media;
 mod queue;
