@@ -14,4 +14,6 @@ mod jobs;
 mod journey;
 mod media;
 mod queue;
+mod storage;
 mod support;
+mod sweep;
