@@ -8,11 +8,13 @@
     reason = "tests"
 )]
 
+mod cli;
 mod confine;
 mod dev;
 mod jobs;
 mod journey;
 mod media;
+mod migrations;
 mod queue;
 mod storage;
 mod support;
