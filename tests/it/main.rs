@@ -15,6 +15,7 @@ mod jobs;
 mod journey;
 mod media;
 mod migrations;
+mod processes;
 mod queue;
 mod storage;
 mod support;
