@@ -4,18 +4,18 @@
 //! A variable that cannot be read ends with exit code 1 and one line that names the variable (a bad
 //! flag keeps clap's own message and exit code 2). And a `.env` file is read first.
 
+mod env_file;
+
 use std::{
-    borrow::Cow,
     error::Error as _,
-    ffi::OsString,
-    path::{Path, PathBuf},
+    ffi::{OsStr, OsString},
+    path::PathBuf,
 };
 
-use anyhow::Context as _;
 use clap::{
     Arg, Command as Clap, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::Resettable,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{config, confine, version::VERSION};
@@ -34,6 +34,9 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Name of the hidden command that becomes another program.
+const LAUNCHER: &str = "confine";
+
 /// The commands, one per role.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -46,7 +49,7 @@ pub enum Command {
     /// Runs everything on this machine: a private `PostgreSQL` and Redis, the API and a worker
     Dev(config::Dev),
     /// Limits itself, then becomes another program
-    #[command(hide = true)]
+    #[command(name = LAUNCHER, hide = true)]
     Confine(confine::Args),
 }
 
@@ -82,7 +85,10 @@ pub enum Error {
 
 /// Reads settings file, environment and `arguments` (the program's name first).
 pub fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
-    load_env_file(arguments).map_err(|error| Error::Environment(format!("{error:#}")))?;
+    // The launcher becomes a program that must not see the secrets of a settings file.
+    if arguments.get(1).is_none_or(|word| word != LAUNCHER) {
+        env_file::load(arguments).map_err(|error| Error::Environment(format!("{error:#}")))?;
+    }
     let command = ignore_empty_variables(Cli::command());
     let parsed = command
         .clone()
@@ -94,25 +100,6 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
             None => Error::Clap(error),
         },
     )
-}
-
-/// Reads `--env-file`, or `.env` if it is there. Variables that are set already win over the file.
-fn load_env_file(arguments: &[OsString]) -> anyhow::Result<()> {
-    let mut words = arguments.iter().map(|word| word.to_string_lossy());
-    let mut chosen = None;
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--env-file") {
-            Some("") => chosen = words.next().map(Cow::into_owned),
-            Some(rest) => chosen = rest.strip_prefix('=').map(str::to_owned).or(chosen),
-            None if word == "--" => break,
-            None => {}
-        }
-    }
-    match chosen {
-        Some(file) => dotenvy::from_path(&file).with_context(|| format!("read --env-file {file}")),
-        None if Path::new(".env").exists() => dotenvy::from_path(".env").context("read .env"),
-        None => Ok(()),
-    }
 }
 
 /// Detaches the variables that are set to nothing from their arguments.
@@ -136,7 +123,7 @@ fn ignore_empty_variables(command: Clap) -> Clap {
     clippy::disallowed_methods,
     reason = "the command line is where settings are read"
 )]
-fn value_of(variable: &std::ffi::OsStr) -> Option<OsString> {
+fn value_of(variable: &OsStr) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
@@ -147,6 +134,12 @@ fn variable_at_fault(
     arguments: &[OsString],
     error: &clap::Error,
 ) -> Option<String> {
+    if error.kind() == ErrorKind::InvalidUtf8
+        && arguments.iter().all(|word| word.to_str().is_some())
+    {
+        let variable = find_unreadable(command)?;
+        return Some(format!("{variable}: not UTF-8"));
+    }
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
@@ -177,6 +170,16 @@ fn variable_at_fault(
         (None, _) => "not a valid value".to_owned(),
     };
     Some(format!("{}={shown}: {cause}", variable.to_string_lossy()))
+}
+
+/// Finds a variable whose value is no text; clap does not say which one it was.
+fn find_unreadable(command: &Clap) -> Option<String> {
+    let variables = command.get_arguments().filter_map(Arg::get_env);
+    let unreadable = variables
+        .filter(|name| value_of(name).is_some_and(|value| value.to_str().is_none()))
+        .map(|name| name.to_string_lossy().into_owned())
+        .next();
+    unreadable.or_else(|| command.get_subcommands().find_map(find_unreadable))
 }
 
 fn find_by_flag<'a>(command: &'a Clap, flag: &str) -> Option<&'a Arg> {

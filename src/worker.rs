@@ -237,7 +237,13 @@ impl Worker {
     async fn sweep(self) {
         let mut is_failing = false;
         while !self.shutdown.is_requested() {
-            match within(SWEEP_TIMEOUT, sweep::run(&self.workshop)).await {
+            let sweep = within(SWEEP_TIMEOUT, sweep::run(&self.workshop));
+            let swept = tokio::select! {
+                swept = sweep => swept,
+                // What it marked and did not push is pushed again later.
+                () = self.shutdown.insisted() => return,
+            };
+            match swept {
                 Ok(_) => is_failing = false,
                 // Logged once, not every two seconds of an outage.
                 Err(error) if !is_failing => {

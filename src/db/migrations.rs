@@ -1,12 +1,12 @@
 //! Schema migrations, embedded in the binary. Two processes may migrate at once: one does it, the
 //! other waits its turn and finds nothing left to do.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use diesel::{
     QueryableByName,
-    migration::{Migration as _, MigrationSource, MigrationVersion},
+    migration::{Migration, MigrationSource, MigrationVersion},
     pg::Pg,
     sql_query, sql_types,
 };
@@ -22,16 +22,10 @@ const LOCK_KEY: i64 = 0x61_6e62;
 
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// Lists the migrations that the database lacks, oldest first.
-pub async fn pending(connection: Connection) -> anyhow::Result<Vec<String>> {
-    locked(connection, |harness| {
-        let pending = harness.pending_migrations(MIGRATIONS)?;
-        Ok(pending
-            .iter()
-            .map(|migration| migration.name().to_string())
-            .collect())
-    })
-    .await
+/// Lists the migrations that the database lacks, oldest first. Changes nothing: diesel's own harness
+/// would create its table.
+pub async fn pending(mut connection: Connection) -> anyhow::Result<Vec<String>> {
+    lacking(&mut connection).await
 }
 
 /// Applies every pending migration and returns their versions.
@@ -57,25 +51,50 @@ pub async fn revert(connection: Connection) -> anyhow::Result<Option<String>> {
 /// Returns an error naming what to run, unless the database has every migration of this program.
 /// Migrations of a newer program are no problem: old code survives the new schema.
 pub async fn check(connection: &mut Connection) -> anyhow::Result<()> {
+    let lacking = lacking(connection).await?;
+    ensure!(
+        lacking.is_empty(),
+        "the database lacks {}: run `anb migrate`",
+        lacking.join(", ")
+    );
+    Ok(())
+}
+
+async fn lacking(connection: &mut Connection) -> anyhow::Result<Vec<String>> {
+    let applied = applied(connection).await?;
+    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow!(error))?;
+    let lacking = known
+        .iter()
+        .map(Migration::name)
+        .filter(|name| !applied.contains(&name.version().to_string()));
+    Ok(lacking.map(ToString::to_string).collect())
+}
+
+/// Returns the versions of the applied migrations; none in a database that never had one.
+async fn applied(connection: &mut Connection) -> anyhow::Result<HashSet<String>> {
+    #[derive(QueryableByName)]
+    struct Table {
+        #[diesel(sql_type = sql_types::Bool)]
+        is_there: bool,
+    }
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = sql_types::Text)]
         version: String,
     }
+    let table: Table =
+        sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there")
+            .get_result(connection)
+            .await
+            .context("look for the list of migrations")?;
+    if !table.is_there {
+        return Ok(HashSet::new());
+    }
     let applied: Vec<Row> = sql_query("SELECT version FROM __diesel_schema_migrations")
         .load(connection)
         .await
-        .map_err(|error| anyhow!("the database has no schema ({error}): run `anb migrate`"))?;
-    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow!(error))?;
-    for migration in known {
-        let version = migration.name().version().to_string();
-        anyhow::ensure!(
-            applied.iter().any(|row| row.version == version),
-            "the database lacks migration {}: run `anb migrate`",
-            migration.name()
-        );
-    }
-    Ok(())
+        .context("read the list of migrations")?;
+    Ok(applied.into_iter().map(|row| row.version).collect())
 }
 
 /// Runs `work` while holding the migration lock. The lock is polled: a *waiting* `pg_advisory_lock`

@@ -35,6 +35,12 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 const POOL_SIZE: usize = 8;
 
+/// Where a walk through the pending entries begins, and what Redis answers at its end.
+const START: &str = "0-0";
+
+/// Idle time of an entry that was given back [ms]: a month.
+const RELEASED_IDLE_MS: u64 = 30 * 24 * 3_600_000;
+
 /// A consumer without pending entries for this long belongs to a process that is gone [ms].
 const STALE_CONSUMER_MS: u64 = 3_600_000;
 
@@ -52,15 +58,9 @@ struct Inner {
     client: Client,
     /// Blocking reads stall whatever shares their connection, so they have one of their own. The lock
     /// is held while reading: one read at a time.
-    reader: Mutex<Reader>,
+    reader: Mutex<Option<MultiplexedConnection>>,
     consumer: String,
     visibility_ms: u64,
-}
-
-struct Reader {
-    connection: Option<MultiplexedConnection>,
-    /// Where the search for idle entries goes on.
-    cursor: String,
 }
 
 impl Streams {
@@ -83,10 +83,7 @@ impl Streams {
         let inner = Inner {
             pool,
             client,
-            reader: Mutex::new(Reader {
-                connection: None,
-                cursor: "0-0".to_owned(),
-            }),
+            reader: Mutex::new(None),
             consumer: Uuid::now_v7().to_string(),
             visibility_ms,
         };
@@ -110,16 +107,14 @@ impl Streams {
         wait: Duration,
     ) -> anyhow::Result<Vec<(EntryId, String)>> {
         let mut reader = self.inner.reader.lock().await;
-        let mut connection = match reader.connection.take() {
+        let mut connection = match reader.take() {
             Some(connection) => connection,
             None => self.open_reader().await?,
         };
-        let received = self
-            .read(&mut connection, &mut reader.cursor, max, wait)
-            .await;
+        let received = self.read(&mut connection, max, wait).await;
         // After an error the answer to an old read may still come; such a connection is dropped.
         if received.is_ok() {
-            reader.connection = Some(connection);
+            *reader = Some(connection);
         }
         received.context("receive from Redis")
     }
@@ -147,11 +142,10 @@ impl Streams {
     async fn read(
         &self,
         connection: &mut MultiplexedConnection,
-        cursor: &mut String,
         max: usize,
         wait: Duration,
     ) -> Result<Vec<(EntryId, String)>, RedisError> {
-        let idle = self.claim_idle(connection, cursor, max).await;
+        let idle = self.claim_idle(connection, max).await;
         let idle = match idle {
             // The stream was wiped: make it anew and go on.
             Err(error) if is_no_group(&error) => {
@@ -193,25 +187,31 @@ impl Streams {
             .collect())
     }
 
-    /// Takes over entries whose consumer let them idle. Deleted ones are dropped by Redis itself.
+    /// Takes over entries whose consumer let them idle, the oldest first. One call looks at ten times
+    /// `max` pending entries; the calls go on until some are idle or all were looked at. Deleted ones
+    /// are dropped by Redis itself.
     async fn claim_idle(
         &self,
         connection: &mut MultiplexedConnection,
-        cursor: &mut String,
         max: usize,
     ) -> Result<Vec<(EntryId, String)>, RedisError> {
-        let reply: StreamAutoClaimReply = cmd("XAUTOCLAIM")
-            .arg(STREAM)
-            .arg(GROUP)
-            .arg(&self.inner.consumer)
-            .arg(self.inner.visibility_ms)
-            .arg(cursor.as_str())
-            .arg("COUNT")
-            .arg(max)
-            .query_async(connection)
-            .await?;
-        *cursor = reply.next_stream_id;
-        Ok(reply.claimed.into_iter().map(entry).collect())
+        let mut cursor = START.to_owned();
+        loop {
+            let reply: StreamAutoClaimReply = cmd("XAUTOCLAIM")
+                .arg(STREAM)
+                .arg(GROUP)
+                .arg(&self.inner.consumer)
+                .arg(self.inner.visibility_ms)
+                .arg(&cursor)
+                .arg("COUNT")
+                .arg(max)
+                .query_async(connection)
+                .await?;
+            if !reply.claimed.is_empty() || reply.next_stream_id == START {
+                return Ok(reply.claimed.into_iter().map(entry).collect());
+            }
+            cursor = reply.next_stream_id;
+        }
     }
 
     pub async fn ack(&self, id: &EntryId) -> anyhow::Result<()> {
@@ -231,7 +231,8 @@ impl Streams {
     }
 
     pub async fn release(&self, id: &EntryId) -> anyhow::Result<()> {
-        self.set_idle(id, self.inner.visibility_ms)
+        // Longer than the visibility of any reader: theirs may differ from ours.
+        self.set_idle(id, RELEASED_IDLE_MS)
             .await
             .context("release in Redis")
     }

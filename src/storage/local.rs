@@ -147,7 +147,9 @@ impl Folders {
             StorageKey::Clip(video, attempt),
             StorageKey::Poster(video, attempt),
         ] {
-            remove_file(&self.path(key)).await?;
+            let path = self.path(key);
+            remove_file(&part_path(&path)).await?;
+            remove_file(&path).await?;
         }
         // Succeeds only for an empty folder, that is when no other attempt left anything.
         drop(fs::remove_dir(self.outputs(video)).await);
@@ -161,9 +163,10 @@ impl Folders {
             StorageKey::Poster(video, kept),
         ]
         .map(|key| self.path(key));
-        let mut files = fs::read_dir(&folder)
-            .await
-            .with_context(|| format!("list {}", folder.display()))?;
+        let mut files = match fs::read_dir(&folder).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files.with_context(|| format!("list {}", folder.display()))?,
+        };
         while let Some(file) = files.next_entry().await? {
             let path = file.path();
             if !keep.contains(&path) {

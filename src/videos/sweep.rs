@@ -39,18 +39,22 @@ pub struct Swept {
     pub uploads: usize,
 }
 
-/// Sweeps once. The first error ends the sweep; the next one starts anew.
+/// Sweeps once. A rule that fails stops no other: without a broker, disks are still cleaned. Returns the
+/// first error.
 pub async fn run(workshop: &Workshop) -> anyhow::Result<Swept> {
-    let swept = Swept {
-        lost: fail_lost(workshop).await?,
-        expired: expire_leases(workshop).await?,
-        due: push_due(workshop).await?,
-        overdue: push_overdue(workshop).await?,
-        uploads: remove_leftovers(workshop).await?,
-    };
-    let mut connection = workshop.db.connection().await?;
-    auth::token::forget_expired(&mut connection).await?;
-    Ok(swept)
+    let lost = fail_lost(workshop).await;
+    let expired = expire_leases(workshop).await;
+    let due = push_due(workshop).await;
+    let overdue = push_overdue(workshop).await;
+    let uploads = remove_leftovers(workshop).await;
+    forget_tokens(workshop).await?;
+    Ok(Swept {
+        lost: lost?,
+        expired: expired?,
+        due: due?,
+        overdue: overdue?,
+        uploads: uploads?,
+    })
 }
 
 async fn fail_lost(workshop: &Workshop) -> anyhow::Result<usize> {
@@ -132,11 +136,26 @@ async fn remove_leftovers(workshop: &Workshop) -> anyhow::Result<usize> {
         let mut connection = workshop.db.connection().await?;
         queries::stale_uploads(&mut connection, timeout, BATCH).await?
     };
-    for video in &stale {
-        workshop.storage.delete_video(*video).await?;
-        let mut connection = workshop.db.connection().await?;
-        queries::forget_upload(&mut connection, *video).await?;
-        tracing::info!(%video, "left-over upload removed");
+    let mut result = Ok(stale.len());
+    for video in stale {
+        // One that cannot be removed must not keep the others.
+        if let Err(error) = remove_leftover(workshop, video).await {
+            result = Err(error);
+        }
     }
-    Ok(stale.len())
+    result
+}
+
+async fn remove_leftover(workshop: &Workshop, video: VideoId) -> anyhow::Result<()> {
+    workshop.storage.delete_video(video).await?;
+    let mut connection = workshop.db.connection().await?;
+    queries::forget_upload(&mut connection, video).await?;
+    tracing::info!(%video, "left-over upload removed");
+    Ok(())
+}
+
+async fn forget_tokens(workshop: &Workshop) -> anyhow::Result<()> {
+    let mut connection = workshop.db.connection().await?;
+    auth::token::forget_expired(&mut connection).await?;
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! What the integration tests share: real services, started once per test process, and a [`TestApp`]
 //! with a database, a Redis database and folders of its own for each test.
 
+mod broker;
 mod client;
 mod film;
 mod raw;
+mod rows;
 mod seed;
 mod services;
 
@@ -29,11 +31,13 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+pub use broker::Broker;
 pub use client::{Answer, PASSWORD, Player};
-pub use film::{film, mp4};
+pub use film::{film, long_film, mp4};
 pub use raw::read;
+pub use rows::{Row, processes_about};
 pub use seed::Seed;
-pub use services::{Place, RUNTIME};
+pub use services::{Place, RUNTIME, fresh_redis};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
 pub struct TestApp {
@@ -122,6 +126,17 @@ impl TestApp {
             media: self.media().await,
             upload: self.work.upload.clone(),
             settings: self.work.worker.clone(),
+        }
+    }
+
+    /// Makes the kits of a worker whose scratch folder, `folder/scratch`, is its own: so a test can tell
+    /// its programs from those of other tests.
+    pub async fn own_workshop(&self) -> Workshop {
+        let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));
+        let media = Media::prepare(&self.work.media, launcher).await.unwrap();
+        Workshop {
+            media: Arc::new(media),
+            ..self.workshop().await
         }
     }
 

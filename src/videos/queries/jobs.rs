@@ -154,9 +154,10 @@ pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Resul
     Ok(rows == 1)
 }
 
-/// Records that a video was pushed.
+/// Records that a new video was pushed. If a worker was faster, the row is as that one left it: a mark
+/// on a failed attempt would keep the next one from being pushed.
 pub async fn mark_enqueued(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
-    update(videos::table.find(video))
+    update(videos::table.find(video).filter(videos::attempt.eq(0)))
         .set(videos::enqueued_at.eq(now().nullable()))
         .execute(connection)
         .await?;

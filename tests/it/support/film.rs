@@ -7,7 +7,9 @@ use tokio::sync::OnceCell;
 /// Returns a short, valid film: two seconds of 320x180 with sound.
 pub async fn film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
-    FILM.get_or_init(async || draw()).await.clone()
+    FILM.get_or_init(async || draw("size=320x180:rate=30:duration=2"))
+        .await
+        .clone()
 }
 
 /// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
@@ -17,11 +19,21 @@ pub fn mp4(length: usize) -> Vec<u8> {
     bytes
 }
 
-fn draw() -> Vec<u8> {
+/// Returns a film that takes a worker some seconds, so that a test can interrupt it.
+pub async fn long_film() -> Vec<u8> {
+    static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
+    FILM.get_or_init(async || draw("size=640x360:rate=30:duration=12"))
+        .await
+        .clone()
+}
+
+fn draw(picture: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.mp4");
-    let sources = "-v error -f lavfi -i testsrc2=size=320x180:rate=30:duration=2 \
-                   -f lavfi -i sine=440:duration=2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+    let sources = format!(
+        "-v error -f lavfi -i testsrc2={picture} -f lavfi -i sine=440 -shortest \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p"
+    );
     let status = Command::new("ffmpeg")
         .args(sources.split_whitespace())
         .arg(&path)

@@ -41,19 +41,24 @@ impl Place {
     }
 
     async fn copy(name: &str, template: &str) -> Self {
-        static REDIS_DATABASES: AtomicU16 = AtomicU16::new(0);
         let services = services().await;
         execute(
             services,
             &format!("CREATE DATABASE {name} TEMPLATE {template}"),
         )
         .await;
-        let number = REDIS_DATABASES.fetch_add(1, Ordering::Relaxed);
         Self {
             database_url: services.postgres.url_of(name),
-            redis_url: format!("{}?db={number}", services.redis.url()),
+            redis_url: fresh_redis().await,
         }
     }
+}
+
+/// Returns the address of a Redis database that no other test uses.
+pub async fn fresh_redis() -> String {
+    static DATABASES: AtomicU16 = AtomicU16::new(0);
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    format!("{}?db={number}", services().await.redis.url())
 }
 
 /// Returns the running services; the first caller starts them and makes the template.

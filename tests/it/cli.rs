@@ -1,0 +1,256 @@
+//! The command line from outside: the real program in a fresh folder with a cleared environment.
+
+mod settings;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+const ANB: &str = env!("CARGO_BIN_EXE_anb");
+
+const COMMANDS: [&str; 4] = ["serve", "work", "migrate", "dev"];
+
+/// A folder to run the program in.
+struct Shell {
+    folder: TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Shell {
+    fn open() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    fn run(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        self.run_raw(
+            variables.iter().map(|(name, value)| (*name, value)),
+            arguments,
+        )
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is tested from outside"
+    )]
+    fn run_raw<'a>(
+        &self,
+        variables: impl IntoIterator<Item = (&'a str, impl AsRef<OsStr>)>,
+        arguments: &[&str],
+    ) -> Ran {
+        let mut command = Command::new(ANB);
+        command.env_clear().envs(variables).args(arguments);
+        let output = command.current_dir(&self.folder).output().unwrap();
+        Ran::from(output)
+    }
+}
+
+impl Ran {
+    /// Returns the one line on standard error with which a start was refused.
+    fn refusal(&self) -> &str {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        assert_eq!(self.stdout, "");
+        self.stderr.trim_end()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn help_lists_each_variable_with_its_default() {
+    let database = [
+        ("DATABASE_URL", ""),
+        ("DB_HOST", "localhost"),
+        ("DB_PORT", "5432"),
+        ("DB_NAME", "anb"),
+        ("DB_USER", "postgres"),
+        ("DB_PASSWORD", ""),
+        ("DB_SSL_MODE", "disable"),
+        ("DB_SSL_ROOT_CERT", ""),
+        ("DB_POOL_SIZE", "16"),
+    ];
+    let broker_and_storage = [
+        ("QUEUE_TYPE", "redis"),
+        ("REDIS_URL", "redis:6379"),
+        ("STORAGE_TYPE", "local"),
+        ("UPLOAD_PATH", "./uploads"),
+        ("PROCESSED_PATH", "./processed"),
+    ];
+    let api = [
+        ("HOST", "0.0.0.0"),
+        ("PORT", "8080"),
+        ("ENVIRONMENT", "development"),
+        ("PUBLIC_URL", ""),
+        ("JWT_SECRET", ""),
+        ("JWT_EXPIRATION", "1h"),
+        ("CORS_ALLOWED_ORIGINS", ""),
+        ("TRUSTED_PROXIES", "0"),
+        ("LOGIN_RATE", "10/min"),
+        ("WRITE_RATE", "600/min"),
+        ("ADDRESS_RATE", "off"),
+        ("MAX_FILE_SIZE", "104857600"),
+    ];
+    let worker = [
+        ("MIN_INPUT_DURATION", "0"),
+        ("MAX_INPUT_DURATION", "0"),
+        ("MIN_INPUT_HEIGHT", "0"),
+        ("MAX_VIDEO_DURATION", "30"),
+        ("OUTPUT_RESOLUTION", "1280x720"),
+        ("OUTPUT_ASPECT_RATIO", "16:9"),
+        ("WORKER_CONCURRENCY", "5"),
+        ("JOB_MAX_ATTEMPTS", "3"),
+        ("JOB_LEASE", "10s"),
+        ("JOB_VISIBILITY", "60s"),
+    ];
+    let both = [("UPLOAD_TIMEOUT", "30m"), ("SHUTDOWN_GRACE", "90s")];
+    let log = [("LOG_FORMAT", "text"), ("RUST_LOG", "info")];
+    let metrics = |default| [("METRICS_ADDR", default)];
+    let data = [("ANB_DATA_DIR", ".anb")];
+    let serve = [
+        &metrics("127.0.0.1:9464")[..],
+        &api,
+        &both,
+        &database,
+        &broker_and_storage,
+        &log,
+    ];
+    let work = [
+        &metrics("127.0.0.1:9465")[..],
+        &worker,
+        &both,
+        &database,
+        &broker_and_storage,
+        &log,
+    ];
+    let migrate = [&database[..], &log];
+    let dev = [&data[..], &api, &worker, &both, &log];
+    let lists = [&serve[..], &work, &migrate, &dev];
+    for (command, settings) in COMMANDS.into_iter().zip(lists) {
+        let ran = Shell::open().run(&[], &[command, "--help"]);
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{command}");
+        for (variable, default) in settings.concat() {
+            assert_default(&ran.stdout, variable, default);
+        }
+    }
+}
+
+#[test]
+fn help_tells_units() {
+    let shell = Shell::open();
+    let help = shell.run(&[], &["dev", "--help"]).stdout;
+    for unit in [
+        "bytes", "SECONDS", "LINES", "pixels", "10s", "45m", "90s", "10/min",
+    ] {
+        assert!(help.contains(unit), "{unit}");
+    }
+}
+
+#[test]
+fn no_output_shows_a_secret() {
+    let secrets = [
+        ("JWT_SECRET", "hunter2-of-the-tokens"),
+        ("DB_PASSWORD", "hunter2-of-the-database"),
+        ("DATABASE_URL", "postgres://ana:hunter2@127.0.0.1:1/anb"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
+    ];
+    let shell = Shell::open();
+    for command in COMMANDS {
+        for arguments in [
+            &[command, "--help"][..],
+            &[command, "-h"],
+            &[command, "--port=x"],
+        ] {
+            let ran = shell.run(&secrets, arguments);
+            let all = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!all.contains("hunter2"), "{arguments:?}: {all}");
+            assert!(!all.contains("anb-development-secret"), "{all}");
+        }
+    }
+    let failed = shell.run(&secrets, &["migrate"]);
+    assert!(!failed.refusal().contains("hunter2"), "{failed:?}");
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    let shell = Shell::open();
+    for arguments in [
+        &["serve", "--port=abc"][..],
+        &["serve", "--nonsense"],
+        &["work", "--job-lease"],
+        &["migrate", "sideways"],
+        &["nonsense"],
+        &[],
+    ] {
+        let ran = shell.run(&[("PORT", "8080")], arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.stdout, "");
+        assert!(ran.stderr.contains("--help"), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    let ran = Shell::open().run(&[], &["--version"]);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+    let version = ran.stdout.strip_prefix("anb ").unwrap();
+    assert!(
+        version.starts_with(env!("CARGO_PKG_VERSION")),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn the_program_needs_no_database_library() {
+    #[expect(clippy::disallowed_methods, reason = "a tool of the system")]
+    let output = Command::new("ldd").arg(ANB).output().unwrap();
+    let libraries = String::from_utf8(output.stdout).unwrap();
+    assert!(libraries.contains("libc"), "{libraries}");
+    for library in ["libpq", "libssl", "libcrypto"] {
+        assert!(!libraries.contains(library), "{libraries}");
+    }
+}
+
+#[test]
+fn a_confined_program_sees_nothing_of_the_settings_file() {
+    let shell = Shell::open();
+    shell.write(".env", "JWT_SECRET=hunter2");
+    let ran = shell.run(&[], &["confine", "--", "/usr/bin/env"]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
+}
+
+/// Asserts that the entry of `variable` in a help text tells its default.
+fn assert_default(help: &str, variable: &str, default: &str) {
+    let start = help
+        .find(&format!("[env: {variable}]"))
+        .or_else(|| help.find(&format!("[env: {variable}=]")))
+        .unwrap_or_else(|| panic!("{variable} is not listed: {help}"));
+    let entry = help[start..].split("\n\n").next().unwrap();
+    let shown = entry.contains(&format!("[default: {default}]"));
+    assert_eq!(shown, !default.is_empty(), "{variable}: {entry}");
+}

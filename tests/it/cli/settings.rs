@@ -1,0 +1,232 @@
+//! Settings: what is refused and how, and which of flag, variable and file wins.
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
+use super::Shell;
+
+#[test]
+fn a_bad_variable_is_named_in_one_line() {
+    let everywhere = [
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "anb=loud"),
+        ("DB_SSL_MODE", "prefer"),
+        ("DB_PORT", "70000"),
+        ("DB_POOL_SIZE", "0"),
+        ("DB_SSL_ROOT_CERT", "ca.pem"),
+        ("DATABASE_URL", "nonsense"),
+    ];
+    let roles = [
+        ("METRICS_ADDR", "x"),
+        ("QUEUE_TYPE", "rabbit"),
+        ("REDIS_URL", "http://redis"),
+        ("STORAGE_TYPE", "tape"),
+        ("UPLOAD_TIMEOUT", "soon"),
+        ("MAX_FILE_SIZE", "-1"),
+        ("SHUTDOWN_GRACE", "90"),
+    ];
+    let serve = [
+        ("HOST", "nowhere"),
+        ("PORT", "abc"),
+        ("PORT", "65536"),
+        ("ENVIRONMENT", "prod"),
+        ("JWT_EXPIRATION", "0s"),
+        ("PUBLIC_URL", "anb.example"),
+        ("CORS_ALLOWED_ORIGINS", "https://anb.example,*"),
+        ("TRUSTED_PROXIES", "99"),
+        ("LOGIN_RATE", "often"),
+        ("WRITE_RATE", "0/min"),
+        ("ADDRESS_RATE", "10"),
+    ];
+    let work = [
+        ("WORKER_CONCURRENCY", "0"),
+        ("JOB_MAX_ATTEMPTS", "three"),
+        ("JOB_LEASE", "10"),
+        ("JOB_VISIBILITY", "-1s"),
+        ("MIN_INPUT_DURATION", "20s"),
+        ("MAX_INPUT_DURATION", "-1"),
+        ("MIN_INPUT_HEIGHT", "1080p"),
+        ("MAX_VIDEO_DURATION", "0"),
+        ("OUTPUT_RESOLUTION", "foo"),
+        ("OUTPUT_ASPECT_RATIO", "4:3"),
+    ];
+    let lists = [
+        ("migrate", &everywhere[..]),
+        ("serve", &everywhere),
+        ("serve", &roles),
+        ("serve", &serve),
+        ("work", &everywhere),
+        ("work", &roles),
+        ("work", &work),
+    ];
+    let shell = Shell::open();
+    for (command, settings) in lists {
+        for (variable, value) in settings {
+            let ran = shell.run(&[(variable, value)], &[command]);
+            let refusal = ran.refusal();
+            let line = refusal.strip_prefix("anb: ").unwrap();
+            assert!(line.contains(variable), "{variable}={value}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named() {
+    let shell = Shell::open();
+    for variable in ["HOST", "JWT_SECRET", "DB_PASSWORD"] {
+        let value = OsString::from_vec(b"hunter2\xff".to_vec());
+        let ran = shell.run_raw([(variable, value)], &["serve"]);
+        let refusal = ran.refusal();
+        assert!(refusal.starts_with(&format!("anb: {variable}")), "{ran:?}");
+        assert!(!refusal.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_refused_secret_is_not_repeated() {
+    let shell = Shell::open();
+    for (variable, value) in [
+        ("DATABASE_URL", "postgres://ana:hunter2@host:port/anb"),
+        ("DATABASE_URL", "postgres://ana:hunter2@h/d?sslmode=prefer"),
+        ("DATABASE_URL", "hunter2"),
+        ("REDIS_URL", "http://:hunter2@redis"),
+        ("REDIS_URL", "redis://:hunter2@redis:port"),
+    ] {
+        let ran = shell.run(&[(variable, value)], &["serve"]);
+        assert!(ran.refusal().contains(variable), "{ran:?}");
+        assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn production_refuses_a_weak_secret() {
+    let shell = Shell::open();
+    for secret in [
+        "",
+        "hunter2",
+        "thirty-one-bytes-are-one-short-",
+        "anb-development-secret-not-for-production",
+    ] {
+        for command in ["serve", "dev"] {
+            let variables = [("ENVIRONMENT", "production"), ("JWT_SECRET", secret)];
+            let ran = shell.run(&variables, &[command]);
+            assert!(ran.refusal().contains("JWT_SECRET"), "{ran:?}");
+            assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
+        }
+    }
+    // One that is good gets as far as the next mistake.
+    let secret = "thirty-two-bytes-are-long-enough";
+    let variables = [
+        ("ENVIRONMENT", "production"),
+        ("JWT_SECRET", secret),
+        ("REDIS_URL", "http://redis"),
+    ];
+    let ran = shell.run(&variables, &["serve"]);
+    assert!(ran.refusal().contains("REDIS_URL"), "{ran:?}");
+}
+
+#[test]
+fn what_cannot_go_together_is_refused() {
+    let shell = Shell::open();
+    for (variable, settings) in [
+        (
+            "JOB_VISIBILITY",
+            [("JOB_VISIBILITY", "5s"), ("JOB_LEASE", "10s")],
+        ),
+        ("JOB_LEASE", [("JOB_LEASE", "500ms"), ("PORT", "abc")]),
+        (
+            "MIN_INPUT_DURATION",
+            [("MIN_INPUT_DURATION", "61"), ("MAX_INPUT_DURATION", "60")],
+        ),
+        (
+            "OUTPUT_ASPECT_RATIO",
+            [
+                ("OUTPUT_ASPECT_RATIO", "9:16"),
+                ("OUTPUT_RESOLUTION", "1280x720"),
+            ],
+        ),
+        (
+            "DB_SSL_ROOT_CERT",
+            [("DB_SSL_ROOT_CERT", "ca.pem"), ("DB_SSL_MODE", "require")],
+        ),
+    ] {
+        let ran = shell.run(&settings, &["work"]);
+        assert!(ran.refusal().contains(variable), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_does_not_revert() {
+    let ran = Shell::open().run(
+        &[("DB_HOST", "/nowhere")],
+        &["migrate", "--dry-run", "revert"],
+    );
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+/// The lease that a run of `anb work` had, told by its refusal of a visibility that is shorter.
+fn lease(shell: &Shell, variables: &[(&str, &str)], flags: &[&str]) -> String {
+    let variables = [variables, &[("JOB_VISIBILITY", "2s")]].concat();
+    let ran = shell.run(&variables, &[&["work"], flags].concat());
+    let refusal = ran.refusal();
+    let (_, rest) = refusal
+        .split_once("JOB_LEASE=")
+        .unwrap_or_else(|| panic!("{ran:?}"));
+    rest.split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_that_over_the_file() {
+    let shell = Shell::open();
+    assert_eq!(lease(&shell, &[], &[]), "10s");
+    shell.write(".env", "# comment\nJOB_LEASE=20s\n");
+    assert_eq!(lease(&shell, &[], &[]), "20s");
+    let set = [("JOB_LEASE", "30s")];
+    assert_eq!(lease(&shell, &set, &[]), "30s");
+    assert_eq!(lease(&shell, &set, &["--job-lease=40s"]), "40s");
+    assert_eq!(lease(&shell, &set, &["--job-lease", "50s"]), "50s");
+}
+
+#[test]
+fn the_named_file_is_read_instead_of_the_usual_one() {
+    let shell = Shell::open();
+    shell.write(".env", "JOB_LEASE=20s");
+    shell.write("other.env", "export JOB_LEASE=\"25s\" # comment");
+    assert_eq!(lease(&shell, &[], &["--env-file", "other.env"]), "25s");
+    assert_eq!(lease(&shell, &[], &["--env-file=other.env"]), "25s");
+    let set = [("JOB_LEASE", "30s")];
+    assert_eq!(lease(&shell, &set, &["--env-file=other.env"]), "30s");
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let shell = Shell::open();
+    let empty = [("JOB_LEASE", ""), ("DB_SSL_MODE", ""), ("DATABASE_URL", "")];
+    assert_eq!(lease(&shell, &empty, &[]), "10s");
+    shell.write(".env", "JOB_LEASE=20s\nDB_POOL_SIZE=\n");
+    assert_eq!(lease(&shell, &empty, &[]), "20s");
+}
+
+#[test]
+fn a_bad_value_in_the_file_is_named_like_any_other() {
+    let shell = Shell::open();
+    shell.write(".env", "PORT=abc");
+    let ran = shell.run(&[], &["serve"]);
+    assert!(ran.refusal().contains("PORT=abc"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_without_its_secrets() {
+    let shell = Shell::open();
+    let ran = shell.run(&[], &["migrate", "--env-file=missing.env"]);
+    assert!(ran.refusal().contains("--env-file missing.env"), "{ran:?}");
+
+    shell.write(".env", "PORT=8080\nJWT_SECRET=hunter2 and more\n");
+    let ran = shell.run(&[], &["migrate"]);
+    assert!(ran.refusal().contains(".env, line 2"), "{ran:?}");
+    assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
+
+    shell.write(".env", "JWT_SECRET=\"hunter2\nand no end\n");
+    let ran = shell.run(&[], &["migrate"]);
+    assert!(ran.refusal().contains(".env, line 1"), "{ran:?}");
+    assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
+}

@@ -1,0 +1,210 @@
+//! The life of a job in the worker: how it ends, and what interrupts it.
+
+mod interrupted;
+
+use std::{fs, time::Duration};
+
+use anb::{shutdown::Shutdown, worker::Worker};
+use serde_json::json;
+
+use crate::support::{Broker, Row, TestApp, eventually, film};
+
+/// Long enough for a message to come, if there is one.
+const WAIT: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
+    let app = TestApp::spawn().await;
+    let broker = Broker::at(&app.place.redis_url).await;
+    let newer = json!({
+        "kind": "process_video", "v": 2, "video_id": "018f3c1e-0000-7000-8000-000000000000",
+        "trace": "", "more": 1,
+    });
+    let payloads = [
+        r#"{"kind":"send_mail","v":1}"#.to_owned(),
+        newer.to_string(),
+        "ñ no JSON".to_owned(),
+    ];
+    for payload in &payloads {
+        broker.push_raw(payload).await;
+    }
+    app.work_off().await;
+    let mut dead = broker.dead().await;
+    dead.sort();
+    let mut expected = payloads.map(|payload| (payload, "unknown_job".to_owned()));
+    expected.sort();
+    assert_eq!(dead, expected);
+    assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_second_delivery_of_a_processed_video_changes_nothing() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    let (row, outputs) = (app.row(video).await, app.outputs(video));
+    assert_eq!(row.as_ref().unwrap().status, "processed");
+    assert_eq!(outputs, ["1.jpg", "1.mp4"]);
+
+    app.push(video).await;
+    app.work_off().await;
+    assert_eq!(app.row(video).await, row);
+    assert_eq!(app.outputs(video), outputs);
+    assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn two_workers_with_one_video_process_it_once() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.push(video).await;
+    app.push(video).await;
+    tokio::join!(app.work_off(), app.work_off());
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
+    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_corrupt_upload_fails_for_good_and_is_not_tried_again() {
+    let app = TestApp::spawn().await;
+    let garbage = [&b"\0\0\0\x18ftypisom\0\0\0\0isommp42"[..], &[0xA5; 50_000]].concat();
+    let film = film().await;
+    // The index stands at the end of this film.
+    let truncated = &film[..film.len() / 2];
+    for original in [&garbage[..], truncated] {
+        let video = app.add_video(original).await;
+        app.work_off().await;
+        let row = app.row(video).await.unwrap();
+        assert_eq!((row.status.as_str(), row.failures), ("failed", 0));
+        let code = row.code.unwrap();
+        assert!(["corrupt", "not_a_video"].contains(&&*code), "{code}");
+        assert!(app.outputs(video).is_empty());
+        assert!(app.original(video).exists());
+    }
+    let stats = app.queue.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.in_flight, stats.dead), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_puts_the_video_off() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    fs::rename(app.original(video), app.folder.path().join("lost")).unwrap();
+    app.work_off().await;
+    let expected = Row {
+        status: "uploaded".to_owned(),
+        attempt: 1,
+        failures: 1,
+        losses: 0,
+        is_due: false,
+        is_enqueued: false,
+        code: None,
+    };
+    assert_eq!(app.row(video).await.unwrap(), expected);
+    assert_eq!(held(&app).await, 0);
+
+    // What was wrong is put right: the next attempt succeeds.
+    fs::rename(app.folder.path().join("lost"), app.original(video)).unwrap();
+    app.set(video, "run_after = now()").await;
+    app.push(video).await;
+    app.work_off().await;
+    assert_eq!(app.status(video).await, "processed");
+    assert_eq!(app.outputs(video), ["2.jpg", "2.mp4"]);
+}
+
+#[tokio::test]
+async fn a_video_that_is_not_due_is_left_alone() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.set(
+        video,
+        "run_after = now() + interval '1 hour', enqueued_at = NULL",
+    )
+    .await;
+    let row = app.row(video).await;
+    app.work_off().await;
+    assert_eq!(app.row(video).await, row);
+    assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn the_last_failure_goes_to_the_dead() {
+    let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
+    let broker = Broker::at(&app.place.redis_url).await;
+    let video = app.add_video(&film().await).await;
+    // A file where the folder of the clips belongs: nothing can be stored.
+    fs::remove_dir(app.processed()).unwrap();
+    fs::write(app.processed(), "").unwrap();
+    app.work_off().await;
+    assert_eq!(app.row(video).await.unwrap().failures, 1);
+    assert!(broker.dead().await.is_empty());
+
+    app.set(video, "run_after = now()").await;
+    app.push(video).await;
+    app.work_off().await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!(row.status, "failed");
+    assert_eq!(row.code.as_deref(), Some("processing_failed"));
+    let dead = broker.dead().await;
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].0.contains(&video.to_string()), "{dead:?}");
+    assert_eq!(dead[0].1, "processing_failed");
+    assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_worker_takes_no_more_messages_than_it_has_slots() {
+    let app = TestApp::spawn_with(&[], &["--worker-concurrency=1"]).await;
+    let first = app.add_video(&film().await).await;
+    let second = app.add_video(&film().await).await;
+    let (worker, _shutdown) = app.worker().await;
+    assert_eq!(worker.step(WAIT).await.unwrap(), 1);
+    let stats = app.queue.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.in_flight), (1, 1));
+    worker.idle().await;
+    assert_eq!(worker.step(WAIT).await.unwrap(), 1);
+    worker.idle().await;
+    for video in [first, second] {
+        assert_eq!(app.status(video).await, "processed");
+    }
+}
+
+#[tokio::test]
+async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
+    let app = TestApp::spawn().await;
+    let broker = Broker::at(&app.place.redis_url).await;
+    let (worker, shutdown) = app.worker().await;
+    let running = run(worker);
+    broker.until_read().await;
+    broker.cut_all().await;
+    broker.wipe().await;
+    let video = app.add_video(&film().await).await;
+    eventually("the video is processed", 20, async || {
+        app.status(video).await == "processed"
+    })
+    .await;
+    shutdown.request();
+    running.await.unwrap();
+    assert_eq!(broker.consumers().await, 0);
+}
+
+/// Returns how many messages are not ended.
+async fn held(app: &TestApp) -> u64 {
+    let stats = app.queue.stats().await.unwrap();
+    stats.waiting + stats.in_flight
+}
+
+/// Runs a worker in the background, as `anb work` does.
+#[expect(clippy::disallowed_methods, reason = "the test is its process")]
+fn run(worker: Worker) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move { worker.run().await })
+}
+
+/// Makes a worker with programs of its own and starts it.
+async fn start(app: &TestApp) -> (tokio::task::JoinHandle<()>, Shutdown) {
+    let shutdown = Shutdown::new(Duration::from_secs(30));
+    let worker = Worker::new(app.own_workshop().await, shutdown.clone());
+    (run(worker), shutdown)
+}

@@ -1,0 +1,183 @@
+//! Jobs that are interrupted: by a delete, a lost lease, an absent database, a stop.
+
+use std::time::{Duration, Instant};
+
+use anb::{ids::VideoId, videos::sweep};
+
+use super::{held, start};
+use crate::support::{Row, TestApp, eventually, film, long_film, processes_about};
+
+/// A lease that passes while one waits.
+const SHORT_LEASE: &[&str] = &["--job-lease=1s"];
+
+#[tokio::test]
+async fn a_deleted_video_stops_its_job() {
+    let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&app).await;
+
+    app.sql(&format!("DELETE FROM videos WHERE id = '{video}'"))
+        .await;
+    app.storage.delete_video(video).await.unwrap();
+    until_nothing_runs(&app, 5).await;
+    eventually("the message is gone", 5, async || held(&app).await == 0).await;
+    assert!(!app.processed().join(video.to_string()).exists());
+    assert!(!app.original(video).exists());
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_whose_claim_went_to_another_worker_stops() {
+    let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&app).await;
+
+    app.set(
+        video,
+        "attempt = 2, lease_until = now() + interval '1 hour'",
+    )
+    .await;
+    let row = app.row(video).await;
+    until_nothing_runs(&app, 5).await;
+    eventually("the message is gone", 5, async || held(&app).await == 0).await;
+    assert_eq!(app.row(video).await, row);
+    assert!(app.outputs(video).is_empty());
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_expired_while_the_database_was_away_revives() {
+    let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
+    let workshop = app.workshop().await;
+    let (worker, shutdown) = app.worker().await;
+    let video = app.add_video(&long_film().await).await;
+    assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
+    until_status(&app, video, "processing").await;
+
+    app.set(video, "lease_until = now() - interval '1 minute'")
+        .await;
+    assert_eq!(sweep::run(&workshop).await.unwrap().expired, 1);
+    until_status(&app, video, "processing").await;
+    worker.idle().await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
+    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    // The message that the sweep pushed finds nothing to do.
+    app.work_off().await;
+    assert_eq!(app.row(video).await.unwrap(), row);
+    shutdown.request();
+}
+
+#[tokio::test]
+async fn a_job_outlives_its_lease_as_long_as_it_beats() {
+    let app = TestApp::spawn_with(&[], &["--job-lease=1s", "--job-visibility=1s"]).await;
+    let video = app.add_video(&long_film().await).await;
+    let (first, stop_first) = start(&app).await;
+    until_it_runs(&app).await;
+    // Another worker waits for its chance, and sweeps.
+    let (second, stop_second) = start(&app).await;
+    until_status(&app, video, "processed").await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.attempt, row.losses), (1, 0));
+    stop_first.request();
+    stop_second.request();
+    first.await.unwrap();
+    second.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hard_stop_gives_the_job_back_at_once() {
+    let app = TestApp::spawn().await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&app).await;
+
+    let stopped = Instant::now();
+    shutdown.insist();
+    running.await.unwrap();
+    shutdown.drain().await;
+    assert!(
+        stopped.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        stopped.elapsed()
+    );
+    assert!(processes_about(&app.scratch()).is_empty());
+    let expected = Row {
+        status: "uploaded".to_owned(),
+        attempt: 1,
+        failures: 0,
+        losses: 0,
+        is_due: true,
+        is_enqueued: true,
+        code: None,
+    };
+    assert_eq!(app.row(video).await.unwrap(), expected);
+    assert!(app.outputs(video).is_empty());
+
+    let (other, _shutdown) = app.worker().await;
+    assert_eq!(other.step(Duration::from_millis(100)).await.unwrap(), 1);
+    until_status(&app, video, "processing").await;
+}
+
+#[tokio::test]
+async fn a_soft_stop_finishes_the_running_job_and_takes_no_other() {
+    let app = TestApp::spawn_with(&[], &["--worker-concurrency=1"]).await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&film().await).await;
+    until_status(&app, video, "processing").await;
+    let next = app.add_video(&film().await).await;
+
+    shutdown.request();
+    running.await.unwrap();
+    assert_eq!(app.status(video).await, "processed");
+    assert_eq!(app.row(next).await.unwrap().attempt, 0);
+    let stats = app.queue.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.in_flight), (1, 0));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_during_the_stop_is_given_back() {
+    let app = TestApp::spawn().await;
+    let (worker, shutdown) = app.worker().await;
+    let broker = crate::support::Broker::at(&app.place.redis_url).await;
+    let step = worker.step(Duration::from_secs(20));
+    let stop = async {
+        broker.until_read().await;
+        shutdown.request();
+        app.add_video(&film().await).await
+    };
+    let (started, video) = tokio::join!(step, stop);
+    assert_eq!(started.unwrap(), 0);
+    assert_eq!(app.row(video).await.unwrap().attempt, 0);
+    let received = app.queue.receive(1, Duration::from_millis(30)).await;
+    assert_eq!(received.unwrap().len(), 1);
+}
+
+/// Waits until a program works for the app's own worker.
+async fn until_it_runs(app: &TestApp) {
+    let scratch = app.scratch();
+    eventually("ffmpeg runs", 20, async || {
+        processes_about(&scratch).len() > 0
+            && app
+                .sql("UPDATE videos SET title = title WHERE status = 'processing'")
+                .await
+                > 0
+    })
+    .await;
+}
+
+async fn until_nothing_runs(app: &TestApp, seconds: u64) {
+    let scratch = app.scratch();
+    eventually("no ffmpeg runs", seconds, async || {
+        processes_about(&scratch).is_empty()
+    })
+    .await;
+}
+
+async fn until_status(app: &TestApp, video: VideoId, status: &str) {
+    eventually(status, 40, async || app.status(video).await == status).await;
+}

@@ -1,0 +1,229 @@
+//! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
+
+mod process;
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode, multipart};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use self::process::{House, Role};
+use crate::support::{TestApp, eventually, film, long_film, processes_about};
+
+/// Longest time that an idle process may take to stop: a receive in flight is awaited.
+const STOP: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {
+    let house = House::bare().await;
+    house.run("migrate").await;
+    assert_eq!(house.run("migrate").await, "nothing applied\n");
+    let mut serve = house.start(Role::Serve);
+    let mut work = house.start(Role::Work);
+    serve.until_ready().await;
+    work.until_ready().await;
+
+    let client = Client::sign_up(serve.url.clone()).await;
+    let id = client.upload(film().await).await;
+    eventually("the video is processed", 30, async || {
+        client.video(&id).await["status"] == "processed"
+    })
+    .await;
+    let metrics = work.get("/metrics").await.text().await.unwrap();
+    assert!(
+        metrics.contains(r#"anb_jobs_total{outcome="processed"} 1"#),
+        "{metrics}"
+    );
+    for process in [&mut work, &mut serve] {
+        let stopped = Instant::now();
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended(STOP).await, Some(0), "{}", process.log());
+        assert!(stopped.elapsed() < STOP);
+    }
+}
+
+#[tokio::test]
+async fn processes_answer_without_database_and_broker() {
+    let house = House::absent();
+    for role in [Role::Serve, Role::Work] {
+        let mut process = house.start(role);
+        process.until_alive().await;
+        let health: Value = process.get("/health").await.json().await.unwrap();
+        assert_eq!(health["status"], "healthy");
+        let ready = process.get("/ready").await;
+        assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let ready: Value = ready.json().await.unwrap();
+        assert_eq!(ready["failing"], json!(["database", "queue"]));
+        process.signal(Signal::INT);
+        let limit = Duration::from_secs(10);
+        assert_eq!(process.ended(limit).await, Some(0), "{}", process.log());
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_worker_finishes_its_job() {
+    let (app, house) = house().await;
+    let mut work = house.start(Role::Work);
+    work.until_ready().await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&house).await;
+
+    work.signal(Signal::TERM);
+    let limit = Duration::from_secs(40);
+    assert_eq!(work.ended(limit).await, Some(0), "{}", work.log());
+    assert_eq!(app.status(video).await, "processed");
+    assert_eq!(app.queue.stats().await.unwrap().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_second_signal_gives_the_job_back_at_once() {
+    let (app, house) = house().await;
+    let mut work = house.start(Role::Work);
+    work.until_ready().await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&house).await;
+
+    work.signal(Signal::TERM);
+    eventually("the first signal is heard", 5, async || {
+        work.log().contains("worker takes no more jobs") || work.log().contains("stopping")
+    })
+    .await;
+    work.signal(Signal::TERM);
+    assert_eq!(work.ended(STOP).await, Some(0), "{}", work.log());
+    assert!(processes_about(&house.scratch()).is_empty());
+    let row = app.row(video).await.unwrap();
+    assert_eq!(
+        (row.status.as_str(), row.failures, row.losses),
+        ("uploaded", 0, 0)
+    );
+    let received = app.queue.receive(1, Duration::from_millis(30)).await;
+    assert_eq!(received.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_job_of_a_killed_worker_is_finished_by_another() {
+    let (app, house) = house().await;
+    let mut first = house.start(Role::Work);
+    first.until_ready().await;
+    let video = app.add_video(&film().await).await;
+    until_it_runs(&house).await;
+
+    first.signal(Signal::KILL);
+    let killed = Instant::now();
+    assert_eq!(first.ended(STOP).await, None);
+    eventually("ffmpeg dies with its worker", 2, async || {
+        processes_about(&house.scratch()).is_empty()
+    })
+    .await;
+    let mut second = house.start(Role::Work);
+    eventually("another worker takes the job", 15, async || {
+        app.row(video).await.unwrap().attempt == 2
+    })
+    .await;
+    let waited = killed.elapsed();
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+    eventually("another worker finishes the job", 20, async || {
+        app.status(video).await == "processed"
+    })
+    .await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.attempt, row.failures, row.losses), (2, 0, 1));
+    assert_eq!(app.outputs(video), ["2.jpg", "2.mp4"]);
+    second.signal(Signal::TERM);
+    assert_eq!(second.ended(STOP).await, Some(0), "{}", second.log());
+}
+
+#[tokio::test]
+async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
+    let (app, house) = house().await;
+    let mut serve = house.start(Role::Serve);
+    serve.until_ready().await;
+    let client = Client::sign_up(serve.url.clone()).await;
+    let noted = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
+    let kill = async {
+        eventually("the upload has begun", 10, async || {
+            app.sql(noted).await == 1
+        })
+        .await;
+        serve.signal(Signal::KILL);
+    };
+    // A body that announces more than it ever sends.
+    let head = b"\0\0\0\x18ftypisom\0\0\0\0isommp42".to_vec();
+    let film = futures_util::stream::unfold(Some(head), async |head| match head {
+        Some(head) => Some((Ok::<_, std::io::Error>(head), None)),
+        None => std::future::pending().await,
+    });
+    let body = reqwest::Body::wrap_stream(film);
+    let (answer, ()) = tokio::join!(client.send_film(multipart::Part::stream(body)), kill);
+    assert!(answer.is_err());
+
+    let workshop = app.workshop().await;
+    let swept = anb::videos::sweep::run(&workshop).await.unwrap();
+    assert_eq!(swept.uploads, 1);
+    let uploads = app.folder.path().join("uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+}
+
+/// Returns processes of an app whose rows and files a test can see.
+async fn house() -> (TestApp, House) {
+    let app = TestApp::spawn().await;
+    let house = House::of(&app);
+    (app, house)
+}
+
+async fn until_it_runs(house: &House) {
+    let scratch = house.scratch();
+    // The bumpers are encoded at the start, before the worker is ready.
+    eventually("ffmpeg runs", 20, async || {
+        !processes_about(&scratch).is_empty()
+    })
+    .await;
+}
+
+/// Somebody with an account.
+struct Client {
+    url: String,
+    http: reqwest::Client,
+    token: String,
+}
+
+impl Client {
+    async fn sign_up(url: String) -> Self {
+        let http = reqwest::Client::new();
+        let form = json!({
+            "first_name": "Ana", "last_name": "Prueba", "email": "ana@example.com",
+            "password1": "canasta-2026", "password2": "canasta-2026",
+            "city": "Cali", "country": "Colombia",
+        });
+        let signup = http.post(format!("{url}/api/auth/signup")).json(&form);
+        assert_eq!(signup.send().await.unwrap().status(), StatusCode::CREATED);
+        let form = json!({"email": "ana@example.com", "password": "canasta-2026"});
+        let login = http.post(format!("{url}/api/auth/login")).json(&form);
+        let answer: Value = login.send().await.unwrap().json().await.unwrap();
+        let token = answer["access_token"].as_str().unwrap().to_owned();
+        Self { url, http, token }
+    }
+
+    async fn upload(&self, film: Vec<u8>) -> String {
+        let answer = self.send_film(multipart::Part::bytes(film)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let answer: Value = answer.json().await.unwrap();
+        answer["task_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn send_film(&self, film: multipart::Part) -> reqwest::Result<reqwest::Response> {
+        let form = multipart::Form::new()
+            .text("title", "Mi mejor jugada")
+            .part("video_file", film.file_name("jugada.mp4"));
+        let url = format!("{}/api/videos/upload", self.url);
+        let request = self.http.post(url).bearer_auth(&self.token);
+        request.multipart(form).send().await
+    }
+
+    async fn video(&self, id: &str) -> Value {
+        let url = format!("{}/api/videos/{id}", self.url);
+        let request = self.http.request(Method::GET, url).bearer_auth(&self.token);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+}

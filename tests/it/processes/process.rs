@@ -1,0 +1,196 @@
+//! The real program, running.
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
+
+use reqwest::Response;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::support::{Place, TestApp, eventually};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy)]
+pub enum Role {
+    Serve,
+    Work,
+}
+
+/// The services and folders that the processes of one test share.
+pub struct House {
+    database_url: String,
+    redis_url: String,
+    media: PathBuf,
+    folder: TempDir,
+}
+
+/// A running process, killed when it is dropped.
+pub struct Process {
+    child: Child,
+    /// Where it answers `/health` and `/ready`.
+    pub url: String,
+    log: PathBuf,
+}
+
+impl House {
+    /// Makes one with an empty database.
+    pub async fn bare() -> Self {
+        let place = Place::make_bare().await;
+        let folder = TempDir::new().unwrap();
+        Self {
+            database_url: place.database_url,
+            redis_url: place.redis_url,
+            media: folder.path().to_owned(),
+            folder,
+        }
+    }
+
+    /// Makes one that shares everything with `app`.
+    pub fn of(app: &TestApp) -> Self {
+        Self {
+            database_url: app.place.database_url.clone(),
+            redis_url: app.place.redis_url.clone(),
+            media: app.folder.path().to_owned(),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// Makes one without services.
+    pub fn absent() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self {
+            database_url: "postgres://postgres@127.0.0.1:1/anb".to_owned(),
+            redis_url: "127.0.0.1:1".to_owned(),
+            media: folder.path().to_owned(),
+            folder,
+        }
+    }
+
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    /// Runs a command to its end, which must be a success, and returns its output.
+    pub async fn run(&self, command: &str) -> String {
+        let output = self.command(command).output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts a process.
+    pub fn start(&self, role: Role) -> Process {
+        let port = free_port();
+        let log = self.folder.path().join(format!("{port}.log"));
+        let mut command = match role {
+            Role::Serve => {
+                let mut command = self.command("serve");
+                command.env("METRICS_ADDR", "off").env("HOST", "127.0.0.1");
+                command.env("PORT", port.to_string());
+                command
+            }
+            Role::Work => {
+                let mut command = self.command("work");
+                command.env("METRICS_ADDR", format!("127.0.0.1:{port}"));
+                command
+            }
+        };
+        command
+            .stderr(File::create(&log).unwrap())
+            .stdout(Stdio::null());
+        Process {
+            child: command.spawn().unwrap(),
+            url: format!("http://127.0.0.1:{port}"),
+            log,
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is tested from outside"
+    )]
+    fn command(&self, command: &str) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_anb"));
+        process
+            .arg(command)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("DATABASE_URL", &self.database_url)
+            .env("REDIS_URL", &self.redis_url)
+            .env("UPLOAD_PATH", self.media.join("uploads"))
+            .env("PROCESSED_PATH", self.media.join("processed"))
+            .env("SCRATCH_PATH", self.scratch())
+            .current_dir(&self.folder)
+            .kill_on_drop(true);
+        process
+    }
+}
+
+impl Process {
+    pub async fn get(&self, path: &str) -> Response {
+        reqwest::get(format!("{}{path}", self.url)).await.unwrap()
+    }
+
+    /// Waits until it answers at all.
+    pub async fn until_alive(&mut self) {
+        self.until("/health").await;
+    }
+
+    /// Waits until it can work.
+    pub async fn until_ready(&mut self) {
+        self.until("/ready").await;
+    }
+
+    async fn until(&mut self, path: &str) {
+        let url = format!("{}{path}", self.url);
+        let child = &mut self.child;
+        let log = &self.log;
+        eventually("the process answers", 30, async || {
+            let ended = child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "{ended:?}: {}",
+                fs::read_to_string(log).unwrap()
+            );
+            let answer = reqwest::get(&url).await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().unwrap().try_into().unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for its end and returns its exit code; none if a signal killed it.
+    pub async fn ended(&mut self, limit: Duration) -> Option<i32> {
+        let ended = tokio::time::timeout(limit, self.child.wait()).await;
+        let Ok(status) = ended else {
+            panic!("runs on after {limit:?}: {}", self.log());
+        };
+        let status = status.unwrap();
+        assert!(
+            status.code().is_some() || status.signal().is_some(),
+            "{status:?}"
+        );
+        status.code()
+    }
+
+    /// Returns what it said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// Returns a port that nobody uses just now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}

@@ -1,0 +1,150 @@
+//! Videos as database and disk hold them: written and read past the API. And what a job runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anb::{
+    ids::VideoId,
+    job::Job,
+    storage::{Storage, StorageKey},
+};
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{Bool, Integer, Nullable, Text},
+};
+use diesel_async::RunQueryDsl as _;
+
+use super::TestApp;
+
+/// What a test asks about a video's row.
+#[derive(Debug, PartialEq, Eq, QueryableByName)]
+pub struct Row {
+    #[diesel(sql_type = Text)]
+    pub status: String,
+    #[diesel(sql_type = Integer)]
+    pub attempt: i32,
+    #[diesel(sql_type = Integer)]
+    pub failures: i32,
+    #[diesel(sql_type = Integer)]
+    pub losses: i32,
+    #[diesel(sql_type = Bool)]
+    pub is_due: bool,
+    #[diesel(sql_type = Bool)]
+    pub is_enqueued: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub code: Option<String>,
+}
+
+impl TestApp {
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn sql(&self, statement: &str) -> usize {
+        let mut connection = self.db.connection().await.unwrap();
+        sql_query(statement).execute(&mut connection).await.unwrap()
+    }
+
+    /// Changes a video's row: `assignments` are SQL.
+    pub async fn set(&self, video: VideoId, assignments: &str) {
+        let statement = format!("UPDATE videos SET {assignments} WHERE id = '{video}'");
+        assert_eq!(self.sql(&statement).await, 1, "{statement}");
+    }
+
+    /// Returns a video's row, if it is there.
+    pub async fn row(&self, video: VideoId) -> Option<Row> {
+        let mut connection = self.db.connection().await.unwrap();
+        let rows: Vec<Row> = sql_query(format!(
+            "SELECT status::text, attempt, failures, losses, run_after <= now() AS is_due,
+                 enqueued_at IS NOT NULL AS is_enqueued, failure->>'code' AS code
+             FROM videos WHERE id = '{video}'"
+        ))
+        .load(&mut connection)
+        .await
+        .unwrap();
+        rows.into_iter().next()
+    }
+
+    /// Returns a video's status; `gone` without a row.
+    pub async fn status(&self, video: VideoId) -> String {
+        let row = self.row(video).await;
+        row.map_or("gone".to_owned(), |row| row.status)
+    }
+
+    /// Adds the row of a video that was uploaded a minute ago and never pushed. It has no file.
+    pub async fn add_row(&self) -> VideoId {
+        let video = VideoId::generate();
+        let owner = format!(
+            "INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+             VALUES ('Ana', 'Prueba', '{video}@example.com', '', 'Cali', 'cali', 'Colombia')
+             RETURNING id"
+        );
+        self.sql(&format!(
+            "WITH owner AS ({owner})
+             INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after)
+             SELECT '{video}', id, 'Mi jugada', false, 1, now() - interval '1 minute' FROM owner"
+        ))
+        .await;
+        video
+    }
+
+    /// Adds a video with its original, as an upload does, and pushes it.
+    pub async fn add_video(&self, original: &[u8]) -> VideoId {
+        let video = self.add_row().await;
+        let mut file = self
+            .storage
+            .create(StorageKey::Original(video))
+            .await
+            .unwrap();
+        file.write(original).await.unwrap();
+        file.finish().await.unwrap();
+        self.set(video, "enqueued_at = now()").await;
+        self.push(video).await;
+        video
+    }
+
+    /// Pushes a job for `video`.
+    pub async fn push(&self, video: VideoId) {
+        let job = Job::process_video(video, "test".to_owned());
+        self.queue.push(&job).await.unwrap();
+    }
+
+    /// Returns the names of all files in the folder of a video's outputs.
+    pub fn outputs(&self, video: VideoId) -> Vec<String> {
+        let Ok(files) = fs::read_dir(self.processed().join(video.to_string())) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the path of a video's original.
+    pub fn original(&self, video: VideoId) -> PathBuf {
+        let Storage::Local(folders) = &self.storage;
+        folders.path(StorageKey::Original(video))
+    }
+
+    pub fn processed(&self) -> PathBuf {
+        self.folder.path().join("processed")
+    }
+
+    /// Returns the scratch folder of [`TestApp::own_workshop`].
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+}
+
+/// Returns the processes on whose command line `path` stands.
+pub fn processes_about(path: &Path) -> Vec<u32> {
+    let path = path.to_str().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|id| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(path)
+        })
+        .collect()
+}
