@@ -10,13 +10,6 @@ pub async fn film() -> Vec<u8> {
     FILM.get_or_init(async || draw()).await.clone()
 }
 
-/// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
-pub fn mp4(length: usize) -> Vec<u8> {
-    let mut bytes = b"\0\0\0\x14ftypisom\0\0\x02\0mp42".to_vec();
-    bytes.resize(length, 7);
-    bytes
-}
-
 fn draw() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.mp4");
@@ -28,4 +21,11 @@ fn draw() -> Vec<u8> {
         .status();
     assert!(status.unwrap().success());
     std::fs::read(path).unwrap()
+}
+
+/// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
+pub fn mp4(length: usize) -> Vec<u8> {
+    let mut bytes = b"\0\0\0\x14ftypisom\0\0\x02\0mp42".to_vec();
+    bytes.resize(length, 7);
+    bytes
 }
