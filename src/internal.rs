@@ -3,7 +3,7 @@
 
 use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::Duration};
 
-use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
+use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -22,6 +22,9 @@ use crate::{
 
 /// Longest wait for the answer of one dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// When to ask again whether a process is ready [s].
+const RETRY_AFTER_SECS: u32 = 2;
 
 /// What a process needs from others.
 #[derive(Clone)]
@@ -125,7 +128,9 @@ pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
             failing,
         })
     } else {
-        HttpResponse::ServiceUnavailable().json(Readiness {
+        let mut response = HttpResponse::ServiceUnavailable();
+        response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
+        response.json(Readiness {
             status: "unavailable",
             failing,
         })

@@ -18,7 +18,7 @@ use crate::{
         Code, Error,
         extract::{self, TrustedProxies},
         rate::Limits,
-        respond::respond,
+        respond::{REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
     rankings::{self, Rankings},
@@ -32,6 +32,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: longer than a load balancer does (60 s), so that it is never
 /// closed under a request that the balancer just sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long the rest of a refused body is read and thrown away: closed at once, the connection would
+/// be reset, and a client that still sends would never see the answer.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest that a browser may remember which origins are allowed [s].
 const CORS_MAX_AGE_SECS: usize = 600;
@@ -99,7 +103,6 @@ impl Server {
                 .app_data(rankings.clone())
                 .app_data(proxies)
                 .app_data(dependencies.clone())
-                .app_data(extract::json_config())
                 .app_data(extract::query_config())
                 .configure(root)
                 // A trailing slash is accepted here, and only here: elsewhere it can matter.
@@ -122,6 +125,7 @@ impl Server {
         let server = HttpServer::new(factory)
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCARD_TIMEOUT)
             .shutdown_timeout(shutdown.grace().as_secs())
             .shutdown_signal(async move { stop.requested().await })
             .bind(address)
@@ -171,7 +175,7 @@ fn cors(origins: &[String]) -> Cors {
             header::CONTENT_TYPE,
             header::ACCEPT_LANGUAGE,
         ])
-        .expose_headers([header::LINK, header::RETRY_AFTER])
+        .expose_headers([header::LINK, header::RETRY_AFTER, REQUEST_ID])
         .max_age(CORS_MAX_AGE_SECS)
         // A refused origin gets no CORS header and so no access; the answer itself stays ours.
         .block_on_origin_mismatch(false);

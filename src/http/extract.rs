@@ -230,11 +230,6 @@ async fn read(mut body: Payload) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Returns the rules for JSON bodies that actix reads. No handler has one: see [`Json`].
-pub fn json_config() -> web::JsonConfig {
-    web::JsonConfig::default().limit(MAX_JSON_BYTES)
-}
-
 /// Returns the rules for queries: our error for those that cannot be read.
 pub fn query_config() -> web::QueryConfig {
     web::QueryConfig::default().error_handler(|_, _| Error::from(Code::ValidationFailed).into())

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{language::Language, validate::FieldBody};
 
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Names the request in every answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that go with the body that is replaced.
 const DESCRIBES_BODY: [HeaderName; 4] = [
@@ -103,7 +104,7 @@ pub async fn respond(
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(id.0.to_string()) {
-        headers.insert(REQUEST_ID.clone(), value);
+        headers.insert(REQUEST_ID, value);
     }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,

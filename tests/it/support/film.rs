@@ -12,13 +12,6 @@ pub async fn film() -> Vec<u8> {
         .clone()
 }
 
-/// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
-pub fn mp4(length: usize) -> Vec<u8> {
-    let mut bytes = b"\0\0\0\x14ftypisom\0\0\x02\0mp42".to_vec();
-    bytes.resize(length, 7);
-    bytes
-}
-
 /// Returns a film that takes a worker some seconds, so that a test can interrupt it.
 pub async fn long_film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
@@ -40,4 +33,11 @@ fn draw(picture: &str) -> Vec<u8> {
         .status();
     assert!(status.unwrap().success());
     std::fs::read(path).unwrap()
+}
+
+/// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
+pub fn mp4(length: usize) -> Vec<u8> {
+    let mut bytes = b"\0\0\0\x14ftypisom\0\0\x02\0mp42".to_vec();
+    bytes.resize(length, 7);
+    bytes
 }
