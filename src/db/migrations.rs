@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 use anyhow::{Context as _, anyhow, ensure};
 use diesel::{
     QueryableByName,
-    migration::{Migration as _, MigrationSource, MigrationVersion},
+    migration::{Migration, MigrationSource, MigrationVersion},
     pg::Pg,
     sql_query, sql_types,
 };
@@ -65,7 +65,7 @@ async fn lacking(connection: &mut Connection) -> anyhow::Result<Vec<String>> {
     let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(|error| anyhow!(error))?;
     let lacking = known
         .iter()
-        .map(|migration| migration.name())
+        .map(Migration::name)
         .filter(|name| !applied.contains(&name.version().to_string()));
     Ok(lacking.map(ToString::to_string).collect())
 }

@@ -201,13 +201,13 @@ async fn a_message_that_comes_during_the_stop_is_given_back() {
     let app = TestApp::spawn().await;
     let (worker, shutdown) = app.worker().await;
     let broker = crate::support::Broker::at(&app.place.redis_url).await;
-    let step = worker.step(Duration::from_secs(20));
+    let receive = worker.step(Duration::from_secs(20));
     let stop = async {
         broker.until_read().await;
         shutdown.request();
         app.add_video(&film().await).await
     };
-    let (started, video) = tokio::join!(step, stop);
+    let (started, video) = tokio::join!(receive, stop);
     assert_eq!(started.unwrap(), 0);
     assert_eq!(app.row(video).await.unwrap().attempt, 0);
     let received = app.queue.receive(1, Duration::from_millis(30)).await;
