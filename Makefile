@@ -1,15 +1,21 @@
-# Everything a developer runs. PORT and ANB_DATA_DIR are taken from the environment.
+# Everything a developer runs. PORT, ANB_DATA_DIR and all other settings come from the environment.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+
+# The commit that `anb --version` shows.
+export ANB_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
+ifeq ($(ANB_COMMIT),)
+unexport ANB_COMMIT
+endif
 
 .PHONY: help setup run test lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, a C compiler).
+setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
 
 run: setup ## Starts everything on this machine: http://localhost:8080, or PORT; Ctrl-C stops it.
@@ -24,8 +30,10 @@ lint: ## Checks format, lints and documentation.
 	@cargo clippy --locked --all-targets -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
-brand: ## Makes the logo and bumper files again.
-	@echo 'nothing to make yet'
+brand: ## Draws the mark and the bumpers again from their SVGs (needs rsvg-convert, package librsvg2-bin).
+	@for mark in watermark bumper-opening bumper-closing; do \
+		rsvg-convert -o "web/brand/$$mark.png" "web/brand/$$mark.svg"; \
+	done
 
 clean: ## Removes what was built; the data in .anb stays.
 	@cargo clean

@@ -10,7 +10,6 @@ use std::{
     error::Error as _,
     ffi::{OsStr, OsString},
     path::PathBuf,
-    sync::LazyLock,
 };
 
 use clap::{
@@ -19,13 +18,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{config, confine};
-
-/// Version and, where the build knew it, the commit.
-pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("ANB_COMMIT") {
-    Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
-    None => env!("CARGO_PKG_VERSION").to_owned(),
-});
+use crate::{config, confine, version::VERSION};
 
 /// ANB Rising Stars Showcase: players upload a video, workers make a branded clip of it, the public
 /// votes, and a ranking by city decides who plays.

@@ -77,10 +77,10 @@ impl Db {
         self.pool.get().await.context("get a database connection")
     }
 
-    /// Returns an error unless the database answers.
+    /// Returns an error unless the database answers and has this program's schema.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        // Lending pings an idle connection, or opens one.
-        self.connection().await.map(drop)
+        let mut connection = self.connection().await?;
+        migrations::check(&mut connection).await
     }
 }
 

@@ -1,8 +1,9 @@
-//! What handlers share: errors, extractors, paging, caching, limits. No domain in here.
+//! What handlers share: errors, extractors, filters, paging, caching, limits. No domain in here.
 
 pub mod cache;
 pub mod error;
 pub mod extract;
+pub mod filter;
 pub mod multipart;
 pub mod page;
 pub mod rate;

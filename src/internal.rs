@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use crate::{
     app::{App, Workshop},
-    cli::VERSION,
     config::http::Listener,
     db::Db,
     queue::Queue,
     shutdown::Shutdown,
     storage::Storage,
     telemetry,
+    version::VERSION,
 };
 
 /// Longest wait for the answer of one dependency.
@@ -48,6 +48,15 @@ impl Dependencies {
             queue: workshop.queue.clone(),
             storage: workshop.storage.clone(),
         }
+    }
+
+    /// Looks at all of them in the background and logs those that do not answer: nothing that is away
+    /// stops a start.
+    pub fn report(&self, shutdown: &Shutdown) {
+        let this = self.clone();
+        shutdown.spawn(async move {
+            Box::pin(this.failing()).await;
+        });
     }
 
     /// Returns the names of those that do not answer.

@@ -12,12 +12,12 @@
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the kits of a process, built once |
 //! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`] | one technical matter each |
-//! | base | [`config`], [`ids`], [`language`], [`city`], [`validate`], [`telemetry`], [`shutdown`] | what everybody may use |
+//! | base | [`config`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`] | what everybody may use |
 //!
 //! **Direction rule**: a module calls its own layer's lower neighbours and layers below, never above.
-//! Kits do not know each other, but `queue` knows `job` and `auth` knows `db`. Between slices only
+//! Kits do not know each other, but `queue` knows `job`, `auth` `db`, `media` `confine`. Between slices only
 //! `votes → videos`, `rankings → videos` and `videos → users` are allowed. In a slice only `handlers`
-//! know [`http`]. `tests/it/architecture.rs` reads every `use crate::` line and enforces it.
+//! know [`http`]. `tests/it/architecture.rs` reads every `crate::` path and enforces it.
 
 pub mod app;
 pub mod auth;
@@ -42,6 +42,7 @@ pub mod storage;
 pub mod telemetry;
 pub mod users;
 pub mod validate;
+pub mod version;
 pub mod videos;
 pub mod votes;
 pub mod worker;

@@ -27,6 +27,6 @@ fn main() -> ExitCode {
 
 /// Says why, in one line; there is nowhere left to report that this failed.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    writeln!(io::stderr().lock(), "anb: {error:#}").ok();
+    drop(writeln!(io::stderr().lock(), "anb: {error:#}"));
     ExitCode::FAILURE
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 
-use crate::{app::App, http::page::Page};
+use crate::app::App;
 pub use queries::Row;
 
 /// How old an answer may be.
@@ -32,7 +32,9 @@ pub struct Question {
     pub by: By,
     /// A city, folded; also finds cities that go on after it.
     pub city: Option<String>,
-    pub page: Page,
+    /// Rows to return: those of the page, and one more if there is a page after it.
+    pub limit: i64,
+    pub offset: i64,
 }
 
 /// The answers of the last moment; clones share them.
@@ -52,7 +54,7 @@ impl Rankings {
         }
     }
 
-    /// Returns a page of a ranking, and one row more if there is a page after it. Equal questions at
+    /// Returns the asked rows of a ranking. Equal questions at
     /// once cost one query.
     pub async fn answer(
         &self,

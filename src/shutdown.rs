@@ -68,8 +68,9 @@ impl Shutdown {
 
     /// Insists on a stop, as a second signal does.
     pub fn insist(&self) {
-        self.soft.cancel();
+        // In this order: whoever sees the request sees that it is insisted on.
         self.hard.cancel();
+        self.soft.cancel();
     }
 
     /// Completes when no new work may be taken.

@@ -90,19 +90,22 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Records a problem of `field`.
+    /// Records a problem of `field`, unless it has one: the first explains the others.
     pub fn add(&mut self, field: &'static str, problem: Problem) {
-        self.errors.push(FieldError { field, problem });
+        if self.errors.iter().all(|error| error.field != field) {
+            self.errors.push(FieldError { field, problem });
+        }
     }
 
     /// Returns `text` without surrounding blanks, after checking that it has `min` to `max` characters
-    /// and no control characters (`PostgreSQL` cannot store NUL, and none belongs in a name).
+    /// and no control characters: `PostgreSQL` cannot store NUL, none belongs in a name, and those of
+    /// writing direction would turn around what a page shows beside it (UTR 36 §2.10.5).
     pub fn line(&mut self, field: &'static str, text: &str, min: usize, max: usize) -> String {
-        let text = text.trim();
+        let text = text.trim_matches(is_blank);
         let length = text.chars().count();
         if length == 0 {
             self.add(field, Problem::Required);
-        } else if text.chars().any(char::is_control) {
+        } else if text.chars().any(is_control) {
             self.add(field, Problem::Invalid);
         } else if length < min {
             self.add(field, Problem::TooShort { min });
@@ -122,6 +125,15 @@ impl Checks {
     }
 }
 
+/// Tells whether nothing is seen of a letter at the edge of a text.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+fn is_control(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +148,8 @@ mod tests {
             ("four", Problem::TooShort { min: 5 }),
             ("sixsix", Problem::TooLong { max: 5 }),
             ("a\0bcd", Problem::Invalid),
+            ("ab\u{202e}cd", Problem::Invalid),
+            ("\u{200b} \u{feff}", Problem::Required),
         ] {
             let mut checks = Checks::default();
             checks.line("title", text, 5, 5);

@@ -129,8 +129,9 @@ impl Tokens {
         } else {
             let mut connection = self.db.connection().await?;
             let answer = is_good(&mut connection, user, &claims).await?;
-            self.answers.insert(claims.jti, answer).await;
-            answer
+            // What `revoke` wrote meanwhile stands: this answer may be older.
+            let entry = self.answers.entry(claims.jti).or_insert(answer).await;
+            entry.into_value()
         };
         Ok(is_good.then_some(Caller {
             user,

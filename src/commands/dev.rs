@@ -82,7 +82,7 @@ fn roles(
         .scratch_path
         .get_or_insert_with(|| data_dir.join("scratch"));
     let serve = config::Serve {
-        metrics: Listener::Socket(data_dir.join("serve.sock")),
+        metrics: socket(data_dir, "serve.sock"),
         http: settings.http.clone(),
         auth: settings.auth.clone(),
         upload: settings.upload.clone(),
@@ -92,7 +92,7 @@ fn roles(
         stop: settings.stop.clone(),
     };
     let work = config::Work {
-        metrics: Listener::Socket(data_dir.join("work.sock")),
+        metrics: socket(data_dir, "work.sock"),
         worker: settings.worker.clone(),
         media,
         upload: settings.upload.clone(),
@@ -102,6 +102,17 @@ fn roles(
         stop: settings.stop.clone(),
     };
     (serve, work)
+}
+
+/// Returns a socket for health and metrics in the data folder; none where the folder's path is longer
+/// than a socket's address can be (108 bytes with its end, unix(7)).
+fn socket(data_dir: &Path, name: &str) -> Listener {
+    let path = data_dir.join(name);
+    if path.as_os_str().len() < 108 {
+        Listener::Socket(path)
+    } else {
+        Listener::Off
+    }
 }
 
 /// Tells where everything is and what to try.

@@ -14,7 +14,9 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     shutdown.listen()?;
 
     let app = App::build(&settings).await?;
-    internal::listen(&settings.metrics, Dependencies::of_app(&app), &shutdown)?;
+    let dependencies = Dependencies::of_app(&app);
+    dependencies.report(&shutdown);
+    internal::listen(&settings.metrics, dependencies, &shutdown)?;
     let server = Server::bind(app, &settings.http, &shutdown)?;
     tracing::info!(address = %server.address(), "API listens");
 

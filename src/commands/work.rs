@@ -17,11 +17,9 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
 
     let launcher = std::env::current_exe().context("find this program")?;
     let workshop = Workshop::build(&settings, launcher).await?;
-    internal::listen(
-        &settings.metrics,
-        Dependencies::of_workshop(&workshop),
-        &shutdown,
-    )?;
+    let dependencies = Dependencies::of_workshop(&workshop);
+    dependencies.report(&shutdown);
+    internal::listen(&settings.metrics, dependencies, &shutdown)?;
 
     Worker::new(workshop, shutdown.clone()).run().await;
     shutdown.drain().await;

@@ -279,15 +279,23 @@ impl From<Arc<anyhow::Error>> for Error {
 fn classify(cause: &anyhow::Error) -> Code {
     if cause.is::<storage::Full>() {
         Code::StorageFull
-    } else if cause.chain().any(is_connection_loss) {
+    } else if cause.chain().any(is_passing) {
         Code::Unavailable
     } else {
         Code::Internal
     }
 }
 
-/// Tells whether the database could not be reached, or was lost underway.
-fn is_connection_loss(cause: &(dyn std::error::Error + 'static)) -> bool {
+/// What `PostgreSQL` says when a session or a statement was broken off. None of it has a kind of its own.
+const BROKEN_OFF: [&str; 4] = [
+    "connection closed",
+    "terminating connection",
+    "canceling statement due to",
+    "deadlock detected",
+];
+
+/// Tells whether the database could not be reached, was lost underway, or was too busy.
+fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<PoolError>() {
         return true;
     }
@@ -296,10 +304,9 @@ fn is_connection_loss(cause: &(dyn std::error::Error + 'static)) -> bool {
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
             _,
         )) => true,
-        // tokio-postgres has no kind for a connection that broke while a query ran.
         Some(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information)) => {
             let message = information.message();
-            message.contains("connection closed") || message.contains("terminating connection")
+            BROKEN_OFF.iter().any(|reason| message.contains(reason))
         }
         _ => false,
     }
@@ -319,5 +326,26 @@ impl ResponseError for Error {
     /// An empty answer: the outermost middleware, which knows language and request, fills it.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable_and_the_rest_is_internal() {
+        let code = |message: &str| {
+            let information = Box::new(message.to_owned());
+            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, information);
+            Error::from(anyhow::Error::new(error).context("cast a vote")).code
+        };
+        assert_eq!(
+            code("canceling statement due to lock timeout"),
+            Code::Unavailable
+        );
+        assert_eq!(code("deadlock detected"), Code::Unavailable);
+        assert_eq!(code("connection closed"), Code::Unavailable);
+        assert_eq!(code("division by zero"), Code::Internal);
     }
 }

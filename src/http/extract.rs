@@ -2,17 +2,15 @@
 
 use std::{
     future::{Future, Ready, ready},
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     pin::Pin,
+    time::Duration,
 };
 
-use actix_web::{
-    FromRequest, HttpMessage as _, HttpRequest,
-    dev::Payload,
-    error::{JsonPayloadError, PayloadError},
-    http::header,
-    web,
-};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header, web};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Code, Error};
@@ -25,6 +23,9 @@ use crate::{
 
 /// Largest JSON body [bytes].
 const MAX_JSON_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send a JSON body.
+const JSON_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The caller, known by a good `Authorization: Bearer` token (RFC 6750); 401 without one.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +113,8 @@ impl FromRequest for RequestId {
 #[derive(Debug, Clone, Copy)]
 pub struct TrustedProxies(pub u8);
 
-/// The client's address: the peer's, or what the outermost of our proxies saw.
+/// The client's address, for limits: the peer's, or what the outermost of our proxies saw; of an IPv6
+/// address the network, since one customer has 2⁶⁴ of them.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -125,7 +127,18 @@ impl ClientAddress {
         let trusted = request
             .app_data::<TrustedProxies>()
             .map_or(0, |proxies| proxies.0);
-        Self(forwarded(request, trusted).unwrap_or(peer))
+        Self(network(forwarded(request, trusted).unwrap_or(peer)))
+    }
+}
+
+/// Returns an IPv4 address as it is, and the /64 network of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
     }
 }
 
@@ -166,19 +179,60 @@ impl FromRequest for VideoPath {
     }
 }
 
-/// Returns the rules for JSON bodies: their size, and our error for those that cannot be read.
-pub fn json_config() -> web::JsonConfig {
-    web::JsonConfig::default()
-        .limit(MAX_JSON_BYTES)
-        .error_handler(|error, _| {
-            let code = match &error {
-                JsonPayloadError::OverflowKnownLength { .. }
-                | JsonPayloadError::Overflow { .. }
-                | JsonPayloadError::Payload(PayloadError::Overflow) => Code::BodyTooLarge,
-                _ => Code::InvalidJson,
-            };
-            Error::from(code).into()
+/// A JSON body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a gigabyte before
+/// any limit is asked), and it must arrive within [`JSON_TIMEOUT`].
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_plain_json(request);
+        let body = payload.take();
+        Box::pin(async move {
+            if !is_json {
+                return Err(Code::InvalidJson.into());
+            }
+            let bytes = timeout(JSON_TIMEOUT, read(body))
+                .await
+                .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))?;
+            match serde_json::from_slice(&bytes) {
+                Ok(value) => Ok(Self(value)),
+                Err(_) => Err(Code::InvalidJson.into()),
+            }
         })
+    }
+}
+
+fn is_plain_json(request: &HttpRequest) -> bool {
+    let is_json = request.mime_type().is_ok_and(|media_type| {
+        media_type.is_some_and(|media_type| {
+            media_type.subtype() == "json" || media_type.suffix().is_some_and(|it| it == "json")
+        })
+    });
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    is_json && encoding.is_none_or(|encoding| encoding == "identity")
+}
+
+async fn read(mut body: Payload) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let Ok(chunk) = chunk else {
+            return Err(Code::InvalidJson.into());
+        };
+        if bytes.len() + chunk.len() > MAX_JSON_BYTES {
+            return Err(Code::BodyTooLarge.into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Returns the rules for JSON bodies that actix reads. No handler has one: see [`Json`].
+pub fn json_config() -> web::JsonConfig {
+    web::JsonConfig::default().limit(MAX_JSON_BYTES)
 }
 
 /// Returns the rules for queries: our error for those that cannot be read.
@@ -202,6 +256,18 @@ mod tests {
         assert_eq!(forwarded(&request, 1), Some([10, 0, 0, 1].into()));
         assert_eq!(forwarded(&request, 2), Some([1, 2, 3, 4].into()));
         assert_eq!(forwarded(&request, 4), None);
+    }
+
+    #[test]
+    fn one_customer_has_one_address() {
+        for (address, limited) in [
+            ("1.2.3.4", "1.2.3.4"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            let address = network(address.parse().unwrap());
+            assert_eq!(address, limited.parse::<IpAddr>().unwrap());
+        }
     }
 
     #[test]

@@ -27,6 +27,14 @@ use crate::{language::Language, validate::FieldBody};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Headers that go with the body that is replaced.
+const DESCRIBES_BODY: [HeaderName; 4] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::TRANSFER_ENCODING,
+];
+
 /// The body of every error.
 #[derive(Debug, Serialize)]
 struct ErrorBody<'a> {
@@ -125,16 +133,19 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     let language = extract::language(response.request());
     let message = error.code.message(language);
     let mut builder = HttpResponse::build(status);
+    // What the middleware below added stays, above all what lets a page of an allowed origin read this.
+    for (name, value) in response.headers() {
+        if !DESCRIBES_BODY.contains(name) {
+            builder.append_header((name.clone(), value.clone()));
+        }
+    }
     builder.insert_header((header::CONTENT_LANGUAGE, language.tag()));
-    builder.insert_header((header::VARY, "Accept-Language"));
+    builder.append_header((header::VARY, "Accept-Language"));
     if let Some(wait) = error.retry_after {
         builder.insert_header((header::RETRY_AFTER, whole_seconds(wait).to_string()));
     }
     if status == StatusCode::UNAUTHORIZED {
         builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-    }
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        builder.insert_header((header::ALLOW, allow.clone()));
     }
     Some(
         builder.json(ErrorBody {

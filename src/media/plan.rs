@@ -61,52 +61,39 @@ impl From<&Settings> for Target {
 /// Plans the run that turns the source into the body of a clip.
 pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     let frames = frames(video.duration, target.max_seconds);
-    let mut args: Vec<OsString> = [
-        "-nostdin",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-nostats",
-        "-progress",
-        "pipe:1",
-        "-stats_period",
-        "0.5",
-        "-filter_complex_threads",
-        "1",
-        // Jobs run side by side: more threads in one only cost.
-        "-threads",
-        "1",
-    ]
-    .map(OsString::from)
-    .into();
+    let mut args = words("-nostdin -hide_banner -loglevel error -nostats");
+    args.extend(words("-progress pipe:1 -stats_period 0.5"));
+    // Jobs run side by side: more threads in one only cost.
+    args.extend(words("-filter_complex_threads 1 -threads 1"));
     args.extend(guards());
     args.extend(["-i".into(), file_url(&files.source)]);
-    args.extend(["-f", "png_pipe", "-i"].map(OsString::from));
+    args.extend(words("-f png_pipe -i"));
     args.push(file_url(&files.watermark));
     args.extend([
         "-filter_complex".into(),
         graph(video, target, frames).into(),
     ]);
-    args.extend(["-map", "[body]", "-frames:v"].map(OsString::from));
-    args.push(
-        (u64::from(target.max_seconds) * u64::from(RATE))
-            .to_string()
-            .into(),
-    );
+    let most = u64::from(target.max_seconds) * u64::from(RATE);
+    args.extend(words(&format!("-map [body] -frames:v {most}")));
     args.extend(encoder(target.frame));
-    args.extend(["-f".into(), "mp4".into(), file_url(&files.body)]);
-    for ((label, quality), poster) in ["p0", "p1", "p2"]
-        .into_iter()
-        .zip(POSTER_QUALITIES)
-        .zip(&files.posters)
-    {
-        args.extend(["-map".into(), format!("[{label}]").into()]);
-        args.extend(["-frames:v", "1", "-map_metadata", "-1", "-c:v", "mjpeg"].map(OsString::from));
-        args.extend(["-q:v".into(), quality.to_string().into()]);
-        args.extend(["-f", "image2", "-update", "1"].map(OsString::from));
+    args.extend(words("-f mp4"));
+    args.push(file_url(&files.body));
+    let stills = ["p0", "p1", "p2"].into_iter().zip(POSTER_QUALITIES);
+    for ((label, quality), poster) in stills.zip(&files.posters) {
+        args.extend(words(&format!(
+            "-map [{label}] -frames:v 1 -map_metadata -1"
+        )));
+        args.extend(words(&format!(
+            "-c:v mjpeg -q:v {quality} -f image2 -update 1"
+        )));
         args.push(file_url(poster));
     }
     Plan { frames, args }
+}
+
+/// Splits a line of arguments that have no blanks inside.
+fn words(line: &str) -> Vec<OsString> {
+    line.split_ascii_whitespace().map(OsString::from).collect()
 }
 
 /// Encoder and container options shared by body and bumpers, so that their parameter sets are the
@@ -114,47 +101,21 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
 ///
 /// `superfast` with macroblock-tree rate control gives the quality of `veryfast` at half its cost.
 pub fn encoder(frame: Resolution) -> Vec<OsString> {
-    let mut args: Vec<OsString> = [
-        "-an",
-        "-sn",
-        "-dn",
-        "-map_metadata",
-        "-1",
-        "-map_chapters",
-        "-1",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "superfast",
-        "-crf",
-        "25",
-        "-profile:v",
-        "high",
-        "-level:v",
-        level(frame),
-        "-pix_fmt",
-        "yuv420p",
-        "-threads",
-        "1",
-        "-x264-params",
-        // A key frame at least every four seconds, so that a player can seek.
-        "mbtree=1:rc-lookahead=20:keyint=120:stitchable=1:open-gop=0",
-        "-color_primaries",
-        "bt709",
-        "-color_trc",
-        "bt709",
-        "-colorspace",
-        "bt709",
-        "-color_range",
-        "tv",
-        // Written into the parameter sets, too: some decoders report another one.
-        "-chroma_sample_location",
-        "left",
-        "-video_track_timescale",
-    ]
-    .map(OsString::from)
-    .into();
-    args.push(TIMESCALE.to_string().into());
+    let level = level(frame);
+    let mut args = words("-an -sn -dn -map_metadata -1 -map_chapters -1");
+    args.extend(words("-c:v libx264 -preset superfast -crf 25"));
+    args.extend(words(&format!(
+        "-profile:v high -level:v {level} -pix_fmt yuv420p -threads 1"
+    )));
+    // A key frame at least every four seconds, so that a player can seek.
+    let params = "mbtree=1:rc-lookahead=20:keyint=120:stitchable=1:open-gop=0";
+    args.extend(words(&format!("-x264-params {params}")));
+    args.extend(words(
+        "-color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv",
+    ));
+    // Written into the parameter sets, too: some decoders report another one.
+    args.extend(words("-chroma_sample_location left"));
+    args.extend(words(&format!("-video_track_timescale {TIMESCALE}")));
     args
 }
 
@@ -258,35 +219,25 @@ pub fn bumper(still: &Path, frames: u64, frame: Resolution, bumper: &Path) -> Ve
          fade=in:0:{fade},fade=out:{out}:{fade}",
         out = frames - fade,
     );
-    let mut args: Vec<OsString> = [
-        "-nostdin",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-framerate",
-    ]
-    .map(OsString::from)
-    .into();
-    args.push(RATE.to_string().into());
-    args.extend(["-f", "png_pipe", "-i"].map(OsString::from));
+    let mut args = words("-nostdin -hide_banner -loglevel error");
+    args.extend(words(&format!("-framerate {RATE} -f png_pipe -i")));
     args.extend([file_url(still), "-vf".into(), graph.into()]);
-    args.extend(["-frames:v".into(), frames.to_string().into()]);
+    args.extend(words(&format!("-frames:v {frames}")));
     args.extend(encoder(frame));
-    args.extend(["-f".into(), "mp4".into(), file_url(bumper)]);
+    args.extend(words("-f mp4"));
+    args.push(file_url(bumper));
     args
 }
 
 /// Arguments that join the files of a concat list without encoding, index first.
 pub fn join(list: &Path, clip: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> = ["-nostdin", "-hide_banner", "-loglevel", "error"]
-        .map(OsString::from)
-        .into();
-    args.extend(["-f", "concat", "-protocol_whitelist", "file", "-i"].map(OsString::from));
+    let mut args = words("-nostdin -hide_banner -loglevel error");
+    args.extend(words("-f concat -protocol_whitelist file -i"));
     args.push(file_url(list));
-    args.extend(["-map", "0:v", "-c", "copy", "-map_metadata", "-1"].map(OsString::from));
-    args.push("-video_track_timescale".into());
-    args.push(TIMESCALE.to_string().into());
-    args.extend(["-movflags", "+faststart", "-f", "mp4"].map(OsString::from));
+    args.extend(words("-map 0:v -c copy -map_metadata -1"));
+    args.extend(words(&format!(
+        "-video_track_timescale {TIMESCALE} -movflags +faststart -f mp4"
+    )));
     args.push(file_url(clip));
     args
 }

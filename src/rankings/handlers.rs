@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{By, Question, Rankings};
 use crate::{
     app::App,
-    city,
-    http::{Error, Result, cache, page::Page},
+    http::{Error, Result, cache, filter, page::Page},
     ids::VideoId,
     storage::StorageKey,
     validate::{FieldError, Problem},
@@ -53,12 +52,14 @@ pub async fn rank(
             }]));
         }
     };
-    let city = query
-        .city
-        .as_deref()
-        .map(city::fold)
-        .filter(|city| !city.is_empty());
-    let rows = rankings.answer(&app, &Question { by, city, page }).await?;
+    let city = filter::city(query.city.as_deref())?;
+    let question = Question {
+        by,
+        city,
+        limit: page.probe(),
+        offset: page.offset(),
+    };
+    let rows = rankings.answer(&app, &question).await?;
     let (rows, has_next) = page.cut(&rows);
     let places: Vec<_> = rows
         .iter()

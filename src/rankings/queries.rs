@@ -56,7 +56,7 @@ const BY_PLAYER: &str = "
     FROM player p JOIN users u ON u.id = p.user_id JOIN videos v ON v.id = p.best
     ORDER BY p.votes DESC, p.since, p.user_id";
 
-/// Returns the rows of a page, and one more if there is a page after it.
+/// Returns the asked rows.
 pub async fn rank(connection: &mut Connection, question: &Question) -> anyhow::Result<Vec<Row>> {
     let statement = match question.by {
         By::Player => BY_PLAYER,
@@ -67,8 +67,8 @@ pub async fn rank(connection: &mut Connection, question: &Question) -> anyhow::R
     let rows = sql_query(statement)
         .bind::<Nullable<Text>, _>(city)
         .bind::<Nullable<Text>, _>(longer)
-        .bind::<BigInt, _>(question.page.probe())
-        .bind::<BigInt, _>(question.page.offset())
+        .bind::<BigInt, _>(question.limit)
+        .bind::<BigInt, _>(question.offset)
         .load(connection)
         .await?;
     Ok(rows)

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, ClientAddress},
+        extract::{Authenticated, ClientAddress, Json},
         rate::Limits,
         respond::Message,
     },
@@ -22,9 +22,9 @@ use crate::{
 pub async fn sign_up(
     app: web::Data<App>,
     language: Language,
-    form: web::Json<Form>,
+    Json(form): Json<Form>,
 ) -> Result<HttpResponse> {
-    let sign_up = SignUp::check(form.into_inner())?;
+    let sign_up = SignUp::check(form)?;
     match super::sign_up(&app, sign_up).await? {
         SignUpOutcome::Created => Ok(HttpResponse::Created().json(Message::new(
             language,
@@ -61,18 +61,23 @@ pub async fn log_in(
     app: web::Data<App>,
     limits: web::Data<Limits>,
     ClientAddress(address): ClientAddress,
-    credentials: web::Json<Credentials>,
+    Json(Credentials { email, password }): Json<Credentials>,
 ) -> Result<HttpResponse> {
-    let Credentials { email, password } = credentials.into_inner();
     let email = super::normal_email(&email);
-    // Counted before the check, so that many at once cannot slip through; given back on success.
+    // Counted before the check, so that many at once cannot slip through; given back unless it fails.
     limits.login_address.take(&address)?;
+    if email.chars().count() > super::MAX_EMAIL {
+        // Nobody's, and too long to be remembered by the limit of accounts.
+        return Err(Code::WrongCredentials.into());
+    }
     limits.login_account.take(&email)?;
-    let user = super::log_in(&app, &email, password)
-        .await?
-        .ok_or(Code::WrongCredentials)?;
-    limits.login_address.give_back(&address);
-    limits.login_account.give_back(&email);
+    let found = super::log_in(&app, &email, password).await;
+    if !matches!(found, Ok(None)) {
+        // Right, or our fault.
+        limits.login_address.give_back(&address);
+        limits.login_account.give_back(&email);
+    }
+    let user = found?.ok_or(Code::WrongCredentials)?;
     Ok(HttpResponse::Ok().json(Token {
         access_token: app.auth.tokens.issue(user)?,
         token_type: "Bearer",

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     app::App,
-    city,
     db::types::VideoStatus,
     http::{
         Code, Error, Result, cache,
-        extract::{Authenticated, VideoPath},
+        extract::{Authenticated, Json, VideoPath},
+        filter,
         page::Page,
         rate::Limits,
     },
@@ -158,9 +158,9 @@ pub async fn change(
     caller: Authenticated,
     language: Language,
     VideoPath(video): VideoPath,
-    change: web::Json<ChangeRequest>,
+    Json(change): Json<ChangeRequest>,
 ) -> Result<HttpResponse> {
-    let ChangeRequest { title, is_public } = change.into_inner();
+    let ChangeRequest { title, is_public } = change;
     let title = title.as_deref().map(check_title).transpose()?;
     apply(
         &app,
@@ -275,16 +275,8 @@ pub async fn list_public(
 ) -> Result<HttpResponse> {
     let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
     let filter = Filter {
-        city: query
-            .city
-            .as_deref()
-            .map(city::fold)
-            .filter(|city| !city.is_empty()),
-        text: query
-            .q
-            .as_deref()
-            .map(printable)
-            .filter(|text| !text.is_empty()),
+        city: filter::city(query.city.as_deref())?,
+        text: filter::text(query.q.as_deref()),
     };
     let videos = {
         let mut connection = app.db.connection().await?;
@@ -301,12 +293,4 @@ pub async fn list_public(
         MAX_AGE_SECS,
         page.link(has_next, &request),
     )
-}
-
-/// Returns `text` without surrounding blanks and control characters, which no title has.
-fn printable(text: &str) -> String {
-    text.trim()
-        .chars()
-        .filter(|letter| !letter.is_control())
-        .collect()
 }

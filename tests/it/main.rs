@@ -4,19 +4,28 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "tests"
 )]
 
+mod accounts;
+mod architecture;
 mod cli;
 mod confine;
 mod dev;
+mod errors;
+mod files_served;
 mod jobs;
 mod journey;
 mod media;
 mod migrations;
 mod processes;
 mod queue;
+mod rankings;
 mod storage;
 mod support;
 mod sweep;
+mod uploads;
+mod videos;
+mod votes;

@@ -4,7 +4,9 @@
 mod broker;
 mod client;
 mod film;
+mod raw;
 mod rows;
+mod seed;
 mod services;
 
 use std::{
@@ -25,14 +27,16 @@ use anb::{
     storage::Storage,
     worker::Worker,
 };
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use broker::Broker;
-pub use client::{Answer, Player};
-pub use film::{film, long_film};
+pub use client::{Answer, PASSWORD, Player};
+pub use film::{film, long_film, mp4};
+pub use raw::read;
 pub use rows::{Row, processes_about};
+pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
@@ -185,6 +189,9 @@ pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut
     }
 }
 
+/// Parses a command line; of a flag given twice the last counts, so that a test can replace any.
 fn parse(words: &[&[&str]]) -> Command {
-    Cli::try_parse_from(words.concat()).unwrap().command
+    let command = Cli::command().args_override_self(true);
+    let matches = command.try_get_matches_from(words.concat()).unwrap();
+    Cli::from_arg_matches(&matches).unwrap().command
 }

@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Deserialize)]
 pub struct SignatureQuery {
-    expires: Option<u64>,
+    expires: Option<String>,
     signature: Option<String>,
 }
 
@@ -31,8 +31,12 @@ pub async fn media(
     query: web::Query<SignatureQuery>,
 ) -> Result<HttpResponse> {
     let key = StorageKey::parse(&key).ok_or(Code::NotFound)?;
-    let caching = if let (Some(expires), Some(signature)) = (query.expires, &query.signature) {
-        if !app.addresses.is_signed(key, expires, signature) {
+    let caching = if let (Some(expires), Some(signature)) = (&query.expires, &query.signature) {
+        // What is no number was not made by us either.
+        let is_signed = expires
+            .parse()
+            .is_ok_and(|expires| app.addresses.is_signed(key, expires, signature));
+        if !is_signed {
             return Err(Code::MediaNotSigned.into());
         }
         "private, max-age=3600"

@@ -36,6 +36,26 @@ impl Answer {
         )
     }
 
+    /// Returns a header's values, joined as RFC 9110 §5.3 says; empty if it is absent.
+    pub fn header(&self, name: &str) -> String {
+        let values = self.headers.get_all(name).iter();
+        let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
+        values.join(", ")
+    }
+
+    /// Returns field and code of everything that is wrong with the request.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let fields = self.body["fields"].as_array();
+        fields
+            .into_iter()
+            .flatten()
+            .map(|field| {
+                let text = |name: &str| field[name].as_str().unwrap();
+                (text("field"), text("code"))
+            })
+            .collect()
+    }
+
     /// Returns the body of a success; panics on anything else.
     pub fn ok(self) -> Value {
         assert!(self.status.is_success(), "{self:?}");
@@ -59,6 +79,11 @@ impl TestApp {
     /// Starts a request of `player`.
     pub fn as_player(&self, player: &Player, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(&player.token)
+    }
+
+    /// Sends a request of `player` without a body.
+    pub async fn call(&self, player: &Player, method: Method, path: &str) -> Answer {
+        Answer::of(self.as_player(player, method, path)).await
     }
 
     /// Reads a page without a token.

@@ -1,0 +1,396 @@
+//! Accounts and tokens.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, PASSWORD, Player, TestApp, eventually};
+
+const SECRET: &str = "a secret that only these tests know about";
+
+fn form(email: &str) -> Value {
+    json!({
+        "first_name": "Ana", "last_name": "Prueba", "email": email, "password1": PASSWORD,
+        "password2": PASSWORD, "city": "Bogotá D.C.", "country": "Colombia",
+    })
+}
+
+fn with(field: &str, value: &str) -> Value {
+    let mut form = form("ana@example.com");
+    form[field] = json!(value);
+    form
+}
+
+async fn sign_up(app: &TestApp, form: &Value) -> Answer {
+    Answer::of(app.request(Method::POST, "/api/auth/signup").json(form)).await
+}
+
+async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
+    let credentials = json!({ "email": email, "password": password });
+    let request = app.request(Method::POST, "/api/auth/login");
+    Answer::of(request.json(&credentials)).await
+}
+
+async fn profile(app: &TestApp, token: &str) -> Answer {
+    let request = app.request(Method::GET, "/api/auth/profile");
+    Answer::of(request.header("authorization", format!("Bearer {token}"))).await
+}
+
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap().as_secs()
+}
+
+/// Signs claims of `player` as the API does, but with any secret and expiry.
+async fn token(app: &TestApp, player: &Player, secret: &str, expires: u64) -> String {
+    let query = format!("SELECT id FROM users WHERE email = '{}'", player.email);
+    let user = app.number(&query).await;
+    let claims = json!({
+        "sub": user.to_string(), "jti": uuid::Uuid::now_v7(), "iat": seconds(), "exp": expires,
+    });
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+}
+
+#[tokio::test]
+async fn who_signs_up_can_log_in_and_read_their_profile() {
+    let app = TestApp::spawn().await;
+    let answer = sign_up(&app, &with("email", " Ana@Example.com ")).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(
+        answer.body,
+        json!({"message": "Usuario creado exitosamente."})
+    );
+
+    let login = log_in(&app, "ANA@example.COM", PASSWORD).await.ok();
+    assert_eq!(login["token_type"], "Bearer");
+    assert_eq!(login["expires_in"], 3600);
+    let mut profile = profile(&app, login["access_token"].as_str().unwrap())
+        .await
+        .ok();
+    profile["created_at"].take();
+    assert_eq!(
+        profile,
+        json!({
+            "id": "1", "first_name": "Ana", "last_name": "Prueba", "email": "ana@example.com",
+            "city": "Bogotá D.C.", "country": "Colombia", "created_at": null,
+        })
+    );
+}
+
+#[tokio::test]
+async fn every_field_that_is_wrong_is_named() {
+    let app = TestApp::spawn().await;
+    let long = "x".repeat(300);
+    for (field, value, code) in [
+        ("first_name", "", "required"),
+        ("first_name", "   ", "required"),
+        ("first_name", &long, "too_long"),
+        ("first_name", "A\0na", "invalid"),
+        ("first_name", "\u{200b}\u{feff}", "required"),
+        ("first_name", "\u{202e}Ana", "invalid"),
+        ("last_name", "", "required"),
+        ("last_name", "Pru\u{1b}eba", "invalid"),
+        ("last_name", &long, "too_long"),
+        ("email", "", "required"),
+        ("email", "ana", "invalid"),
+        ("email", "ana@", "invalid"),
+        ("email", "ana@exa mple.com", "invalid"),
+        ("email", "Ana <ana@example.com>", "invalid"),
+        ("email", "ana\0@example.com", "invalid"),
+        ("city", "", "required"),
+        ("city", "-.-", "invalid"),
+        ("city", "Bogo\ntá", "invalid"),
+        ("city", &long, "too_long"),
+        ("country", "", "required"),
+        ("country", &long, "too_long"),
+        ("password2", "another one", "mismatch"),
+    ] {
+        let answer = sign_up(&app, &with(field, value)).await;
+        assert_eq!(
+            answer.refusal(),
+            (400, "validation_failed"),
+            "{field} {value}"
+        );
+        assert_eq!(answer.fields(), [(field, code)], "{value}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_form_names_all_fields_at_once() {
+    let app = TestApp::spawn().await;
+    let answer = sign_up(&app, &json!({})).await;
+    let names = [
+        "first_name",
+        "last_name",
+        "email",
+        "password1",
+        "city",
+        "country",
+    ];
+    assert_eq!(answer.fields(), names.map(|name| (name, "required")));
+}
+
+#[tokio::test]
+async fn passwords_have_8_to_128_characters_of_any_kind() {
+    let app = TestApp::spawn().await;
+    for (number, (password, code)) in [
+        ("x".repeat(7), Some("too_short")),
+        ("ñ".repeat(8), None),
+        ("x".repeat(80), None),
+        ("ñ".repeat(128), None),
+        ("x".repeat(129), Some("too_long")),
+        (" con \0 y \u{1f3c0} ".to_owned(), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("p{number}@example.com");
+        let mut form = form(&email);
+        form["password1"] = json!(password);
+        form["password2"] = json!(password);
+        let answer = sign_up(&app, &form).await;
+        if let Some(code) = code {
+            assert_eq!(answer.fields(), [("password1", code)], "{password}");
+        } else {
+            assert_eq!(answer.status, 201, "{password}");
+            log_in(&app, &email, &password).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_email_address_is_taken_in_every_letter_case() {
+    let app = TestApp::spawn().await;
+    for email in ["ana@example.com", "ÑANDÚ@example.com", "İΣẞ@example.com"] {
+        assert_eq!(sign_up(&app, &form(email)).await.status, 201, "{email}");
+    }
+    for email in ["Ana@EXAMPLE.com", "ñandú@Example.com"] {
+        let answer = sign_up(&app, &form(email)).await;
+        assert_eq!(answer.refusal(), (400, "email_taken"), "{email}");
+        assert_eq!(answer.fields(), [("email", "taken")]);
+    }
+}
+
+#[tokio::test]
+async fn of_64_equal_sign_ups_at_once_one_succeeds() {
+    let app = TestApp::spawn().await;
+    let form = form("ana@example.com");
+    let answers = join_all((0..64).map(|_| sign_up(&app, &form))).await;
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let taken = answers
+        .iter()
+        .filter(|answer| answer.refusal() == (400, "email_taken"))
+        .count();
+    assert_eq!((created, taken), (1, 63));
+}
+
+#[tokio::test]
+async fn a_login_without_its_fields_is_malformed() {
+    let app = TestApp::spawn().await;
+    for body in [
+        json!({}),
+        json!({"email": "ana@example.com"}),
+        json!([]),
+        json!({"email": 1, "password": 2}),
+    ] {
+        let request = app.request(Method::POST, "/api/auth/login").json(&body);
+        assert_eq!(
+            Answer::of(request).await.refusal(),
+            (400, "invalid_json"),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_answered_like_a_wrong_password() {
+    let app = TestApp::spawn().await;
+    let ana = app.player("Ana", "Cali").await;
+    let mut wrong = log_in(&app, &ana.email, "not the password").await;
+    assert_eq!(wrong.refusal(), (401, "wrong_credentials"));
+    wrong.body["request_id"].take();
+    let long = format!("{}@example.com", "x".repeat(300));
+    for email in [
+        "nobody@example.com",
+        "not an address",
+        "a\0b@example.com",
+        "",
+        &long,
+    ] {
+        let mut unknown = log_in(&app, email, "not the password").await;
+        assert_eq!(unknown.status, 401, "{email:?}");
+        unknown.body["request_id"].take();
+        assert_eq!(unknown.body, wrong.body, "{email:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_too_many_failed_logins_an_account_must_wait() {
+    let app = TestApp::spawn_with(&["--login-rate", "3/h"], &[]).await;
+    let (ana, luis) = (
+        app.player("Ana", "Cali").await,
+        app.player("Luis", "Cali").await,
+    );
+    for _ in 0..3 {
+        assert_eq!(log_in(&app, &ana.email, "wrong").await.status, 401);
+    }
+    for (email, password) in [(ana.email.as_str(), "wrong"), ("ANA@example.com", PASSWORD)] {
+        let answer = log_in(&app, email, password).await;
+        assert_eq!(answer.refusal(), (429, "too_many_requests"));
+        let wait: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((1..=1200).contains(&wait), "{wait}");
+    }
+    // Somebody else is not affected.
+    log_in(&app, &luis.email, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn logins_that_succeed_do_not_count() {
+    let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
+    let ana = app.player("Ana", "Cali").await;
+    for _ in 0..5 {
+        log_in(&app, &ana.email, PASSWORD).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn logins_that_fail_by_our_fault_do_not_count() {
+    let app = TestApp::spawn_with(
+        &[
+            "--login-rate",
+            "1/h",
+            "--database-url",
+            "postgres://anb@127.0.0.1:1/anb",
+        ],
+        &[],
+    )
+    .await;
+    for _ in 0..3 {
+        let answer = log_in(&app, "ana@example.com", PASSWORD).await;
+        assert_eq!(answer.refusal(), (503, "unavailable"));
+    }
+}
+
+#[tokio::test]
+async fn a_logged_out_token_is_refused_at_once_here_and_soon_elsewhere() {
+    let here = TestApp::spawn().await;
+    let elsewhere = TestApp::spawn_with(&["--database-url", &here.place.database_url], &[]).await;
+    let ana = here.member("Ana", "Cali").await;
+    profile(&here, &ana.token).await.ok();
+    profile(&elsewhere, &ana.token).await.ok();
+
+    let answer = here.call(&ana, Method::POST, "/api/auth/logout").await.ok();
+    assert_eq!(answer["message"], "Sesión cerrada exitosamente.");
+    assert_eq!(
+        profile(&here, &ana.token).await.refusal(),
+        (401, "unauthorized")
+    );
+    eventually("the other process refuses the token", 1, async || {
+        profile(&elsewhere, &ana.token).await.status == 401
+    })
+    .await;
+    // Another session of the same player goes on.
+    let other = token_of(&here, &ana).await;
+    profile(&here, &other).await.ok();
+}
+
+#[tokio::test]
+async fn a_logout_stands_whatever_else_was_underway() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    for _ in 0..10 {
+        let session = Player {
+            token: token_of(&app, &ana).await,
+            ..ana.clone()
+        };
+        let reads = join_all((0..12).map(|_| profile(&app, &session.token)));
+        let logout = async {
+            let logout = app.call(&session, Method::POST, "/api/auth/logout");
+            assert_eq!(logout.await.status, 200);
+            assert_eq!(profile(&app, &session.token).await.status, 401);
+        };
+        tokio::join!(reads, logout);
+        assert_eq!(profile(&app, &session.token).await.status, 401);
+    }
+}
+
+async fn token_of(app: &TestApp, player: &Player) -> String {
+    let secret = "anb-development-secret-not-for-production";
+    token(app, player, secret, seconds() + 60).await
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_ours_are_refused() {
+    let app = TestApp::spawn_with(&["--jwt-secret", SECRET], &[]).await;
+    let ana = app.member("Ana", "Cali").await;
+    let later = seconds() + 60;
+    let good = token(&app, &ana, SECRET, later).await;
+    profile(&app, &good).await.ok();
+
+    let [head, claims, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let mut flipped = signature.to_owned();
+    let first = if flipped.starts_with('A') { "B" } else { "A" };
+    flipped.replace_range(..1, first);
+    // {"alg":"none","typ":"JWT"}
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    for (what, token) in [
+        ("expired", token(&app, &ana, SECRET, seconds() - 1).await),
+        (
+            "of another secret",
+            token(&app, &ana, "another secret", later).await,
+        ),
+        ("another signature", format!("{head}.{claims}.{flipped}")),
+        ("no signature", format!("{head}.{claims}.")),
+        ("no algorithm", format!("{none}.{claims}.")),
+        (
+            "no algorithm, signed",
+            format!("{none}.{claims}.{signature}"),
+        ),
+        ("no claims", format!("{head}..{signature}")),
+        ("garbage", "garbage".to_owned()),
+        ("empty", String::new()),
+    ] {
+        let answer = profile(&app, &token).await;
+        assert_eq!(answer.refusal(), (401, "unauthorized"), "{what}");
+        assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_bearer_token_nobody_is_let_in() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    for value in [
+        "",
+        "Bearer",
+        "Basic YW5hOmFuYQ==",
+        &format!("Token {}", ana.token),
+        &ana.token,
+    ] {
+        let request = app.request(Method::GET, "/api/auth/profile");
+        let answer = Answer::of(request.header("authorization", value)).await;
+        assert_eq!(answer.refusal(), (401, "unauthorized"), "{value}");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    assert_eq!(app.get("/api/auth/profile").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_deleted_account_loses_its_tokens() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    app.execute("DELETE FROM users").await;
+    assert_eq!(profile(&app, &ana.token).await.status, 401);
+}
+
+#[tokio::test]
+async fn tokens_live_as_long_as_configured() {
+    let app = TestApp::spawn_with(&["--jwt-expiration", "45m"], &[]).await;
+    app.player("Ana", "Cali").await;
+    let login = log_in(&app, "ana@example.com", PASSWORD).await.ok();
+    assert_eq!(login["expires_in"], Duration::from_mins(45).as_secs());
+}

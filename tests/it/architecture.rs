@@ -1,0 +1,180 @@
+//! The direction rule of the crate's documentation, read off its `use crate::` lines.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The layers from the lowest up. A module may use what stands below it.
+const LAYERS: [&[&str]; 7] = [
+    &[
+        "config",
+        "ids",
+        "language",
+        "city",
+        "validate",
+        "version",
+        "telemetry",
+        "shutdown",
+    ],
+    &["auth", "db", "queue", "job", "storage", "media", "confine"],
+    &["app"],
+    &["http"],
+    &["users", "videos", "votes", "rankings"],
+    &["server", "worker", "internal", "dev"],
+    &["cli", "commands"],
+];
+
+/// What a module may use within its own layer.
+const BESIDE: [(&str, &str); 10] = [
+    ("telemetry", "config"),
+    ("validate", "language"),
+    ("queue", "job"),
+    ("auth", "db"),
+    ("media", "confine"),
+    ("votes", "videos"),
+    ("rankings", "videos"),
+    ("videos", "users"),
+    ("server", "internal"),
+    ("commands", "cli"),
+];
+
+#[test]
+fn nothing_calls_upward() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let module = module_of(&file);
+        let Some(level) = level(&module) else {
+            assert!(
+                ["main", "lib"].contains(&module.as_str()),
+                "{module} has no layer: {file:?}"
+            );
+            continue;
+        };
+        for used in used(&fs::read_to_string(&file).unwrap()) {
+            let allowed = used == module
+                || level > self::level(&used).unwrap_or_else(|| panic!("{used} has no layer"))
+                || BESIDE.contains(&(module.as_str(), used.as_str()));
+            if !allowed {
+                wrong.push(format!("{}: {module} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn in_a_slice_only_handlers_know_http() {
+    for file in sources() {
+        let path = file.display().to_string();
+        let is_slice = level(&module_of(&file)) == level("videos");
+        if is_slice && !path.contains("handlers") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(
+                !used(&text).contains(&"http".to_owned()),
+                "{path} uses http"
+            );
+        }
+    }
+}
+
+#[test]
+fn queries_take_a_connection_and_open_no_transaction() {
+    for file in sources() {
+        let path = file.display().to_string();
+        if path.contains("queries") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(!text.contains("transaction("), "{path} opens a transaction");
+            assert!(!text.contains("Db,"), "{path} knows the pool");
+        }
+    }
+}
+
+/// Returns the files of the crate.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 50, "{found:?}");
+    found
+}
+
+/// Returns the first-level module that a file belongs to.
+fn module_of(file: &Path) -> String {
+    let below = file
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .unwrap();
+    let first = below
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn level(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// Returns the first-level modules that a source names after `crate::`, in one path or in a group.
+fn used(text: &str) -> Vec<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut modules = Vec::new();
+    for (start, _) in code.match_indices("crate::") {
+        let rest = &code[start + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            modules.extend(heads_of_group(group));
+        } else {
+            modules.push(head(rest));
+        }
+    }
+    modules
+}
+
+/// Returns the first names of the entries of `{…}`, without those of nested groups.
+fn heads_of_group(group: &str) -> Vec<String> {
+    let mut heads = Vec::new();
+    let (mut depth, mut at_entry) = (0, true);
+    for (index, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => at_entry = true,
+            _ if depth == 0 && at_entry && letter.is_alphabetic() => {
+                heads.push(head(&group[index..]));
+                at_entry = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn head(path: &str) -> String {
+    path.chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect()
+}
+
+#[test]
+fn uses_are_found_in_paths_and_groups() {
+    let text = "use crate::db::Db;\nuse crate::{\n    app::App,\n    http::{Code, page::Page},\n    ids,\n};\n\
+                // crate::nowhere\nfn f() { crate::media::x() }";
+    assert_eq!(used(text), ["db", "app", "http", "ids", "media"]);
+}

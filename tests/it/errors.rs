@@ -1,0 +1,355 @@
+//! The one shape of all errors, in two languages, and what happens when a dependency is away.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, TestApp, read};
+
+const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
+
+/// Checks that an answer has the shape that every error has.
+fn assert_shape(answer: &Answer) {
+    let body = answer.body.as_object().unwrap();
+    assert_eq!(body["error"], body["message"]);
+    assert!(!body["message"].as_str().unwrap().is_empty());
+    assert_eq!(body["request_id"], answer.header("x-request-id"));
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+}
+
+async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+    let request = app.request(Method::POST, "/api/auth/login");
+    Answer::of(request.header("content-type", content_type).body(body)).await
+}
+
+#[tokio::test]
+async fn unknown_addresses_are_not_found() {
+    let app = TestApp::spawn().await;
+    for path in [
+        "/nothing",
+        "/api/nothing",
+        "/api",
+        "/api/",
+        "/api/videos/x/y/z",
+        "/%00",
+        "/api/%ff",
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.refusal(), (404, "not_found"), "{path}");
+        assert_shape(&answer);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_which_are_right() {
+    let app = TestApp::spawn().await;
+    for (method, path, allowed) in [
+        (Method::DELETE, "/api/auth/login", &["POST"][..]),
+        (Method::GET, "/api/videos/upload", &["POST"]),
+        (Method::POST, "/api/public/rankings", &["GET", "HEAD"]),
+        (Method::GET, "/api/videos/7/publish", &["POST", "PUT"]),
+        (
+            Method::PUT,
+            "/api/videos/7",
+            &["DELETE", "GET", "HEAD", "PATCH"],
+        ),
+        (Method::POST, "/health", &["GET", "HEAD"]),
+    ] {
+        let answer = Answer::of(app.request(method, path)).await;
+        assert_eq!(answer.refusal(), (405, "method_not_allowed"), "{path}");
+        assert_shape(&answer);
+        let allow = answer.header("allow");
+        let mut names: Vec<_> = allow.split(", ").collect();
+        names.sort_unstable();
+        assert_eq!(names, allowed, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_the_expected_json_are_refused() {
+    let app = TestApp::spawn().await;
+    let good = json!({"email": "ana@example.com", "password": "x"}).to_string();
+    for (content_type, body) in [
+        ("application/json", "{"),
+        ("application/json", ""),
+        ("application/json", "null"),
+        ("application/json", "{\"email\": \"\u{fffd}"),
+        ("text/plain", &good),
+        ("application/x-www-form-urlencoded", "email=a&password=b"),
+    ] {
+        let answer = post(&app, content_type, body.to_owned()).await;
+        assert_eq!(
+            answer.refusal(),
+            (400, "invalid_json"),
+            "{content_type} {body}"
+        );
+        assert_shape(&answer);
+    }
+    let invalid_utf8 = post(&app, "application/json", b"{\"email\": \"\xff\"}".to_vec()).await;
+    assert_eq!(invalid_utf8.refusal(), (400, "invalid_json"));
+    let charset = post(&app, "application/json; charset=utf-8", good).await;
+    assert_eq!(charset.refusal(), (401, "wrong_credentials"));
+}
+
+#[tokio::test]
+async fn a_json_body_beyond_64_kib_is_too_large() {
+    let app = TestApp::spawn().await;
+    let body = json!({"email": "x".repeat(70_000), "password": "x"}).to_string();
+    let declared = post(&app, "application/json", body.clone()).await;
+    let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
+    let chunked = post(&app, "application/json", reqwest::Body::wrap_stream(chunks)).await;
+    for answer in [declared, chunked] {
+        assert_eq!(answer.refusal(), (413, "body_too_large"));
+        assert_shape(&answer);
+    }
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_not_unpacked() {
+    // `{"email":"a","password":"b"}` by gzip.
+    const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\xcd\x4d\xcc\xcc\x51\xb2\x52\x4a\x54\xd2\x51\x2a\x48\x2c\x2e\x2e\xcf\x2f\x4a\x01\x72\x93\x94\x6a\x01\xf5\x55\x23\xbf\x1c\x00\x00\x00";
+    let app = TestApp::spawn().await;
+    let request = app.request(Method::POST, "/api/auth/login");
+    let request = request
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    let answer = Answer::of(request.body(PACKED)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_json"));
+}
+
+#[tokio::test]
+async fn a_json_body_that_never_ends_is_given_up() {
+    let app = TestApp::spawn().await;
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\n\
+                content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let mut connection = app.open(head.as_bytes()).await;
+    let answer = read(&mut connection).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
+}
+
+#[tokio::test]
+async fn deeply_nested_json_is_refused_like_any_other() {
+    let app = TestApp::spawn().await;
+    let answer = post(&app, "application/json", "[".repeat(60_000)).await;
+    assert_eq!(answer.refusal(), (400, "invalid_json"));
+}
+
+#[tokio::test]
+async fn errors_speak_the_language_that_was_asked_for() {
+    let app = TestApp::spawn().await;
+    for (accepted, language, message) in [
+        (None, "es-CO", "No se encontró lo solicitado."),
+        (Some("en-US,en;q=0.9,es;q=0.8"), "en", "Not found."),
+        (
+            Some("es, en;q=0.5"),
+            "es-CO",
+            "No se encontró lo solicitado.",
+        ),
+        (Some("de"), "es-CO", "No se encontró lo solicitado."),
+        (Some("\u{f1}"), "es-CO", "No se encontró lo solicitado."),
+    ] {
+        let mut request = app.request(Method::GET, "/nothing");
+        if let Some(accepted) = accepted {
+            request = request.header("accept-language", accepted);
+        }
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.body["message"], message, "{accepted:?}");
+        assert_eq!(answer.header("content-language"), language);
+        assert!(
+            answer
+                .header("vary")
+                .to_lowercase()
+                .contains("accept-language")
+        );
+    }
+}
+
+#[tokio::test]
+async fn field_errors_speak_english_too() {
+    let app = TestApp::spawn().await;
+    let request = app
+        .request(Method::GET, "/api/public/videos?limit=0")
+        .header("accept-language", "en");
+    let answer = Answer::of(request).await;
+    assert_eq!(
+        answer.body["fields"],
+        json!([{
+            "field": "limit", "code": "out_of_range", "message": "Must be a number from 1 to 100.",
+        }])
+    );
+}
+
+#[tokio::test]
+async fn a_trailing_slash_is_accepted_below_api() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    for path in [
+        "/api/public/rankings/",
+        "/api/public/videos/",
+        "/api/public/videos/?limit=1",
+    ] {
+        assert_eq!(app.get(path).await.ok(), json!([]), "{path}");
+    }
+    for path in ["/api/videos/", "/api/auth/profile/"] {
+        app.call(&ana, Method::GET, path).await.ok();
+    }
+    let login = app
+        .request(Method::POST, "/api/auth/login/")
+        .json(&json!({}));
+    assert_eq!(Answer::of(login).await.refusal(), (400, "invalid_json"));
+}
+
+#[tokio::test]
+async fn without_a_database_the_answer_is_503_and_no_cause() {
+    let app = TestApp::spawn_with(&["--database-url", NOWHERE], &[]).await;
+    let credentials = json!({"email": "ana@example.com", "password": "x"});
+    let login = app
+        .request(Method::POST, "/api/auth/login")
+        .json(&credentials);
+    let mut answers = vec![Answer::of(login).await];
+    for path in ["/api/public/videos", "/api/public/rankings"] {
+        answers.push(app.get(path).await);
+    }
+    for answer in answers {
+        assert_eq!(answer.refusal(), (503, "unavailable"));
+        assert_shape(&answer);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+        let text = answer.body.to_string();
+        for cause in ["127.0.0.1", "postgres", "PostgreSQL", "hush", "connect"] {
+            assert!(!text.contains(cause), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_database_the_process_is_alive_and_not_ready() {
+    let app = TestApp::spawn_with(&["--database-url", NOWHERE], &[]).await;
+    let health = app.get("/health").await.ok();
+    assert_eq!(health["status"], "healthy");
+    assert!(health["timestamp"].is_string() && health["version"].is_string());
+    let ready = app.get("/ready").await;
+    assert_eq!(ready.status, 503);
+    assert_eq!(
+        ready.body,
+        json!({"status": "unavailable", "failing": ["database"]})
+    );
+}
+
+#[tokio::test]
+async fn without_a_broker_the_process_is_not_ready_and_serves_reads() {
+    let app = TestApp::spawn_with(&["--redis-url", "127.0.0.1:1"], &[]).await;
+    assert_eq!(app.get("/ready").await.body["failing"], json!(["queue"]));
+    assert_eq!(app.get("/api/public/videos").await.ok(), json!([]));
+}
+
+#[tokio::test]
+async fn with_everything_there_the_process_is_ready() {
+    let app = TestApp::spawn().await;
+    let ready = app.get("/ready").await;
+    assert_eq!(
+        (ready.status.as_u16(), ready.body),
+        (200, json!({"status": "ready"}))
+    );
+}
+
+async fn from_origin(app: &TestApp, origin: &str, path: &str) -> Answer {
+    Answer::of(app.request(Method::GET, path).header("origin", origin)).await
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_read_answers_and_errors() {
+    let app = TestApp::spawn_with(&["--cors-allowed-origins", "https://anb.example"], &[]).await;
+    for path in [
+        "/api/public/videos",
+        "/api/public/videos?limit=0",
+        "/api/auth/profile",
+        "/nothing",
+    ] {
+        let allowed = from_origin(&app, "https://anb.example", path).await;
+        assert_eq!(
+            allowed.header("access-control-allow-origin"),
+            "https://anb.example",
+            "{path}"
+        );
+        let exposed = allowed
+            .header("access-control-expose-headers")
+            .to_lowercase();
+        assert!(exposed.contains("retry-after"), "{exposed}");
+        assert!(
+            allowed.header("vary").to_lowercase().contains("origin"),
+            "{path}"
+        );
+    }
+    for path in ["/api/public/videos", "/nothing"] {
+        let unknown = from_origin(&app, "https://evil.example", path).await;
+        assert_eq!(unknown.header("access-control-allow-origin"), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn by_default_no_other_origin_is_allowed() {
+    let app = TestApp::spawn().await;
+    let answer = from_origin(&app, "https://anb.example", "/api/public/videos").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_preflight_is_answered() {
+    let app = TestApp::spawn_with(&["--cors-allowed-origins", "https://anb.example"], &[]).await;
+    let preflight = |origin: &'static str| {
+        let request = app.request(Method::OPTIONS, "/api/videos/7");
+        let request = request
+            .header("origin", origin)
+            .header("access-control-request-method", "PATCH")
+            .header(
+                "access-control-request-headers",
+                "authorization, content-type",
+            );
+        Answer::of(request)
+    };
+    let allowed = preflight("https://anb.example").await;
+    assert_eq!(allowed.status, 200);
+    assert_eq!(
+        allowed.header("access-control-allow-origin"),
+        "https://anb.example"
+    );
+    assert!(
+        allowed
+            .header("access-control-allow-methods")
+            .contains("PATCH")
+    );
+    let unknown = preflight("https://evil.example").await;
+    assert_eq!(unknown.header("access-control-allow-origin"), "");
+    assert_eq!(unknown.body["cause"], Value::Null);
+}
+
+#[tokio::test]
+async fn requests_per_address_are_limited_where_that_is_set() {
+    let app = TestApp::spawn_with(&["--address-rate", "2/h"], &[]).await;
+    for _ in 0..2 {
+        app.get("/api/public/videos").await.ok();
+    }
+    let refused = app.get("/api/public/videos").await;
+    assert_eq!(refused.refusal(), (429, "too_many_requests"));
+    assert_shape(&refused);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn connections_that_the_database_closed_are_replaced() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let reads = || futures_util::future::join_all((0..8).map(|_| app.get("/api/public/videos")));
+    reads().await;
+    app.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .await;
+    for answer in reads().await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    app.call(&ana, Method::GET, "/api/videos").await.ok();
+}

@@ -1,0 +1,153 @@
+//! People and videos put straight into the database, where hashing a password or making a clip would
+//! only take time.
+
+use anb::{
+    auth::Tokens,
+    city,
+    ids::{UserId, VideoId},
+};
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::RunQueryDsl as _;
+
+use super::{Player, TestApp};
+
+/// A video to put into the database.
+#[derive(Clone, Copy)]
+pub struct Seed<'a> {
+    pub title: &'a str,
+    pub status: &'a str,
+    pub is_public: bool,
+    pub votes: i64,
+}
+
+impl<'a> Seed<'a> {
+    /// A video that takes part in the vote.
+    pub const PUBLIC: Self = Self {
+        title: "Mi mejor jugada",
+        status: "processed",
+        is_public: true,
+        votes: 0,
+    };
+    /// A processed video that only its owner sees.
+    pub const PRIVATE: Self = Self {
+        is_public: false,
+        ..Self::PUBLIC
+    };
+
+    /// Returns the same video in another state.
+    pub fn in_state(self, status: &'a str) -> Self {
+        Self { status, ..self }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+impl TestApp {
+    /// Runs a statement.
+    pub async fn execute(&self, statement: &str) {
+        let mut connection = self.db.connection().await.unwrap();
+        sql_query(statement).execute(&mut connection).await.unwrap();
+    }
+
+    /// Returns the number that an expression yields, as in `(SELECT count(*) FROM videos)`.
+    pub async fn number(&self, expression: &str) -> i64 {
+        let mut connection = self.db.connection().await.unwrap();
+        let query = sql_query(format!("SELECT ({expression})::bigint AS number"));
+        let row: Number = query.get_result(&mut connection).await.unwrap();
+        row.number
+    }
+
+    /// Adds somebody who has a token and no password.
+    pub async fn member(&self, name: &str, city: &str) -> Player {
+        let email = format!("{}@example.com", name.to_lowercase());
+        let mut connection = self.db.connection().await.unwrap();
+        let insert = sql_query(
+            "INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+             VALUES ($1, 'Prueba', $2, '', $3, $4, 'Colombia') RETURNING id AS number",
+        );
+        let row: Number = insert
+            .bind::<Text, _>(name)
+            .bind::<Text, _>(&email)
+            .bind::<Text, _>(city)
+            .bind::<Text, _>(city::fold(city))
+            .get_result(&mut connection)
+            .await
+            .unwrap();
+        let tokens = Tokens::new(&self.serve.auth, self.db.clone());
+        let token = tokens.issue(UserId(row.number)).unwrap();
+        Player { email, token }
+    }
+
+    /// Adds `count` members.
+    pub async fn members(&self, count: usize) -> Vec<Player> {
+        let mut members = Vec::new();
+        for number in 0..count {
+            members.push(self.member(&format!("Fan{number}"), "Tunja").await);
+        }
+        members
+    }
+
+    /// Adds a video of `owner`, later than all before it, without files. Returns its id.
+    pub async fn add(&self, owner: &Player, seed: Seed<'_>) -> String {
+        let id = VideoId::generate().to_string();
+        let mut connection = self.db.connection().await.unwrap();
+        let insert = sql_query(format!(
+            "INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
+                 lease_until, failure, processed_at)
+             SELECT '{id}', id, $1, '{status}', {is_public}, {votes}, 1, 1,
+                 CASE '{status}' WHEN 'processing' THEN now() END,
+                 CASE '{status}' WHEN 'failed' THEN '{{\"code\": \"corrupt\"}}'::jsonb END,
+                 CASE '{status}' WHEN 'processed' THEN now() END
+             FROM users WHERE email = $2",
+            status = seed.status,
+            is_public = seed.is_public,
+            votes = seed.votes,
+        ));
+        let added = insert
+            .bind::<Text, _>(seed.title)
+            .bind::<Text, _>(&owner.email)
+            .execute(&mut connection)
+            .await;
+        assert_eq!(added.unwrap(), 1);
+        id
+    }
+
+    /// Puts an original, a clip and a poster of ten bytes where those of a video are kept.
+    pub fn add_files(&self, id: &str) {
+        let outputs = self.folder.path().join("processed").join(id);
+        std::fs::create_dir_all(&outputs).unwrap();
+        let original = self.folder.path().join(format!("uploads/{id}.mp4"));
+        for file in [original, outputs.join("1.mp4"), outputs.join("1.jpg")] {
+            std::fs::write(file, b"0123456789").unwrap();
+        }
+    }
+
+    /// Lists the files in storage, relative to the test's folder.
+    pub fn files(&self) -> Vec<String> {
+        let mut folders = vec![
+            self.folder.path().join("uploads"),
+            self.folder.path().join("processed"),
+        ];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let path = path.strip_prefix(self.folder.path()).unwrap();
+                    files.push(path.display().to_string());
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}

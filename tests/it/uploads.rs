@@ -1,0 +1,408 @@
+//! Uploads: the form, the file, and what a refused one leaves behind.
+
+use std::process::Command;
+
+use futures_util::{future::join_all, stream};
+use reqwest::{
+    Body, Method,
+    multipart::{Form, Part},
+};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::support::{Answer, Player, TestApp, eventually, mp4, read};
+
+const MAX: usize = 100_000;
+
+fn file(bytes: Vec<u8>) -> Part {
+    Part::bytes(bytes).file_name("jugada.mp4")
+}
+
+/// The same without a length, so that the request is sent in chunks.
+fn chunked(bytes: Vec<u8>) -> Part {
+    let bytes = stream::iter([Ok::<_, std::io::Error>(bytes)]);
+    Part::stream(Body::wrap_stream(bytes)).file_name("jugada.mp4")
+}
+
+fn titled() -> Form {
+    Form::new().text("title", "Mi mejor jugada")
+}
+
+async fn send(app: &TestApp, player: &Player, form: Form) -> Answer {
+    let request = app.as_player(player, Method::POST, "/api/videos/upload");
+    Answer::of(request.multipart(form)).await
+}
+
+async fn start(flags: &[&str]) -> (TestApp, Player) {
+    let app = TestApp::spawn_with(flags, &[]).await;
+    let ana = app.member("Ana", "Cali").await;
+    (app, ana)
+}
+
+async fn limited() -> (TestApp, Player) {
+    start(&["--max-file-size", &MAX.to_string()]).await
+}
+
+/// Checks that neither a file nor a row is there.
+async fn assert_nothing_left(app: &TestApp, what: &str) {
+    assert_eq!(app.files(), [""; 0], "{what}");
+    let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM uploads)";
+    assert_eq!(app.number(rows).await, 0, "{what}");
+}
+
+#[tokio::test]
+async fn an_upload_is_accepted_and_waits_for_a_worker() {
+    let (app, ana) = start(&[]).await;
+    let answer = app.upload(&ana, mp4(5000), true).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(
+        answer.body["message"],
+        "Video subido correctamente. Procesamiento en curso."
+    );
+    let id = answer.body["task_id"].as_str().unwrap();
+    assert_eq!(app.files(), [format!("uploads/{id}.mp4")]);
+    assert_eq!(app.number("SELECT count(*) FROM uploads").await, 0);
+    assert_eq!(app.number("SELECT original_bytes FROM videos").await, 5000);
+    assert_eq!(app.queue.stats().await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn fields_may_come_in_any_order_and_beside_others() {
+    let (app, ana) = start(&[]).await;
+    let film = || file(mp4(5000));
+    let title = "Mi mejor jugada";
+    for form in [
+        Form::new()
+            .part("video_file", film())
+            .text("title", title)
+            .text("is_public", "true"),
+        Form::new()
+            .text("is_public", "true")
+            .text("title", title)
+            .part("video_file", film()),
+        Form::new()
+            .text("title", title)
+            .part("file", film())
+            .text("is_public", " true "),
+        Form::new()
+            .text("csrf", "x")
+            .text("title", title)
+            .text("", "nameless")
+            .text("is_public", "true")
+            .part("video_file", film())
+            .text("user_id", "7"),
+    ] {
+        let answer = send(&app, &ana, form).await.ok();
+        let video = app.video(&ana, answer["task_id"].as_str().unwrap()).await;
+        assert_eq!(video["title"], title);
+        assert_eq!(video["is_public"], true);
+    }
+}
+
+#[tokio::test]
+async fn titles_have_5_to_100_characters_without_blanks_around() {
+    let (app, ana) = start(&[]).await;
+    for title in ["  Ñandú  ".to_owned(), "ñ".repeat(100)] {
+        let form = Form::new()
+            .text("title", title.clone())
+            .part("video_file", file(mp4(5000)));
+        let answer = send(&app, &ana, form).await.ok();
+        let video = app.video(&ana, answer["task_id"].as_str().unwrap()).await;
+        assert_eq!(video["title"], title.trim());
+        assert_eq!(video["is_public"], false, "by default");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_form_is_refused_and_leaves_nothing() {
+    let (app, ana) = start(&[]).await;
+    let film = || file(mp4(5000));
+    let long = "x".repeat(101);
+    for (title, code) in [
+        ("", "required"),
+        ("  cuat  ", "too_short"),
+        (&long, "too_long"),
+        ("ma\0la mala", "invalid"),
+    ] {
+        for form in [
+            Form::new()
+                .text("title", title.to_owned())
+                .part("video_file", film()),
+            Form::new()
+                .part("video_file", film())
+                .text("title", title.to_owned()),
+        ] {
+            let answer = send(&app, &ana, form).await;
+            assert_eq!(answer.fields(), [("title", code)], "{title}");
+            assert_nothing_left(&app, title).await;
+        }
+    }
+    for (what, form, refusal) in [
+        (
+            "no title",
+            Form::new().part("video_file", film()),
+            "validation_failed",
+        ),
+        ("no file", titled(), "missing_file"),
+        ("nothing", Form::new().text("x", "y"), "validation_failed"),
+        (
+            "bad flag",
+            titled()
+                .part("video_file", film())
+                .text("is_public", "maybe"),
+            "validation_failed",
+        ),
+        (
+            "two files",
+            titled().part("video_file", film()).part("file", film()),
+            "invalid_form",
+        ),
+        (
+            "two titles",
+            titled().text("title", "Otro título").part("file", film()),
+            "invalid_form",
+        ),
+        (
+            "huge title",
+            Form::new()
+                .text("title", "x".repeat(5000))
+                .part("file", film()),
+            "invalid_form",
+        ),
+    ] {
+        let answer = send(&app, &ana, form).await;
+        assert_eq!(answer.refusal(), (400, refusal), "{what}");
+        assert_nothing_left(&app, what).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_form_is_refused() {
+    let (app, ana) = start(&[]).await;
+    for (content_type, body) in [
+        ("application/json", "{}"),
+        ("multipart/form-data", "x"),
+        ("multipart/form-data; boundary=b", "x"),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\n\r\nno name\r\n--b--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada",
+        ),
+    ] {
+        let request = app.as_player(&ana, Method::POST, "/api/videos/upload");
+        let request = request.header("content-type", content_type).body(body);
+        let answer = Answer::of(request).await;
+        assert_eq!(
+            answer.refusal(),
+            (400, "invalid_form"),
+            "{content_type} {body}"
+        );
+        assert_nothing_left(&app, body).await;
+    }
+}
+
+#[tokio::test]
+async fn only_mp4_videos_are_taken_whatever_their_name() {
+    let (app, ana) = start(&[]).await;
+    let padded = |head: &[u8]| [head, &[0; 5000][..]].concat();
+    for (what, bytes) in [
+        ("empty", Vec::new()),
+        ("short text", b"hola".to_vec()),
+        ("text", b"Esto no es un video. ".repeat(500)),
+        ("png", padded(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")),
+        ("mp3", padded(b"ID3\x04\0\0\0\0\0\0")),
+        ("m4a", padded(b"\0\0\0\x1cftypM4A \0\0\0\0M4A mp42isom")),
+        ("heic", padded(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")),
+        ("html", padded(b"<!doctype html><script>alert(1)</script>")),
+    ] {
+        let part = file(bytes).mime_str("video/mp4").unwrap();
+        let answer = send(&app, &ana, titled().part("video_file", part)).await;
+        assert_eq!(answer.refusal(), (400, "not_an_mp4"), "{what}");
+        assert_nothing_left(&app, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_largest_size_is_accepted() {
+    let (app, ana) = limited().await;
+    for part in [file(mp4(MAX)), chunked(mp4(MAX))] {
+        let answer = send(&app, &ana, titled().part("video_file", part)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_one_byte_too_many_is_refused() {
+    let (app, ana) = limited().await;
+    for part in [file(mp4(MAX + 1)), chunked(mp4(MAX + 1))] {
+        let answer = send(&app, &ana, titled().part("video_file", part)).await;
+        assert_eq!(answer.refusal(), (400, "file_too_large"));
+        assert_nothing_left(&app, "too large").await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_still_sends_receives_the_refusal() {
+    let (app, ana) = limited().await;
+    let stranger = Player {
+        email: String::new(),
+        token: "none".to_owned(),
+    };
+    let film = mp4(20_000_000);
+    let text = vec![b'x'; 20_000_000];
+    for (player, bytes, refusal) in [
+        (&ana, &film, (400, "file_too_large")),
+        (&ana, &text, (400, "not_an_mp4")),
+        (&stranger, &film, (401, "unauthorized")),
+    ] {
+        // Declared, the length alone is reason enough.
+        let declared = send(
+            &app,
+            player,
+            titled().part("video_file", file(bytes.clone())),
+        )
+        .await;
+        let expected = if refusal.1 == "not_an_mp4" {
+            (400, "file_too_large")
+        } else {
+            refusal
+        };
+        assert_eq!(declared.refusal(), expected);
+        let unknown = send(
+            &app,
+            player,
+            titled().part("video_file", chunked(bytes.clone())),
+        )
+        .await;
+        assert_eq!(unknown.refusal(), refusal);
+    }
+    assert_nothing_left(&app, "refused").await;
+}
+
+#[tokio::test]
+async fn curl_receives_the_refusal_too() {
+    let (app, ana) = limited().await;
+    let film = app.folder.path().join("film.mp4");
+    std::fs::write(&film, mp4(20_000_000)).unwrap();
+    for (token, mode, code) in [
+        (ana.token.as_str(), "Expect:", "file_too_large"),
+        (&ana.token, "Expect: 100-continue", "file_too_large"),
+        (&ana.token, "Transfer-Encoding: chunked", "file_too_large"),
+        ("none", "Expect:", "unauthorized"),
+        ("none", "Transfer-Encoding: chunked", "unauthorized"),
+    ] {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "-H",
+            mode,
+            "-H",
+            &format!("Authorization: Bearer {token}"),
+        ])
+        .args(["-F", "title=Mi mejor jugada", "-F"])
+        .arg(format!("video_file=@{}", film.display()))
+        .arg(format!("{}/api/videos/upload", app.url));
+        let output = tokio::task::spawn_blocking(move || curl.output().unwrap());
+        let output = output.await.unwrap();
+        let body = String::from_utf8_lossy(&output.stdout);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{mode}: {error}");
+        assert!(
+            body.contains(&format!("\"code\":\"{code}\"")),
+            "{mode}: {body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_only_at_the_end_receives_the_refusal() {
+    let (app, ana) = limited().await;
+    let head = format!(
+        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: 20000000\r\n\r\n",
+        ana.token
+    );
+    let mut connection = app.open(head.as_bytes()).await;
+    connection.write_all(&vec![b'x'; 20_000_000]).await.unwrap();
+    assert!(read(&mut connection).await.contains("file_too_large"));
+}
+
+#[tokio::test]
+async fn who_has_no_token_is_refused_before_the_body() {
+    let (app, _) = start(&[]).await;
+    let answer = app
+        .raw(
+            "POST /api/videos/upload HTTP/1.1\r\ncontent-length: 90000000\r\n\
+             content-type: multipart/form-data; boundary=b",
+        )
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("\"code\":\"unauthorized\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_no_file() {
+    let (app, ana) = start(&[]).await;
+    let head = format!(
+        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000\r\n\r\n\
+         --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n",
+        ana.token
+    );
+    let mut connection = app.open(head.as_bytes()).await;
+    connection.write_all(&mp4(50_000)).await.unwrap();
+    eventually("the file has begun", 5, async || app.files().len() == 1).await;
+    assert!(app.files()[0].contains(".part"));
+    drop(connection);
+    eventually("the file is gone", 5, async || app.files().is_empty()).await;
+    assert_eq!(app.number("SELECT count(*) FROM videos").await, 0);
+}
+
+#[tokio::test]
+async fn an_upload_is_accepted_without_a_broker() {
+    let (app, ana) = start(&["--redis-url", "127.0.0.1:1"]).await;
+    let id = app.uploaded(&ana, mp4(5000), true).await;
+    assert_eq!(app.video(&ana, &id).await["status"], "uploaded");
+    let waiting = "SELECT count(*) FROM videos WHERE enqueued_at IS NULL";
+    assert_eq!(app.number(waiting).await, 1, "left to the sweeper");
+}
+
+#[tokio::test]
+async fn uploads_of_one_account_are_limited() {
+    let (app, ana) = start(&["--write-rate", "1/h"]).await;
+    app.uploaded(&ana, mp4(5000), true).await;
+    let refused = app.upload(&ana, mp4(5000), true).await;
+    assert_eq!(refused.refusal(), (429, "too_many_requests"));
+    assert_ne!(refused.header("retry-after"), "");
+    let luis = app.member("Luis", "Cali").await;
+    app.uploaded(&luis, mp4(5000), true).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_takes_too_long_is_given_up() {
+    let (app, ana) = start(&["--upload-timeout", "1s"]).await;
+    let head = format!(
+        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000\r\n\r\n\
+         --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n",
+        ana.token
+    );
+    let mut connection = app.open(head.as_bytes()).await;
+    let answer = read(&mut connection).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
+    assert_nothing_left(&app, "too slow").await;
+}
+
+#[tokio::test]
+async fn many_uploads_at_once_are_all_accepted() {
+    let (app, ana) = start(&[]).await;
+    let uploads = (0..24).map(|_| app.upload(&ana, mp4(1_000_000), false));
+    for answer in join_all(uploads).await {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    assert_eq!(app.files().len(), 24);
+    assert_eq!(app.queue.stats().await.unwrap().waiting, 24);
+}

@@ -1,0 +1,210 @@
+//! Votes, one at a time and many at once.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, Seed, TestApp};
+
+const COUNTS: &str = "SELECT count(*) FROM votes";
+
+#[tokio::test]
+async fn a_vote_counts_once() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let answer = app.vote(&luis, &id).await.ok();
+    assert_eq!(answer, json!({"message": "Voto registrado exitosamente."}));
+    let again = app.vote(&luis, &id).await;
+    assert_eq!(again.refusal(), (400, "already_voted"));
+    assert_eq!(again.body["error"], "Ya has votado por este video.");
+    assert_eq!(app.video(&ana, &id).await["votes"], 1);
+}
+
+#[tokio::test]
+async fn nobody_votes_for_their_own_video() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    assert_eq!(app.vote(&ana, &id).await.refusal(), (400, "own_video"));
+    assert_eq!(app.number(COUNTS).await, 0);
+}
+
+#[tokio::test]
+async fn only_public_processed_videos_can_be_voted_for() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let mut ids = vec![
+        "0198c0de-0000-7000-8000-000000000000".to_owned(),
+        "7".to_owned(),
+        app.add(&ana, Seed::PRIVATE).await,
+    ];
+    for status in ["uploaded", "processing", "failed"] {
+        ids.push(app.add(&ana, Seed::PUBLIC.in_state(status)).await);
+    }
+    for id in ids {
+        assert_eq!(
+            app.vote(&luis, &id).await.refusal(),
+            (404, "not_found"),
+            "{id}"
+        );
+    }
+    assert_eq!(app.number(COUNTS).await, 0);
+}
+
+#[tokio::test]
+async fn a_vote_needs_a_token() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let path = format!("/api/public/videos/{id}/vote");
+    let answer = Answer::of(app.request(Method::POST, &path)).await;
+    assert_eq!(answer.refusal(), (401, "unauthorized"));
+}
+
+#[tokio::test]
+async fn of_64_equal_votes_at_once_one_counts() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let answers = join_all((0..64).map(|_| app.vote(&luis, &id))).await;
+    let counted = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused = answers
+        .iter()
+        .filter(|answer| answer.refusal() == (400, "already_voted"))
+        .count();
+    assert_eq!((counted, refused), (1, 63));
+    assert_eq!(app.video(&ana, &id).await["votes"], 1);
+}
+
+#[tokio::test]
+async fn the_counters_are_exact_after_many_votes_at_once() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(100).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(app.add(&ana, Seed::PUBLIC).await);
+    }
+    // Each fan votes for each video, and a third of them twice.
+    let votes = fans.iter().enumerate().flat_map(|(number, fan)| {
+        let app = &app;
+        let times = if number % 3 == 0 { 2 } else { 1 };
+        ids.iter()
+            .flat_map(move |id| (0..times).map(move |_| app.vote(fan, id)))
+    });
+    let answers = join_all(votes).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status == 200 || answer.status == 400)
+    );
+    let counted = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(counted, 300);
+    assert_eq!(app.number(COUNTS).await, 300);
+    for id in ids {
+        assert_eq!(app.video(&ana, &id).await["votes"], 100);
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_limit_only_a_second_vote_is_told_so() {
+    let app = TestApp::spawn_with(&["--write-rate", "1/h"], &[]).await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let first = app.add(&ana, Seed::PUBLIC).await;
+    let second = app.add(&ana, Seed::PUBLIC).await;
+    app.vote(&luis, &first).await.ok();
+    assert_eq!(
+        app.vote(&luis, &first).await.refusal(),
+        (400, "already_voted")
+    );
+    let refused = app.vote(&luis, &second).await;
+    assert_eq!(refused.refusal(), (429, "too_many_requests"));
+    assert_ne!(refused.header("retry-after"), "");
+}
+
+#[tokio::test]
+async fn votes_that_race_with_unpublish_and_delete_are_counted_or_not_found() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(24).await;
+    for _ in 0..4 {
+        let id = app.add(&ana, Seed::PUBLIC).await;
+        app.add_files(&id);
+        let path = format!("/api/videos/{id}");
+        let remove = async {
+            let unpublish = app.as_player(&ana, Method::PATCH, &path);
+            let unpublish = Answer::of(unpublish.json(&json!({"is_public": false})));
+            assert_eq!(unpublish.await.status, 200);
+            let delete = app.call(&ana, Method::DELETE, &path);
+            assert_eq!(delete.await.status, 200);
+        };
+        let votes = join_all(fans.iter().map(|fan| app.vote(fan, &id)));
+        let (answers, ()) = tokio::join!(votes, remove);
+        for answer in answers {
+            assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
+        }
+        assert_eq!(app.number(COUNTS).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn votes_that_race_with_a_bare_delete_are_counted_or_not_found() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(24).await;
+    for _ in 0..4 {
+        let id = app.add(&ana, Seed::PUBLIC).await;
+        let delete = format!("DELETE FROM videos WHERE id = '{id}'");
+        let votes = join_all(fans.iter().map(|fan| app.vote(fan, &id)));
+        let (answers, ()) = tokio::join!(votes, app.execute(&delete));
+        for answer in answers {
+            assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn my_votes_are_listed_latest_first_and_by_pages() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let empty = app.call(&luis, Method::GET, "/api/user/votes").await;
+    assert_eq!(empty.ok(), json!([]));
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let id = app.add(&ana, Seed::PUBLIC).await;
+        app.vote(&luis, &id).await.ok();
+        ids.insert(0, id);
+    }
+    let first = app
+        .call(&luis, Method::GET, "/api/user/votes?limit=2")
+        .await;
+    assert_eq!(first.body, json!(ids[..2]));
+    assert_eq!(
+        first.header("link"),
+        "</api/user/votes?page=2&limit=2>; rel=\"next\""
+    );
+    let second = app
+        .call(&luis, Method::GET, "/api/user/votes?limit=2&page=2")
+        .await;
+    assert_eq!(second.body, json!(ids[2..]));
+    let refused = app
+        .call(&luis, Method::GET, "/api/user/votes?limit=101")
+        .await;
+    assert_eq!(refused.fields(), [("limit", "out_of_range")]);
+}
