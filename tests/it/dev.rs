@@ -300,7 +300,7 @@ async fn write(services: &Services, value: &str) {
         "CREATE TABLE IF NOT EXISTS kept (value text); DELETE FROM kept; INSERT INTO kept VALUES ('{value}')"
     );
     postgres(services, async |client| {
-        client.batch_execute(&sql).await.unwrap()
+        client.batch_execute(&sql).await.unwrap();
     })
     .await;
     redis_query(services, &["SET", "kept", value]).await;
