@@ -25,7 +25,7 @@ use crate::{
     videos::{
         Claim,
         process::{self, Outcome, Recorded},
-        sweep,
+        sweep::{self, Leases},
     },
 };
 
@@ -236,15 +236,15 @@ impl Worker {
     /// Sweeps until the shutdown is requested.
     async fn sweep(self) {
         let mut is_failing = false;
+        let mut spared_until = Instant::now();
         while !self.shutdown.is_requested() {
-            let sweep = within(SWEEP_TIMEOUT, sweep::run(&self.workshop));
             let swept = tokio::select! {
-                swept = sweep => swept,
+                swept = self.sweep_once(&mut spared_until) => swept,
                 // What it marked and did not push is pushed again later.
                 () = self.shutdown.insisted() => return,
             };
             match swept {
-                Ok(_) => is_failing = false,
+                Ok(()) => is_failing = false,
                 // Logged once, not every two seconds of an outage.
                 Err(error) if !is_failing => {
                     tracing::warn!("the sweep failed: {error:#}");
@@ -254,6 +254,23 @@ impl Worker {
             }
             self.pause(sweep::INTERVAL).await;
         }
+    }
+
+    /// Sweeps once. After the database was away all leases are expired, though their jobs went on: those
+    /// have the time of one lease to revive them, else every running job would begin anew.
+    async fn sweep_once(&self, spared_until: &mut Instant) -> anyhow::Result<()> {
+        if let Err(error) = self.workshop.db.ready().await {
+            *spared_until = Instant::now() + self.workshop.settings.lease;
+            return Err(error);
+        }
+        let leases = if Instant::now() < *spared_until {
+            Leases::Keep
+        } else {
+            Leases::Expire
+        };
+        within(SWEEP_TIMEOUT, sweep::run(&self.workshop, leases))
+            .await
+            .map(drop)
     }
 
     /// Waits, but not longer than to the shutdown's request.

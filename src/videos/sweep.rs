@@ -24,6 +24,15 @@ const BATCH: i64 = 100;
 /// Left-over uploads are removed this much after they timed out, when no request can still finish.
 const MARGIN: Duration = Duration::from_mins(1);
 
+/// Whether a sweep takes expired leases away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leases {
+    /// Their workers are gone.
+    Expire,
+    /// Their workers may be there and could not reach the database: the next heartbeat tells.
+    Keep,
+}
+
 /// What a sweep found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -41,9 +50,11 @@ pub struct Swept {
 
 /// Sweeps once. A rule that fails stops no other: without a broker, disks are still cleaned. Returns the
 /// first error.
-pub async fn run(workshop: &Workshop) -> anyhow::Result<Swept> {
-    let lost = fail_lost(workshop).await;
-    let expired = expire_leases(workshop).await;
+pub async fn run(workshop: &Workshop, leases: Leases) -> anyhow::Result<Swept> {
+    let (lost, expired) = match leases {
+        Leases::Expire => (fail_lost(workshop).await, expire_leases(workshop).await),
+        Leases::Keep => (Ok(0), Ok(0)),
+    };
     let due = push_due(workshop).await;
     let overdue = push_overdue(workshop).await;
     let uploads = remove_leftovers(workshop).await;

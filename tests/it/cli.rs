@@ -250,7 +250,8 @@ fn assert_default(help: &str, variable: &str, default: &str) {
         .find(&format!("[env: {variable}]"))
         .or_else(|| help.find(&format!("[env: {variable}=]")))
         .unwrap_or_else(|| panic!("{variable} is not listed: {help}"));
-    let entry = help[start..].split("\n\n").next().unwrap();
+    let (_, rest) = help.split_at(start);
+    let entry = rest.split("\n\n").next().unwrap();
     let shown = entry.contains(&format!("[default: {default}]"));
     assert_eq!(shown, !default.is_empty(), "{variable}: {entry}");
 }

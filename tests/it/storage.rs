@@ -44,7 +44,7 @@ async fn nothing_is_there_before_the_end_and_nothing_stays_of_what_was_dropped()
     let place = Place::open().await;
     for key in keys(VideoId::generate()) {
         let mut upload = place.storage.create(key).await.unwrap();
-        upload.write(&[1; 600_000]).await.unwrap();
+        upload.write(&vec![1; 600_000]).await.unwrap();
         assert!(place.fetch(key).await.is_none(), "{key}");
         drop(upload);
         assert!(place.fetch(key).await.is_none(), "{key}");
@@ -229,7 +229,7 @@ async fn an_original_on_another_disk_is_copied() {
 async fn write_three_megabytes(storage: &Storage, key: StorageKey) -> anyhow::Result<()> {
     let mut upload = storage.create(key).await?;
     for _ in 0..3 {
-        upload.write(&[2; 1 << 20]).await?;
+        upload.write(&vec![2; 1 << 20]).await?;
     }
     upload.finish().await
 }
@@ -294,9 +294,12 @@ fn keys(video: VideoId) -> [StorageKey; 3] {
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
-        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
-            true => files_below(&entry.path()),
-            false => vec![entry.path()],
+        .flat_map(|entry| {
+            if entry.file_type().unwrap().is_dir() {
+                files_below(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use anb::{
     ids::VideoId,
     job::Job,
     queue::Queue,
-    videos::sweep::{self, Swept},
+    videos::sweep::{self, Leases, Swept},
 };
 
 use crate::support::{Row, TestApp};
@@ -24,8 +24,8 @@ async fn a_due_video_that_was_never_pushed_is_pushed_once() {
         due: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep::run(&workshop).await.unwrap(), due);
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), due);
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
     assert!(app.row(video).await.unwrap().is_enqueued);
     assert_eq!(pushed(&app).await, [video]);
 }
@@ -39,7 +39,7 @@ async fn a_fresh_upload_and_a_postponed_retry_are_left_alone() {
     let later = app.add_row().await;
     app.set(later, "run_after = now() + interval '1 minute'")
         .await;
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn two_sweepers_at_once_push_each_video_once() {
         app.add_row().await;
         expire(&app, app.add_row().await, 0).await;
     }
-    let (first, second) = tokio::join!(sweep::run(&workshop), sweep::run(&workshop));
+    let (first, second) = tokio::join!(sweep(&workshop), sweep(&workshop));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.due + second.due, 20);
     assert_eq!(first.expired + second.expired, 20);
@@ -71,8 +71,8 @@ async fn an_expired_lease_is_given_to_another_worker() {
         expired: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep::run(&workshop).await.unwrap(), expired);
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), expired);
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
     let expected = Row {
         status: "uploaded".to_owned(),
         attempt: 1,
@@ -88,6 +88,16 @@ async fn an_expired_lease_is_given_to_another_worker() {
 }
 
 #[tokio::test]
+async fn an_expired_lease_can_be_spared() {
+    let (app, workshop) = open().await;
+    for losses in [0, 9] {
+        expire(&app, app.add_row().await, losses).await;
+    }
+    let swept = sweep::run(&workshop, Leases::Keep).await.unwrap();
+    assert_eq!(swept, Swept::default());
+}
+
+#[tokio::test]
 async fn the_tenth_lost_lease_fails_the_video() {
     let (app, workshop) = open().await;
     let video = app.add_row().await;
@@ -96,7 +106,7 @@ async fn the_tenth_lost_lease_fails_the_video() {
         lost: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep::run(&workshop).await.unwrap(), lost);
+    assert_eq!(sweep(&workshop).await.unwrap(), lost);
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.losses), ("failed", 10));
     assert_eq!(row.code.as_deref(), Some("worker_lost"));
@@ -119,8 +129,8 @@ async fn messages_that_a_wiped_broker_lost_are_pushed_again() {
         overdue: 3,
         ..Swept::default()
     };
-    assert_eq!(sweep::run(&workshop).await.unwrap(), overdue);
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), overdue);
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
     let mut again = pushed(&app).await;
     again.sort();
     videos.sort();
@@ -141,12 +151,12 @@ async fn only_as_many_messages_are_pushed_again_as_are_missing() {
     for video in &videos {
         app.push(*video).await;
     }
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
     let delivery = app.queue.receive(1, Duration::from_secs(1)).await.unwrap();
     for lost in delivery {
         lost.ack().await.unwrap();
     }
-    assert_eq!(sweep::run(&workshop).await.unwrap().overdue, 1);
+    assert_eq!(sweep(&workshop).await.unwrap().overdue, 1);
     let pushed = pushed(&app).await;
     assert_eq!(pushed.last(), Some(&videos[1]), "the oldest");
     assert_eq!(pushed.len(), 3);
@@ -166,12 +176,12 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
         .unwrap(),
         ..workshop.clone()
     };
-    assert!(sweep::run(&absent).await.is_err());
+    assert!(sweep(&absent).await.is_err());
     for video in [waiting, expired] {
         let row = app.row(video).await.unwrap();
         assert_eq!((row.status.as_str(), row.is_enqueued), ("uploaded", false));
     }
-    assert_eq!(sweep::run(&workshop).await.unwrap().due, 2);
+    assert_eq!(sweep(&workshop).await.unwrap().due, 2);
     assert_eq!(app.queue.stats().await.unwrap().waiting, 2);
 }
 
@@ -188,7 +198,7 @@ async fn an_absent_broker_keeps_no_leftover() {
         .unwrap(),
         ..workshop
     };
-    assert!(sweep::run(&absent).await.is_err());
+    assert!(sweep(&absent).await.is_err());
     assert!(!app.original(leftover).exists());
 }
 
@@ -203,10 +213,10 @@ async fn what_a_killed_upload_left_is_removed_in_time() {
         uploads: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep::run(&workshop).await.unwrap(), removed);
+    assert_eq!(sweep(&workshop).await.unwrap(), removed);
     assert!(!app.original(leftover).exists() && !part.exists());
     assert!(app.original(running).exists());
-    assert_eq!(sweep::run(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
 }
 
 #[tokio::test]
@@ -216,7 +226,7 @@ async fn a_leftover_that_cannot_be_removed_keeps_no_other() {
     fs::remove_file(app.original(stuck)).unwrap();
     fs::create_dir(app.original(stuck)).unwrap();
     let leftover = add_upload(&app, "32 minutes").await;
-    assert!(sweep::run(&workshop).await.is_err());
+    assert!(sweep(&workshop).await.is_err());
     assert!(!app.original(leftover).exists());
 }
 
@@ -229,8 +239,12 @@ async fn a_revoked_token_is_forgotten_when_it_has_expired() {
          (gen_random_uuid(), now() + interval '1 minute')",
     )
     .await;
-    sweep::run(&workshop).await.unwrap();
+    sweep(&workshop).await.unwrap();
     assert_eq!(app.sql("DELETE FROM revoked_tokens").await, 1);
+}
+
+async fn sweep(workshop: &Workshop) -> anyhow::Result<Swept> {
+    sweep::run(workshop, Leases::Expire).await
 }
 
 async fn open() -> (TestApp, Workshop) {

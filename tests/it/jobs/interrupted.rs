@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anb::{ids::VideoId, videos::sweep};
+use anb::{
+    ids::VideoId,
+    videos::sweep::{self, Leases},
+};
 
-use super::{held, start};
+use super::{held, run, start};
 use crate::support::{Row, TestApp, eventually, film, long_film, processes_about};
 
 /// A lease that passes while one waits.
@@ -15,7 +18,7 @@ async fn a_deleted_video_stops_its_job() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&app).await;
+    until_it_runs(&app, video).await;
 
     app.sql(&format!("DELETE FROM videos WHERE id = '{video}'"))
         .await;
@@ -33,7 +36,7 @@ async fn a_job_whose_claim_went_to_another_worker_stops() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&app).await;
+    until_it_runs(&app, video).await;
 
     app.set(
         video,
@@ -60,7 +63,8 @@ async fn a_lease_that_expired_while_the_database_was_away_revives() {
 
     app.set(video, "lease_until = now() - interval '1 minute'")
         .await;
-    assert_eq!(sweep::run(&workshop).await.unwrap().expired, 1);
+    let swept = sweep::run(&workshop, Leases::Expire).await.unwrap();
+    assert_eq!(swept.expired, 1);
     until_status(&app, video, "processing").await;
     worker.idle().await;
     let row = app.row(video).await.unwrap();
@@ -73,11 +77,64 @@ async fn a_lease_that_expired_while_the_database_was_away_revives() {
 }
 
 #[tokio::test]
+async fn a_job_goes_on_while_the_database_is_away() {
+    let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&film().await).await;
+    until_it_runs(&app, video).await;
+
+    app.place.close_database().await;
+    until_nothing_runs(&app, 20).await;
+    app.place.open_database().await;
+    eventually("the clip is recorded", 20, async || {
+        app.db.ready().await.is_ok() && app.status(video).await == "processed"
+    })
+    .await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn leases_that_expired_with_the_database_away_are_spared_for_a_while() {
+    let app = TestApp::spawn_with(&[], &["--job-lease=6s"]).await;
+    let (worker, shutdown) = app.worker().await;
+    let running = run(worker);
+    // The job of another worker, which has yet to find the database again.
+    let video = app.add_row().await;
+    app.set(
+        video,
+        "status = 'processing', attempt = 1, lease_until = now() + interval '1 second'",
+    )
+    .await;
+    app.place.close_database().await;
+    let closed = Instant::now();
+    eventually("the lease is over, and a sweep failed", 10, async || {
+        closed.elapsed() > sweep::INTERVAL + Duration::from_millis(500)
+    })
+    .await;
+    app.place.open_database().await;
+    let opened = Instant::now();
+    eventually("the lease is taken away", 20, async || {
+        app.db.ready().await.is_ok() && app.row(video).await.unwrap().losses == 1
+    })
+    .await;
+    let spared = opened.elapsed();
+    assert!(
+        spared > sweep::INTERVAL + Duration::from_secs(1),
+        "{spared:?}"
+    );
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_job_outlives_its_lease_as_long_as_it_beats() {
     let app = TestApp::spawn_with(&[], &["--job-lease=1s", "--job-visibility=1s"]).await;
-    let video = app.add_video(&long_film().await).await;
     let (first, stop_first) = start(&app).await;
-    until_it_runs(&app).await;
+    let video = app.add_video(&long_film().await).await;
+    until_it_runs(&app, video).await;
     // Another worker waits for its chance, and sweeps.
     let (second, stop_second) = start(&app).await;
     until_status(&app, video, "processed").await;
@@ -94,7 +151,7 @@ async fn a_hard_stop_gives_the_job_back_at_once() {
     let app = TestApp::spawn().await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&app).await;
+    until_it_runs(&app, video).await;
 
     let stopped = Instant::now();
     shutdown.insist();
@@ -144,28 +201,26 @@ async fn a_message_that_comes_during_the_stop_is_given_back() {
     let app = TestApp::spawn().await;
     let (worker, shutdown) = app.worker().await;
     let broker = crate::support::Broker::at(&app.place.redis_url).await;
-    let step = worker.step(Duration::from_secs(20));
+    let receive = worker.step(Duration::from_secs(20));
     let stop = async {
         broker.until_read().await;
         shutdown.request();
         app.add_video(&film().await).await
     };
-    let (started, video) = tokio::join!(step, stop);
+    let (started, video) = tokio::join!(receive, stop);
     assert_eq!(started.unwrap(), 0);
     assert_eq!(app.row(video).await.unwrap().attempt, 0);
     let received = app.queue.receive(1, Duration::from_millis(30)).await;
     assert_eq!(received.unwrap().len(), 1);
 }
 
-/// Waits until a program works for the app's own worker.
-async fn until_it_runs(app: &TestApp) {
+/// Waits until a program works for the app's own worker on `video`.
+async fn until_it_runs(app: &TestApp, video: VideoId) {
     let scratch = app.scratch();
     eventually("ffmpeg runs", 20, async || {
-        processes_about(&scratch).len() > 0
-            && app
-                .sql("UPDATE videos SET title = title WHERE status = 'processing'")
-                .await
-                > 0
+        let row = app.row(video).await.unwrap();
+        assert_eq!((row.code, row.failures), (None, 0));
+        row.status == "processing" && !processes_about(&scratch).is_empty()
     })
     .await;
 }

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 /// Returns a short, valid film: two seconds of 320x180 with sound.
 pub async fn film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
-    FILM.get_or_init(async || draw("size=320x180:rate=30:duration=2"))
+    FILM.get_or_init(|| draw("size=320x180:rate=30:duration=2"))
         .await
         .clone()
 }
@@ -15,12 +15,19 @@ pub async fn film() -> Vec<u8> {
 /// Returns a film that takes a worker some seconds, so that a test can interrupt it.
 pub async fn long_film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
-    FILM.get_or_init(async || draw("size=640x360:rate=30:duration=12"))
+    FILM.get_or_init(|| draw("size=320x180:rate=30:duration=12"))
         .await
         .clone()
 }
 
-fn draw(picture: &str) -> Vec<u8> {
+/// Draws on another thread: on its own, workers and their heartbeats would stand still.
+async fn draw(picture: &'static str) -> Vec<u8> {
+    tokio::task::spawn_blocking(move || run_ffmpeg(picture))
+        .await
+        .unwrap()
+}
+
+fn run_ffmpeg(picture: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.mp4");
     let sources = format!(

@@ -73,6 +73,11 @@ impl TestApp {
     /// Adds the row of a video that was uploaded a minute ago and never pushed. It has no file.
     pub async fn add_row(&self) -> VideoId {
         let video = VideoId::generate();
+        self.insert(video, "NULL").await;
+        video
+    }
+
+    async fn insert(&self, video: VideoId, enqueued_at: &str) {
         let owner = format!(
             "INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
              VALUES ('Ana', 'Prueba', '{video}@example.com', '', 'Cali', 'cali', 'Colombia')
@@ -80,16 +85,17 @@ impl TestApp {
         );
         self.sql(&format!(
             "WITH owner AS ({owner})
-             INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after)
-             SELECT '{video}', id, 'Mi jugada', false, 1, now() - interval '1 minute' FROM owner"
+             INSERT INTO videos
+                 (id, user_id, title, is_public, original_bytes, run_after, enqueued_at)
+             SELECT '{video}', id, 'Mi jugada', false, 1, now() - interval '1 minute', {enqueued_at}
+             FROM owner"
         ))
         .await;
-        video
     }
 
     /// Adds a video with its original, as an upload does, and pushes it.
     pub async fn add_video(&self, original: &[u8]) -> VideoId {
-        let video = self.add_row().await;
+        let video = VideoId::generate();
         let mut file = self
             .storage
             .create(StorageKey::Original(video))
@@ -97,7 +103,8 @@ impl TestApp {
             .unwrap();
         file.write(original).await.unwrap();
         file.finish().await.unwrap();
-        self.set(video, "enqueued_at = now()").await;
+        // At once: the sweeper of a running worker would push it a second time.
+        self.insert(video, "now()").await;
         self.push(video).await;
         video
     }

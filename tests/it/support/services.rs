@@ -21,6 +21,7 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap()
 
 /// A database and a Redis database that no other test uses.
 pub struct Place {
+    name: String,
     pub database_url: String,
     pub redis_url: String,
 }
@@ -40,6 +41,22 @@ impl Place {
         Self::copy(&name, "template1").await
     }
 
+    /// Ends all connections to the database and takes no new one, as if the server was away.
+    pub async fn close_database(&self) {
+        let services = services().await;
+        let name = &self.name;
+        let close = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+        execute(services, &close).await;
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname";
+        execute(services, &format!("{cut} = '{name}'")).await;
+    }
+
+    /// Takes connections again.
+    pub async fn open_database(&self) {
+        let open = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name);
+        execute(services().await, &open).await;
+    }
+
     async fn copy(name: &str, template: &str) -> Self {
         let services = services().await;
         execute(
@@ -48,6 +65,7 @@ impl Place {
         )
         .await;
         Self {
+            name: name.to_owned(),
             database_url: services.postgres.url_of(name),
             redis_url: fresh_redis().await,
         }
