@@ -26,6 +26,7 @@ mod rankings;
 mod storage;
 mod support;
 mod sweep;
+mod tls;
 mod uploads;
 mod videos;
 mod votes;
