@@ -14,6 +14,7 @@ mod architecture;
 mod cli;
 mod confine;
 mod dev;
+mod env_files;
 mod errors;
 mod files_served;
 mod jobs;
