@@ -40,10 +40,10 @@ const POOL_SIZE: usize = 8;
 /// Where a walk through the pending entries begins, and what Redis answers at its end.
 const START: &str = "0-0";
 
-/// Idle time of an entry that was given back [ms]: a month.
+/// Idle time of an entry that was given back (ms): a month.
 const RELEASED_IDLE_MS: u64 = 30 * 24 * 3_600_000;
 
-/// A consumer without pending entries for this long belongs to a process that is gone [ms].
+/// A consumer without pending entries for this long belongs to a process that is gone (ms).
 const STALE_CONSUMER_MS: u64 = 3_600_000;
 
 /// Id of a stream's entry, as Redis gives it: `milliseconds-sequence`.

@@ -21,6 +21,7 @@ mod jobs;
 mod journey;
 mod media;
 mod migrations;
+mod passwords;
 mod processes;
 mod queue;
 mod rankings;
