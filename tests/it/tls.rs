@@ -122,7 +122,7 @@ async fn jobs_travel_through_an_encrypted_redis() {
             ..queue::Settings::redis_at(&format!("rediss://{host}:{port}"))
         };
         settings.validate().unwrap();
-        Queue::connect(&settings, Duration::from_secs(60)).unwrap()
+        Queue::connect(&settings, Duration::from_mins(1)).unwrap()
     };
     let queue = connect("localhost", Some(&authority.file));
     let job = Job::process_video(VideoId::generate(), "test".to_owned());
