@@ -28,7 +28,7 @@ test: setup ## Runs all tests.
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check
 	@cargo clippy --locked --all-targets -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
 brand: ## Draws the mark and the bumpers again from their SVGs (needs rsvg-convert, package librsvg2-bin).
 	@for mark in watermark bumper-opening bumper-closing; do \

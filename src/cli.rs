@@ -18,7 +18,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{config, confine, version::VERSION};
+use crate::{config, confine, db::types::Role, version::VERSION};
 
 /// ANB Rising Stars Showcase: players upload a video, workers make a branded clip of it, the public
 /// votes, and a ranking by city decides who plays.
@@ -46,8 +46,10 @@ pub enum Command {
     Work(config::Work),
     /// Applies pending database migrations
     Migrate(Migrate),
-    /// Runs everything on this machine: a private `PostgreSQL` and Redis, the API and a worker
+    /// Runs everything on this machine: a private PostgreSQL and Redis, the API and a worker
     Dev(config::Dev),
+    /// Operator's tools for accounts
+    Admin(Admin),
     /// Limits itself, then becomes another program
     #[command(name = LAUNCHER, hide = true)]
     Confine(confine::Args),
@@ -63,6 +65,32 @@ pub struct Migrate {
     pub dry_run: bool,
     #[command(subcommand)]
     pub direction: Option<Direction>,
+}
+
+/// Arguments of `anb admin`.
+#[derive(Debug, clap::Args)]
+pub struct Admin {
+    #[command(flatten)]
+    pub database: config::database::Settings,
+    #[command(subcommand)]
+    pub action: AdminAction,
+}
+
+/// What `anb admin` can do.
+#[derive(Debug, Subcommand)]
+pub enum AdminAction {
+    /// Gives an account a role: the first organiser
+    Grant {
+        /// The role
+        role: Role,
+        /// E-mail address of the account
+        email: String,
+    },
+    /// Gives an account a new random password, prints it, and ends all its sessions
+    ResetPassword {
+        /// E-mail address of the account
+        email: String,
+    },
 }
 
 /// What else `anb migrate` can do.

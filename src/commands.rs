@@ -1,5 +1,6 @@
 //! One recipe per command: settings, connections, work, stop.
 
+mod admin;
 mod dev;
 mod migrate;
 mod serve;
@@ -17,6 +18,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(settings) => block_on(serve::run(settings)),
         Command::Work(settings) => block_on(work::run(settings)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
+        Command::Admin(arguments) => block_on(admin::run(arguments)),
         Command::Dev(settings) => block_on(dev::run(settings)),
         // Before any thread: it becomes another program.
         Command::Confine(arguments) => Ok(confine::run(&arguments)),

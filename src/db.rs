@@ -1,4 +1,4 @@
-//! `PostgreSQL`: the pool of connections, TLS, and migrations. Queries live with their slices.
+//! PostgreSQL: the pool of connections, TLS, and migrations. Queries live with their slices.
 
 pub mod migrations;
 pub mod schema;
@@ -95,15 +95,15 @@ define_sql_function! {
     fn now() -> Timestamptz;
 }
 
-/// A moment relative to [`now`], as an SQL expression.
+/// A moment relative to [`now()`], as an SQL expression.
 pub type Moment = UncheckedBind<SqlLiteral<Timestamptz>, AsExprOf<PgInterval, Interval>>;
 
-/// The moment `span` after [`now`].
+/// The moment `span` after [`now()`].
 pub fn from_now(span: Duration) -> Moment {
     sql("now() + ").bind::<Interval, _>(interval(span))
 }
 
-/// The moment `span` before [`now`].
+/// The moment `span` before [`now()`].
 pub fn ago(span: Duration) -> Moment {
     sql("now() - ").bind::<Interval, _>(interval(span))
 }

@@ -38,6 +38,10 @@ pub struct Options {
     pub durability: Durability,
     /// Number of Redis databases; tests use one each.
     pub redis_databases: u16,
+    /// More settings of PostgreSQL, each `name=value`; they win over our own.
+    pub postgres_settings: Vec<String>,
+    /// More words on the command line of Redis; they win over our own.
+    pub redis_settings: Vec<String>,
 }
 
 impl Options {
@@ -47,6 +51,8 @@ impl Options {
             data_dir: data_dir.into(),
             durability: Durability::Full,
             redis_databases: 16,
+            postgres_settings: Vec::new(),
+            redis_settings: Vec::new(),
         }
     }
 
@@ -58,9 +64,9 @@ impl Options {
             .tempdir()
             .context("create a temporary folder")?;
         Ok(Self {
-            data_dir: folder.keep(),
             durability: Durability::Throwaway,
             redis_databases: 1024,
+            ..Self::durable(folder.keep())
         })
     }
 }

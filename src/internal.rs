@@ -23,7 +23,7 @@ use crate::{
 /// Longest wait for the answer of one dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// When to ask again whether a process is ready [s].
+/// When to ask again whether a process is ready (s).
 const RETRY_AFTER_SECS: u32 = 2;
 
 /// What a process needs from others.

@@ -48,6 +48,7 @@ impl Queue {
         match settings.queue_type {
             QueueType::Redis => Ok(Self::Redis(redis::Streams::new(
                 settings.redis()?,
+                settings.redis_ssl_root_cert.as_deref(),
                 visibility,
             )?)),
         }

@@ -1,4 +1,4 @@
-//! The ranking: a read side over the public videos. It may be up to [`TTL`] old; its cache, and that
+//! The ranking: a read side over the public videos. It may be up to `TTL` old; its cache, and that
 //! only one request at a time computes an entry, are here and nowhere else.
 
 pub mod handlers;

@@ -37,7 +37,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// be reset, and a client that still sends would never see the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest that a browser may remember which origins are allowed [s].
+/// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
 
 /// Every route outside `/api`.
@@ -53,6 +53,7 @@ fn api(config: &mut ServiceConfig) {
     config
         .service(resource("/auth/signup").route(post().to(users::handlers::sign_up)))
         .service(resource("/auth/login").route(post().to(users::handlers::log_in)))
+        .service(resource("/auth/password").route(post().to(users::handlers::change_password)))
         .service(resource("/auth/logout").route(post().to(users::handlers::log_out)))
         .service(resource("/auth/profile").route(read().to(users::handlers::profile)))
         .service(resource("/videos").route(read().to(videos::handlers::list_own)))

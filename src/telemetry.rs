@@ -37,7 +37,7 @@ pub fn init(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bounds of the histograms' buckets [s]: from a cached answer to a long upload or job.
+/// Bounds of the histograms' buckets (s): from a cached answer to a long upload or job.
 const BUCKETS: [f64; 12] = [
     0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0,
 ];

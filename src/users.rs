@@ -3,12 +3,16 @@
 pub mod handlers;
 mod queries;
 
+use chrono::Utc;
 use email_address::{EmailAddress, Options};
+use rand::{RngExt as _, distr::Alphanumeric};
 use serde::Deserialize;
 
 use crate::{
     app::App,
+    auth::Passwords,
     city,
+    db::{Db, types::Role},
     ids::UserId,
     validate::{Checks, FieldError, Problem},
 };
@@ -21,6 +25,9 @@ pub const MAX_EMAIL: usize = 254;
 
 /// Bounds of a password, in characters; no rules about what it consists of (NIST SP 800-63B §3.1.1).
 const PASSWORD_LENGTH: (usize, usize) = (8, 128);
+
+/// Characters of a password that we make up: 95 bits.
+const RANDOM_LENGTH: usize = 16;
 
 /// What somebody who signs up fills in. Absent fields are empty: the checks name them all at once.
 #[derive(Default, Deserialize)]
@@ -45,6 +52,23 @@ pub struct SignUp {
     country: String,
 }
 
+/// What somebody who changes their password fills in.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct PasswordForm {
+    pub current: String,
+    pub password1: String,
+    pub password2: String,
+}
+
+/// How a change of password ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PasswordOutcome {
+    Changed,
+    /// The current password is another one.
+    WrongCurrent,
+}
+
 /// How a sign-up ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SignUpOutcome {
@@ -62,10 +86,7 @@ impl SignUp {
         if !email.is_empty() && !is_address(&email) {
             checks.add("email", Problem::Invalid);
         }
-        check_password(&mut checks, "password1", &form.password1);
-        if form.password1 != form.password2 {
-            checks.add("password2", Problem::Mismatch);
-        }
+        check_passwords(&mut checks, &form.password1, &form.password2);
         let city = checks.line("city", &form.city, 1, MAX_NAME);
         if !city.is_empty() && city::fold(&city).is_empty() {
             checks.add("city", Problem::Invalid);
@@ -92,15 +113,31 @@ fn is_address(text: &str) -> bool {
     EmailAddress::parse_with_options(text, rules).is_ok()
 }
 
-fn check_password(checks: &mut Checks, field: &'static str, password: &str) {
+impl PasswordForm {
+    /// Checks every field. Returns all that is wrong at once.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut checks = Checks::default();
+        if self.current.is_empty() {
+            checks.add("current", Problem::Required);
+        }
+        check_passwords(&mut checks, &self.password1, &self.password2);
+        checks.finish()
+    }
+}
+
+/// Checks a new password and its repetition.
+fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     let (min, max) = PASSWORD_LENGTH;
-    let length = password.chars().count();
+    let length = password1.chars().count();
     if length == 0 {
-        checks.add(field, Problem::Required);
+        checks.add("password1", Problem::Required);
     } else if length < min {
-        checks.add(field, Problem::TooShort { min });
+        checks.add("password1", Problem::TooShort { min });
     } else if length > max {
-        checks.add(field, Problem::TooLong { max });
+        checks.add("password1", Problem::TooLong { max });
+    }
+    if password1 != password2 {
+        checks.add("password2", Problem::Mismatch);
     }
 }
 
@@ -145,4 +182,63 @@ pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<
     let (user, stored) = found.unzip();
     let is_right = app.auth.passwords.verify(password, stored).await?;
     Ok(user.filter(|_| is_right))
+}
+
+/// Returns the e-mail address of an account, which limits of logins are counted by.
+pub async fn email_of(app: &App, user: UserId) -> anyhow::Result<Option<String>> {
+    let mut connection = app.db.connection().await?;
+    Ok(queries::find_profile(&mut connection, user)
+        .await?
+        .map(|profile| profile.email))
+}
+
+/// Changes a password and takes all older tokens back: within 1 s everywhere, as with a logout. Of two
+/// changes at once, one finds the current password changed.
+pub async fn change_password(
+    app: &App,
+    user: UserId,
+    form: PasswordForm,
+) -> anyhow::Result<PasswordOutcome> {
+    let stored = {
+        let mut connection = app.db.connection().await?;
+        queries::find_password_hash(&mut connection, user).await?
+    };
+    let passwords = &app.auth.passwords;
+    let Some(stored) = stored else {
+        return Ok(PasswordOutcome::WrongCurrent);
+    };
+    if !passwords.verify(form.current, Some(stored.clone())).await? {
+        return Ok(PasswordOutcome::WrongCurrent);
+    }
+    let hash = passwords.hash(form.password1).await?;
+    let mut connection = app.db.connection().await?;
+    // By the clock that issues tokens, so that one issued right after is newer.
+    let is_changed =
+        queries::replace_password(&mut connection, user, &stored, &hash, Utc::now()).await?;
+    if !is_changed {
+        return Ok(PasswordOutcome::WrongCurrent);
+    }
+    tracing::info!(%user, "password changed");
+    Ok(PasswordOutcome::Changed)
+}
+
+/// Gives an account a role. Returns whether there is such an account. For operators.
+pub async fn grant(db: &Db, email: &str, role: Role) -> anyhow::Result<bool> {
+    let mut connection = db.connection().await?;
+    queries::set_role(&mut connection, &normal_email(email), role).await
+}
+
+/// Gives an account a new random password, which it returns, and takes all tokens back; none if there is
+/// no such account. For operators, where there is no mail.
+pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<String>> {
+    let password: String = rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(RANDOM_LENGTH)
+        .map(char::from)
+        .collect();
+    let hash = Passwords::new()?.hash(password.clone()).await?;
+    let mut connection = db.connection().await?;
+    let email = normal_email(email);
+    let is_reset = queries::reset_password(&mut connection, &email, &hash, Utc::now()).await?;
+    Ok(is_reset.then_some(password))
 }

@@ -98,7 +98,7 @@ impl Checks {
     }
 
     /// Returns `text` without surrounding blanks, after checking that it has `min` to `max` characters
-    /// and no control characters: `PostgreSQL` cannot store NUL, none belongs in a name, and those of
+    /// and no control characters: PostgreSQL cannot store NUL, none belongs in a name, and those of
     /// writing direction would turn around what a page shows beside it (UTR 36 §2.10.5).
     pub fn line(&mut self, field: &'static str, text: &str, min: usize, max: usize) -> String {
         let text = text.trim_matches(is_blank);

@@ -9,7 +9,7 @@ CREATE TABLE users (
     -- `city` without case, accents and punctuation: what filters compare.
     city_key text NOT NULL,
     country text NOT NULL,
-    role text NOT NULL DEFAULT 'player',
+    role text NOT NULL DEFAULT 'player' CHECK (role IN ('player', 'organiser')),
     -- Tokens issued up to this moment are refused; null: none is.
     tokens_valid_after timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()

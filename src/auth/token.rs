@@ -1,5 +1,5 @@
 //! Access tokens: JWTs (RFC 7519) signed with HMAC-SHA-256. A token can be taken back before it
-//! expires: `PostgreSQL` knows, and each process asks it at most once per [`TRUST`] and token.
+//! expires: PostgreSQL knows, and each process asks it at most once per `TRUST` and token.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -19,7 +19,7 @@ pub struct Settings {
     #[arg(long = "database-url", env = "DATABASE_URL", hide_env_values = true, value_name = "URL",
           value_parser = super::secret)]
     pub url: Option<SecretString>,
-    /// Host of the `PostgreSQL` server
+    /// Host of the PostgreSQL server
     #[arg(
         id = "db_host",
         long = "db-host",
@@ -28,7 +28,7 @@ pub struct Settings {
         value_name = "HOST"
     )]
     pub host: String,
-    /// Port of the `PostgreSQL` server
+    /// Port of the PostgreSQL server
     #[arg(
         id = "db_port",
         long = "db-port",

@@ -1,8 +1,10 @@
 //! Which broker wakes the workers, and how to reach it.
 
-use anyhow::Context as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
-use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo as _};
+use deadpool_redis::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Queue settings.
@@ -22,6 +24,13 @@ pub struct Settings {
     #[arg(long = "redis-url", env = "REDIS_URL", default_value = "redis:6379", hide_env_values = true,
           value_name = "ADDRESS", value_parser = super::secret)]
     pub redis_url: SecretString,
+    /// PEM file with the authorities that `rediss://` trusts; unset: the system's
+    #[arg(
+        long = "redis-ssl-root-cert",
+        env = "REDIS_SSL_ROOT_CERT",
+        value_name = "FILE"
+    )]
+    pub redis_ssl_root_cert: Option<PathBuf>,
 }
 
 /// Which broker wakes the workers.
@@ -37,12 +46,19 @@ impl Settings {
         Self {
             queue_type: QueueType::Redis,
             redis_url: SecretString::from(url),
+            redis_ssl_root_cert: None,
         }
     }
 
-    /// Refuses an address that cannot be read.
+    /// Refuses an address that cannot be read, and authorities for a connection without TLS.
     pub fn validate(&self) -> anyhow::Result<()> {
-        self.redis().map(drop)
+        let address = self.redis()?;
+        let is_encrypted = matches!(address.addr(), ConnectionAddr::TcpTls { .. });
+        ensure!(
+            self.redis_ssl_root_cert.is_none() || is_encrypted,
+            "REDIS_SSL_ROOT_CERT is set, but only REDIS_URL=rediss://… checks certificates"
+        );
+        Ok(())
     }
 
     /// Reads `REDIS_URL`.
@@ -76,6 +92,23 @@ mod tests {
         for wrong in ["http://host", "redis://host:port:9", "://"] {
             let error = Settings::redis_at(wrong).redis().unwrap_err().to_string();
             assert!(error.starts_with("REDIS_URL: "), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn authorities_without_tls_are_a_mistake() {
+        let with_root = |url| Settings {
+            redis_ssl_root_cert: Some("ca.pem".into()),
+            ..Settings::redis_at(url)
+        };
+        with_root("rediss://redis:6380").validate().unwrap();
+        for url in [
+            "redis:6379",
+            "redis://redis",
+            "redis+unix:///run/redis.sock",
+        ] {
+            let error = with_root(url).validate().unwrap_err().to_string();
+            assert!(error.starts_with("REDIS_SSL_ROOT_CERT "), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to `PostgreSQL` by rustls. `require` encrypts and trusts any certificate, as libpq does;
+//! TLS to PostgreSQL by rustls. `require` encrypts and trusts any certificate, as libpq does;
 //! `verify-full` checks chain and host name.
 
 use std::sync::Arc;

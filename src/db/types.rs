@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use clap::ValueEnum;
 use diesel::{
     deserialize::{self, FromSql, FromSqlRow},
     expression::AsExpression,
@@ -26,6 +27,36 @@ pub enum VideoStatus {
     Processed,
     /// Given up, with a reason.
     Failed,
+}
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow, ValueEnum)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum Role {
+    /// Uploads videos and votes.
+    Player,
+    /// Organises the contest as well.
+    Organiser,
+}
+
+impl ToSql<diesel::sql_types::Text, Pg> for Role {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(match self {
+            Self::Player => b"player",
+            Self::Organiser => b"organiser",
+        })?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<diesel::sql_types::Text, Pg> for Role {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match value.as_bytes() {
+            b"player" => Ok(Self::Player),
+            b"organiser" => Ok(Self::Organiser),
+            other => Err(format!("unknown role {:?}", String::from_utf8_lossy(other)).into()),
+        }
+    }
 }
 
 impl ToSql<sql_types::VideoStatus, Pg> for VideoStatus {

@@ -22,7 +22,7 @@ pub struct Folder {
     path: PathBuf,
     passwd: Passwd,
     /// Released by the kernel when this process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -44,11 +44,7 @@ impl Folder {
         );
         let lock = lock(&path)?;
         let passwd = Passwd::read().context("read /etc/passwd")?;
-        Ok(Self {
-            path,
-            passwd,
-            _lock: lock,
-        })
+        Ok(Self { path, passwd, lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -75,11 +71,15 @@ impl Folder {
     }
 }
 
-/// Removes the socket folders; one that a server still uses is not empty and stays.
+/// Removes the socket folders; one that a server still uses is not empty and stays. Then unlocks: closing
+/// alone would keep the lock as long as a child that is just being started holds a copy of the file.
 impl Drop for Folder {
     fn drop(&mut self) {
         for account in Account::for_postgres(&self.passwd) {
             drop(fs::remove_dir(self.sockets_path(account.owner())));
+        }
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the data folder stays locked until this process ends");
         }
     }
 }
@@ -162,6 +162,16 @@ mod tests {
         let path = dir.path().join("sockets");
         private_folder(&path, Owner::caller()).unwrap();
         private_folder(&path, Owner::caller()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_free_although_a_child_holds_a_copy_of_its_lock() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::claim(parent.path()).unwrap();
+        let copy = folder.lock.try_clone().unwrap();
+        drop(folder);
+        drop(Folder::claim(parent.path()).unwrap());
+        drop(copy);
     }
 
     #[test]

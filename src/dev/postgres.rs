@@ -22,6 +22,7 @@ use super::{
 };
 
 const DATABASE: &str = "anb";
+const PORT: &str = "5432";
 const STOP_GRACE: Duration = Duration::from_secs(20);
 /// Includes the recovery after a crash, which replays at most `max_wal_size`.
 const START_LIMIT: Duration = Duration::from_mins(2);
@@ -33,6 +34,8 @@ const FAST_SHUTDOWN: Signal = Signal::INT;
 pub struct Postgres {
     server: Server,
     sockets: PathBuf,
+    /// Part of the socket's name, too.
+    port: String,
 }
 
 impl Postgres {
@@ -57,8 +60,16 @@ impl Postgres {
         for setting in settings(options.durability) {
             command.args(["-c", setting]);
         }
+        for setting in &options.postgres_settings {
+            command.arg("-c").arg(setting);
+        }
         let server = Server::spawn("PostgreSQL", command, log, FAST_SHUTDOWN).await?;
-        let mut postgres = Self { server, sockets };
+        let port = port(options).to_owned();
+        let mut postgres = Self {
+            server,
+            sockets,
+            port,
+        };
         if let Err(err) = postgres.wait_until_ready().await {
             postgres.stop().await;
             return Err(err);
@@ -76,8 +87,9 @@ impl Postgres {
         // The user is a parameter because a strict URL parser refuses `user@` before an empty host.
         let sockets = self.sockets.display().to_string();
         format!(
-            "postgres:///{database}?host={}&user=postgres",
-            utf8_percent_encode(&sockets, NON_ALPHANUMERIC)
+            "postgres:///{database}?host={}&port={}&user=postgres",
+            utf8_percent_encode(&sockets, NON_ALPHANUMERIC),
+            self.port
         )
     }
 
@@ -131,6 +143,13 @@ async fn create_database(admin: &str) -> anyhow::Result<()> {
             Err(err) => Err(err.into()),
         },
     }
+}
+
+/// The port that `options` choose; without one it is the default, `port=5432` below.
+fn port(options: &Options) -> &str {
+    let settings = options.postgres_settings.iter().rev();
+    let mut chosen = settings.filter_map(|setting| setting.strip_prefix("port="));
+    chosen.next().unwrap_or(PORT)
 }
 
 fn settings(durability: Durability) -> impl Iterator<Item = &'static str> {

@@ -77,6 +77,7 @@ impl Redis {
             "--databases",
             &options.redis_databases.to_string(),
         ]);
+        command.args(&options.redis_settings);
         let log = Log::open(folder.path(), "redis")?;
         let server = Server::spawn("Redis", command, log, SHUTDOWN).await?;
         let mut redis = Self { server, sockets };

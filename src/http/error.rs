@@ -286,7 +286,7 @@ fn classify(cause: &anyhow::Error) -> Code {
     }
 }
 
-/// What `PostgreSQL` says when a session or a statement was broken off. None of it has a kind of its own.
+/// What PostgreSQL says when a session or a statement was broken off. None of it has a kind of its own.
 const BROKEN_OFF: [&str; 4] = [
     "connection closed",
     "terminating connection",

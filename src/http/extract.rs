@@ -21,7 +21,7 @@ use crate::{
     language::Language,
 };
 
-/// Largest JSON body [bytes].
+/// Largest JSON body (bytes).
 const MAX_JSON_BYTES: usize = 64 * 1024;
 
 /// How long a client may take to send a JSON body.
@@ -179,8 +179,8 @@ impl FromRequest for VideoPath {
     }
 }
 
-/// A JSON object as body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a gigabyte before
-/// any limit is asked), and it must arrive within [`JSON_TIMEOUT`].
+/// A JSON object as body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a
+/// gigabyte before any limit is asked), and it must arrive within `JSON_TIMEOUT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 

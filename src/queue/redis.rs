@@ -4,18 +4,20 @@
 //! what waits plus what is in flight. Its idle time is the visibility: whoever reads first claims what
 //! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use deadpool_redis::{
     Connection, Manager, Pool, Runtime,
     redis::{
-        AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError, Value,
+        AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError,
+        TlsCertificates, Value,
         aio::MultiplexedConnection,
         cmd, pipe,
         streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
     },
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -38,10 +40,10 @@ const POOL_SIZE: usize = 8;
 /// Where a walk through the pending entries begins, and what Redis answers at its end.
 const START: &str = "0-0";
 
-/// Idle time of an entry that was given back [ms]: a month.
+/// Idle time of an entry that was given back (ms): a month.
 const RELEASED_IDLE_MS: u64 = 30 * 24 * 3_600_000;
 
-/// A consumer without pending entries for this long belongs to a process that is gone [ms].
+/// A consumer without pending entries for this long belongs to a process that is gone (ms).
 const STALE_CONSUMER_MS: u64 = 3_600_000;
 
 /// Id of a stream's entry, as Redis gives it: `milliseconds-sequence`.
@@ -64,9 +66,20 @@ struct Inner {
 }
 
 impl Streams {
-    /// Makes the streams' handle; nothing is opened yet.
-    pub fn new(address: ConnectionInfo, visibility: Duration) -> anyhow::Result<Self> {
-        let client = Client::open(address.clone()).context("REDIS_URL")?;
+    /// Makes the streams' handle; nothing is opened yet. `root_cert` holds the authorities that a TLS
+    /// connection trusts instead of the system's.
+    pub fn new(
+        address: ConnectionInfo,
+        root_cert: Option<&Path>,
+        visibility: Duration,
+    ) -> anyhow::Result<Self> {
+        let client = match root_cert {
+            Some(file) => trusting(address, file)
+                .with_context(|| format!("REDIS_SSL_ROOT_CERT={}", file.display()))?,
+            None => Client::open(address).context("REDIS_URL")?,
+        };
+        // It carries the authorities, too.
+        let address = client.get_connection_info().clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
             .set_response_timeout(Some(TIMEOUT));
@@ -333,6 +346,20 @@ impl Streams {
             .await
             .context("get a Redis connection")
     }
+}
+
+/// Makes a client that trusts the authorities in `file` alone.
+fn trusting(address: ConnectionInfo, file: &Path) -> anyhow::Result<Client> {
+    let pem = fs::read(file)?;
+    ensure!(
+        CertificateDer::pem_slice_iter(&pem).next().is_some(),
+        "holds no PEM certificate"
+    );
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(pem),
+    };
+    Ok(Client::build_with_tls(address, certificates)?)
 }
 
 /// Makes the stream and its group, from the stream's first entry on. Another worker may do the same.

@@ -12,7 +12,7 @@ use crate::{
     validate::{FieldError, Problem},
 };
 
-/// How long the ranking may be kept [s].
+/// How long the ranking may be kept (s).
 const MAX_AGE_SECS: u32 = 1;
 
 #[derive(Deserialize)]

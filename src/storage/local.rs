@@ -15,7 +15,7 @@ use tokio::{
 use super::{Full, StorageKey};
 use crate::{config::storage::Settings, ids::VideoId};
 
-/// Collects small network reads into few large writes [bytes].
+/// Collects small network reads into few large writes (bytes).
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Ends the name of a file that is still being written.

@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 
 use super::StorageKey;
 
-/// Addresses made within one such span are equal, so that browsers can cache what they name [s].
+/// Addresses made within one such span are equal, so that browsers can cache what they name (s).
 const BUCKET_SECS: u64 = 3600;
 
 /// Separates this use of the secret from all others.

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, SignUp, SignUpOutcome, queries};
+use super::{Form, PasswordForm, PasswordOutcome, SignUp, SignUpOutcome, queries};
 use crate::{
     app::App,
     http::{
@@ -94,6 +94,38 @@ pub async fn log_out(
     app.auth.tokens.revoke(caller).await?;
     let message = Message::new(language, "Sesión cerrada exitosamente.", "Logged out.");
     Ok(HttpResponse::Ok().json(message))
+}
+
+/// `POST /api/auth/password`
+pub async fn change_password(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    language: Language,
+    caller: Authenticated,
+    Json(form): Json<PasswordForm>,
+) -> Result<HttpResponse> {
+    form.check()?;
+    let user = caller.user();
+    // A stolen token must not serve to guess the password: as many tries as at the login.
+    let email = super::email_of(&app, user)
+        .await?
+        .ok_or(Code::Unauthorized)?;
+    limits.login_account.take(&email)?;
+    let outcome = super::change_password(&app, user, form).await;
+    if !matches!(outcome, Ok(PasswordOutcome::WrongCurrent)) {
+        limits.login_account.give_back(&email);
+    }
+    match outcome? {
+        PasswordOutcome::Changed => {
+            let message = Message::new(
+                language,
+                "Contraseña cambiada exitosamente. Inicia sesión de nuevo.",
+                "Password changed. Log in again.",
+            );
+            Ok(HttpResponse::Ok().json(message))
+        }
+        PasswordOutcome::WrongCurrent => Err(Code::WrongCredentials.into()),
+    }
 }
 
 #[derive(Serialize)]

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, Insertable, OptionalExtension as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _, insert_into,
+    Selectable, SelectableHelper as _, insert_into, update,
 };
 use diesel_async::RunQueryDsl as _;
 
 use crate::{
-    db::{Connection, schema::users},
+    db::{Connection, schema::users, types::Role},
     ids::UserId,
 };
 
@@ -63,6 +63,70 @@ pub async fn find_credentials(
         .await
         .optional()?;
     Ok(found)
+}
+
+/// Returns the password hash of a user.
+pub async fn find_password_hash(
+    connection: &mut Connection,
+    user: UserId,
+) -> anyhow::Result<Option<String>> {
+    let found = users::table
+        .find(user)
+        .select(users::password_hash)
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found)
+}
+
+/// Replaces a password, unless it is no longer the `old` one, and with it all tokens issued up to `now`.
+/// Returns whether it did.
+pub async fn replace_password(
+    connection: &mut Connection,
+    user: UserId,
+    old: &str,
+    new: &str,
+    now: DateTime<Utc>,
+) -> anyhow::Result<bool> {
+    let rows = update(users::table.find(user).filter(users::password_hash.eq(old)))
+        .set((
+            users::password_hash.eq(new),
+            users::tokens_valid_after.eq(Some(now)),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Sets the password of the account with this e-mail address, whatever it was, and takes back all tokens
+/// issued up to `now`. Returns whether there is such an account.
+pub async fn reset_password(
+    connection: &mut Connection,
+    email: &str,
+    new: &str,
+    now: DateTime<Utc>,
+) -> anyhow::Result<bool> {
+    let rows = update(users::table.filter(users::email.eq(email)))
+        .set((
+            users::password_hash.eq(new),
+            users::tokens_valid_after.eq(Some(now)),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Sets the role of the account with this e-mail address. Returns whether there is one.
+pub async fn set_role(
+    connection: &mut Connection,
+    email: &str,
+    role: Role,
+) -> anyhow::Result<bool> {
+    let rows = update(users::table.filter(users::email.eq(email)))
+        .set(users::role.eq(role))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
 }
 
 /// Returns a user's profile.

@@ -28,7 +28,7 @@ use crate::{
 pub use media::media;
 pub use upload::upload;
 
-/// How long a public list may be kept [s].
+/// How long a public list may be kept (s).
 const MAX_AGE_SECS: u32 = 2;
 
 /// A video as its owner sees it.

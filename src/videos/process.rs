@@ -91,7 +91,13 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         discard(workshop, claim).await;
         return Ok(Outcome::Superseded);
     }
-    tracing::info!(bytes, "video processed");
+    tracing::info!(
+        bytes,
+        frames = clip.frames,
+        duration_ms = clip.duration_ms,
+        cpu_ms = clip.cpu_ms,
+        "video processed"
+    );
     if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
         tracing::warn!("outputs of earlier attempts stay behind: {error:#}");
     }

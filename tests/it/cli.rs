@@ -97,6 +97,7 @@ fn help_lists_each_variable_with_its_default() {
     let broker_and_storage = [
         ("QUEUE_TYPE", "redis"),
         ("REDIS_URL", "redis:6379"),
+        ("REDIS_SSL_ROOT_CERT", ""),
         ("STORAGE_TYPE", "local"),
         ("UPLOAD_PATH", "./uploads"),
         ("PROCESSED_PATH", "./processed"),

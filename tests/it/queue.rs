@@ -6,7 +6,7 @@ use std::{
 };
 
 use anb::{
-    dev::{Durability, Folder, Options, Redis},
+    dev::{Folder, Options, Redis},
     ids::VideoId,
     job::Job,
     queue::{Delivery, Queue, Stats},
@@ -310,9 +310,8 @@ async fn a_cut_connection_is_made_again() {
 async fn a_restarted_redis_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
-        data_dir: folder.path().to_owned(),
-        durability: Durability::Full,
         redis_databases: 1,
+        ..Options::durable(folder.path())
     };
     let folder = Folder::claim(&options.data_dir).unwrap();
     let redis = Redis::start(&folder, &options).await.unwrap();

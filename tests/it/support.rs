@@ -10,6 +10,7 @@ mod seed;
 mod services;
 
 use std::{
+    net::TcpListener,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -187,6 +188,12 @@ pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut
         assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Returns a port that nobody uses just now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Parses a command line; of a flag given twice the last counts, so that a test can replace any.

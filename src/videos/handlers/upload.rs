@@ -10,7 +10,7 @@ use crate::{
     http::{
         Code, Error, Result,
         extract::{Authenticated, RequestId},
-        multipart::{self, Form},
+        multipart::Form,
         rate::Limits,
     },
     ids::{UserId, VideoId},
@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// What a form has beside the video: boundaries, headers, the other fields [bytes].
+/// What a form has beside the video: boundaries, headers, the other fields (bytes).
 const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
 
-/// Longest text field: a title of 100 characters is shorter in any encoding [bytes].
+/// Longest text field: a title of 100 characters is shorter in any encoding (bytes).
 const MAX_TEXT_BYTES: usize = 4096;
 
 #[derive(Serialize)]
@@ -98,28 +98,28 @@ async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Recei
         match field.name().unwrap_or_default() {
             "video_file" | "file" if received.file.is_none() => {
                 let file = received.file.insert(Receiving::begin(app, user).await?);
-                read_file(&mut field, file).await?;
+                read_file(&mut form, &mut field, file).await?;
             }
             "title" if received.title.is_none() => {
-                let title = multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+                let title = form.text(&mut field, MAX_TEXT_BYTES).await?;
                 // A bad title is refused before 100 MiB of video arrive, if it comes first.
                 received.title = Some(check_title(&title)?);
             }
             "is_public" if received.is_public.is_none() => {
-                let text = multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+                let text = form.text(&mut field, MAX_TEXT_BYTES).await?;
                 received.is_public = Some(parse_flag(&text)?);
             }
             "video_file" | "file" | "title" | "is_public" => return Err(Code::InvalidForm.into()),
             _ => {
-                multipart::text(&mut field, MAX_TEXT_BYTES).await?;
+                form.text(&mut field, MAX_TEXT_BYTES).await?;
             }
         }
     }
     Ok(())
 }
 
-async fn read_file(field: &mut Field, file: &mut Receiving) -> Result<()> {
-    while let Some(chunk) = multipart::chunk(field).await? {
+async fn read_file(form: &mut Form, field: &mut Field, file: &mut Receiving) -> Result<()> {
+    while let Some(chunk) = form.chunk(field).await? {
         file.write(&chunk).await?;
     }
     Ok(file.end_of_file()?)

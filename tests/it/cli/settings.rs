@@ -19,6 +19,7 @@ fn a_bad_variable_is_named_in_one_line() {
         ("METRICS_ADDR", "x"),
         ("QUEUE_TYPE", "rabbit"),
         ("REDIS_URL", "http://redis"),
+        ("REDIS_SSL_ROOT_CERT", "ca.pem"),
         ("STORAGE_TYPE", "tape"),
         ("UPLOAD_TIMEOUT", "soon"),
         ("MAX_FILE_SIZE", "-1"),

@@ -17,6 +17,7 @@ use crate::support::{PASSWORD, Seed, mp4};
 
 const SIGN_UP: &str = "/api/auth/signup";
 const LOG_IN: &str = "/api/auth/login";
+const CHANGE_PASSWORD: &str = "/api/auth/password";
 const LOG_OUT: &str = "/api/auth/logout";
 const PROFILE: &str = "/api/auth/profile";
 const UPLOAD: &str = "/api/videos/upload";
@@ -52,6 +53,10 @@ fn sign_up_form() -> Value {
         "first_name": "Ana", "last_name": "Prueba", "email": "nueva{n}@example.com",
         "password1": PASSWORD, "password2": PASSWORD, "city": "Cali", "country": "Colombia",
     })
+}
+
+fn password_form() -> Value {
+    json!({"current": PASSWORD, "password1": "tablero-2027", "password2": "tablero-2027"})
 }
 
 fn changed(mut form: Value, field: &str, value: &str) -> Value {
@@ -116,6 +121,11 @@ pub fn successes() -> Vec<Case> {
         &["video_id"],
     );
     let voted = Sentence("Voto registrado exitosamente.", "Vote counted.", &[]);
+    let password_changed = Sentence(
+        "Contraseña cambiada exitosamente. Inicia sesión de nuevo.",
+        "Password changed. Log in again.",
+        &[],
+    );
     let logged_out = Sentence("Sesión cerrada exitosamente.", "Logged out.", &[]);
     vec![
         Case::new(Method::POST, SIGN_UP, 201, signed_up).json(sign_up_form()),
@@ -125,6 +135,9 @@ pub fn successes() -> Vec<Case> {
             Object(&["access_token", "token_type", "expires_in"]),
         )
         .json(json!({"email": "eva@example.com", "password": PASSWORD})),
+        own(Method::POST, CHANGE_PASSWORD, password_changed)
+            .by(Who::Newcomer)
+            .json(password_form()),
         own(Method::POST, LOG_OUT, logged_out),
         own(Method::GET, PROFILE, profile),
         Case::new(Method::POST, UPLOAD, 201, uploaded)
@@ -175,10 +188,29 @@ fn accounts() -> Vec<Case> {
             .json(changed(sign_up_form(), field, value))
             .refuses_fields(400, Code::ValidationFailed, problems)
     };
+    let change = |field, value| {
+        let case = post(CHANGE_PASSWORD).by(Who::Newcomer);
+        case.json(changed(password_form(), field, value))
+    };
     let log_in = |email: &str, password: &str| {
         post(LOG_IN).json(json!({"email": email, "password": password}))
     };
     vec![
+        change("current", "otra").refuses(401, Code::WrongCredentials),
+        change("current", "").refuses_fields(
+            400,
+            Code::ValidationFailed,
+            &[("current", "required")],
+        ),
+        change("password1", "corta").refuses_fields(
+            400,
+            Code::ValidationFailed,
+            &[("password1", "too_short"), ("password2", "mismatch")],
+        ),
+        change("current", "otra")
+            .by(Who::Owner)
+            .within(Setting::Limited)
+            .refuses(429, Code::TooManyRequests),
         sign_up("first_name", "", &[("first_name", "required")]),
         sign_up("last_name", " ", &[("last_name", "required")]),
         sign_up("email", "ana", &[("email", "invalid")]),

@@ -22,7 +22,7 @@ pub enum Setting {
     Usual,
     /// One public video, which the fan voted for; nothing changes.
     Still,
-    /// Both players have done what they may; so has who tries to log in as Eva.
+    /// Both players have done what they may; so has who tries to log in as Ana or Eva.
     Limited,
     /// The address has asked as often as it may.
     Crowded,
@@ -135,9 +135,11 @@ impl World {
             .request(Method::POST, &format!("/api/public/videos/{id}/vote"))
             .bearer_auth(self.token(Who::Fan).await.unwrap());
         Answer::of(vote).await.ok();
-        let login = app.request(Method::POST, "/api/auth/login");
-        let wrong = json!({"email": "eva@example.com", "password": "x"});
-        assert_eq!(Answer::of(login.json(&wrong)).await.status, 401);
+        for name in ["ana", "eva"] {
+            let wrong = json!({"email": format!("{name}@example.com"), "password": "x"});
+            let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
+            assert_eq!(Answer::of(login).await.status, 401);
+        }
     }
 
     /// Returns a number that no other call returns.

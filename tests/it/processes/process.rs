@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::Stdio,
@@ -14,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, TestApp, eventually};
+use crate::support::{Place, TestApp, eventually, free_port};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy)]
@@ -187,10 +186,4 @@ impl Process {
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
-}
-
-/// Returns a port that nobody uses just now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
