@@ -179,8 +179,8 @@ impl FromRequest for VideoPath {
     }
 }
 
-/// A JSON body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a gigabyte before
-/// any limit is asked), and it must arrive within `JSON_TIMEOUT`.
+/// A JSON object as body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a
+/// gigabyte before any limit is asked), and it must arrive within `JSON_TIMEOUT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -198,9 +198,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let bytes = timeout(JSON_TIMEOUT, read(body))
                 .await
                 .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))?;
+            // A list would do for serde: the fields in the order of their declaration.
+            let is_object = bytes.trim_ascii_start().starts_with(b"{");
             match serde_json::from_slice(&bytes) {
-                Ok(value) => Ok(Self(value)),
-                Err(_) => Err(Code::InvalidJson.into()),
+                Ok(value) if is_object => Ok(Self(value)),
+                _ => Err(Code::InvalidJson.into()),
             }
         })
     }

@@ -13,6 +13,7 @@ mod accounts;
 mod architecture;
 mod cli;
 mod confine;
+mod contract;
 mod dev;
 mod env_files;
 mod errors;

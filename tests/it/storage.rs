@@ -305,15 +305,16 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A small disk in memory.
-struct Mount<'a> {
-    folder: &'a Path,
+pub struct Mount {
+    folder: PathBuf,
 }
 
-impl<'a> Mount<'a> {
+impl Mount {
     /// Mounts it; says so and returns none where this user may not.
-    fn tmpfs(folder: &'a Path, options: &str) -> Option<Self> {
+    pub fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
         if run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], folder) {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+            let folder = folder.to_owned();
             return Some(Self { folder });
         }
         println!("skipped: mounting a tmpfs needs root");
@@ -322,13 +323,13 @@ impl<'a> Mount<'a> {
 
     fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
-        assert!(run("mount", &["-o", &options], self.folder));
+        assert!(run("mount", &["-o", &options], &self.folder));
     }
 }
 
-impl Drop for Mount<'_> {
+impl Drop for Mount {
     fn drop(&mut self) {
-        run("umount", &["--lazy"], self.folder);
+        run("umount", &["--lazy"], &self.folder);
     }
 }
 

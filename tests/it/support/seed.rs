@@ -15,7 +15,7 @@ use diesel_async::RunQueryDsl as _;
 use super::{Player, TestApp};
 
 /// A video to put into the database.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Seed<'a> {
     pub title: &'a str,
     pub status: &'a str,

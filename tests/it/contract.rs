@@ -1,0 +1,100 @@
+//! The table of the API: for each endpoint every status and code it promises, requested in Spanish and
+//! in English. A route or a code without a row fails the test.
+
+mod case;
+mod failures;
+mod general;
+mod sources;
+mod table;
+mod world;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use anb::language::Language;
+use futures_util::{StreamExt as _, stream};
+
+use self::{
+    case::{Case, Expected},
+    world::World,
+};
+
+const LANGUAGES: [Language; 2] = [Language::Spanish, Language::English];
+
+/// Requests at once.
+const AT_ONCE: usize = 24;
+
+#[tokio::test]
+async fn every_endpoint_answers_as_the_contract_says() {
+    let cases = cases();
+    let mut worlds = HashMap::new();
+    for setting in cases.iter().map(|case| case.setting) {
+        if !worlds.contains_key(&setting) {
+            worlds.insert(setting, World::make(setting).await);
+        }
+    }
+    let requests = cases.iter().flat_map(|case| {
+        let world = worlds[&case.setting].as_ref();
+        LANGUAGES.map(|language| async move {
+            match world {
+                Some(world) => case.problems(world, language).await,
+                None => None,
+            }
+        })
+    });
+    // Boxed: hundreds of futures of this size are more than a stack has.
+    let requests: Vec<_> = requests.map(Box::pin).collect();
+    let problems: Vec<_> = stream::iter(requests)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    println!(
+        "{} cases, {} requests",
+        cases.len(),
+        cases.len() * LANGUAGES.len()
+    );
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn every_route_has_a_row() {
+    let mut rows: Vec<_> = table::successes()
+        .iter()
+        .map(|case| (case.method.to_string(), case.route.to_owned()))
+        .collect();
+    rows.sort();
+    assert_eq!(rows, sources::endpoints());
+}
+
+#[test]
+fn every_code_has_a_row_and_a_stable_name() {
+    let mut covered = BTreeSet::new();
+    for case in cases() {
+        if let Expected::Error(code, _) = case.expected {
+            let variant = format!("{code:?}");
+            assert_eq!(code.name(), sources::snake_case(&variant));
+            let [spanish, english] = LANGUAGES.map(|language| code.message(language));
+            assert_ne!(spanish, english);
+            covered.insert(variant);
+        }
+    }
+    let all: BTreeSet<_> = sources::variants("http/error.rs", "Code")
+        .into_iter()
+        .collect();
+    assert_eq!(covered, all);
+}
+
+#[test]
+fn no_row_stands_twice() {
+    let mut seen = HashSet::new();
+    for case in cases() {
+        let row = format!("{case:?}");
+        assert!(seen.insert(row), "{case:?}");
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let successes = table::successes();
+    let general = general::rows(&successes);
+    [successes, table::refusals(), general].concat()
+}

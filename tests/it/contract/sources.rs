@@ -1,0 +1,63 @@
+//! What there is to cover, read off the sources.
+
+use std::{fs, path::Path};
+
+/// Returns method and route of every endpoint in `src/server.rs`, sorted.
+pub fn endpoints() -> Vec<(String, String)> {
+    let text = source("server.rs");
+    let (root, rest) = text.split_once("fn api(").unwrap();
+    let (api, _) = rest.split_once("\n}").unwrap();
+    let mut found = Vec::new();
+    for (prefix, part) in [("", root), ("/api", api)] {
+        for resource in part.split("resource(\"").skip(1) {
+            let (route, methods) = resource.split_once('"').unwrap();
+            for method in methods.split(".route(").skip(1) {
+                let method = match method.trim_start().trim_start_matches("web::") {
+                    call if call.starts_with("read()") => "GET",
+                    call if call.starts_with("post()") => "POST",
+                    call if call.starts_with("put()") => "PUT",
+                    call if call.starts_with("patch()") => "PATCH",
+                    call if call.starts_with("delete()") => "DELETE",
+                    other => panic!("an unknown method: {other}"),
+                };
+                found.push((method.to_owned(), format!("{prefix}{route}")));
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found.len(), text.matches(".route(").count());
+    found
+}
+
+/// Returns the variants of an enum of a file, in its order.
+pub fn variants(file: &str, name: &str) -> Vec<String> {
+    let text = source(file);
+    let (_, rest) = text.split_once(&format!("pub enum {name} {{\n")).unwrap();
+    let (body, _) = rest.split_once("\n}").unwrap();
+    // Variants are indented once, their fields twice.
+    let variants = body.lines().filter_map(|line| {
+        let line = line.strip_prefix("    ")?;
+        line.starts_with(char::is_uppercase).then(|| {
+            let end = line.find(|letter: char| !letter.is_alphanumeric());
+            line[..end.unwrap_or(line.len())].to_owned()
+        })
+    });
+    variants.collect()
+}
+
+/// Returns the stable name of a variant.
+pub fn snake_case(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+fn source(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+    fs::read_to_string(path).unwrap()
+}

@@ -1,0 +1,211 @@
+//! The apps that the cases share, each in one setting, with an owner of videos and a fan.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anb::{
+    auth::Tokens,
+    ids::{UserId, VideoId},
+};
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::case::{Video, Who};
+use crate::{
+    storage::Mount,
+    support::{Answer, Player, Seed, TestApp},
+};
+
+/// Where a case happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Setting {
+    Usual,
+    /// One public video, which the fan voted for; nothing changes.
+    Still,
+    /// Both players have done what they may; so has who tries to log in as Ana or Eva.
+    Limited,
+    /// The address has asked as often as it may.
+    Crowded,
+    /// Uploads may take a second and have 6000 bytes.
+    Strict,
+    /// The database is away.
+    Away,
+    /// The tables of accounts are not there: nobody expects that.
+    NoAccounts,
+    /// The tables of videos are not there.
+    NoVideos,
+    /// The disk for uploads is full.
+    Full,
+}
+
+pub struct World {
+    pub app: TestApp,
+    setting: Setting,
+    tokens: Tokens,
+    owner: UserId,
+    fan: UserId,
+    count: AtomicU32,
+    /// Unmounted before its folder is removed.
+    disk: Option<(Mount, TempDir)>,
+}
+
+impl World {
+    /// Makes the world of a setting; none if this user may not.
+    pub async fn make(setting: Setting) -> Option<Self> {
+        let mut disk = None;
+        let folder;
+        let flags: &[&str] = match setting {
+            Setting::Usual | Setting::Still | Setting::NoAccounts | Setting::NoVideos => &[],
+            Setting::Limited => &["--write-rate", "1/h", "--login-rate", "1/h"],
+            Setting::Crowded => &["--address-rate", "1/h"],
+            Setting::Strict => &["--upload-timeout", "1s", "--max-file-size", "6000"],
+            Setting::Away => &["--database-url", "postgres://anb:hush@127.0.0.1:1/anb"],
+            Setting::Full => {
+                let place = TempDir::new().unwrap();
+                let mount = Mount::tmpfs(place.path(), "nr_inodes=8")?;
+                folder = place.path().display().to_string();
+                disk = Some((mount, place));
+                &["--upload-path", &folder]
+            }
+        };
+        let app = TestApp::spawn_with(flags, &[]).await;
+        let (owner, fan) = if setting == Setting::Away {
+            (UserId(1), UserId(2))
+        } else {
+            let ana = app.member("Ana", "Cali").await;
+            let luis = app.member("Luis", "Cali").await;
+            (id_of(&app, &ana).await, id_of(&app, &luis).await)
+        };
+        let world = Self {
+            tokens: Tokens::new(&app.serve.auth, app.db.clone()),
+            app,
+            setting,
+            owner,
+            fan,
+            count: AtomicU32::new(0),
+            disk,
+        };
+        world.prepare().await;
+        Some(world)
+    }
+
+    async fn prepare(&self) {
+        let app = &self.app;
+        match self.setting {
+            Setting::Usual => {
+                app.player("Eva", "Cali").await;
+            }
+            Setting::Still => {
+                let id = self.video(Video::Voted(Seed::PUBLIC)).await;
+                app.execute(&format!("UPDATE videos SET votes = 1 WHERE id = '{id}'"))
+                    .await;
+            }
+            Setting::Limited => self.use_up().await,
+            Setting::Crowded => {
+                app.get("/health").await.ok();
+            }
+            Setting::NoAccounts => {
+                app.execute("ALTER TABLE users RENAME TO gone").await;
+            }
+            Setting::NoVideos => {
+                for table in ["videos", "uploads", "votes"] {
+                    app.execute(&format!("ALTER TABLE {table} RENAME TO {table}_gone"))
+                        .await;
+                }
+            }
+            Setting::Full => {
+                let (_, disk) = self.disk.as_ref().unwrap();
+                let mut names = (0..).map(|number: u32| disk.path().join(number.to_string()));
+                while std::fs::write(names.next().unwrap(), "").is_ok() {}
+            }
+            Setting::Strict | Setting::Away => {}
+        }
+    }
+
+    /// Does as much as the limits allow.
+    async fn use_up(&self) {
+        let app = &self.app;
+        let id = self.video(Video::Fresh(Seed::PUBLIC)).await;
+        let rename = app
+            .request(Method::PATCH, &format!("/api/videos/{id}"))
+            .bearer_auth(self.token(Who::Owner).await.unwrap())
+            .json(&json!({"title": "Otro título"}));
+        Answer::of(rename).await.ok();
+        let vote = app
+            .request(Method::POST, &format!("/api/public/videos/{id}/vote"))
+            .bearer_auth(self.token(Who::Fan).await.unwrap());
+        Answer::of(vote).await.ok();
+        for name in ["ana", "eva"] {
+            let wrong = json!({"email": format!("{name}@example.com"), "password": "x"});
+            let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
+            assert_eq!(Answer::of(login).await.status, 401);
+        }
+    }
+
+    /// Returns a number that no other call returns.
+    pub fn next(&self) -> u32 {
+        self.count.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns a token, new each time.
+    pub async fn token(&self, who: Who) -> Option<String> {
+        match who {
+            Who::Nobody => None,
+            Who::Stranger => Some("e30.e30.e30".to_owned()),
+            Who::Owner => Some(self.tokens.issue(self.owner).unwrap()),
+            Who::Fan => Some(self.tokens.issue(self.fan).unwrap()),
+            Who::Newcomer => Some(self.newcomer().await),
+        }
+    }
+
+    async fn newcomer(&self) -> String {
+        if !self.has_tables() {
+            return self.tokens.issue(self.owner).unwrap();
+        }
+        let name = format!("Nuevo{}", self.next());
+        self.app.player(&name, "Cali").await.token
+    }
+
+    /// Returns the id of a video.
+    pub async fn video(&self, video: Video) -> String {
+        let (seed, is_voted) = match video {
+            Video::Fresh(seed) => (seed, false),
+            Video::Voted(seed) => (seed, true),
+            Video::Unknown => return VideoId::generate().to_string(),
+            Video::Malformed => return "7".to_owned(),
+        };
+        if !self.has_tables() {
+            return VideoId::generate().to_string();
+        }
+        let owner = Player {
+            email: "ana@example.com".to_owned(),
+            token: String::new(),
+        };
+        let id = self.app.add(&owner, seed).await;
+        if self.setting != Setting::Full {
+            self.app.add_files(&id);
+        }
+        if is_voted {
+            let fan = self.fan;
+            self.app
+                .execute(&format!(
+                    "INSERT INTO votes (user_id, video_id) VALUES ({fan}, '{id}')"
+                ))
+                .await;
+        }
+        id
+    }
+
+    fn has_tables(&self) -> bool {
+        !matches!(
+            self.setting,
+            Setting::Away | Setting::NoAccounts | Setting::NoVideos
+        )
+    }
+}
+
+async fn id_of(app: &TestApp, player: &Player) -> UserId {
+    let email = &player.email;
+    let id = format!("SELECT id FROM users WHERE email = '{email}'");
+    UserId(app.number(&id).await)
+}
