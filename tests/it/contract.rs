@@ -8,7 +8,7 @@ mod sources;
 mod table;
 mod world;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use anb::language::Language;
 use futures_util::{StreamExt as _, stream};
@@ -28,8 +28,8 @@ async fn every_endpoint_answers_as_the_contract_says() {
     let cases = cases();
     let mut worlds = HashMap::new();
     for setting in cases.iter().map(|case| case.setting) {
-        if !worlds.contains_key(&setting) {
-            worlds.insert(setting, World::make(setting).await);
+        if let Entry::Vacant(place) = worlds.entry(setting) {
+            place.insert(World::make(setting).await);
         }
     }
     let requests = cases.iter().flat_map(|case| {

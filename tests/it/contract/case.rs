@@ -261,7 +261,7 @@ impl Case {
                 );
                 let comes_back = matches!(self.status, 429 | 503);
                 check(
-                    comes_back == !answer.header("retry-after").is_empty(),
+                    comes_back != answer.header("retry-after").is_empty(),
                     "retry-after",
                 );
                 let is_challenged = !answer.header("www-authenticate").is_empty();

@@ -159,7 +159,8 @@ impl World {
     }
 
     async fn newcomer(&self) -> String {
-        if !self.has_tables() {
+        // Where nobody can sign up, or no more.
+        if !self.has_tables() || matches!(self.setting, Setting::Crowded | Setting::Limited) {
             return self.tokens.issue(self.owner).unwrap();
         }
         let name = format!("Nuevo{}", self.next());

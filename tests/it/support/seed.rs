@@ -14,6 +14,9 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{Player, TestApp};
 
+/// A hash that is quickly checked, of no password.
+const NOBODYS_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$q83vEjRWeJCrze8SNFZ4kA";
+
 /// A video to put into the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Seed<'a> {
@@ -64,19 +67,20 @@ impl TestApp {
         row.number
     }
 
-    /// Adds somebody who has a token and no password.
+    /// Adds somebody who has a token and whose password nobody knows.
     pub async fn member(&self, name: &str, city: &str) -> Player {
         let email = format!("{}@example.com", name.to_lowercase());
         let mut connection = self.db.connection().await.unwrap();
         let insert = sql_query(
             "INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
-             VALUES ($1, 'Prueba', $2, '', $3, $4, 'Colombia') RETURNING id AS number",
+             VALUES ($1, 'Prueba', $2, $5, $3, $4, 'Colombia') RETURNING id AS number",
         );
         let row: Number = insert
             .bind::<Text, _>(name)
             .bind::<Text, _>(&email)
             .bind::<Text, _>(city)
             .bind::<Text, _>(city::fold(city))
+            .bind::<Text, _>(NOBODYS_HASH)
             .get_result(&mut connection)
             .await
             .unwrap();
