@@ -4,20 +4,20 @@
 //! what waits plus what is in flight. Its idle time is the visibility: whoever reads first claims what
 //! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+mod tls;
 
-use anyhow::{Context as _, ensure};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
 use deadpool_redis::{
     Connection, Manager, Pool, Runtime,
     redis::{
-        AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError,
-        TlsCertificates, Value,
+        AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError, Value,
         aio::MultiplexedConnection,
         cmd, pipe,
         streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
     },
 };
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -74,7 +74,7 @@ impl Streams {
         visibility: Duration,
     ) -> anyhow::Result<Self> {
         let client = match root_cert {
-            Some(file) => trusting(address, file)
+            Some(file) => tls::trusting(address, file)
                 .with_context(|| format!("REDIS_SSL_ROOT_CERT={}", file.display()))?,
             None => Client::open(address).context("REDIS_URL")?,
         };
@@ -346,20 +346,6 @@ impl Streams {
             .await
             .context("get a Redis connection")
     }
-}
-
-/// Makes a client that trusts the authorities in `file` alone.
-fn trusting(address: ConnectionInfo, file: &Path) -> anyhow::Result<Client> {
-    let pem = fs::read(file)?;
-    ensure!(
-        CertificateDer::pem_slice_iter(&pem).next().is_some(),
-        "holds no PEM certificate"
-    );
-    let certificates = TlsCertificates {
-        client_tls: None,
-        root_cert: Some(pem),
-    };
-    Ok(Client::build_with_tls(address, certificates)?)
 }
 
 /// Makes the stream and its group, from the stream's first entry on. Another worker may do the same.

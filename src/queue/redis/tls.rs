@@ -1,0 +1,21 @@
+//! TLS to Redis with authorities of its own.
+
+use std::{fs, path::Path};
+
+use anyhow::ensure;
+use deadpool_redis::redis::{Client, ConnectionInfo, TlsCertificates};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+/// Makes a client that trusts the authorities in `file` alone.
+pub fn trusting(address: ConnectionInfo, file: &Path) -> anyhow::Result<Client> {
+    let pem = fs::read(file)?;
+    ensure!(
+        CertificateDer::pem_slice_iter(&pem).next().is_some(),
+        "holds no PEM certificate"
+    );
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(pem),
+    };
+    Ok(Client::build_with_tls(address, certificates)?)
+}
