@@ -88,11 +88,6 @@ impl Shutdown {
         self.soft.is_cancelled()
     }
 
-    /// Tells whether running work must be given up.
-    pub fn is_insisted(&self) -> bool {
-        self.hard.is_cancelled()
-    }
-
     /// How long running work may go on after the first signal.
     pub fn grace(&self) -> Duration {
         self.grace

@@ -259,7 +259,7 @@ impl Worker {
     /// Sweeps once. After the database was away all leases are expired, though their jobs went on: those
     /// have the time of one lease to revive them, else every running job would begin anew.
     async fn sweep_once(&self, spared_until: &mut Instant) -> anyhow::Result<()> {
-        if let Err(error) = self.workshop.db.ready().await {
+        if let Err(error) = self.workshop.db.connection().await {
             *spared_until = Instant::now() + self.workshop.settings.lease;
             return Err(error);
         }

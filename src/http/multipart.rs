@@ -8,7 +8,7 @@ use actix_web::{error::PayloadError, web::Bytes};
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::{Code, Error, Result};
+use super::{Code, Result};
 
 /// Span over which the floor rate is judged, and longest silence: a tunnel is forgiven.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -61,10 +61,7 @@ impl Form {
             }
             bytes.extend_from_slice(&chunk);
         }
-        String::from_utf8(bytes).map_err(|error| Error {
-            cause: Some(error.into()),
-            ..Error::from(Code::InvalidForm)
-        })
+        String::from_utf8(bytes).or(Err(Code::InvalidForm.into()))
     }
 }
 
@@ -92,19 +89,13 @@ async fn next<T>(
     stream: &mut (impl Stream<Item = std::result::Result<T, MultipartError>> + Unpin),
 ) -> Result<Option<T>> {
     match timeout(WINDOW, stream.next()).await {
-        Ok(item) => item.transpose().map_err(|error| refuse(&error)),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(item))) => Ok(Some(item)),
+        Ok(Some(Err(MultipartError::Payload(PayloadError::Overflow)))) => {
+            Err(Code::BodyTooLarge.into())
+        }
+        Ok(Some(Err(_))) => Err(Code::InvalidForm.into()),
         Err(_) => Err(Code::BodyTooSlow.into()),
-    }
-}
-
-fn refuse(error: &MultipartError) -> Error {
-    let code = match error {
-        MultipartError::Payload(PayloadError::Overflow) => Code::BodyTooLarge,
-        _ => Code::InvalidForm,
-    };
-    Error {
-        cause: Some(anyhow::Error::msg(error.to_string())),
-        ..Error::from(code)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         filter,
         page::Page,
         rate::Limits,
+        respond::Message,
     },
     ids::VideoId,
     language::Language,
@@ -211,7 +212,8 @@ async fn apply(
 
 #[derive(Serialize)]
 struct Deleted {
-    message: &'static str,
+    #[serde(flatten)]
+    message: Message,
     video_id: VideoId,
 }
 
@@ -226,10 +228,11 @@ pub async fn delete(
     limits.write.take(&caller.user())?;
     match super::delete(&app, caller.user(), video).await? {
         DeleteOutcome::Deleted => Ok(HttpResponse::Ok().json(Deleted {
-            message: match language {
-                Language::Spanish => "El video ha sido eliminado exitosamente.",
-                Language::English => "The video was deleted.",
-            },
+            message: Message::new(
+                language,
+                "El video ha sido eliminado exitosamente.",
+                "The video was deleted.",
+            ),
             video_id: video,
         })),
         DeleteOutcome::Denied(denial) => Err(denial.into()),

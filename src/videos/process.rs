@@ -62,7 +62,7 @@ pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool
 pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Failure>> {
     let Claim { video, attempt, .. } = claim;
     let scratch = workshop.media.scratch()?;
-    let source = scratch.path().join("source.mp4");
+    let source = scratch.file("source.mp4");
     workshop
         .storage
         .fetch(StorageKey::Original(video), &source)

@@ -85,8 +85,9 @@ impl Receiving {
         Ok(self.file.write(chunk).await?)
     }
 
-    /// Judges the file by its first bytes, once.
-    fn sniff(&mut self) -> Result<(), Refusal> {
+    /// Judges the file by its first bytes, once: as soon as there are enough of them, or by the caller
+    /// at the end of a file that has fewer.
+    pub fn sniff(&mut self) -> Result<(), Refusal> {
         let Some(head) = self.head.take() else {
             return Ok(());
         };
@@ -94,11 +95,6 @@ impl Receiving {
             tracing::info!(user = %self.user, %error, "upload refused by its content");
             Refusal::NotAnMp4
         })
-    }
-
-    /// Judges a file that has fewer bytes than are needed to sniff at.
-    pub fn end_of_file(&mut self) -> Result<(), Refusal> {
-        self.sniff()
     }
 
     /// Gives the file up and removes its traces.
@@ -119,7 +115,7 @@ impl Receiving {
         is_public: bool,
         trace: String,
     ) -> Result<VideoId, Refusal> {
-        if let Err(refusal) = self.end_of_file() {
+        if let Err(refusal) = self.sniff() {
             self.abandon(app).await;
             return Err(refusal);
         }

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anb::dev::{Options, Services};
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
 use self::holder::{HELD_DIR, Holder, is_alive, kill, test_binary};
+use crate::support::eventually;
 
 #[tokio::test]
 async fn both_find_their_data_again_after_a_stop() {
@@ -80,7 +81,7 @@ async fn servers_end_with_a_killed_process_and_start_again() {
     let mut holder = Holder::start(&test_binary(), dir.path());
     let ids = holder.ids;
     holder.kill();
-    until("the servers end with their parent", || {
+    eventually("the servers end with their parent", 30, async || {
         !ids.iter().any(|id| is_alive(*id))
     })
     .await;
@@ -100,12 +101,12 @@ async fn servers_that_survived_their_parent_are_replaced() {
         kill(Signal::STOP, id);
     }
     holder.kill();
-    let claimed = || {
+    let claimed = async || {
         fs::read_to_string(dir.path().join("lock")).unwrap().trim()
             == std::process::id().to_string()
     };
     let resumed = async {
-        until("the next run has claimed the folder", claimed).await;
+        eventually("the next run has claimed the folder", 30, claimed).await;
         for id in ids {
             kill(Signal::CONT, id);
         }
@@ -207,8 +208,11 @@ async fn throwaway_data_is_gone_after_a_kill() {
     let (ids, dir, sockets) = (holder.ids, holder.dir.clone(), holder.sockets.clone());
     assert!(dir.exists());
     holder.kill();
-    until("the servers end", || !ids.iter().any(|id| is_alive(*id))).await;
-    until("the folders are removed", || {
+    eventually("the servers end", 30, async || {
+        !ids.iter().any(|id| is_alive(*id))
+    })
+    .await;
+    eventually("the folders are removed", 30, async || {
         !dir.exists() && !sockets.exists()
     })
     .await;
@@ -226,7 +230,10 @@ async fn an_ordinary_user_starts_in_a_private_home() {
     assert_eq!(owner(&holder.dir.join("postgres")), nobody);
     holder.kill();
     let (ids, sockets) = (holder.ids, holder.sockets.clone());
-    until("the servers end", || !ids.iter().any(|id| is_alive(*id))).await;
+    eventually("the servers end", 30, async || {
+        !ids.iter().any(|id| is_alive(*id))
+    })
+    .await;
     fs::remove_dir_all(sockets).unwrap();
 }
 
@@ -373,12 +380,4 @@ fn as_root() -> Option<u32> {
         println!("skipped: only root can start a process as another user");
     }
     root.then_some(65534)
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Mutex,
-    time::{Duration, Instant},
 };
 
 use anb::{
@@ -15,6 +14,8 @@ use anb::{
 use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::{eventually, processes_about};
 
 /// A media kit with its own scratch folder.
 struct Studio {
@@ -408,20 +409,10 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
         clip = clip => panic!("too fast: {clip:?}"),
         () = started.notified() => {}
     }
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while names_in_processes(&folder) {
-        assert!(Instant::now() < deadline, "ffmpeg is still there");
-        tokio::task::yield_now().await;
-    }
+    eventually("ffmpeg is gone", 10, async || {
+        processes_about(&folder).is_empty()
+    })
+    .await;
     drop(scratch);
     assert!(!folder.exists());
-}
-
-/// Whether a living process has the path on its command line.
-fn names_in_processes(path: &Path) -> bool {
-    let path = path.to_str().unwrap();
-    fs::read_dir("/proc").unwrap().flatten().any(|process| {
-        fs::read(process.path().join("cmdline"))
-            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(path))
-    })
 }

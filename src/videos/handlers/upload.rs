@@ -12,6 +12,7 @@ use crate::{
         extract::{Authenticated, RequestId},
         multipart::Form,
         rate::Limits,
+        respond::Message,
     },
     ids::{UserId, VideoId},
     language::Language,
@@ -30,7 +31,8 @@ const MAX_TEXT_BYTES: usize = 4096;
 
 #[derive(Serialize)]
 struct Accepted {
-    message: &'static str,
+    #[serde(flatten)]
+    message: Message,
     task_id: VideoId,
 }
 
@@ -76,10 +78,11 @@ pub async fn upload(
         .accept(&app, &title, is_public, id.0.to_string())
         .await?;
     Ok(HttpResponse::Created().json(Accepted {
-        message: match language {
-            Language::Spanish => "Video subido correctamente. Procesamiento en curso.",
-            Language::English => "Video uploaded. It is being processed.",
-        },
+        message: Message::new(
+            language,
+            "Video subido correctamente. Procesamiento en curso.",
+            "Video uploaded. It is being processed.",
+        ),
         task_id,
     }))
 }
@@ -122,7 +125,7 @@ async fn read_file(form: &mut Form, field: &mut Field, file: &mut Receiving) -> 
     while let Some(chunk) = form.chunk(field).await? {
         file.write(&chunk).await?;
     }
-    Ok(file.end_of_file()?)
+    Ok(file.sniff()?)
 }
 
 fn parse_flag(text: &str) -> Result<bool> {
