@@ -225,7 +225,10 @@ async fn an_ordinary_user_starts_in_a_private_home() {
     chown(home.path(), Some(nobody), Some(nobody)).unwrap();
     let binary_dir = dir_with_mode(0o755);
     let binary = binary_dir.path().join("it");
-    fs::copy(test_binary(), &binary).unwrap();
+    // By a process of its own: a file that this one holds open for writing is inherited by whatever other
+    // tests start meanwhile, and cannot be executed until they let go of it.
+    let copied = Command::new("cp").arg(test_binary()).arg(&binary).status();
+    assert!(copied.unwrap().success());
     let mut holder = Holder::start_as(nobody, &binary, &home.path().join(".anb"));
     assert_eq!(owner(&holder.dir.join("postgres")), nobody);
     holder.kill();
