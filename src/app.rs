@@ -3,6 +3,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use aws_config::SdkConfig;
+
 use crate::{
     auth::Auth,
     config::{self, storage::UploadSettings},
@@ -24,15 +26,17 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to everything that the API needs. Database and broker may be down: they are asked when
+    /// Connects to everything that the API needs. Database and Redis may be down: they are asked when
     /// they are needed.
-    pub async fn build(settings: &config::Serve) -> anyhow::Result<Self> {
+    pub async fn build(settings: &config::Serve, aws: &SdkConfig) -> anyhow::Result<Self> {
         let db = Db::new(&settings.database)?;
+        let storage = Storage::connect(&settings.storage, aws).await?;
         let public_url = settings.http.public_url.as_deref();
+        let visibility = config::worker::DEFAULT_VISIBILITY;
         Ok(Self {
-            queue: Queue::connect(&settings.queue, config::worker::DEFAULT_VISIBILITY)?,
-            storage: Storage::connect(&settings.storage).await?,
-            addresses: Addresses::new(&settings.auth.jwt_secret, public_url),
+            queue: Queue::connect(&settings.queue, visibility, aws).await?,
+            addresses: Addresses::new(&storage, &settings.auth.jwt_secret, public_url),
+            storage,
             auth: Auth::new(&settings.auth, db.clone())?,
             upload: settings.upload.clone(),
             db,
@@ -54,11 +58,15 @@ pub struct Workshop {
 impl Workshop {
     /// Connects to everything that the worker needs. `launcher` is this program, which confines what
     /// it starts.
-    pub async fn build(settings: &config::Work, launcher: PathBuf) -> anyhow::Result<Self> {
+    pub async fn build(
+        settings: &config::Work,
+        launcher: PathBuf,
+        aws: &SdkConfig,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             db: Db::new(&settings.database)?,
-            queue: Queue::connect(&settings.queue, settings.worker.visibility)?,
-            storage: Storage::connect(&settings.storage).await?,
+            queue: Queue::connect(&settings.queue, settings.worker.visibility, aws).await?,
+            storage: Storage::connect(&settings.storage, aws).await?,
             media: Arc::new(Media::prepare(&settings.media, launcher).await?),
             upload: settings.upload.clone(),
             settings: settings.worker.clone(),

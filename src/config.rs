@@ -5,6 +5,7 @@
 //! ([`crate::cli`]), and so does an impossible combination (`validate`).
 
 pub mod auth;
+pub mod aws;
 pub mod database;
 pub mod http;
 pub mod log;
@@ -43,6 +44,8 @@ pub struct Serve {
     #[command(flatten)]
     pub storage: storage::Settings,
     #[command(flatten)]
+    pub aws: aws::Settings,
+    #[command(flatten)]
     pub stop: StopSettings,
 }
 
@@ -51,7 +54,8 @@ impl Serve {
     pub fn validate(&self) -> anyhow::Result<()> {
         self.auth.validate()?;
         self.database.validate()?;
-        self.queue.validate()
+        self.queue.validate()?;
+        self.storage.validate()
     }
 }
 
@@ -80,6 +84,8 @@ pub struct Work {
     #[command(flatten)]
     pub storage: storage::Settings,
     #[command(flatten)]
+    pub aws: aws::Settings,
+    #[command(flatten)]
     pub stop: StopSettings,
 }
 
@@ -89,7 +95,9 @@ impl Work {
         self.worker.validate()?;
         self.media.validate().map_err(anyhow::Error::msg)?;
         self.database.validate()?;
-        self.queue.validate()
+        self.queue.validate()?;
+        self.queue.validate_grace(self.stop.grace)?;
+        self.storage.validate()
     }
 }
 
@@ -138,6 +146,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("must be longer than zero".to_owned());
     }
     Ok(span)
+}
+
+/// Checks that a setting is an `http://` or `https://` address, and returns it without a slash at its end.
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
+    let is_web = url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.query().is_none()
+    });
+    if !is_web {
+        return Err("write an http:// or https:// address".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Wraps a secret, so that it shows in no log and no error.

@@ -2,8 +2,11 @@
 //! needs only push, receive, acknowledge, extend, release and dead-letter, and may lose everything.
 
 mod redis;
+mod sqs;
 
 use std::time::Duration;
+
+use aws_config::SdkConfig;
 
 use crate::{
     config::queue::{QueueType, Settings},
@@ -15,6 +18,8 @@ use crate::{
 pub enum Queue {
     /// Redis Streams.
     Redis(redis::Streams),
+    /// Amazon SQS.
+    Sqs(sqs::Queues),
 }
 
 /// A message that this process received and must end: by [`Delivery::ack`], [`Delivery::release`] or
@@ -25,8 +30,20 @@ pub struct Delivery {
     receipt: Receipt,
 }
 
+/// A message in the dead-letter queue. Nothing happens to it unless it is told to: by
+/// [`DeadMessage::remove`] or [`DeadMessage::send_again`]. [`DeadMessage::put_back`] shows it to others at
+/// once.
+pub struct DeadMessage {
+    /// The message's body, untouched.
+    pub payload: String,
+    /// Why it is here; none if the broker itself moved it.
+    pub reason: Option<String>,
+    receipt: Receipt,
+}
+
 enum Receipt {
     Redis(redis::Streams, redis::EntryId),
+    Sqs(sqs::Queues, sqs::Handle),
 }
 
 /// How many messages the broker holds.
@@ -41,24 +58,36 @@ pub struct Stats {
 }
 
 impl Queue {
-    /// Makes a connection that opens when it is first used, so that a broker that is down stops
-    /// nobody's start. `visibility` is how long a received message stays hidden without
-    /// [`Delivery::extend`].
-    pub fn connect(settings: &Settings, visibility: Duration) -> anyhow::Result<Self> {
+    /// Makes a connection. Redis is asked when it is first used, so that one that is down stops nobody's
+    /// start; SQS is asked now, so that a wrong address or a missing permission does. `visibility` is how
+    /// long a received message stays hidden without [`Delivery::extend`].
+    pub async fn connect(
+        settings: &Settings,
+        visibility: Duration,
+        aws: &SdkConfig,
+    ) -> anyhow::Result<Self> {
         match settings.queue_type {
             QueueType::Redis => Ok(Self::Redis(redis::Streams::new(
                 settings.redis()?,
                 settings.redis_ssl_root_cert.as_deref(),
                 visibility,
             )?)),
+            QueueType::Sqs => {
+                let queues = sqs::Queues::connect(settings, visibility, aws).await?;
+                Ok(Self::Sqs(queues))
+            }
         }
     }
 
     /// Adds a job. Returns an error if the broker did not confirm it.
     pub async fn push(&self, job: &Job) -> anyhow::Result<()> {
-        let payload = job.to_payload()?;
+        self.push_payload(&job.to_payload()?).await
+    }
+
+    async fn push_payload(&self, payload: &str) -> anyhow::Result<()> {
         match self {
-            Self::Redis(streams) => streams.push(&payload).await,
+            Self::Redis(streams) => streams.push(payload).await,
+            Self::Sqs(queues) => queues.push(payload).await,
         }
     }
 
@@ -74,6 +103,39 @@ impl Queue {
                 };
                 Ok(entries.into_iter().map(delivery).collect())
             }
+            Self::Sqs(queues) => {
+                let messages = queues.receive(max, wait).await?;
+                let delivery = |(handle, payload)| Delivery {
+                    payload,
+                    receipt: Receipt::Sqs(queues.clone(), handle),
+                };
+                Ok(messages.into_iter().map(delivery).collect())
+            }
+        }
+    }
+
+    /// Takes up to `max` messages out of the dead-letter queue, to look at them. Others may not see them
+    /// for a minute.
+    pub async fn take_dead(&self, max: usize) -> anyhow::Result<Vec<DeadMessage>> {
+        match self {
+            Self::Redis(streams) => {
+                let entries = streams.dead(max).await?;
+                let dead = |(id, payload, reason)| DeadMessage {
+                    payload,
+                    reason,
+                    receipt: Receipt::Redis(streams.clone(), id),
+                };
+                Ok(entries.into_iter().map(dead).collect())
+            }
+            Self::Sqs(queues) => {
+                let messages = queues.take_dead(max).await?;
+                let dead = |(handle, payload, reason)| DeadMessage {
+                    payload,
+                    reason,
+                    receipt: Receipt::Sqs(queues.clone(), handle),
+                };
+                Ok(messages.into_iter().map(dead).collect())
+            }
         }
     }
 
@@ -81,6 +143,7 @@ impl Queue {
     pub async fn stats(&self) -> anyhow::Result<Stats> {
         match self {
             Self::Redis(streams) => streams.stats().await,
+            Self::Sqs(queues) => queues.stats().await,
         }
     }
 
@@ -88,6 +151,7 @@ impl Queue {
     pub async fn ready(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(streams) => streams.ready().await,
+            Self::Sqs(queues) => queues.ready().await,
         }
     }
 
@@ -95,6 +159,7 @@ impl Queue {
     pub async fn leave(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(streams) => streams.leave().await,
+            Self::Sqs(_) => Ok(()),
         }
     }
 }
@@ -104,6 +169,7 @@ impl Delivery {
     pub async fn ack(self) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.ack(&id).await,
+            Receipt::Sqs(queues, handle) => queues.ack(&handle).await,
         }
     }
 
@@ -111,6 +177,7 @@ impl Delivery {
     pub async fn extend(&self) -> anyhow::Result<()> {
         match &self.receipt {
             Receipt::Redis(streams, id) => streams.extend(id).await,
+            Receipt::Sqs(queues, handle) => queues.extend(handle).await,
         }
     }
 
@@ -118,6 +185,7 @@ impl Delivery {
     pub async fn release(self) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.release(&id).await,
+            Receipt::Sqs(queues, handle) => queues.release(&handle).await,
         }
     }
 
@@ -125,6 +193,35 @@ impl Delivery {
     pub async fn dead_letter(self, reason: &str) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.dead_letter(&id, &self.payload, reason).await,
+            Receipt::Sqs(queues, handle) => {
+                queues.dead_letter(&handle, &self.payload, reason).await
+            }
+        }
+    }
+}
+
+impl DeadMessage {
+    /// Removes the message for good.
+    pub async fn remove(self) -> anyhow::Result<()> {
+        match self.receipt {
+            Receipt::Redis(streams, id) => streams.remove_dead(&id).await,
+            Receipt::Sqs(queues, handle) => queues.remove_dead(&handle).await,
+        }
+    }
+
+    /// Moves the message, untouched, to the main queue. A crash in between leaves a second copy there,
+    /// never none.
+    pub async fn send_again(self, queue: &Queue) -> anyhow::Result<()> {
+        queue.push_payload(&self.payload).await?;
+        self.remove().await
+    }
+
+    /// Leaves the message where it is.
+    pub async fn put_back(self) -> anyhow::Result<()> {
+        match self.receipt {
+            // It was never hidden.
+            Receipt::Redis(..) => Ok(()),
+            Receipt::Sqs(queues, handle) => queues.put_back_dead(&handle).await,
         }
     }
 }

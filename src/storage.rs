@@ -1,42 +1,36 @@
 //! Where files are kept: originals, clips and posters, each under a typed key. Uploads stream, so
 //! memory does not grow with file size; what is stored is whole and durable, or not there.
 
+mod addresses;
 mod key;
 pub mod local;
+mod s3;
 mod signature;
 
-use std::{path::Path, time::SystemTime};
+use std::path::Path;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use aws_config::SdkConfig;
 
 use crate::{
     config::storage::{Settings, StorageType},
     ids::VideoId,
 };
+pub use addresses::{Addresses, MEDIA_PATH};
 pub use key::StorageKey;
-use signature::Signer;
-
-/// Path below which local media is served.
-pub const MEDIA_PATH: &str = "/media";
 
 /// A place for files; clones are the same place.
 #[derive(Clone)]
 pub enum Storage {
     /// Two folders of this machine, or of one that all processes share.
     Local(local::Folders),
+    /// A bucket of S3, or of a service that speaks its language.
+    S3(s3::Bucket),
 }
 
 /// A file that is being written. Dropping it before [`Upload::finish`] leaves nothing behind.
 pub enum Upload {
     Local(local::Upload),
-}
-
-/// Makes and checks the addresses of local media.
-#[derive(Clone)]
-pub struct Addresses {
-    /// Origin in front of the path; empty: relative to the root.
-    origin: String,
-    signer: Signer,
+    S3(s3::Upload),
 }
 
 /// The disk has no room for a file.
@@ -45,10 +39,11 @@ pub struct Addresses {
 pub struct Full(pub StorageKey);
 
 impl Storage {
-    /// Opens the storage, and makes its folders if they are not there.
-    pub async fn connect(settings: &Settings) -> anyhow::Result<Self> {
+    /// Opens the storage: makes its folders if they are not there, or asks for its bucket.
+    pub async fn connect(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
         match settings.storage_type {
             StorageType::Local => Ok(Self::Local(local::Folders::open(settings).await?)),
+            StorageType::S3 => Ok(Self::S3(s3::Bucket::open(settings, aws).await?)),
         }
     }
 
@@ -56,6 +51,7 @@ impl Storage {
     pub async fn create(&self, key: StorageKey) -> anyhow::Result<Upload> {
         match self {
             Self::Local(folders) => Ok(Upload::Local(folders.create(key).await?)),
+            Self::S3(bucket) => Ok(Upload::S3(bucket.create(key))),
         }
     }
 
@@ -63,6 +59,7 @@ impl Storage {
     pub async fn store(&self, key: StorageKey, from: &Path) -> anyhow::Result<u64> {
         match self {
             Self::Local(folders) => folders.store(key, from).await,
+            Self::S3(bucket) => bucket.store(key, from).await,
         }
     }
 
@@ -70,6 +67,7 @@ impl Storage {
     pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.fetch(key, to).await,
+            Self::S3(bucket) => bucket.fetch(key, to).await,
         }
     }
 
@@ -78,6 +76,7 @@ impl Storage {
     pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.delete_video(video).await,
+            Self::S3(bucket) => bucket.delete_video(video).await,
         }
     }
 
@@ -85,6 +84,7 @@ impl Storage {
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.delete_outputs(video, attempt).await,
+            Self::S3(bucket) => bucket.delete_outputs(video, attempt).await,
         }
     }
 
@@ -92,6 +92,7 @@ impl Storage {
     pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.delete_other_outputs(video, kept).await,
+            Self::S3(bucket) => bucket.delete_other_outputs(video, kept).await,
         }
     }
 
@@ -99,6 +100,7 @@ impl Storage {
     pub async fn ready(&self) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.ready().await,
+            Self::S3(bucket) => bucket.ready().await,
         }
     }
 }
@@ -108,6 +110,7 @@ impl Upload {
     pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         match self {
             Self::Local(upload) => upload.write(bytes).await,
+            Self::S3(upload) => upload.write(bytes).await,
         }
     }
 
@@ -115,37 +118,16 @@ impl Upload {
     pub async fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Local(upload) => upload.finish().await,
-        }
-    }
-}
-
-impl Addresses {
-    /// Makes addresses below `public_url`, or relative to the root without one. `secret` signs those
-    /// of what is not public.
-    pub fn new(secret: &SecretString, public_url: Option<&str>) -> Self {
-        Self {
-            origin: public_url.unwrap_or_default().to_owned(),
-            signer: Signer::new(secret.expose_secret()),
+            Self::S3(upload) => upload.finish().await,
         }
     }
 
-    /// Returns the address at which anybody may read `key` as long as its video is public.
-    pub fn public(&self, key: StorageKey) -> String {
-        format!("{}{MEDIA_PATH}/{key}", self.origin)
-    }
-
-    /// Returns an address at which whoever has it may read `key` for one to two hours.
-    pub fn signed(&self, key: StorageKey) -> String {
-        let (expires, signature) = self.signer.sign(key, SystemTime::now());
-        format!(
-            "{}?expires={expires}&signature={signature}",
-            self.public(key)
-        )
-    }
-
-    /// Tells whether `signature` is ours for `key` and `expires`, and still good.
-    pub fn is_signed(&self, key: StorageKey, expires: u64, signature: &str) -> bool {
-        self.signer
-            .verify(key, expires, signature, SystemTime::now())
+    /// Gives the file up, and returns when nothing of it is left.
+    pub async fn abort(self) -> anyhow::Result<()> {
+        match self {
+            // Dropping it removes it.
+            Self::Local(_) => Ok(()),
+            Self::S3(upload) => upload.abort().await,
+        }
     }
 }

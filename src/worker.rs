@@ -268,9 +268,8 @@ impl Worker {
         } else {
             Leases::Expire
         };
-        within(SWEEP_TIMEOUT, sweep::run(&self.workshop, leases))
-            .await
-            .map(drop)
+        let swept = Box::pin(sweep::run(&self.workshop, leases));
+        within(SWEEP_TIMEOUT, swept).await.map(drop)
     }
 
     /// Waits, but not longer than to the shutdown's request.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use crate::{
     app::{App, Workshop},
+    aws,
     config::{self, database, http::Listener, queue, storage},
     db::{self, migrations},
     dev::{Options, Services},
@@ -48,9 +49,10 @@ async fn run_roles(
     work.validate()?;
     migrations::run(db::connect(&serve.database).await?).await?;
 
-    let app = App::build(&serve).await?;
+    let aws = aws::load(&serve.aws).await;
+    let app = App::build(&serve, &aws).await?;
     let launcher = std::env::current_exe().context("find this program")?;
-    let workshop = Workshop::build(&work, launcher).await?;
+    let workshop = Workshop::build(&work, launcher, &aws).await?;
     internal::listen(&serve.metrics, Dependencies::of_app(&app), shutdown)?;
     internal::listen(
         &work.metrics,
@@ -89,6 +91,7 @@ fn roles(
         database: database.clone(),
         queue: queue.clone(),
         storage: storage.clone(),
+        aws: config::aws::Settings::default(),
         stop: settings.stop.clone(),
     };
     let work = config::Work {
@@ -99,6 +102,7 @@ fn roles(
         database,
         queue,
         storage,
+        aws: config::aws::Settings::default(),
         stop: settings.stop.clone(),
     };
     (serve, work)

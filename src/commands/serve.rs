@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    config,
+    aws, config,
     internal::{self, Dependencies},
     server::Server,
     shutdown::Shutdown,
@@ -13,7 +13,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 
-    let app = App::build(&settings).await?;
+    let app = App::build(&settings, &aws::load(&settings.aws).await).await?;
     let dependencies = Dependencies::of_app(&app);
     dependencies.report(&shutdown);
     internal::listen(&settings.metrics, dependencies, &shutdown)?;

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use crate::{
     app::Workshop,
-    config,
+    aws, config,
     internal::{self, Dependencies},
     shutdown::Shutdown,
     worker::Worker,
@@ -16,7 +16,8 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     shutdown.listen()?;
 
     let launcher = std::env::current_exe().context("find this program")?;
-    let workshop = Workshop::build(&settings, launcher).await?;
+    let aws = aws::load(&settings.aws).await;
+    let workshop = Workshop::build(&settings, launcher, &aws).await?;
     let dependencies = Dependencies::of_workshop(&workshop);
     dependencies.report(&shutdown);
     internal::listen(&settings.metrics, dependencies, &shutdown)?;

@@ -1,11 +1,14 @@
 //! Which broker wakes the workers, and how to reach it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use deadpool_redis::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use secrecy::{ExposeSecret as _, SecretString};
+
+/// Shortest drain time with SQS: a long poll of 20 s, and what it brings is given back.
+const MIN_SQS_GRACE: Duration = Duration::from_secs(25);
 
 /// Queue settings.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +34,26 @@ pub struct Settings {
         value_name = "FILE"
     )]
     pub redis_ssl_root_cert: Option<PathBuf>,
+    /// SQS: region of the queue
+    #[arg(
+        long = "sqs-region",
+        env = "SQS_REGION",
+        default_value = "us-east-1",
+        value_name = "REGION"
+    )]
+    pub sqs_region: String,
+    /// SQS: address of the queue, a standard one; required with `QUEUE_TYPE=sqs`
+    #[arg(long = "sqs-queue-url", env = "SQS_QUEUE_URL", value_name = "URL",
+          value_parser = super::http_url)]
+    pub sqs_queue_url: Option<String>,
+    /// SQS: address of the dead-letter queue; unset: the one in the queue's redrive policy
+    #[arg(long = "sqs-dlq-url", env = "SQS_DLQ_URL", value_name = "URL",
+          value_parser = super::http_url)]
+    pub sqs_dlq_url: Option<String>,
+    /// SQS: endpoint of an emulator; unset: `AWS_ENDPOINT_URL`, else the host of `SQS_QUEUE_URL`
+    #[arg(long = "sqs-endpoint-url", env = "AWS_ENDPOINT_URL_SQS", value_name = "URL",
+          value_parser = super::http_url)]
+    pub sqs_endpoint_url: Option<String>,
 }
 
 /// Which broker wakes the workers.
@@ -38,6 +61,8 @@ pub struct Settings {
 pub enum QueueType {
     /// Redis Streams.
     Redis,
+    /// Amazon SQS.
+    Sqs,
 }
 
 impl Settings {
@@ -47,11 +72,33 @@ impl Settings {
             queue_type: QueueType::Redis,
             redis_url: SecretString::from(url),
             redis_ssl_root_cert: None,
+            sqs_region: "us-east-1".to_owned(),
+            sqs_queue_url: None,
+            sqs_dlq_url: None,
+            sqs_endpoint_url: None,
         }
     }
 
-    /// Refuses an address that cannot be read, and authorities for a connection without TLS.
+    /// Refuses an address that cannot be used with the rest.
     pub fn validate(&self) -> anyhow::Result<()> {
+        match self.queue_type {
+            QueueType::Redis => self.validate_redis(),
+            QueueType::Sqs => self.validate_sqs(),
+        }
+    }
+
+    /// Refuses a drain time in which a receive from SQS could not come to its end.
+    pub fn validate_grace(&self, grace: Duration) -> anyhow::Result<()> {
+        ensure!(
+            self.queue_type != QueueType::Sqs || grace >= MIN_SQS_GRACE,
+            "SHUTDOWN_GRACE={grace:?} is below {MIN_SQS_GRACE:?}: with QUEUE_TYPE=sqs a receive alone \
+             may take 20s"
+        );
+        Ok(())
+    }
+
+    /// Refuses an address that cannot be read, and authorities for a connection without TLS.
+    fn validate_redis(&self) -> anyhow::Result<()> {
         let address = self.redis()?;
         let is_encrypted = matches!(address.addr(), ConnectionAddr::TcpTls { .. });
         ensure!(
@@ -59,6 +106,40 @@ impl Settings {
             "REDIS_SSL_ROOT_CERT is set, but only REDIS_URL=rediss://… checks certificates"
         );
         Ok(())
+    }
+
+    /// Refuses a queue that is missing, elsewhere or of the wrong kind.
+    fn validate_sqs(&self) -> anyhow::Result<()> {
+        let queue = self.sqs_queue()?;
+        for (variable, url) in [
+            ("SQS_QUEUE_URL", Some(&queue)),
+            ("SQS_DLQ_URL", self.sqs_dlq_url.as_ref()),
+        ] {
+            let Some(url) = url else { continue };
+            ensure!(
+                url.rsplit_once('.').is_none_or(|(_, end)| end != "fifo"),
+                "{variable}={url} is a FIFO queue: make a standard one"
+            );
+            if let Some(region) = region_of(url) {
+                ensure!(
+                    region == self.sqs_region,
+                    "{variable}={url} is in {region}, but SQS_REGION={}",
+                    self.sqs_region
+                );
+            }
+        }
+        ensure!(
+            self.sqs_dlq_url.as_ref() != Some(&queue),
+            "SQS_DLQ_URL is SQS_QUEUE_URL: dead jobs would come back"
+        );
+        Ok(())
+    }
+
+    /// Returns `SQS_QUEUE_URL`.
+    pub fn sqs_queue(&self) -> anyhow::Result<String> {
+        self.sqs_queue_url
+            .clone()
+            .context("SQS_QUEUE_URL is not set, and QUEUE_TYPE=sqs needs it")
     }
 
     /// Reads `REDIS_URL`.
@@ -74,9 +155,53 @@ impl Settings {
     }
 }
 
+/// Returns the region in the host of a queue's address at AWS, `sqs.<region>.amazonaws.com`.
+fn region_of(url: &str) -> Option<&str> {
+    let host = url.split('/').nth(2)?;
+    let region = host.strip_prefix("sqs.")?;
+    region
+        .strip_suffix(".amazonaws.com")
+        .or_else(|| region.strip_suffix(".amazonaws.com.cn"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_sqs_queue_is_named_and_where_it_is_said_to_be() {
+        let sqs = |queue: &str, dead: Option<&str>| Settings {
+            queue_type: QueueType::Sqs,
+            sqs_queue_url: Some(queue.to_owned()),
+            sqs_dlq_url: dead.map(str::to_owned),
+            ..Settings::redis_at("unused")
+        };
+        let url = "https://sqs.us-east-1.amazonaws.com/123456789012/anb";
+        sqs(url, None).validate().unwrap();
+        sqs("http://127.0.0.1:4566/000000000000/anb", Some(url))
+            .validate()
+            .unwrap();
+        let elsewhere = "https://sqs.us-west-2.amazonaws.com/123456789012/anb";
+        for (settings, variable) in [
+            (sqs(elsewhere, None), "SQS_QUEUE_URL="),
+            (sqs(url, Some(elsewhere)), "SQS_DLQ_URL="),
+            (sqs(&format!("{url}.fifo"), None), "SQS_QUEUE_URL="),
+            (sqs(url, Some(url)), "SQS_DLQ_URL is SQS_QUEUE_URL"),
+            (
+                Settings {
+                    sqs_queue_url: None,
+                    ..sqs(url, None)
+                },
+                "SQS_QUEUE_URL is not set",
+            ),
+        ] {
+            let error = settings.validate().unwrap_err().to_string();
+            assert!(error.starts_with(variable), "{error}");
+        }
+        let short = sqs(url, None).validate_grace(Duration::from_secs(24));
+        let error = short.unwrap_err().to_string();
+        assert!(error.starts_with("SHUTDOWN_GRACE=24s "), "{error}");
+    }
 
     #[test]
     fn an_address_is_a_pair_or_a_url() {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
 /// Storage settings.
@@ -33,6 +34,25 @@ pub struct Settings {
         value_name = "FOLDER"
     )]
     pub processed_path: PathBuf,
+    /// S3: the bucket; required with `STORAGE_TYPE=s3`
+    #[arg(long = "s3-bucket-name", env = "S3_BUCKET_NAME", value_name = "BUCKET")]
+    pub s3_bucket_name: Option<String>,
+    /// S3: prefix of the originals
+    #[arg(long = "s3-upload-prefix", env = "S3_UPLOAD_PREFIX", default_value = "uploads",
+          value_name = "PREFIX", value_parser = prefix)]
+    pub s3_upload_prefix: String,
+    /// S3: prefix of the clips and posters
+    #[arg(long = "s3-processed-prefix", env = "S3_PROCESSED_PREFIX", default_value = "processed",
+          value_name = "PREFIX", value_parser = prefix)]
+    pub s3_processed_prefix: String,
+    /// S3: address at which a CDN serves the processed prefix; unset: signed addresses of the bucket
+    #[arg(long = "media-base-url", env = "MEDIA_BASE_URL", value_name = "URL",
+          value_parser = super::http_url)]
+    pub media_base_url: Option<String>,
+    /// S3: endpoint of an emulator; unset: `AWS_ENDPOINT_URL`, else AWS
+    #[arg(long = "s3-endpoint-url", env = "AWS_ENDPOINT_URL_S3", value_name = "URL",
+          value_parser = super::http_url)]
+    pub s3_endpoint_url: Option<String>,
 }
 
 /// Where the files are kept.
@@ -40,6 +60,8 @@ pub struct Settings {
 pub enum StorageType {
     /// Two folders, shared by all processes.
     Local,
+    /// An S3 bucket.
+    S3,
 }
 
 impl Settings {
@@ -49,8 +71,53 @@ impl Settings {
             storage_type: StorageType::Local,
             upload_path: folder.join("uploads"),
             processed_path: folder.join("processed"),
+            s3_bucket_name: None,
+            s3_upload_prefix: "uploads".to_owned(),
+            s3_processed_prefix: "processed".to_owned(),
+            media_base_url: None,
+            s3_endpoint_url: None,
         }
     }
+
+    /// Refuses what contradicts the place.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        match self.storage_type {
+            StorageType::Local => ensure!(
+                self.media_base_url.is_none(),
+                "MEDIA_BASE_URL is set, but only STORAGE_TYPE=s3 has a CDN in front"
+            ),
+            StorageType::S3 => {
+                self.s3_bucket()?;
+                let inside = self
+                    .s3_upload_prefix
+                    .strip_prefix(&self.s3_processed_prefix);
+                ensure!(
+                    !inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+                    "S3_UPLOAD_PREFIX={} lies in S3_PROCESSED_PREFIX={}: a CDN would serve originals",
+                    self.s3_upload_prefix,
+                    self.s3_processed_prefix
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns `S3_BUCKET_NAME`.
+    pub fn s3_bucket(&self) -> anyhow::Result<String> {
+        self.s3_bucket_name
+            .clone()
+            .context("S3_BUCKET_NAME is not set, and STORAGE_TYPE=s3 needs it")
+    }
+}
+
+/// Checks a prefix of object keys, and returns it without slashes around.
+fn prefix(text: &str) -> Result<String, String> {
+    let prefix = text.trim_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if prefix.is_empty() || !prefix.chars().all(is_plain) || prefix.contains("..") {
+        return Err("write letters, digits, '-', '_', '.' and '/'".to_owned());
+    }
+    Ok(prefix.to_owned())
 }
 
 /// What an upload may be.
@@ -66,4 +133,55 @@ pub struct UploadSettings {
     #[arg(long, env = "UPLOAD_TIMEOUT", default_value = "30m", value_name = "TIME",
           value_parser = super::duration)]
     pub upload_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_plain_path() {
+        assert_eq!(prefix("/media/uploads/"), Ok("media/uploads".to_owned()));
+        for wrong in ["", "/", "a b", "../up", "ñ"] {
+            assert!(prefix(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_the_place_is_refused() {
+        let local = Settings::local_below("folder".as_ref());
+        local.validate().unwrap();
+        let s3 = Settings {
+            storage_type: StorageType::S3,
+            s3_bucket_name: Some("anb".to_owned()),
+            ..local.clone()
+        };
+        s3.validate().unwrap();
+        for (settings, variable) in [
+            (
+                Settings {
+                    media_base_url: Some("https://cdn.example".to_owned()),
+                    ..local
+                },
+                "MEDIA_BASE_URL ",
+            ),
+            (
+                Settings {
+                    s3_bucket_name: None,
+                    ..s3.clone()
+                },
+                "S3_BUCKET_NAME ",
+            ),
+            (
+                Settings {
+                    s3_upload_prefix: "processed".to_owned(),
+                    ..s3
+                },
+                "S3_UPLOAD_PREFIX=processed lies in",
+            ),
+        ] {
+            let error = settings.validate().unwrap_err().to_string();
+            assert!(error.starts_with(variable), "{error}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! what waits plus what is in flight. Its idle time is the visibility: whoever reads first claims what
 //! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
 
+mod group;
 mod tls;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -15,13 +16,14 @@ use deadpool_redis::{
         AsyncCommands as _, AsyncConnectionConfig, Client, ConnectionInfo, RedisError, Value,
         aio::MultiplexedConnection,
         cmd, pipe,
-        streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
+        streams::{StreamAutoClaimReply, StreamId, StreamRangeReply, StreamReadReply},
     },
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::Stats;
+use group::is_no_group;
 
 const STREAM: &str = "anb:jobs";
 const DEAD_STREAM: &str = "anb:jobs:dead";
@@ -42,9 +44,6 @@ const START: &str = "0-0";
 
 /// Idle time of an entry that was given back (ms): a month.
 const RELEASED_IDLE_MS: u64 = 30 * 24 * 3_600_000;
-
-/// A consumer without pending entries for this long belongs to a process that is gone (ms).
-const STALE_CONSUMER_MS: u64 = 3_600_000;
 
 /// Id of a stream's entry, as Redis gives it: `milliseconds-sequence`.
 pub type EntryId = String;
@@ -143,10 +142,10 @@ impl Streams {
             .get_multiplexed_async_connection_with_config(&config)
             .await
             .context("connect to Redis")?;
-        create_group(&mut connection)
+        group::create(&mut connection)
             .await
             .context("create the Redis consumer group")?;
-        forget_stale_consumers(&mut connection)
+        group::forget_stale_consumers(&mut connection)
             .await
             .context("list the Redis consumers")?;
         Ok(connection)
@@ -162,7 +161,7 @@ impl Streams {
         let idle = match idle {
             // The stream was wiped: make it anew and go on.
             Err(error) if is_no_group(&error) => {
-                create_group(connection).await?;
+                group::create(connection).await?;
                 Vec::new()
             }
             other => other?,
@@ -285,6 +284,30 @@ impl Streams {
         Ok(())
     }
 
+    /// Returns id, payload and reason of up to `max` dead entries, the oldest first.
+    pub async fn dead(&self, max: usize) -> anyhow::Result<Vec<(EntryId, String, Option<String>)>> {
+        let mut connection = self.connection().await?;
+        let reply: StreamRangeReply = connection
+            .xrange_count(DEAD_STREAM, "-", "+", max)
+            .await
+            .context("list the dead in Redis")?;
+        let dead = |dead: StreamId| {
+            let reason = dead.get(REASON);
+            let (id, payload) = entry(dead);
+            (id, payload, reason)
+        };
+        Ok(reply.ids.into_iter().map(dead).collect())
+    }
+
+    pub async fn remove_dead(&self, id: &EntryId) -> anyhow::Result<()> {
+        let mut connection = self.connection().await?;
+        let _: Value = connection
+            .xdel(DEAD_STREAM, &[id])
+            .await
+            .context("remove a dead entry from Redis")?;
+        Ok(())
+    }
+
     pub async fn stats(&self) -> anyhow::Result<Stats> {
         let mut connection = self.connection().await?;
         let (held, dead): (u64, u64) = pipe()
@@ -332,7 +355,7 @@ impl Streams {
             Err(error) => return Err(error).context("list what is pending in Redis"),
         };
         if is_free {
-            delete_consumer(&mut connection, consumer)
+            group::delete_consumer(&mut connection, consumer)
                 .await
                 .context("leave the Redis group")?;
         }
@@ -346,44 +369,6 @@ impl Streams {
             .await
             .context("get a Redis connection")
     }
-}
-
-/// Makes the stream and its group, from the stream's first entry on. Another worker may do the same.
-async fn create_group(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let created: Result<(), RedisError> =
-        connection.xgroup_create_mkstream(STREAM, GROUP, "0").await;
-    match created {
-        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-        other => other,
-    }
-}
-
-/// Removes consumers of processes that were killed: idle for an hour and nothing pending.
-async fn forget_stale_consumers(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let reply: deadpool_redis::redis::streams::StreamInfoConsumersReply =
-        connection.xinfo_consumers(STREAM, GROUP).await?;
-    for consumer in reply.consumers {
-        let idle_ms = u64::try_from(consumer.idle).unwrap_or(0);
-        if consumer.pending == 0 && idle_ms > STALE_CONSUMER_MS {
-            delete_consumer(connection, &consumer.name).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn delete_consumer(
-    connection: &mut MultiplexedConnection,
-    name: &str,
-) -> Result<(), RedisError> {
-    cmd("XGROUP")
-        .arg(&["DELCONSUMER", STREAM, GROUP, name])
-        .query_async::<Value>(connection)
-        .await
-        .map(drop)
-}
-
-fn is_no_group(error: &RedisError) -> bool {
-    error.code() == Some("NOGROUP")
 }
 
 /// Takes id and payload out of an entry. One without our field has an empty payload, which is no job.

@@ -61,21 +61,19 @@ pub async fn rank(
     };
     let rows = rankings.answer(&app, &question).await?;
     let (rows, has_next) = page.cut(&rows);
-    let places: Vec<_> = rows
-        .iter()
-        .zip(page.offset() + 1..)
-        .map(|(row, position)| Place {
+    let mut places = Vec::with_capacity(rows.len());
+    for (row, position) in rows.iter().zip(page.offset() + 1..) {
+        let clip = StorageKey::Clip(row.video, row.attempt);
+        places.push(Place {
             position,
             username: format!("{} {}", row.first_name, row.last_name),
             city: row.city.clone(),
             votes: row.votes,
             video_id: row.video,
             title: row.title.clone(),
-            video_url: app
-                .addresses
-                .public(StorageKey::Clip(row.video, row.attempt)),
-        })
-        .collect();
+            video_url: app.addresses.public(clip).await?,
+        });
+    }
     cache::json(
         &request,
         &places,

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use super::StorageKey;
 
 /// Addresses made within one such span are equal, so that browsers can cache what they name (s).
-const BUCKET_SECS: u64 = 3600;
+pub const BUCKET_SECS: u64 = 3600;
 
 /// Separates this use of the secret from all others.
 const CONTEXT: &str = "anb media address v1";
@@ -49,7 +49,8 @@ fn message(key: StorageKey, expires: u64) -> String {
     format!("{key}\n{expires}")
 }
 
-fn seconds(time: SystemTime) -> u64 {
+/// Returns the seconds since 1970.
+pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
         .as_secs()

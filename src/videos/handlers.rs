@@ -56,23 +56,23 @@ struct VideoBody {
 }
 
 impl VideoBody {
-    fn new(video: &Video, addresses: &Addresses, language: Language) -> Self {
-        let outputs = video.outputs().map(|(clip, poster)| {
-            let address = |key| {
-                if video.is_public {
-                    addresses.public(key)
-                } else {
-                    addresses.signed(key)
-                }
-            };
-            (address(clip), address(poster))
-        });
-        let (processed_url, poster_url) = outputs.unzip();
+    async fn new(video: &Video, addresses: &Addresses, language: Language) -> anyhow::Result<Self> {
+        let address = async |key| {
+            if video.is_public {
+                addresses.public(key).await
+            } else {
+                addresses.signed(key).await
+            }
+        };
+        let (processed_url, poster_url) = match video.outputs() {
+            Some((clip, poster)) => (Some(address(clip).await?), Some(address(poster).await?)),
+            None => (None, None),
+        };
         let failure = video.failure.as_ref().map(|row| {
             // A newer program wrote a reason that this one does not know.
             Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
         });
-        Self {
+        Ok(Self {
             video_id: video.id,
             title: video.title.clone(),
             status: video.status,
@@ -85,15 +85,19 @@ impl VideoBody {
             votes: video.votes,
             failure_code: failure.as_ref().map(Failure::code),
             failure_reason: failure.map(|failure| failure.message(language)),
-        }
+        })
     }
 
-    fn with_original(video: &Video, addresses: &Addresses, language: Language) -> Self {
-        let original = addresses.signed(StorageKey::Original(video.id));
-        Self {
+    async fn with_original(
+        video: &Video,
+        addresses: &Addresses,
+        language: Language,
+    ) -> anyhow::Result<Self> {
+        let original = addresses.signed(StorageKey::Original(video.id)).await?;
+        Ok(Self {
             original_url: Some(original),
-            ..Self::new(video, addresses, language)
-        }
+            ..Self::new(video, addresses, language).await?
+        })
     }
 }
 
@@ -128,10 +132,10 @@ pub async fn list_own(
         lists::own(&mut connection, caller.user(), page.probe(), page.offset()).await?
     };
     let (videos, has_next) = page.cut(&videos);
-    let bodies: Vec<_> = videos
-        .iter()
-        .map(|video| VideoBody::new(video, &app.addresses, language))
-        .collect();
+    let mut bodies = Vec::with_capacity(videos.len());
+    for video in videos {
+        bodies.push(VideoBody::new(video, &app.addresses, language).await?);
+    }
     Ok(page.private(&bodies, has_next, &request))
 }
 
@@ -143,7 +147,8 @@ pub async fn detail(
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
     let video = super::find_own(&app, caller.user(), video).await??;
-    Ok(HttpResponse::Ok().json(VideoBody::with_original(&video, &app.addresses, language)))
+    let body = VideoBody::with_original(&video, &app.addresses, language).await?;
+    Ok(HttpResponse::Ok().json(body))
 }
 
 #[derive(Deserialize)]
@@ -207,7 +212,8 @@ async fn apply(
             ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
         }
     };
-    Ok(HttpResponse::Ok().json(VideoBody::with_original(&changed, &app.addresses, language)))
+    let body = VideoBody::with_original(&changed, &app.addresses, language).await?;
+    Ok(HttpResponse::Ok().json(body))
 }
 
 #[derive(Serialize)]
@@ -255,18 +261,20 @@ struct PublicVideoBody {
 }
 
 impl PublicVideoBody {
-    fn new(video: &PublicVideo, addresses: &Addresses) -> Self {
-        Self {
+    async fn new(video: &PublicVideo, addresses: &Addresses) -> anyhow::Result<Self> {
+        let clip = StorageKey::Clip(video.id, video.attempt);
+        let poster = StorageKey::Poster(video.id, video.attempt);
+        Ok(Self {
             video_id: video.id,
             title: video.title.clone(),
             username: format!("{} {}", video.player.first_name, video.player.last_name),
             city: video.player.city.clone(),
             votes: video.votes,
-            processed_url: addresses.public(StorageKey::Clip(video.id, video.attempt)),
-            poster_url: addresses.public(StorageKey::Poster(video.id, video.attempt)),
+            processed_url: addresses.public(clip).await?,
+            poster_url: addresses.public(poster).await?,
             uploaded_at: video.uploaded_at,
             processed_at: video.processed_at,
-        }
+        })
     }
 }
 
@@ -286,10 +294,10 @@ pub async fn list_public(
         lists::public(&mut connection, &filter, page.probe(), page.offset()).await?
     };
     let (videos, has_next) = page.cut(&videos);
-    let bodies: Vec<_> = videos
-        .iter()
-        .map(|video| PublicVideoBody::new(video, &app.addresses))
-        .collect();
+    let mut bodies = Vec::with_capacity(videos.len());
+    for video in videos {
+        bodies.push(PublicVideoBody::new(video, &app.addresses).await?);
+    }
     cache::json(
         &request,
         &bodies,

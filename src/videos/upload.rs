@@ -100,9 +100,10 @@ impl Receiving {
     /// Gives the file up and removes its traces.
     pub async fn abandon(self, app: &App) {
         let Self { video, file, .. } = self;
-        // Removes the file.
-        drop(file);
-        forget(app, video).await;
+        match file.abort().await {
+            Ok(()) => forget(app, video).await,
+            Err(error) => left_to_the_sweeper(video, &error),
+        }
     }
 
     /// Makes the file durable and the video known, then wakes a worker. When this returns the video is
@@ -127,7 +128,8 @@ impl Receiving {
             ..
         } = self;
         if let Err(error) = file.finish().await {
-            forget(app, video).await;
+            // S3 may have stored it all the same: the answer can get lost.
+            discard(app, video).await;
             return Err(error.into());
         }
         let row = NewVideo {
@@ -181,9 +183,7 @@ async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result<()>
 async fn discard(app: &App, video: VideoId) {
     match app.storage.delete_video(video).await {
         Ok(()) => forget(app, video).await,
-        Err(error) => {
-            tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}");
-        }
+        Err(error) => left_to_the_sweeper(video, &error),
     }
 }
 
@@ -193,6 +193,10 @@ async fn forget(app: &App, video: VideoId) {
         queries::forget_upload(&mut connection, video).await
     };
     if let Err(error) = forgotten.await {
-        tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}");
+        left_to_the_sweeper(video, &error);
     }
+}
+
+fn left_to_the_sweeper(video: VideoId, error: &anyhow::Error) {
+    tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}");
 }

@@ -9,6 +9,7 @@ use std::{
 const LAYERS: [&[&str]; 7] = [
     &[
         "config",
+        "aws",
         "ids",
         "language",
         "city",
@@ -26,7 +27,8 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// What a module may use within its own layer.
-const BESIDE: [(&str, &str); 10] = [
+const BESIDE: [(&str, &str); 11] = [
+    ("aws", "config"),
     ("telemetry", "config"),
     ("validate", "language"),
     ("queue", "job"),

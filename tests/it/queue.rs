@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(2);
 #[tokio::test]
 async fn an_acknowledged_message_is_gone() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     let job = push(&queue).await;
     let delivery = one(&queue, WAIT).await;
     assert_eq!(Job::from_payload(&delivery.payload).unwrap(), job);
@@ -40,7 +40,10 @@ async fn an_acknowledged_message_is_gone() {
 #[tokio::test]
 async fn a_message_comes_back_after_the_visibility_time_and_not_before() {
     let broker = Broker::fresh().await;
-    let (first, second) = (broker.queue(VISIBILITY), broker.queue(VISIBILITY));
+    let (first, second) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(VISIBILITY).await,
+    );
     push(&first).await;
     let received = Instant::now();
     let delivery = one(&first, WAIT).await;
@@ -52,7 +55,10 @@ async fn a_message_comes_back_after_the_visibility_time_and_not_before() {
 #[tokio::test]
 async fn an_extended_message_stays_hidden() {
     let broker = Broker::fresh().await;
-    let (first, second) = (broker.queue(VISIBILITY), broker.queue(VISIBILITY));
+    let (first, second) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(VISIBILITY).await,
+    );
     push(&first).await;
     let delivery = one(&first, WAIT).await;
     let received = Instant::now();
@@ -67,7 +73,10 @@ async fn an_extended_message_stays_hidden() {
 async fn a_released_message_is_there_at_once_for_everybody() {
     let broker = Broker::fresh().await;
     // Their visibility differs, as it does while a new setting is rolled out.
-    let (first, second) = (broker.queue(FOR_EVER), broker.queue(2 * FOR_EVER));
+    let (first, second) = (
+        broker.queue(FOR_EVER).await,
+        broker.queue(2 * FOR_EVER).await,
+    );
     push(&first).await;
     one(&first, WAIT).await.release().await.unwrap();
     one(&second, MOMENT).await.release().await.unwrap();
@@ -77,7 +86,7 @@ async fn a_released_message_is_there_at_once_for_everybody() {
 #[tokio::test]
 async fn a_released_message_is_found_among_many_in_flight() {
     let broker = Broker::fresh().await;
-    let (first, second) = (broker.queue(FOR_EVER), broker.queue(FOR_EVER));
+    let (first, second) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
     for _ in 0..25 {
         push(&first).await;
     }
@@ -95,7 +104,7 @@ async fn a_released_message_is_found_among_many_in_flight() {
 #[tokio::test]
 async fn a_dead_message_is_kept_untouched_and_counted() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     let payload = r#"{"kind":"of_the_future", "ñ": "\u0000 "}"#;
     broker.push_raw(payload).await;
     let delivery = one(&queue, WAIT).await;
@@ -109,7 +118,7 @@ async fn a_dead_message_is_kept_untouched_and_counted() {
 #[tokio::test]
 async fn stats_tell_waiting_from_in_flight_and_dead() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
     for _ in 0..5 {
         push(&queue).await;
@@ -125,7 +134,7 @@ async fn stats_tell_waiting_from_in_flight_and_dead() {
 #[tokio::test]
 async fn no_more_messages_come_than_were_asked_for() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(VISIBILITY);
+    let queue = broker.queue(VISIBILITY).await;
     for _ in 0..5 {
         push(&queue).await;
     }
@@ -144,7 +153,7 @@ async fn no_more_messages_come_than_were_asked_for() {
 #[tokio::test]
 async fn an_empty_queue_is_waited_for() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     let wait = Duration::from_millis(300);
     let started = Instant::now();
     assert!(queue.receive(1, wait).await.unwrap().is_empty());
@@ -155,7 +164,7 @@ async fn an_empty_queue_is_waited_for() {
 #[tokio::test]
 async fn a_waiting_receive_returns_as_soon_as_a_message_comes() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     let received = async {
         let delivery = one(&queue, Duration::from_secs(20)).await;
         (delivery, Instant::now())
@@ -174,7 +183,7 @@ async fn a_waiting_receive_returns_as_soon_as_a_message_comes() {
 #[tokio::test]
 async fn two_consumers_never_get_the_same_message() {
     let broker = Broker::fresh().await;
-    let (first, second) = (broker.queue(FOR_EVER), broker.queue(FOR_EVER));
+    let (first, second) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
     for _ in 0..60 {
         push(&first).await;
     }
@@ -197,7 +206,7 @@ async fn two_consumers_never_get_the_same_message() {
 #[tokio::test]
 async fn a_dropped_receive_loses_no_message() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(VISIBILITY);
+    let queue = broker.queue(VISIBILITY).await;
     tokio::select! {
         _ = queue.receive(1, Duration::from_secs(20)) => panic!("nothing was pushed"),
         () = broker.until_read() => {}
@@ -209,19 +218,22 @@ async fn a_dropped_receive_loses_no_message() {
 #[tokio::test]
 async fn what_nobody_ended_is_found_by_the_next_process() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(VISIBILITY);
+    let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     drop(one(&queue, WAIT).await);
     // It stops in order and still does not take its message along.
     queue.leave().await.unwrap();
     drop(queue);
-    eventually_one(&broker.queue(VISIBILITY)).await;
+    eventually_one(&broker.queue(VISIBILITY).await).await;
 }
 
 #[tokio::test]
 async fn a_message_that_somebody_else_ended_can_be_ended_again() {
     let broker = Broker::fresh().await;
-    let (first, second) = (broker.queue(VISIBILITY), broker.queue(VISIBILITY));
+    let (first, second) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(VISIBILITY).await,
+    );
     push(&first).await;
     let late = one(&first, WAIT).await;
     eventually_one(&second).await.ack().await.unwrap();
@@ -236,7 +248,7 @@ async fn a_message_that_somebody_else_ended_can_be_ended_again() {
 #[tokio::test]
 async fn a_consumer_that_left_is_forgotten_unless_messages_are_pending() {
     let broker = Broker::fresh().await;
-    let (idle, busy) = (broker.queue(FOR_EVER), broker.queue(FOR_EVER));
+    let (idle, busy) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
     push(&busy).await;
     let delivery = one(&busy, WAIT).await;
     push(&idle).await;
@@ -253,13 +265,13 @@ async fn a_consumer_that_left_is_forgotten_unless_messages_are_pending() {
 #[tokio::test]
 async fn leaving_a_queue_that_was_never_read_is_no_error() {
     let broker = Broker::fresh().await;
-    broker.queue(FOR_EVER).leave().await.unwrap();
+    broker.queue(FOR_EVER).await.leave().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_queue_that_is_wiped_under_a_reader_works_again() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     let reading = queue.receive(1, Duration::from_secs(20));
     let wiping = async {
         broker.until_read().await;
@@ -275,7 +287,7 @@ async fn a_queue_that_is_wiped_under_a_reader_works_again() {
 #[tokio::test]
 async fn a_message_in_flight_survives_a_wipe_of_the_queue() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(FOR_EVER);
+    let queue = broker.queue(FOR_EVER).await;
     push(&queue).await;
     push(&queue).await;
     let mut deliveries = queue.receive(2, WAIT).await.unwrap();
@@ -289,7 +301,7 @@ async fn a_message_in_flight_survives_a_wipe_of_the_queue() {
 #[tokio::test]
 async fn a_cut_connection_is_made_again() {
     let broker = Broker::fresh().await;
-    let queue = broker.queue(VISIBILITY);
+    let queue = broker.queue(VISIBILITY).await;
     let reading = queue.receive(1, Duration::from_secs(20));
     let cutting = async {
         broker.until_read().await;
@@ -316,7 +328,7 @@ async fn a_restarted_redis_is_found_again() {
     let folder = Folder::claim(&options.data_dir).unwrap();
     let redis = Redis::start(&folder, &options).await.unwrap();
     let broker = Broker::at(&redis.url()).await;
-    let queue = broker.queue(VISIBILITY);
+    let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     redis.stop().await;
 

@@ -14,6 +14,8 @@ use anb::{
 };
 use tempfile::TempDir;
 
+use crate::support::aws;
+
 #[tokio::test]
 async fn what_is_written_in_pieces_comes_back_whole() {
     let place = Place::open().await;
@@ -147,7 +149,9 @@ async fn a_folder_that_cannot_be_used_is_named_by_its_variable() {
     for (variable, folder) in [("UPLOAD_PATH", "uploads"), ("PROCESSED_PATH", "processed")] {
         let base = tempfile::tempdir().unwrap();
         fs::write(base.path().join(folder), "a file").unwrap();
-        let Err(error) = Storage::connect(&Settings::local_below(base.path())).await else {
+        let Err(error) =
+            Storage::connect(&Settings::local_below(base.path()), &aws::config()).await
+        else {
             panic!("{variable} is a file");
         };
         let error = format!("{error:#}");
@@ -163,7 +167,7 @@ async fn a_read_only_folder_is_not_ready() {
         return;
     };
     let settings = Settings::local_below(disk.path());
-    let storage = Storage::connect(&settings).await.unwrap();
+    let storage = Storage::connect(&settings, &aws::config()).await.unwrap();
     storage.ready().await.unwrap();
     mount.remount("ro");
     let error = format!("{:#}", storage.ready().await.unwrap_err());
@@ -177,7 +181,7 @@ async fn a_full_disk_is_told_apart_and_keeps_no_half_file() {
         return;
     };
     let settings = Settings::local_below(disk.path());
-    let storage = Storage::connect(&settings).await.unwrap();
+    let storage = Storage::connect(&settings, &aws::config()).await.unwrap();
     let video = VideoId::generate();
     let source = tempfile::NamedTempFile::new().unwrap();
     fs::write(source.path(), vec![1; 3 << 20]).unwrap();
@@ -201,7 +205,7 @@ async fn a_full_disk_of_few_files_is_full_too() {
         return;
     };
     let settings = Settings::local_below(disk.path());
-    let storage = Storage::connect(&settings).await.unwrap();
+    let storage = Storage::connect(&settings, &aws::config()).await.unwrap();
     let first = storage.create(StorageKey::Original(VideoId::generate()));
     let _first = first.await.unwrap();
     for key in keys(VideoId::generate()) {
@@ -245,7 +249,7 @@ impl Place {
         let folder = TempDir::new().unwrap();
         let settings = Settings::local_below(folder.path());
         Self {
-            storage: Storage::connect(&settings).await.unwrap(),
+            storage: Storage::connect(&settings, &aws::config()).await.unwrap(),
             folder,
         }
     }

@@ -1,6 +1,7 @@
 //! What the integration tests share: real services, started once per test process, and a [`TestApp`]
 //! with a database, a Redis database and folders of its own for each test.
 
+pub mod aws;
 mod broker;
 mod client;
 mod film;
@@ -90,7 +91,7 @@ impl TestApp {
             other => panic!("{other:?}"),
         };
         let shutdown = Shutdown::new(Duration::from_secs(30));
-        let app = App::build(&serve).await.unwrap();
+        let app = App::build(&serve, &aws::config()).await.unwrap();
         let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
         // On the runtime that outlives the test: so a test that ends early stops nothing halfway.
         let (settings, stop) = (serve.http.clone(), shutdown.clone());
@@ -122,7 +123,13 @@ impl TestApp {
     pub async fn workshop(&self) -> Workshop {
         Workshop {
             db: Db::new(&self.work.database).unwrap(),
-            queue: Queue::connect(&self.work.queue, self.work.worker.visibility).unwrap(),
+            queue: Queue::connect(
+                &self.work.queue,
+                self.work.worker.visibility,
+                &aws::config(),
+            )
+            .await
+            .unwrap(),
             storage: self.storage.clone(),
             media: self.media().await,
             upload: self.work.upload.clone(),

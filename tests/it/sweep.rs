@@ -11,7 +11,7 @@ use anb::{
     videos::sweep::{self, Leases, Swept},
 };
 
-use crate::support::{Row, TestApp};
+use crate::support::{Row, TestApp, aws};
 
 /// What rule (c) calls long ago.
 const LONG_AGO: &str = "enqueued_at = now() - interval '3 minutes'";
@@ -172,7 +172,9 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
+            &aws::config(),
         )
+        .await
         .unwrap(),
         ..workshop.clone()
     };
@@ -194,7 +196,9 @@ async fn an_absent_broker_keeps_no_leftover() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
+            &aws::config(),
         )
+        .await
         .unwrap(),
         ..workshop
     };

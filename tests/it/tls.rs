@@ -23,7 +23,7 @@ use diesel_async::RunQueryDsl as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::support::free_port;
+use crate::support::{aws, free_port};
 
 #[tokio::test]
 async fn require_encrypts_whoever_signed_the_certificate() {
@@ -116,15 +116,17 @@ async fn jobs_travel_through_an_encrypted_redis() {
     let data = Folder::claim(&options.data_dir).unwrap();
     let redis = Redis::start(&data, &options).await.unwrap();
 
-    let connect = |host: &str, root_cert: Option<&Path>| {
+    let connect = async |host: &str, root_cert: Option<&Path>| {
         let settings = queue::Settings {
             redis_ssl_root_cert: root_cert.map(Path::to_owned),
             ..queue::Settings::redis_at(&format!("rediss://{host}:{port}"))
         };
         settings.validate().unwrap();
-        Queue::connect(&settings, Duration::from_mins(1)).unwrap()
+        Queue::connect(&settings, Duration::from_mins(1), &aws::config())
+            .await
+            .unwrap()
     };
-    let queue = connect("localhost", Some(&authority.file));
+    let queue = connect("localhost", Some(&authority.file)).await;
     let job = Job::process_video(VideoId::generate(), "test".to_owned());
     queue.push(&job).await.unwrap();
     let mut received = queue.receive(1, Duration::from_secs(1)).await.unwrap();
@@ -144,6 +146,7 @@ async fn jobs_travel_through_an_encrypted_redis() {
         ),
         (connect("localhost", None), "certificate"),
     ] {
+        let refused = refused.await;
         let error = format!("{:#}", refused.ready().await.unwrap_err());
         assert!(error.contains(reason), "{error}");
         let read = refused.receive(1, Duration::from_secs(1)).await;

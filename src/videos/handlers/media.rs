@@ -45,7 +45,11 @@ pub async fn media(
         // Asked each time, so that unpublishing works at once; 304 if nothing changed.
         "public, no-cache"
     };
-    let Storage::Local(folders) = &app.storage;
+    let folders = match &app.storage {
+        Storage::Local(folders) => folders,
+        // Clients read from the bucket or its CDN.
+        Storage::S3(_) => return Err(Code::NotFound.into()),
+    };
     // Opening a local file takes microseconds; reading it happens on the blocking pool.
     let file = match NamedFile::open(folders.path(key)) {
         Ok(file) => file,

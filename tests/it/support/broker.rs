@@ -6,7 +6,7 @@ use deadpool_redis::redis::{
 };
 use std::time::Duration;
 
-use super::{eventually, fresh_redis};
+use super::{aws, eventually, fresh_redis};
 
 const STREAM: &str = "anb:jobs";
 
@@ -31,8 +31,10 @@ impl Broker {
     }
 
     /// Makes a queue, which is a consumer of its own.
-    pub fn queue(&self, visibility: Duration) -> Queue {
-        Queue::connect(&Settings::redis_at(&self.url), visibility).unwrap()
+    pub async fn queue(&self, visibility: Duration) -> Queue {
+        Queue::connect(&Settings::redis_at(&self.url), visibility, &aws::config())
+            .await
+            .unwrap()
     }
 
     pub async fn run<T: FromRedisValue>(&self, words: &[&str]) -> T {

@@ -129,7 +129,9 @@ impl TestApp {
 
     /// Returns the path of a video's original.
     pub fn original(&self, video: VideoId) -> PathBuf {
-        let Storage::Local(folders) = &self.storage;
+        let Storage::Local(folders) = &self.storage else {
+            panic!("originals in a bucket have no path");
+        };
         folders.path(StorageKey::Original(video))
     }
 

@@ -1,0 +1,43 @@
+//! What SQS and S3 share: the SDK's configuration, made once per process, and errors worth reading.
+
+use std::{error::Error as StdError, fmt::Debug, time::Duration};
+
+use anyhow::anyhow;
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
+use crate::config::aws::Settings;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Tries of one call, the first included, with growing waits between them.
+const MAX_ATTEMPTS: u32 = 4;
+
+/// Reads what the SDK reads itself (profiles, credentials) and adds our settings. Asks nobody: the
+/// credentials are looked for when they are first needed.
+pub async fn load(settings: &Settings) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(settings.region.clone()))
+        // Slows down by itself while AWS throttles.
+        .retry_config(RetryConfig::adaptive().with_max_attempts(MAX_ATTEMPTS))
+        .timeout_config(timeouts.build());
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked.
+pub fn explain<E, R>(error: SdkError<E, R>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{code}: {message}"),
+        (Some(code), None) => anyhow!("{code}"),
+        (None, _) => anyhow::Error::new(error),
+    }
+}

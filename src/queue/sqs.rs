@@ -1,0 +1,385 @@
+//! Amazon SQS: a standard queue, and a second one for dead jobs.
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/>
+//!
+//! Each receive asks for its own visibility, so the queue's default is only a fallback. A handle whose
+//! time is over is no error: the message is somebody else's by then, or ended.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_sqs::{
+    Client, Config,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{Message, MessageAttributeValue, QueueAttributeName},
+};
+use serde::Deserialize;
+
+use super::Stats;
+use crate::{aws::explain, config::queue::Settings};
+
+const REASON: &str = "reason";
+
+/// Most messages of one receive, and longest wait for the first (s): AWS's own limits.
+const MAX_MESSAGES: usize = 10;
+const MAX_WAIT_SECS: u64 = 20;
+
+/// Longest time that a message can be hidden (s): AWS's own limit.
+const MAX_VISIBILITY_SECS: u64 = 12 * 3600;
+
+/// Longest wait for an answer. Receives add their own wait to it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long dead messages are hidden while somebody goes through them (s).
+const DEAD_VISIBILITY_SECS: i32 = 60;
+
+/// Names one receive of a message; the next receive makes a new one.
+pub type Handle = String;
+
+/// The two queues; clones share one client.
+#[derive(Clone)]
+pub struct Queues {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    url: String,
+    dead_url: String,
+    visibility_secs: i32,
+}
+
+/// Where a queue sends what was received too often.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedrivePolicy {
+    dead_letter_target_arn: String,
+}
+
+impl Queues {
+    /// Asks AWS for both queues. Returns an error that names the setting if one is not there or may not
+    /// be used.
+    pub async fn connect(
+        settings: &Settings,
+        visibility: Duration,
+        aws: &SdkConfig,
+    ) -> anyhow::Result<Self> {
+        let url = settings.sqs_queue()?;
+        let client = client(settings, &url, aws)?;
+        let attributes = attributes(&client, &url, &[QueueAttributeName::RedrivePolicy])
+            .await
+            .with_context(|| format!("SQS_QUEUE_URL={url}"))?;
+        let dead_url = match &settings.sqs_dlq_url {
+            Some(url) => url.clone(),
+            None => dead_letter_queue(&client, &attributes)
+                .await
+                .context("SQS_DLQ_URL is not set, and the queue's redrive policy does not tell")?,
+        };
+        depths(&client, &dead_url)
+            .await
+            .with_context(|| format!("SQS_DLQ_URL={dead_url}"))?;
+        let inner = Inner {
+            client,
+            url,
+            dead_url,
+            visibility_secs: whole_seconds(visibility, MAX_VISIBILITY_SECS),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub async fn push(&self, payload: &str) -> anyhow::Result<()> {
+        let message = self.inner.client.send_message();
+        let message = message.queue_url(&self.inner.url).message_body(payload);
+        let sent = message.send().await;
+        sent.map_err(explain).context("push to SQS")?;
+        Ok(())
+    }
+
+    pub async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+    ) -> anyhow::Result<Vec<(Handle, String)>> {
+        let wait_secs = whole_seconds(wait, MAX_WAIT_SECS);
+        let messages = self
+            .receive_from(&self.inner.url, max, wait_secs, self.inner.visibility_secs)
+            .await
+            .context("receive from SQS")?;
+        Ok(messages
+            .into_iter()
+            .map(|message| (handle(&message), message.body.unwrap_or_default()))
+            .collect())
+    }
+
+    pub async fn ack(&self, handle: &Handle) -> anyhow::Result<()> {
+        self.delete(&self.inner.url, handle)
+            .await
+            .context("acknowledge to SQS")
+    }
+
+    pub async fn extend(&self, handle: &Handle) -> anyhow::Result<()> {
+        self.hide(&self.inner.url, handle, self.inner.visibility_secs)
+            .await
+            .context("extend in SQS")
+    }
+
+    pub async fn release(&self, handle: &Handle) -> anyhow::Result<()> {
+        self.hide(&self.inner.url, handle, 0)
+            .await
+            .context("release in SQS")
+    }
+
+    /// Sends, then deletes: a crash in between leaves a second copy, never none.
+    pub async fn dead_letter(
+        &self,
+        handle: &Handle,
+        payload: &str,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason)
+            .build()
+            .context("word the reason")?;
+        self.inner
+            .client
+            .send_message()
+            .queue_url(&self.inner.dead_url)
+            .message_body(payload)
+            .message_attributes(REASON, reason)
+            .send()
+            .await
+            .map_err(explain)
+            .context("dead-letter in SQS")?;
+        self.ack(handle).await
+    }
+
+    /// Takes up to `max` dead messages: handle, payload and reason. They are hidden for a minute.
+    pub async fn take_dead(
+        &self,
+        max: usize,
+    ) -> anyhow::Result<Vec<(Handle, String, Option<String>)>> {
+        let mut taken = Vec::new();
+        while taken.len() < max {
+            let more = self
+                .receive_from(
+                    &self.inner.dead_url,
+                    max - taken.len(),
+                    1,
+                    DEAD_VISIBILITY_SECS,
+                )
+                .await
+                .context("receive from the SQS dead-letter queue")?;
+            if more.is_empty() {
+                break;
+            }
+            taken.extend(more.into_iter().map(dead_message));
+        }
+        Ok(taken)
+    }
+
+    pub async fn remove_dead(&self, handle: &Handle) -> anyhow::Result<()> {
+        self.delete(&self.inner.dead_url, handle)
+            .await
+            .context("remove from the SQS dead-letter queue")
+    }
+
+    pub async fn put_back_dead(&self, handle: &Handle) -> anyhow::Result<()> {
+        self.hide(&self.inner.dead_url, handle, 0)
+            .await
+            .context("put back into the SQS dead-letter queue")
+    }
+
+    /// The numbers are AWS's own approximations.
+    pub async fn stats(&self) -> anyhow::Result<Stats> {
+        let (main, dead) = tokio::try_join!(
+            depths(&self.inner.client, &self.inner.url),
+            depths(&self.inner.client, &self.inner.dead_url),
+        )
+        .context("count in SQS")?;
+        Ok(Stats {
+            waiting: main.0,
+            in_flight: main.1,
+            dead: dead.0 + dead.1,
+        })
+    }
+
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        depths(&self.inner.client, &self.inner.url).await.map(drop)
+    }
+
+    async fn receive_from(
+        &self,
+        url: &str,
+        max: usize,
+        wait_secs: i32,
+        visibility_secs: i32,
+    ) -> anyhow::Result<Vec<Message>> {
+        let wait = Duration::from_secs(u64::try_from(wait_secs).unwrap_or(0));
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT + wait);
+        let received = self
+            .inner
+            .client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(i32::try_from(max.min(MAX_MESSAGES))?)
+            .wait_time_seconds(wait_secs)
+            .visibility_timeout(visibility_secs)
+            .message_attribute_names(REASON)
+            .customize()
+            .config_override(Config::builder().timeout_config(timeouts.build()))
+            .send()
+            .await
+            .map_err(explain)?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    async fn delete(&self, url: &str, handle: &Handle) -> anyhow::Result<()> {
+        let delete = self.inner.client.delete_message();
+        let deleted = delete.queue_url(url).receipt_handle(handle).send().await;
+        unless_over(deleted)
+    }
+
+    async fn hide(&self, url: &str, handle: &Handle, seconds: i32) -> anyhow::Result<()> {
+        let hidden = self
+            .inner
+            .client
+            .change_message_visibility()
+            .queue_url(url)
+            .receipt_handle(handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await;
+        unless_over(hidden)
+    }
+}
+
+/// Makes the client. Without an emulator it asks the host of the queue's own address.
+fn client(settings: &Settings, url: &str, aws: &SdkConfig) -> anyhow::Result<Client> {
+    let endpoint = match (&settings.sqs_endpoint_url, aws.endpoint_url()) {
+        (Some(endpoint), _) => endpoint.clone(),
+        (None, Some(endpoint)) => endpoint.to_owned(),
+        (None, None) => {
+            let url: url::Url = url.parse().context("SQS_QUEUE_URL")?;
+            url.origin().ascii_serialization()
+        }
+    };
+    let timeouts = aws
+        .timeout_config()
+        .cloned()
+        .unwrap_or_else(|| TimeoutConfig::builder().build());
+    let timeouts = timeouts.to_builder().operation_attempt_timeout(TIMEOUT);
+    let config = aws_sdk_sqs::config::Builder::from(aws)
+        .region(Region::new(settings.sqs_region.clone()))
+        .endpoint_url(endpoint)
+        .timeout_config(timeouts.build());
+    Ok(Client::from_conf(config.build()))
+}
+
+async fn attributes(
+    client: &Client,
+    url: &str,
+    names: &[QueueAttributeName],
+) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+    let request = client.get_queue_attributes().queue_url(url);
+    let attributes = request.set_attribute_names(Some(names.to_vec())).send();
+    let attributes = attributes.await.map_err(explain)?;
+    Ok(attributes.attributes.unwrap_or_default())
+}
+
+/// Returns how many messages wait (delayed ones, too) and how many are in flight.
+async fn depths(client: &Client, url: &str) -> anyhow::Result<(u64, u64)> {
+    use QueueAttributeName::{
+        ApproximateNumberOfMessages as Waiting, ApproximateNumberOfMessagesDelayed as Delayed,
+        ApproximateNumberOfMessagesNotVisible as InFlight,
+    };
+    let attributes = attributes(client, url, &[Waiting, Delayed, InFlight]).await?;
+    let number = |name| {
+        let number = attributes.get(&name).map(|text| text.parse::<u64>());
+        number.transpose().context("a number of messages")
+    };
+    let waiting = number(Waiting)?.unwrap_or(0) + number(Delayed)?.unwrap_or(0);
+    Ok((waiting, number(InFlight)?.unwrap_or(0)))
+}
+
+/// Finds the dead-letter queue that the redrive policy names: `arn:aws:sqs:region:account:name`.
+async fn dead_letter_queue(
+    client: &Client,
+    attributes: &HashMap<QueueAttributeName, String>,
+) -> anyhow::Result<String> {
+    let policy = attributes
+        .get(&QueueAttributeName::RedrivePolicy)
+        .context("it has none")?;
+    let policy: RedrivePolicy = serde_json::from_str(policy).context("read the policy")?;
+    let mut parts = policy.dead_letter_target_arn.rsplit(':');
+    let (Some(name), Some(account)) = (parts.next(), parts.next()) else {
+        return Err(anyhow!("not an ARN: {}", policy.dead_letter_target_arn));
+    };
+    let request = client.get_queue_url().queue_name(name);
+    let found = request.queue_owner_aws_account_id(account).send().await;
+    let found = found.map_err(explain).with_context(|| name.to_owned())?;
+    found.queue_url.context("AWS named no address")
+}
+
+fn handle(message: &Message) -> Handle {
+    message.receipt_handle.clone().unwrap_or_default()
+}
+
+fn dead_message(message: Message) -> (Handle, String, Option<String>) {
+    let reason = message
+        .message_attributes
+        .as_ref()
+        .and_then(|attributes| attributes.get(REASON)?.string_value.clone());
+    (handle(&message), message.body.unwrap_or_default(), reason)
+}
+
+/// Takes no offence at a handle whose time is over.
+fn unless_over<T, E, R>(result: Result<T, SdkError<E, R>>) -> anyhow::Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    /// AWS answers the last with "The receipt handle has expired", and so do the others for a message
+    /// that was deleted, or that waits again.
+    const OVER: [&str; 3] = [
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+        "InvalidParameterValue",
+    ];
+    match result {
+        Ok(_) => Ok(()),
+        // Some answers spell it `AWS.SimpleQueueService.MessageNotInflight`.
+        Err(error)
+            if error
+                .code()
+                .is_some_and(|code| OVER.iter().any(|over| code.ends_with(over))) =>
+        {
+            tracing::debug!(
+                message = error.message(),
+                "the message is not ours any more"
+            );
+            Ok(())
+        }
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// Rounds up: SQS knows no fractions, and a shorter time than asked for would break a promise.
+fn whole_seconds(span: Duration, max: u64) -> i32 {
+    let seconds = span.as_millis().div_ceil(1000).min(u128::from(max));
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_whole_seconds_within_the_limits_of_aws() {
+        for (millis, max, seconds) in [(0, 20, 0), (1, 20, 1), (1500, 20, 2), (90_000, 20, 20)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis), max), seconds);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Storage in an S3 bucket, versioned or not. Objects appear whole: a file of one part is put at once, a
+//! longer one is a multipart upload, completed at its end and aborted if it has none.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
+
+mod objects;
+mod upload;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use aws_config::{SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_s3::{Client, config::Builder, presigning::PresigningConfig};
+use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
+
+use super::{
+    StorageKey,
+    signature::{BUCKET_SECS, seconds},
+};
+use crate::{aws::explain, config::storage::Settings, ids::VideoId};
+pub use upload::Upload;
+
+/// Longest call but the transfer of a body that makes progress.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Parts that a process sends at the same time: with the one that each upload fills, all its memory for
+/// uploads.
+const PARTS_IN_FLIGHT: usize = 8;
+
+/// How much of a local file is read at a time (bytes).
+const READ_BYTES: usize = 256 * 1024;
+
+/// A bucket; clones share one client.
+#[derive(Clone)]
+pub struct Bucket {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    name: String,
+    uploads: String,
+    processed: String,
+    cdn: Option<String>,
+    sending: Arc<Semaphore>,
+    /// Uploads are given up in the background, also from threads whose own runtime ends.
+    runtime: Handle,
+}
+
+impl Bucket {
+    /// Asks for the bucket. Returns an error that names the setting if it is not there or may not be used.
+    pub async fn open(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
+        let timeouts = aws.timeout_config().cloned();
+        let timeouts = timeouts.unwrap_or_else(|| TimeoutConfig::builder().build());
+        let timeouts = timeouts.to_builder().operation_attempt_timeout(TIMEOUT);
+        let endpoint = settings.s3_endpoint_url.clone();
+        let endpoint = endpoint.or_else(|| aws.endpoint_url().map(str::to_owned));
+        let mut config = Builder::from(aws).timeout_config(timeouts.build());
+        if let Some(endpoint) = endpoint {
+            // An emulator has no host name per bucket.
+            config = config.endpoint_url(endpoint).force_path_style(true);
+        }
+        let inner = Inner {
+            client: Client::from_conf(config.build()),
+            name: settings.s3_bucket()?,
+            uploads: settings.s3_upload_prefix.clone(),
+            processed: settings.s3_processed_prefix.clone(),
+            cdn: settings.media_base_url.clone(),
+            sending: Arc::new(Semaphore::new(PARTS_IN_FLIGHT)),
+            runtime: Handle::current(),
+        };
+        let bucket = Self {
+            inner: Arc::new(inner),
+        };
+        bucket
+            .ready()
+            .await
+            .with_context(|| format!("S3_BUCKET_NAME={}", bucket.inner.name))?;
+        Ok(bucket)
+    }
+
+    /// Returns the name of the object under `key`.
+    fn object(&self, key: StorageKey) -> String {
+        match key {
+            StorageKey::Original(video) => format!("{}/{video}.mp4", self.inner.uploads),
+            StorageKey::Clip(..) | StorageKey::Poster(..) => {
+                format!("{}/{}", self.inner.processed, output(key))
+            }
+        }
+    }
+
+    /// Returns what the names of all outputs of a video begin with.
+    fn outputs(&self, video: VideoId) -> String {
+        format!("{}/{video}/", self.inner.processed)
+    }
+
+    /// Returns the address at the CDN, if there is one and it serves the file.
+    pub fn cdn(&self, key: StorageKey) -> Option<String> {
+        let base = self.inner.cdn.as_ref()?;
+        match key {
+            StorageKey::Original(_) => None,
+            StorageKey::Clip(..) | StorageKey::Poster(..) => {
+                Some(format!("{base}/{}", output(key)))
+            }
+        }
+    }
+
+    /// Returns a signed address, good for one to two hours and the same for one; asks nobody.
+    pub async fn signed(&self, key: StorageKey) -> anyhow::Result<String> {
+        let start = seconds(SystemTime::now()) / BUCKET_SECS * BUCKET_SECS;
+        let valid = PresigningConfig::builder()
+            .start_time(UNIX_EPOCH + Duration::from_secs(start))
+            .expires_in(Duration::from_secs(2 * BUCKET_SECS))
+            .build()
+            .context("make a signed address")?;
+        let get = self.inner.client.get_object();
+        let signed = get
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .response_content_type(key.content_type())
+            .response_cache_control(format!("private, max-age={BUCKET_SECS}"))
+            .presigned(valid)
+            .await
+            .map_err(explain)
+            .context("sign an address")?;
+        Ok(signed.uri().to_owned())
+    }
+
+    pub fn create(&self, key: StorageKey) -> Upload {
+        Upload::new(self.clone(), key)
+    }
+
+    pub async fn store(&self, key: StorageKey, from: &Path) -> anyhow::Result<u64> {
+        let open = || format!("open {}", from.display());
+        let mut source = File::open(from).await.with_context(open)?;
+        let mut upload = self.create(key);
+        let mut bytes = 0;
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let read = source.read(&mut buffer).await.with_context(open)?;
+            let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+                break;
+            };
+            upload.write(chunk).await?;
+            bytes += u64::try_from(read)?;
+        }
+        upload.finish().await?;
+        Ok(bytes)
+    }
+
+    pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
+        let get = self.inner.client.get_object();
+        let object = get
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .send()
+            .await
+            .map_err(explain)
+            .with_context(|| format!("fetch {key}"))?;
+        let mut file = File::create_new(to)
+            .await
+            .with_context(|| format!("make {}", to.display()))?;
+        let expected = object.content_length;
+        let copied = tokio::io::copy(&mut object.body.into_async_read(), &mut file)
+            .await
+            .with_context(|| format!("fetch {key}"))?;
+        anyhow::ensure!(
+            expected.is_none_or(|bytes| u64::try_from(bytes) == Ok(copied)),
+            "fetch {key}: {copied} bytes came of {expected:?}"
+        );
+        Ok(())
+    }
+
+    pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
+        let original = self.object(StorageKey::Original(video));
+        let outputs = self.outputs(video);
+        // The rows are gone: what is being sent can only be left over.
+        objects::abort_uploads(self, &original).await?;
+        objects::abort_uploads(self, &outputs).await?;
+        objects::delete(self, &original, |_| true).await?;
+        objects::delete(self, &outputs, |_| true).await
+    }
+
+    pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
+        // With the dot: attempt 1 is not 12.
+        let outputs = format!("{}{attempt}.", self.outputs(video));
+        objects::abort_uploads(self, &outputs).await?;
+        objects::delete(self, &outputs, |_| true).await
+    }
+
+    pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
+        let keep = format!("{}{kept}.", self.outputs(video));
+        objects::delete(self, &self.outputs(video), |name| !name.starts_with(&keep)).await
+    }
+
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let head = self.inner.client.head_bucket().bucket(&self.inner.name);
+        head.send().await.map(drop).map_err(|error| {
+            // The answer to a HEAD has no body that could tell.
+            let status = error.raw_response().map(|raw| raw.status().as_u16());
+            match status {
+                Some(404) => anyhow::anyhow!("there is no such bucket"),
+                Some(403) => anyhow::anyhow!("access denied: it needs s3:ListBucket on it"),
+                Some(301 | 400) => {
+                    let region = error
+                        .raw_response()
+                        .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
+                        .unwrap_or("another region");
+                    anyhow::anyhow!("the bucket is in {region}: set AWS_REGION")
+                }
+                _ => explain(error),
+            }
+        })
+    }
+}
+
+/// Returns an output's name below the processed prefix.
+fn output(key: StorageKey) -> String {
+    match key {
+        StorageKey::Original(video) => format!("{video}.mp4"),
+        StorageKey::Clip(video, attempt) => format!("{video}/{attempt}.mp4"),
+        StorageKey::Poster(video, attempt) => format!("{video}/{attempt}.jpg"),
+    }
+}

@@ -1,0 +1,145 @@
+//! Removing objects with all their versions, and multipart uploads that nobody completes. Services
+//! without versions or without a list of uploads say so; then there is nothing to remove.
+
+use anyhow::{Context as _, bail};
+use aws_sdk_s3::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::{Delete, ObjectIdentifier},
+};
+
+use super::Bucket;
+use crate::aws::explain;
+
+/// Removes every version of the objects whose name begins with `prefix` and that `condemned` picks.
+pub async fn delete(
+    bucket: &Bucket,
+    prefix: &str,
+    condemned: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
+    let place = || format!("delete {prefix}* from the bucket");
+    let found = match versions(bucket, prefix).await {
+        Ok(Some(found)) => found,
+        Ok(None) => objects(bucket, prefix).await.with_context(place)?,
+        Err(error) => return Err(error).with_context(place),
+    };
+    let mut found = found;
+    found.retain(|object| condemned(object.key()));
+    // As many as one call takes.
+    for batch in found.chunks(1000) {
+        delete_batch(bucket, batch).await.with_context(place)?;
+    }
+    Ok(())
+}
+
+/// Gives up all multipart uploads of objects whose name begins with `prefix`.
+pub async fn abort_uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<()> {
+    let list = bucket.inner.client.list_multipart_uploads();
+    let listed = list.bucket(&bucket.inner.name).prefix(prefix).send().await;
+    let listed = match listed {
+        Err(error) if is_unknown(&error) => return Ok(()),
+        listed => listed
+            .map_err(explain)
+            .with_context(|| format!("list uploads of {prefix}*"))?,
+    };
+    for upload in listed.uploads() {
+        if let (Some(name), Some(id)) = (upload.key(), upload.upload_id()) {
+            abort_upload(bucket, name, id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives up a multipart upload. It is no error if it is gone.
+pub async fn abort_upload(bucket: &Bucket, name: &str, id: &str) -> anyhow::Result<()> {
+    let abort = bucket.inner.client.abort_multipart_upload();
+    let aborted = abort
+        .bucket(&bucket.inner.name)
+        .key(name)
+        .upload_id(id)
+        .send()
+        .await;
+    match aborted {
+        Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+        aborted => aborted
+            .map(drop)
+            .map_err(explain)
+            .context("abort an upload"),
+    }
+}
+
+/// Lists all versions and delete markers; none if the service knows no versions.
+async fn versions(bucket: &Bucket, prefix: &str) -> anyhow::Result<Option<Vec<ObjectIdentifier>>> {
+    let mut found = Vec::new();
+    let (mut key_marker, mut version_marker) = (None, None);
+    loop {
+        let list = bucket.inner.client.list_object_versions();
+        let listed = list
+            .bucket(&bucket.inner.name)
+            .prefix(prefix)
+            .set_key_marker(key_marker)
+            .set_version_id_marker(version_marker)
+            .send()
+            .await;
+        let listed = match listed {
+            Err(error) if is_unknown(&error) => return Ok(None),
+            listed => listed.map_err(explain)?,
+        };
+        let versions = listed.versions().iter();
+        let versions = versions.map(|version| (version.key(), version.version_id()));
+        let markers = listed.delete_markers().iter();
+        let markers = markers.map(|marker| (marker.key(), marker.version_id()));
+        for (name, version) in versions.chain(markers) {
+            found.push(identifier(name, version)?);
+        }
+        if listed.is_truncated != Some(true) {
+            return Ok(Some(found));
+        }
+        key_marker = listed.next_key_marker;
+        version_marker = listed.next_version_id_marker;
+    }
+}
+
+async fn objects(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<ObjectIdentifier>> {
+    let list = bucket.inner.client.list_objects_v2();
+    let list = list.bucket(&bucket.inner.name).prefix(prefix);
+    let mut pages = list.into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        for object in page.map_err(explain)?.contents() {
+            found.push(identifier(object.key(), None)?);
+        }
+    }
+    Ok(found)
+}
+
+async fn delete_batch(bucket: &Bucket, batch: &[ObjectIdentifier]) -> anyhow::Result<()> {
+    let objects = Delete::builder()
+        .set_objects(Some(batch.to_vec()))
+        .quiet(true)
+        .build()?;
+    let delete = bucket.inner.client.delete_objects();
+    let deleted = delete
+        .bucket(&bucket.inner.name)
+        .delete(objects)
+        .send()
+        .await
+        .map_err(explain)?;
+    // The call succeeds also when single objects were refused.
+    if let Some(error) = deleted.errors().first() {
+        let part = |text: Option<&str>| text.unwrap_or("?").to_owned();
+        bail!("{}: {}", part(error.code()), part(error.message()));
+    }
+    Ok(())
+}
+
+fn identifier(name: Option<&str>, version: Option<&str>) -> anyhow::Result<ObjectIdentifier> {
+    let identifier = ObjectIdentifier::builder()
+        .set_key(name.map(str::to_owned))
+        .set_version_id(version.map(str::to_owned));
+    identifier.build().context("an object without a name")
+}
+
+/// Tells whether the service does not know the call.
+fn is_unknown<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.code() == Some("NotImplemented")
+}
