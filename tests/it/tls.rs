@@ -135,18 +135,18 @@ async fn jobs_travel_through_an_encrypted_redis() {
     delivery.ack().await.unwrap();
 
     let other = Authority::make(folder.path(), "other");
-    for (refused, reason) in [
+    for ((host, root_cert), reason) in [
         (
-            connect("localhost", Some(&other.file)),
+            ("localhost", Some(other.file.as_path())),
             "invalid peer certificate: UnknownIssuer",
         ),
         (
-            connect("127.0.0.1", Some(&authority.file)),
+            ("127.0.0.1", Some(authority.file.as_path())),
             "not valid for name",
         ),
-        (connect("localhost", None), "certificate"),
+        (("localhost", None), "certificate"),
     ] {
-        let refused = refused.await;
+        let refused = connect(host, root_cert).await;
         let error = format!("{:#}", refused.ready().await.unwrap_err());
         assert!(error.contains(reason), "{error}");
         let read = refused.receive(1, Duration::from_secs(1)).await;
