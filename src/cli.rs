@@ -50,6 +50,8 @@ pub enum Command {
     Dev(config::Dev),
     /// Operator's tools for accounts
     Admin(Admin),
+    /// Operator's tools for the queue: what it holds, and another chance for what failed
+    Queue(QueueTool),
     /// Limits itself, then becomes another program
     #[command(name = LAUNCHER, hide = true)]
     Confine(confine::Args),
@@ -74,6 +76,37 @@ pub struct Admin {
     pub database: config::database::Settings,
     #[command(subcommand)]
     pub action: AdminAction,
+}
+
+/// Arguments of `anb queue`.
+#[derive(Debug, clap::Args)]
+pub struct QueueTool {
+    #[command(flatten)]
+    pub database: config::database::Settings,
+    #[command(flatten)]
+    pub queue: config::queue::Settings,
+    #[command(flatten)]
+    pub aws: config::aws::Settings,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub action: QueueAction,
+}
+
+/// What `anb queue` can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum QueueAction {
+    /// Counts what waits, what is in flight and what is dead, in videos and in messages
+    Stats,
+    /// Lets videos that failed by our fault wait again, and clears their dead messages away
+    Redrive,
+    /// Shows dead messages and leaves them where they are
+    Peek {
+        /// Most messages to show
+        #[arg(long, default_value_t = 100, value_name = "COUNT")]
+        limit: usize,
+    },
 }
 
 /// What `anb admin` can do.
@@ -241,7 +274,7 @@ mod tests {
             assert!(!help.contains("anb-development-secret"), "{help}");
             for arg in command.get_arguments() {
                 let is_setting = arg.get_long().is_some_and(|long| {
-                    !["help", "version", "dry-run", "env-file"].contains(&long)
+                    !["help", "version", "dry-run", "env-file", "json"].contains(&long)
                 });
                 assert!(
                     !is_setting || arg.get_env().is_some(),

@@ -3,6 +3,7 @@
 mod admin;
 mod dev;
 mod migrate;
+mod queue;
 mod serve;
 mod work;
 
@@ -19,6 +20,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Work(settings) => block_on(work::run(settings)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
         Command::Admin(arguments) => block_on(admin::run(arguments)),
+        Command::Queue(arguments) => block_on(queue::run(arguments)),
         Command::Dev(settings) => block_on(dev::run(settings)),
         // Before any thread: it becomes another program.
         Command::Confine(arguments) => Ok(confine::run(&arguments)),

@@ -46,6 +46,12 @@ impl Job {
         }
     }
 
+    /// Returns the video that the job is about.
+    pub fn video(&self) -> VideoId {
+        let Self::ProcessVideo { video_id, .. } = self;
+        *video_id
+    }
+
     /// Reads a payload.
     pub fn from_payload(payload: &str) -> Result<Self, UnknownJob> {
         let job: Self = serde_json::from_str(payload).map_err(UnknownJob::Kind)?;

@@ -7,6 +7,7 @@ mod sqs;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use serde::Serialize;
 
 use crate::{
     config::queue::{QueueType, Settings},
@@ -47,7 +48,7 @@ enum Receipt {
 }
 
 /// How many messages the broker holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Not received by anybody yet.
     pub waiting: u64,

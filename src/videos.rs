@@ -2,6 +2,7 @@
 
 mod failure;
 pub mod handlers;
+pub mod operator;
 pub mod process;
 mod queries;
 pub mod sweep;
@@ -18,7 +19,7 @@ use crate::{
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
-pub use queries::{Video, jobs::Claim};
+pub use queries::{Video, jobs::Claim, operator::Depth};
 
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);

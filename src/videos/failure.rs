@@ -19,6 +19,9 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Codes of the failures that are ours: trying again may help.
+    pub const RETRYABLE: &[&str] = &["processing_failed", "worker_lost"];
+
     /// Reads a row's value; none if this version of the program does not know it.
     pub fn from_row(value: &Value) -> Option<Self> {
         Self::deserialize(value).ok()
@@ -61,6 +64,12 @@ impl From<Refusal> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_of_ours_can_be_tried_again() {
+        let ours = [Failure::ProcessingFailed, Failure::WorkerLost];
+        assert_eq!(ours.map(|failure| failure.code()), Failure::RETRYABLE);
+    }
 
     #[test]
     fn a_failure_survives_its_row() {

@@ -1,8 +1,9 @@
 //! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`lists`] what the
-//! public reads.
+//! public reads, [`operator`] what `anb queue` asks.
 
 pub mod jobs;
 pub mod lists;
+pub mod operator;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use super::{
     Failure,
     queries::{self, jobs},
 };
-use crate::{app::Workshop, auth, ids::VideoId, job::Job};
+use crate::{app::Workshop, auth, db::Db, ids::VideoId, job::Job, queue::Queue};
 
 /// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ async fn expire_leases(workshop: &Workshop) -> anyhow::Result<usize> {
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
     }
-    push(workshop, &expired).await
+    push(&workshop.db, &workshop.queue, &expired).await
 }
 
 /// Rule (a): `uploaded`, due, never pushed.
@@ -96,7 +96,7 @@ async fn push_due(workshop: &Workshop) -> anyhow::Result<usize> {
         let mut connection = workshop.db.connection().await?;
         jobs::take_due(&mut connection, BATCH).await?
     };
-    push(workshop, &due).await
+    push(&workshop.db, &workshop.queue, &due).await
 }
 
 /// Rule (c): `uploaded`, pushed long ago, and the queue holds fewer messages than there are such rows.
@@ -123,16 +123,16 @@ async fn push_overdue(workshop: &Workshop) -> anyhow::Result<usize> {
             "messages are missing from the queue: pushing again"
         );
     }
-    push(workshop, &overdue).await
+    push(&workshop.db, &workshop.queue, &overdue).await
 }
 
 /// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.
-async fn push(workshop: &Workshop, videos: &[VideoId]) -> anyhow::Result<usize> {
+pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<usize> {
     for (done, video) in videos.iter().enumerate() {
         let job = Job::process_video(*video, "sweeper".to_owned());
-        if let Err(error) = workshop.queue.push(&job).await {
+        if let Err(error) = queue.push(&job).await {
             let unpushed = videos.get(done..).unwrap_or_default();
-            let mut connection = workshop.db.connection().await?;
+            let mut connection = db.connection().await?;
             jobs::unmark_enqueued(&mut connection, unpushed).await?;
             return Err(error);
         }

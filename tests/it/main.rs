@@ -22,6 +22,7 @@ mod jobs;
 mod journey;
 mod media;
 mod migrations;
+mod operator;
 mod passwords;
 mod processes;
 mod queue;

@@ -1,6 +1,6 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
-mod process;
+pub mod process;
 
 use std::time::{Duration, Instant};
 

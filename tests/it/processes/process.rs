@@ -117,7 +117,7 @@ impl House {
     fn command(&self, command: &str) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_anb"));
         process
-            .arg(command)
+            .args(command.split_whitespace())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("DATABASE_URL", &self.database_url)

@@ -1,0 +1,83 @@
+//! SQL for the operator's tools: how many videos wait, and those that failed by our fault.
+
+use diesel::{QueryableByName, sql_query, sql_types};
+use diesel_async::RunQueryDsl as _;
+use serde::Serialize;
+
+use super::super::Failure;
+use crate::{db::Connection, ids::VideoId};
+
+/// The queue as the rows tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, QueryableByName)]
+pub struct Depth {
+    /// Videos that wait for a worker.
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub waiting: i64,
+    /// Videos that a worker has.
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub in_flight: i64,
+    /// Videos that failed by our fault.
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub dead: i64,
+    /// How long ago the one that waits longest was uploaded (s).
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    pub oldest_age_seconds: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: VideoId,
+}
+
+/// Counts the videos that wait, run, and failed by our fault.
+pub async fn depth(connection: &mut Connection) -> anyhow::Result<Depth> {
+    let depth = sql_query(
+        "SELECT count(*) FILTER (WHERE status = 'uploaded') AS waiting,
+                count(*) FILTER (WHERE status = 'processing') AS in_flight,
+                count(*) FILTER (WHERE status = 'failed') AS dead,
+                extract(epoch FROM now() - min(uploaded_at) FILTER (WHERE status = 'uploaded'))::bigint
+                    AS oldest_age_seconds
+         FROM videos
+         WHERE status IN ('uploaded', 'processing')
+             OR (status = 'failed' AND failure->>'code' = ANY($1))",
+    );
+    let depth = depth
+        .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
+        .get_result(connection)
+        .await?;
+    Ok(depth)
+}
+
+/// Lets the videos that failed by our fault wait again, counters cleared and marked as pushed; returns
+/// them for the caller to push. Of two redrives at once, the second finds the rows changed.
+pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<VideoId>> {
+    let reset = sql_query(
+        "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0,
+             run_after = now(), enqueued_at = now()
+         WHERE status = 'failed' AND failure->>'code' = ANY($1)
+         RETURNING id",
+    );
+    let reset: Vec<Id> = reset
+        .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
+        .load(connection)
+        .await?;
+    Ok(reset.into_iter().map(|row| row.id).collect())
+}
+
+/// Returns those of `videos` that failed by our fault.
+pub async fn failed_among(
+    connection: &mut Connection,
+    videos: &[VideoId],
+) -> anyhow::Result<Vec<VideoId>> {
+    let failed = sql_query(
+        "SELECT id FROM videos
+         WHERE id = ANY($1) AND status = 'failed' AND failure->>'code' = ANY($2)",
+    );
+    let failed: Vec<Id> = failed
+        .bind::<sql_types::Array<sql_types::Uuid>, _>(videos)
+        .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
+        .load(connection)
+        .await?;
+    Ok(failed.into_iter().map(|row| row.id).collect())
+}

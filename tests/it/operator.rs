@@ -1,0 +1,147 @@
+//! `anb queue`: what an operator sees of the queue, and another chance for what failed.
+
+use std::fs;
+
+use anb::{ids::VideoId, job::Job};
+use serde_json::{Value, json};
+
+use crate::{
+    processes::process::House,
+    support::{Broker, TestApp, film},
+};
+
+/// A message of a later version.
+const UNKNOWN: &str = r#"{"kind":"of_the_future"}"#;
+
+#[tokio::test]
+async fn stats_count_videos_and_messages() {
+    let app = TestApp::spawn().await;
+    let empty = json!({
+        "waiting": 0, "in_flight": 0, "dead": 0, "oldest_age_seconds": null,
+        "messages": {"waiting": 0, "in_flight": 0, "dead": 0},
+    });
+    assert_eq!(tool(&app, "stats").await, empty);
+
+    let waiting = app.add_row().await;
+    app.set(waiting, "uploaded_at = now() - interval '90 seconds'")
+        .await;
+    app.push(waiting).await;
+    app.push(waiting).await;
+    let running = app.add_row().await;
+    app.set(running, "status = 'processing', lease_until = now()")
+        .await;
+    failed(&app, "too_short").await;
+    failed(&app, "worker_lost").await;
+    bury(&app, UNKNOWN, "unknown_job").await;
+    let mut stats = tool(&app, "stats").await;
+    let age = stats["oldest_age_seconds"].take().as_i64().unwrap();
+    assert!((90..100).contains(&age), "{age}");
+    let expected = json!({
+        "waiting": 1, "in_flight": 1, "dead": 1, "oldest_age_seconds": null,
+        "messages": {"waiting": 2, "in_flight": 0, "dead": 1},
+    });
+    assert_eq!(stats, expected);
+}
+
+#[tokio::test]
+async fn peek_shows_the_dead_and_leaves_them() {
+    let app = TestApp::spawn().await;
+    bury(&app, UNKNOWN, "unknown_job").await;
+    let dead = json!([{"reason": "unknown_job", "payload": UNKNOWN}]);
+    for _ in 0..2 {
+        assert_eq!(tool(&app, "peek").await, dead);
+    }
+    let text = House::of(&app).run("queue peek").await;
+    assert_eq!(text, format!("unknown_job\t{UNKNOWN}\n"));
+}
+
+#[tokio::test]
+async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else() {
+    let app = TestApp::spawn().await;
+    let ours = failed(&app, "processing_failed").await;
+    let lost = failed(&app, "worker_lost").await;
+    let theirs = failed(&app, "too_short").await;
+    for video in [ours, theirs, VideoId::generate()] {
+        let payload = Job::process_video(video, "test".to_owned()).to_payload();
+        bury(&app, &payload.unwrap(), "processing_failed").await;
+    }
+    bury(&app, UNKNOWN, "unknown_job").await;
+
+    let first = tool(&app, "redrive").await;
+    assert_eq!(
+        first,
+        json!({"videos": 2, "removed": 3, "sent_again": 1, "left": 0})
+    );
+    for video in [ours, lost] {
+        let row = app.row(video).await.unwrap();
+        assert_eq!(
+            (row.status.as_str(), row.code.as_deref()),
+            ("uploaded", None)
+        );
+        assert_eq!((row.failures, row.losses), (0, 0));
+        assert!(row.is_due && row.is_enqueued, "{row:?}");
+    }
+    assert_eq!(
+        app.row(theirs).await.unwrap().code.as_deref(),
+        Some("too_short")
+    );
+    let broker = Broker::at(&app.place.redis_url).await;
+    assert!(broker.dead().await.is_empty());
+    // The two videos and the unknown message.
+    assert_eq!(app.queue.stats().await.unwrap().waiting, 3);
+
+    let second = tool(&app, "redrive").await;
+    assert_eq!(
+        second,
+        json!({"videos": 0, "removed": 0, "sent_again": 0, "left": 0})
+    );
+}
+
+#[tokio::test]
+async fn a_redriven_video_is_processed() {
+    let app = TestApp::spawn_with(&[], &["--job-max-attempts=1"]).await;
+    let video = app.add_video(&film().await).await;
+    // A file where the folder of the clips belongs: nothing can be stored.
+    fs::remove_dir(app.processed()).unwrap();
+    fs::write(app.processed(), "").unwrap();
+    app.work_off().await;
+    assert_eq!(app.status(video).await, "failed");
+
+    fs::remove_file(app.processed()).unwrap();
+    let redriven = tool(&app, "redrive").await;
+    assert_eq!(
+        (&redriven["videos"], &redriven["removed"]),
+        (&json!(1), &json!(1))
+    );
+    app.work_off().await;
+    assert_eq!(app.status(video).await, "processed");
+}
+
+async fn tool(app: &TestApp, action: &str) -> Value {
+    let said = House::of(app).run(&format!("queue {action} --json")).await;
+    serde_json::from_str(&said).unwrap()
+}
+
+/// Adds a video that failed.
+async fn failed(app: &TestApp, code: &str) -> VideoId {
+    let video = app.add_row().await;
+    let failure = format!(r#"failure = '{{"code": "{code}"}}', status = 'failed'"#);
+    app.set(video, &format!("{failure}, failures = 3, losses = 2"))
+        .await;
+    video
+}
+
+/// Puts a payload among the dead.
+async fn bury(app: &TestApp, payload: &str, reason: &str) {
+    let broker = Broker::at(&app.place.redis_url).await;
+    let words = [
+        "XADD",
+        "anb:jobs:dead",
+        "*",
+        "job",
+        payload,
+        "reason",
+        reason,
+    ];
+    let _: String = broker.run(&words).await;
+}
