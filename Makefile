@@ -22,7 +22,8 @@ run: setup ## Starts everything on this machine: http://localhost:8080, or PORT;
 	@cargo build --release --locked
 	@exec "$${CARGO_TARGET_DIR:-target}/release/anb" dev
 
-test: setup ## Runs all tests.
+test: ## Runs all tests, with what they need.
+	@.config/setup tests
 	@cargo test --locked
 
 lint: ## Checks format, lints and documentation.
