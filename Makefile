@@ -10,10 +10,10 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test lint brand clean
+.PHONY: help setup run test test-infra plots lint brand clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
@@ -25,6 +25,15 @@ run: setup ## Starts everything on this machine: http://localhost:8080, or PORT;
 test: ## Runs all tests, with what they need.
 	@.config/setup tests
 	@cargo test --locked
+	@$(MAKE) --no-print-directory test-infra
+
+test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling; no cargo.
+	@.config/setup tests
+	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
+
+plots: ## Draws the plots of docs/scaling.md again.
+	@.config/setup tests
+	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check
