@@ -82,7 +82,7 @@ class Account:
         return self.cloudformation.describe_stacks(StackName=f"{ENVIRONMENT}-{stack}")["Stacks"][0]
 
     def outputs(self, stack):
-        return {each["OutputKey"]: each["OutputValue"] for each in self.stack(stack)["Outputs"]}
+        return {each["OutputKey"]: each["OutputValue"] for each in self.stack(stack).get("Outputs", [])}
 
     def bucket(self):
         return self.outputs("s3")["BucketName"]

@@ -1,11 +1,12 @@
 """Each stack is changed and deleted, in the order of this file: later tests need what earlier ones left."""
 
 import json
+from copy import deepcopy
 
 import pytest
 from botocore.exceptions import ClientError
 
-from stacks import ENVIRONMENT, STACKS
+from stacks import ENVIRONMENT, STACKS, template
 
 CDN = {"BehindCdn": "true", "MediaBaseUrl": "https://d1.cloudfront.net/processed"}
 
@@ -22,12 +23,12 @@ def test_an_export_in_use_stays(other):
             other.delete(stack)
 
 
-def test_01_gets_a_tag(other):
-    body = other.cloudformation.get_template(StackName=f"{ENVIRONMENT}-vpc")["TemplateBody"]
-    body["Outputs"]["Zones"] = {"Value": {"Fn::Select": [1, {"Fn::GetAZs": ""}]}}
-    body["Resources"]["Extra"] = {"Type": "AWS::EC2::InternetGateway"}
-    other.cloudformation.update_stack(StackName=f"{ENVIRONMENT}-vpc", TemplateBody=json.dumps(body, default=str))
-    assert other.outputs("vpc")["Zones"] == "us-west-2b"
+def test_01_changes_a_rule_in_place(other):
+    body = deepcopy(template("vpc"))
+    body["Resources"]["DatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"][0]["FromPort"] = 5431
+    other.cloudformation.update_stack(StackName=f"{ENVIRONMENT}-vpc", TemplateBody=json.dumps(body))
+    (rule,) = other.security_group(other.outputs("vpc")["DatabaseSecurityGroup"])["IpPermissions"]
+    assert rule["FromPort"] == 5431
 
 
 def test_02_lets_the_sites_origin_in_and_no_star(other):

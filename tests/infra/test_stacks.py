@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from emulator.aws import FORGOTTEN
 from stacks import DB_PASSWORD, ENVIRONMENT, JWT_SECRET, STACKS, template
 
 
@@ -116,8 +117,8 @@ def test_the_queue_is_as_the_program_expects_it(account):
     assert main["VisibilityTimeout"] == "900"
     assert (main["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]) == (str(4 * 86400), str(14 * 86400))
     assert json.loads(main["RedrivePolicy"]) == {"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 20}
-    assert json.loads(dead["RedriveAllowPolicy"]) == {"redrivePermission": "byQueue",
-                                                      "sourceQueueArns": [main["QueueArn"]]}
+    assert FORGOTTEN[account.outputs("sqs")["DeadLetterQueueUrl"]]["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue", "sourceQueueArns": [main["QueueArn"]]}
     for each in (main, dead):
         assert each["SqsManagedSseEnabled"] == "true"
         (deny,) = json.loads(each["Policy"])["Statement"]
@@ -324,7 +325,9 @@ def distribution(account):
 def test_the_cdn_reads_clips_by_access_control_and_speaks_https_to_players(account):
     config = distribution(account)
     origins = {each["Id"]: each for each in config["Origins"]["Items"]}
-    assert origins["clips"]["OriginAccessControlId"]
+    (access,) = account.cloudfront.list_origin_access_controls()["OriginAccessControlList"]["Items"][:1]
+    (summary,) = account.cloudfront.list_distributions()["DistributionList"]["Items"][:1]
+    assert FORGOTTEN[summary["Id"]] == {"clips": access["Id"], "api": None}
     assert origins["clips"]["DomainName"].startswith(account.bucket())
     assert origins["api"]["DomainName"] == account.outputs("api")["LoadBalancerHost"]
     behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]]

@@ -6,6 +6,10 @@ import boto3
 from botocore.config import Config
 
 
+# What moto takes and forgets, so that it can still be read back: physical id -> name -> value.
+FORGOTTEN: dict[str, dict] = {}
+
+
 class Aws:
     """The clients of one region."""
 

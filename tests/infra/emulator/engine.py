@@ -89,10 +89,12 @@ class Resources:
         if not changed:
             fail("No updates are to be performed.")
 
-    def delete(self):
+    def check_unused(self):
         for export in Outputs(self, self.template).exports:
             if IMPORTERS.get((self.aws.region, export.name), set()) - {self.stack_id}:
                 fail(f"Export {export.name} cannot be deleted as it is in use")
+
+    def delete(self):
         for name in reversed(list(self.made)):
             self.remove(name)
         for stacks in IMPORTERS.values():
@@ -343,6 +345,15 @@ class Outputs:
                 for output in self.there().values() if "Export" in output]
 
 
+def delete_stack(backend, name_or_id, delete=models.CloudFormationBackend.delete_stack):
+    # moto forgets a stack before it tries to delete it.
+    for stack in backend.stacks.values():
+        if name_or_id in (stack.name, stack.stack_id):
+            stack.resource_map.check_unused()
+    delete(backend, name_or_id)
+
+
 def install():
+    models.CloudFormationBackend.delete_stack = delete_stack
     models.ResourceMap, models.OutputMap = Resources, Outputs
     models.Stack.parse_template = staticmethod(parse)

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Callable
 
+from .aws import FORGOTTEN
+
 KINDS = {}
 
 
@@ -222,6 +224,7 @@ def queue_attributes(properties):
 
 def update_queue(aws, url, properties, name):
     aws.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes=queue_attributes(properties))
+    FORGOTTEN[url] = {"RedriveAllowPolicy": properties.get("RedriveAllowPolicy")}
     answer = aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["QueueArn"])
     return url, {"Arn": answer["Attributes"]["QueueArn"], "QueueName": properties["QueueName"]}
 
@@ -349,9 +352,15 @@ def group_parameters(properties):
     return rest | {"VPCZoneIdentifier": ",".join(subnets)}, collections
 
 
+# What a collection without a list stands for.
+GROUP_METRICS = ["GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances",
+                 "GroupPendingInstances", "GroupStandbyInstances", "GroupTerminatingInstances", "GroupTotalInstances"]
+
+
 def enable_metrics(aws, name, collections):
     for collection in collections or []:
-        aws.call("autoscaling", "enable_metrics_collection", AutoScalingGroupName=name, **collection)
+        aws.call("autoscaling", "enable_metrics_collection", AutoScalingGroupName=name,
+                 **{"Metrics": GROUP_METRICS} | collection)
     return name, {}
 
 
@@ -485,4 +494,6 @@ def distribution(aws, properties, name):
     rest, _, tags = split(properties, "DistributionConfig", "Tags")
     made = aws.call("cloudfront", "create_distribution_with_tags", **rest, DistributionConfigWithTags={
         "DistributionConfig": distribution_config(properties), "Tags": {"Items": tags}})["Distribution"]
+    FORGOTTEN[made["Id"]] = {origin["Id"]: origin.get("OriginAccessControlId")
+                             for origin in properties["DistributionConfig"]["Origins"]}
     return made["Id"], {"DomainName": made["DomainName"], "Id": made["Id"]}
