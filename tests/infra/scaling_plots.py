@@ -1,0 +1,86 @@
+"""Draws docs/scaling/*.svg and prints the table of docs/scaling.md, from what the templates deploy."""
+
+from dataclasses import replace
+
+from emulator.server import emulator
+from scaling import BURST, SCENARIOS, deployed, earlier, simulate
+from stacks import ROOT, STACKS, Account
+
+WIDTH, HEIGHT, LEFT, TOP, GAP = 720, 110, 52, 34, 46
+COLOURS = {"earlier": "#b0413e", "ours": "#1f6f8b"}
+
+
+def points(values, top, scale, step):
+    """A line of steps, one point where the value changes."""
+    line, last = [], None
+    for second in range(0, len(values), step):
+        y = round(top + HEIGHT - values[second] * scale, 1)
+        if y != last:
+            x = round(LEFT + second * WIDTH / len(values), 1)
+            line += [f"{x},{last}"] if last is not None else []
+            line.append(f"{x},{y}")
+            last = y
+    return " ".join([*line, f"{LEFT + WIDTH},{last}"])
+
+
+def panel(title, runs, attribute, top):
+    most = max(max(getattr(run, attribute)) for run in runs.values()) or 1
+    length = len(next(iter(runs.values())).backlog)
+    parts = [f'<text x="{LEFT}" y="{top - 8}">{title}</text>',
+             f'<path d="M{LEFT} {top}V{top + HEIGHT}H{LEFT + WIDTH}" fill="none" stroke="#888"/>']
+    for value in (0, most):
+        y = top + HEIGHT - value * HEIGHT / most + 4
+        parts.append(f'<text x="{LEFT - 6}" y="{y}" text-anchor="end">{value}</text>')
+    for quarter in range(5):
+        x, minutes = LEFT + quarter * WIDTH / 4, quarter * length // 240
+        parts.append(f'<text x="{x}" y="{top + HEIGHT + 16}" text-anchor="middle">{minutes} min</text>')
+    for name, run in runs.items():
+        line = points(getattr(run, attribute), top, HEIGHT / most, 5)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>')
+    return "\n".join(parts)
+
+
+def draw(name, title, runs):
+    legend = "".join(f'<text x="{LEFT + 460 + 130 * index}" y="16" fill="{COLOURS[each]}">{each}</text>'
+                     for index, each in enumerate(runs))
+    second = TOP + HEIGHT + GAP
+    size = f"{LEFT + WIDTH + 30} {second + HEIGHT + 26}"
+    svg = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" font-family="sans-serif" font-size="12">\n'
+           f'<title>{title}</title>\n<rect width="100%" height="100%" fill="#fff"/>\n{legend}\n'
+           f'{panel("videos, waiting and running", runs, "backlog", TOP)}\n'
+           f'{panel("workers that work", runs, "ready", second)}\n</svg>\n')
+    (ROOT / "docs/scaling").mkdir(exist_ok=True)
+    (ROOT / f"docs/scaling/{name}.svg").write_text(svg)
+
+
+def row(name, run, largest):
+    ready = run.minutes_until_ready(largest) - min(BURST) / 60
+    ready = f"{ready:.1f} min" if ready < 1e6 else "never"
+    print(f"| {name} | {ready} | {run.minutes_until_drained() - 1:.1f} min | "
+          f"{max(run.minutes_until_smallest() - 1, 0):.1f} min | {run.interrupted} | {run.flaps()} | "
+          f"{run.worker_seconds / 3600:.1f} h |")
+
+
+def main():
+    with emulator():
+        account = Account()
+        for stack in list(STACKS)[:-1]:
+            account.create(stack)
+        policy = deployed(account)
+    for name, scenario in SCENARIOS.items():
+        runs = {"earlier": simulate(earlier(policy), *scenario), "ours": simulate(policy, *scenario)}
+        for who, run in runs.items():
+            row(f"{name}, {who}", run, policy.largest)
+        draw(name, name, runs)
+    row("long, ours without protection", simulate(replace(policy, protects=False), *SCENARIOS["long"]), 3)
+    row("burst, ours, warm-up 120 s", simulate(replace(policy, warm_up=120), *SCENARIOS["burst"]), 3)
+    row("burst, ours, boot of 8 min", simulate(replace(policy, boot=480), *SCENARIOS["burst"]), 3)
+    for phase in (0, 59):
+        row(f"burst, ours, metrics {phase} s past", simulate(policy, *SCENARIOS["burst"], phase=phase), 3)
+    hundreds = simulate(replace(policy, largest=300), {60: 3000}, 40, 1)
+    row("3,000 videos, up to 300 workers", hundreds, 300)
+    draw("hundreds", "3,000 videos at once, up to 300 workers", {"ours": hundreds})
+
+
+if __name__ == "__main__":
+    main()
