@@ -7,7 +7,7 @@ use std::{fs, time::Duration};
 use anb::{shutdown::Shutdown, worker::Worker};
 use serde_json::json;
 
-use crate::support::{Broker, Row, TestApp, eventually, film};
+use crate::support::{RedisBroker, Row, TestApp, eventually, film};
 
 /// Long enough for a message to come, if there is one.
 const WAIT: Duration = Duration::from_millis(200);
@@ -15,7 +15,7 @@ const WAIT: Duration = Duration::from_millis(200);
 #[tokio::test]
 async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
     let app = TestApp::spawn().await;
-    let broker = Broker::at(&app.place.redis_url).await;
+    let broker = RedisBroker::at(&app.place.redis_url).await;
     let newer = json!({
         "kind": "process_video", "v": 2, "video_id": "018f3c1e-0000-7000-8000-000000000000",
         "trace": "", "more": 1,
@@ -25,9 +25,9 @@ async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
         newer.to_string(),
         "ñ no JSON".to_owned(),
     ];
-    for payload in &payloads {
-        broker.push_raw(payload).await;
-    }
+    broker
+        .push_raw(&payloads.each_ref().map(String::as_str))
+        .await;
     app.work_off().await;
     let mut dead = broker.dead().await;
     dead.sort();
@@ -132,7 +132,7 @@ async fn a_video_that_is_not_due_is_left_alone() {
 #[tokio::test]
 async fn the_last_failure_goes_to_the_dead() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
-    let broker = Broker::at(&app.place.redis_url).await;
+    let broker = RedisBroker::at(&app.place.redis_url).await;
     let video = app.add_video(&film().await).await;
     // A file where the folder of the clips belongs: nothing can be stored.
     fs::remove_dir(app.processed()).unwrap();
@@ -174,7 +174,7 @@ async fn a_worker_takes_no_more_messages_than_it_has_slots() {
 #[tokio::test]
 async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
     let app = TestApp::spawn().await;
-    let broker = Broker::at(&app.place.redis_url).await;
+    let broker = RedisBroker::at(&app.place.redis_url).await;
     let (worker, shutdown) = app.worker().await;
     let running = run(worker);
     broker.until_read().await;

@@ -172,7 +172,7 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
-            &aws::config(),
+            &aws::config().await,
         )
         .await
         .unwrap(),
@@ -196,7 +196,7 @@ async fn an_absent_broker_keeps_no_leftover() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
-            &aws::config(),
+            &aws::config().await,
         )
         .await
         .unwrap(),

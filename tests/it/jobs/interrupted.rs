@@ -200,7 +200,7 @@ async fn a_soft_stop_finishes_the_running_job_and_takes_no_other() {
 async fn a_message_that_comes_during_the_stop_is_given_back() {
     let app = TestApp::spawn().await;
     let (worker, shutdown) = app.worker().await;
-    let broker = crate::support::Broker::at(&app.place.redis_url).await;
+    let broker = crate::support::RedisBroker::at(&app.place.redis_url).await;
     let receive = worker.step(Duration::from_secs(20));
     let stop = async {
         broker.until_read().await;
