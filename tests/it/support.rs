@@ -8,6 +8,7 @@ mod raw;
 mod rows;
 mod seed;
 mod services;
+mod token;
 
 use std::{
     net::TcpListener,
@@ -39,6 +40,7 @@ pub use raw::read;
 pub use rows::{Row, processes_about};
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
+pub use token::{UNSIGNED_HEAD, seconds, sign};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
 pub struct TestApp {
