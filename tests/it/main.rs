@@ -25,6 +25,7 @@ mod migrations;
 mod passwords;
 mod processes;
 mod queue;
+mod races;
 mod rankings;
 mod storage;
 mod support;
