@@ -27,6 +27,7 @@ mod processes;
 mod queue;
 mod races;
 mod rankings;
+mod rejections;
 mod storage;
 mod support;
 mod sweep;

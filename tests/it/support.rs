@@ -35,7 +35,7 @@ use tokio::sync::OnceCell;
 
 pub use broker::Broker;
 pub use client::{Answer, PASSWORD, Player};
-pub use film::{film, long_film, mp4};
+pub use film::{draw, film, long_film, mp4};
 pub use raw::read;
 pub use rows::{Row, processes_about};
 pub use seed::Seed;
