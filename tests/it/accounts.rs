@@ -167,19 +167,6 @@ async fn an_email_address_is_taken_in_every_letter_case() {
 }
 
 #[tokio::test]
-async fn of_64_equal_sign_ups_at_once_one_succeeds() {
-    let app = TestApp::spawn().await;
-    let form = form("ana@example.com");
-    let answers = join_all((0..64).map(|_| sign_up(&app, &form))).await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
-    let taken = answers
-        .iter()
-        .filter(|answer| answer.refusal() == (400, "email_taken"))
-        .count();
-    assert_eq!((created, taken), (1, 63));
-}
-
-#[tokio::test]
 async fn a_login_without_its_fields_is_malformed() {
     let app = TestApp::spawn().await;
     for body in [
