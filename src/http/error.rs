@@ -46,7 +46,9 @@ pub enum Code {
     NotFound,
     NotPublishable,
     OwnVideo,
+    PreconditionFailed,
     PublishedVideo,
+    RangeNotSatisfiable,
     StorageFull,
     TooManyRequests,
     Unauthorized,
@@ -158,11 +160,23 @@ impl Code {
                 "No puedes votar por tu propio video.",
                 "You cannot vote for your own video.",
             ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "El archivo cambió desde que lo consultaste.",
+                "The file has changed since you asked for it.",
+            ),
             Self::PublishedVideo => (
                 StatusCode::BAD_REQUEST,
                 "published_video",
                 "El video está publicado para votación: retíralo de la votación antes de eliminarlo.",
                 "The video is published for voting: unpublish it before you delete it.",
+            ),
+            Self::RangeNotSatisfiable => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                "El archivo no tiene la parte solicitada.",
+                "The file does not have the part you asked for.",
             ),
             Self::StorageFull => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -29,10 +29,14 @@ use crate::{language::Language, validate::FieldBody};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that go with the body that is replaced.
-const DESCRIBES_BODY: [HeaderName; 4] = [
+const DESCRIBES_BODY: [HeaderName; 8] = [
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
     header::TRANSFER_ENCODING,
 ];
 
@@ -166,10 +170,13 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
 /// Returns the code for errors that the framework makes.
 fn code_of(status: StatusCode) -> Option<Code> {
     match status {
+        StatusCode::BAD_REQUEST => Some(Code::ValidationFailed),
         StatusCode::NOT_FOUND => Some(Code::NotFound),
         StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed),
         StatusCode::REQUEST_TIMEOUT => Some(Code::BodyTooSlow),
+        StatusCode::PRECONDITION_FAILED => Some(Code::PreconditionFailed),
         StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge),
+        StatusCode::RANGE_NOT_SATISFIABLE => Some(Code::RangeNotSatisfiable),
         StatusCode::INTERNAL_SERVER_ERROR => Some(Code::Internal),
         _ => None,
     }

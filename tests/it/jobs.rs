@@ -67,27 +67,6 @@ async fn two_workers_with_one_video_process_it_once() {
 }
 
 #[tokio::test]
-async fn a_corrupt_upload_fails_for_good_and_is_not_tried_again() {
-    let app = TestApp::spawn().await;
-    let garbage = [&b"\0\0\0\x18ftypisom\0\0\0\0isommp42"[..], &[0xA5; 9_000]].concat();
-    let film = film().await;
-    // The index stands at the end of this film.
-    let truncated = &film[..film.len() / 2];
-    for original in [&garbage[..], truncated] {
-        let video = app.add_video(original).await;
-        app.work_off().await;
-        let row = app.row(video).await.unwrap();
-        assert_eq!((row.status.as_str(), row.failures), ("failed", 0));
-        let code = row.code.unwrap();
-        assert!(["corrupt", "not_a_video"].contains(&&*code), "{code}");
-        assert!(app.outputs(video).is_empty());
-        assert!(app.original(video).exists());
-    }
-    let stats = app.queue.stats().await.unwrap();
-    assert_eq!((stats.waiting, stats.in_flight, stats.dead), (0, 0, 0));
-}
-
-#[tokio::test]
 async fn a_failure_that_may_pass_puts_the_video_off() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;

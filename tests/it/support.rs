@@ -10,6 +10,7 @@ mod relay;
 mod rows;
 mod seed;
 mod services;
+mod token;
 
 use std::{
     fs,
@@ -37,11 +38,12 @@ use tokio::sync::OnceCell;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{Answer, PASSWORD, Player};
-pub use film::{film, long_film, mp4};
+pub use film::{draw, film, long_film, mp4};
 pub use raw::read;
 pub use rows::{Row, processes_about};
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
+pub use token::{UNSIGNED_HEAD, seconds, sign};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
 pub struct TestApp {

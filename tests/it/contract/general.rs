@@ -4,7 +4,7 @@ use anb::http::Code;
 use reqwest::Method;
 
 use super::{
-    case::{Body, Case, Expected, Who},
+    case::{BadToken, Body, Case, Expected, Who},
     world::Setting,
 };
 
@@ -25,12 +25,13 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
                 .refuses(429, Code::TooManyRequests),
         );
         if success.who != Who::Nobody {
-            for who in [Who::Nobody, Who::Stranger] {
-                cases.push(success.clone().by(who).refuses(401, Code::Unauthorized));
-            }
+            cases.extend(strangers(success));
         }
         if !PROBES.contains(&success.route) {
             cases.extend(troubles(success));
+        }
+        if success.route.starts_with("/api/") {
+            cases.push(success.clone().tail("/"));
         }
         if success.has_json() {
             cases.extend(bad_bodies(success));
@@ -65,6 +66,16 @@ fn wrong_methods(successes: &[Case]) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// 401 for who has no token, or one that is not good.
+fn strangers(success: &Case) -> Vec<Case> {
+    let strangers = BadToken::ALL.map(Who::Stranger);
+    [&[Who::Nobody], &strangers[..]]
+        .concat()
+        .into_iter()
+        .map(|who| success.clone().by(who).refuses(401, Code::Unauthorized))
+        .collect()
 }
 
 /// 503 without the database; 500 where it has not what it should have.

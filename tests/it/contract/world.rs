@@ -7,13 +7,14 @@ use anb::{
     ids::{UserId, VideoId},
 };
 use reqwest::Method;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::case::{Video, Who};
+use super::case::{BadToken, Video, Who};
 use crate::{
     storage::Mount,
-    support::{Answer, Player, Seed, TestApp},
+    support::{Answer, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign},
 };
 
 /// Where a case happens.
@@ -151,10 +152,33 @@ impl World {
     pub async fn token(&self, who: Who) -> Option<String> {
         match who {
             Who::Nobody => None,
-            Who::Stranger => Some("e30.e30.e30".to_owned()),
+            Who::Stranger(token) => Some(self.bad_token(token).await),
             Who::Owner => Some(self.tokens.issue(self.owner).unwrap()),
             Who::Fan => Some(self.tokens.issue(self.fan).unwrap()),
             Who::Newcomer => Some(self.newcomer().await),
+        }
+    }
+
+    async fn bad_token(&self, token: BadToken) -> String {
+        let good = self.tokens.issue(self.owner).unwrap();
+        let [head, claims, signature]: [&str; 3] =
+            good.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let secret = self.app.serve.auth.jwt_secret.expose_secret();
+        match token {
+            BadToken::Garbage => "e30.e30.e30".to_owned(),
+            BadToken::Foreign => sign(self.owner, "another secret", seconds() + 60),
+            BadToken::Unsigned => format!("{UNSIGNED_HEAD}.{claims}."),
+            BadToken::Tampered => {
+                let others = self.tokens.issue(self.fan).unwrap();
+                let claims = others.split('.').nth(1).unwrap();
+                format!("{head}.{claims}.{signature}")
+            }
+            BadToken::Expired => sign(self.owner, secret, seconds() - 1),
+            BadToken::LoggedOut => {
+                let logout = self.app.request(Method::POST, "/api/auth/logout");
+                Answer::of(logout.bearer_auth(&good)).await.ok();
+                good
+            }
         }
     }
 
