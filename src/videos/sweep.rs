@@ -5,9 +5,19 @@ use std::time::Duration;
 
 use super::{
     Failure,
-    queries::{self, jobs},
+    queries::{
+        self,
+        jobs::{self, Stray},
+    },
 };
-use crate::{app::Workshop, auth, db::Db, ids::VideoId, job::Job, queue::Queue};
+use crate::{
+    app::Workshop,
+    auth,
+    db::{Db, types::VideoStatus},
+    ids::VideoId,
+    job::Job,
+    queue::Queue,
+};
 
 /// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -46,6 +56,8 @@ pub struct Swept {
     pub overdue: usize,
     /// Left-over uploads that were removed.
     pub uploads: usize,
+    /// Videos whose lost attempts were cleared away.
+    pub strays: usize,
 }
 
 /// Sweeps once. A rule that fails stops no other: without a broker, disks are still cleaned. Returns the
@@ -58,6 +70,7 @@ pub async fn run(workshop: &Workshop, leases: Leases) -> anyhow::Result<Swept> {
     let due = push_due(workshop).await;
     let overdue = push_overdue(workshop).await;
     let uploads = remove_leftovers(workshop).await;
+    let strays = remove_strays(workshop).await;
     forget_tokens(workshop).await?;
     Ok(Swept {
         lost: lost?,
@@ -65,6 +78,7 @@ pub async fn run(workshop: &Workshop, leases: Leases) -> anyhow::Result<Swept> {
         due: due?,
         overdue: overdue?,
         uploads: uploads?,
+        strays: strays?,
     })
 }
 
@@ -163,6 +177,34 @@ async fn remove_leftover(workshop: &Workshop, video: VideoId) -> anyhow::Result<
     queries::forget_upload(&mut connection, video).await?;
     tracing::info!(%video, "left-over upload removed");
     Ok(())
+}
+
+/// Removes what lost attempts stored, when none of their workers can still be storing.
+async fn remove_strays(workshop: &Workshop) -> anyhow::Result<usize> {
+    let timeout = workshop.upload.upload_timeout + MARGIN;
+    let strays = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::strays(&mut connection, timeout, BATCH).await?
+    };
+    let mut result = Ok(strays.len());
+    for stray in strays {
+        if let Err(error) = remove_stray(workshop, stray).await {
+            result = Err(error);
+        }
+    }
+    result
+}
+
+async fn remove_stray(workshop: &Workshop, stray: Stray) -> anyhow::Result<()> {
+    // Attempts count from one.
+    let kept = match stray.status {
+        VideoStatus::Processing | VideoStatus::Processed => stray.attempt,
+        VideoStatus::Uploaded | VideoStatus::Failed => 0,
+    };
+    let storage = &workshop.storage;
+    storage.delete_other_outputs(stray.id, kept).await?;
+    let mut connection = workshop.db.connection().await?;
+    jobs::forget_strays(&mut connection, stray).await
 }
 
 async fn forget_tokens(workshop: &Workshop) -> anyhow::Result<()> {
