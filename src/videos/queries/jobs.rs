@@ -323,7 +323,7 @@ pub async fn strays(
 
 /// Forgets the note that `stray` was read from; one that was made since stays.
 pub async fn forget_strays(connection: &mut Connection, stray: Stray) -> anyhow::Result<()> {
-    let same = videos::strays_at.is_not_distinct_from(stray.strays_at);
+    let same = videos::strays_at.eq(stray.strays_at);
     update(videos::table.find(stray.id).filter(same))
         .set(videos::strays_at.eq(NO_TIME))
         .execute(connection)
