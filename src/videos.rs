@@ -1,6 +1,7 @@
 //! Videos: upload, processing, publishing, deleting, watching.
 
 mod failure;
+pub mod fsck;
 pub mod handlers;
 pub mod operator;
 pub mod process;

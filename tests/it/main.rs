@@ -18,6 +18,7 @@ mod dev;
 mod env_files;
 mod errors;
 mod files_served;
+mod fsck;
 mod jobs;
 mod journey;
 mod media;

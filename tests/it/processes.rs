@@ -162,7 +162,9 @@ async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
     assert!(answer.is_err());
 
     let workshop = app.workshop().await;
-    let swept = sweep::run(&workshop, Leases::Expire).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), Leases::Expire)
+        .await
+        .unwrap();
     assert_eq!(swept.uploads, 1);
     let uploads = app.folder.path().join("uploads");
     assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);

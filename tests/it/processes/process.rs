@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -78,9 +78,14 @@ impl House {
 
     /// Runs a command to its end, which must be a success, and returns its output.
     pub async fn run(&self, command: &str) -> String {
-        let output = self.command(command).output().await.unwrap();
+        let output = self.output(command).await;
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command to its end, and returns its output however it ends.
+    pub async fn output(&self, command: &str) -> Output {
+        self.command(command).output().await.unwrap()
     }
 
     /// Starts a process.
