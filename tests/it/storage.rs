@@ -2,9 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anb::{
@@ -13,6 +11,8 @@ use anb::{
     storage::{Full, Storage, StorageKey},
 };
 use tempfile::TempDir;
+
+use crate::support::Mount;
 
 #[tokio::test]
 async fn what_is_written_in_pieces_comes_back_whole() {
@@ -302,39 +302,4 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
             }
         })
         .collect()
-}
-
-/// A small disk in memory.
-pub struct Mount {
-    folder: PathBuf,
-}
-
-impl Mount {
-    /// Mounts it; says so and returns none where this user may not.
-    pub fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
-        if run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], folder) {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
-            let folder = folder.to_owned();
-            return Some(Self { folder });
-        }
-        println!("skipped: mounting a tmpfs needs root");
-        None
-    }
-
-    fn remount(&self, options: &str) {
-        let options = format!("remount,{options}");
-        assert!(run("mount", &["-o", &options], &self.folder));
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], &self.folder);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the disk is made for the test")]
-fn run(program: &str, args: &[&str], folder: &Path) -> bool {
-    let status = Command::new(program).args(args).arg(folder).status();
-    status.is_ok_and(|status| status.success())
 }

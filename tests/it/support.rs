@@ -4,6 +4,7 @@
 mod broker;
 mod client;
 mod film;
+mod mount;
 mod raw;
 mod rows;
 mod seed;
@@ -35,6 +36,7 @@ use tokio::sync::OnceCell;
 pub use broker::Broker;
 pub use client::{Answer, PASSWORD, Player};
 pub use film::{film, long_film, mp4};
+pub use mount::Mount;
 pub use raw::read;
 pub use rows::{Row, processes_about};
 pub use seed::Seed;

@@ -11,10 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::case::{Video, Who};
-use crate::{
-    storage::Mount,
-    support::{Answer, Player, Seed, TestApp},
-};
+use crate::support::{Answer, Mount, Player, Seed, TestApp};
 
 /// Where a case happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
