@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::{
-    App as ActixApp, HttpServer, Route, guard,
+    App as ActixApp, HttpServer, Route,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    guard,
     http::{Method, header},
-    middleware::{Compress, NormalizePath, from_fn},
+    middleware::{Compress, Next, NormalizePath, from_fn},
     web::{self, ServiceConfig, patch, post, put, resource},
 };
 use anyhow::Context as _;
@@ -16,7 +19,7 @@ use crate::{
     config::http::Settings,
     http::{
         Code, Error,
-        extract::{self, TrustedProxies},
+        extract::{self, ClientAddress, TrustedProxies},
         rate::Limits,
         respond::{REQUEST_ID, respond},
     },
@@ -39,6 +42,9 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
+
+/// What load balancers ask, as often as they like.
+const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Every route outside `/api`.
 fn root(config: &mut ServiceConfig) {
@@ -116,8 +122,10 @@ impl Server {
                     Err::<&str, _>(Error::from(Code::NotFound))
                 }))
                 // The last one wrapped runs first: an id and a body for every answer, also for those
-                // of the middleware below; CORS before the work; compression next to it.
+                // of the middleware below; CORS before the limit, whose refusal a page must be able
+                // to read; compression next to the work.
                 .wrap(Compress::default())
+                .wrap(from_fn(limit_address))
                 .wrap(cors(&origins))
                 .wrap(from_fn(respond))
         };
@@ -160,6 +168,24 @@ impl Server {
             }
         }
     }
+}
+
+/// Refuses an address that asks too often.
+async fn limit_address(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
+    let is_probe = PROBES.contains(&request.path());
+    let limits = request.app_data::<web::Data<Limits>>().cloned();
+    if let Some(limits) = limits.filter(|_| !is_probe) {
+        let client = ClientAddress::of(request.request());
+        if let Err(refused) = limits.address.take(&client.0) {
+            return Ok(request.error_response(refused).map_into_right_body());
+        }
+    }
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_left_body)
 }
 
 fn cors(origins: &[String]) -> Cors {
