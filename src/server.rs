@@ -21,6 +21,7 @@ use crate::{
         Code, Error,
         extract::{self, ClientAddress, TrustedProxies},
         rate::Limits,
+        refused::hold_chunks,
         respond::{REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
@@ -37,8 +38,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long the rest of a refused body is read and thrown away: closed at once, the connection would
-/// be reset, and a client that still sends would never see the answer.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// be reset, and a client that still sends would never see the answer ([`hold_chunks`]).
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
@@ -121,13 +122,14 @@ impl Server {
                 .default_service(web::to(async || {
                     Err::<&str, _>(Error::from(Code::NotFound))
                 }))
-                // The last one wrapped runs first: an id and a body for every answer, also for those
-                // of the middleware below; CORS before the limit, whose refusal a page must be able
-                // to read; compression next to the work.
+                // The last one wrapped runs first: what arrived is held until the answer is out; an id
+                // and a body for every answer, also for those of the middleware below; CORS before
+                // the limit, whose refusal a page must be able to read; compression next to the work.
                 .wrap(Compress::default())
                 .wrap(from_fn(limit_address))
                 .wrap(cors(&origins))
                 .wrap(from_fn(respond))
+                .wrap(from_fn(hold_chunks))
         };
         let stop = shutdown.clone();
         let address = settings.listen();
