@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::{
-    App as ActixApp, HttpServer, Route,
+    App as ActixApp, HttpServer, Resource, Route,
     body::{BoxBody, EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
     http::{Method, header},
     middleware::{Compress, Next, NormalizePath, from_fn},
-    web::{self, ServiceConfig, patch, post, put, resource},
+    web::{self, ServiceConfig, patch, post, put},
 };
 use anyhow::Context as _;
+use tokio::time::timeout;
 
 use crate::{
     app::App,
     config::http::Settings,
+    db,
     http::{
         Code, Error,
         extract::{self, ClientAddress, TrustedProxies},
@@ -64,8 +66,8 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/auth/logout").route(post().to(users::handlers::log_out)))
         .service(resource("/auth/profile").route(read().to(users::handlers::profile)))
         .service(resource("/videos").route(read().to(videos::handlers::list_own)))
-        // Before `{video_id}`, which would match as well.
-        .service(resource("/videos/upload").route(post().to(videos::handlers::upload)))
+        // Before `{video_id}`, which would match as well. It takes as long as the client needs.
+        .service(web::resource("/videos/upload").route(post().to(videos::handlers::upload)))
         .service(
             resource("/videos/{video_id}")
                 .route(read().to(videos::handlers::detail))
@@ -81,6 +83,33 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
         .service(resource("/public/rankings").route(read().to(rankings::handlers::rank)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
+}
+
+/// A path whose answer begins within [`db::PATIENCE`].
+fn resource(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    web::resource(path).wrap(from_fn(answer_in_time))
+}
+
+async fn answer_in_time(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let head = request.request().clone();
+    let answer = timeout(db::PATIENCE, next.call(request)).await;
+    answer.unwrap_or_else(|_elapsed| {
+        let error = Error::from(anyhow::Error::from(db::Silent));
+        Ok(ServiceResponse::from_err(error, head))
+    })
 }
 
 /// `GET`, and `HEAD` with it (RFC 9110 §9.3.2).

@@ -1,6 +1,7 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
 mod process;
+mod recovery;
 
 use std::time::{Duration, Instant};
 

@@ -38,7 +38,7 @@ pub use client::{Answer, PASSWORD, Player};
 pub use film::{film, long_film, mp4};
 pub use mount::Mount;
 pub use raw::read;
-pub use rows::{Row, processes_about};
+pub use rows::{Row, descendants, processes_about};
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
 

@@ -10,6 +10,7 @@ use std::{
 
 use reqwest::Response;
 use rustix::process::{Pid, Signal, kill_process};
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -54,8 +55,8 @@ impl House {
     /// Makes one that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
         Self {
-            database_url: app.place.database_url.clone(),
-            redis_url: app.place.redis_url.clone(),
+            database_url: reveal(app.serve.database.url.as_ref().unwrap()),
+            redis_url: reveal(&app.serve.queue.redis_url),
             media: app.folder.path().to_owned(),
             folder: TempDir::new().unwrap(),
         }
@@ -186,4 +187,8 @@ impl Process {
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
+}
+
+fn reveal(address: &SecretString) -> String {
+    address.expose_secret().to_owned()
 }
