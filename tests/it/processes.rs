@@ -2,6 +2,7 @@
 
 mod process;
 mod recovery;
+mod uploads;
 
 use std::time::{Duration, Instant};
 
