@@ -10,10 +10,10 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test lint brand clean
+.PHONY: help setup run test bench-uploads lint brand clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
@@ -25,6 +25,9 @@ run: setup ## Starts everything on this machine: http://localhost:8080, or PORT;
 test: ## Runs all tests, with what they need.
 	@.config/setup tests
 	@cargo test --locked
+
+bench-uploads: setup ## Measures memory and time of many uploads at once; needs 4 GB of disk in TMPDIR.
+	@cargo test --release --locked --test it -- --ignored --nocapture many_uploads_at_once_stay
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
-use crate::{language::Language, storage, validate::FieldError};
+use crate::{db, language::Language, storage, validate::FieldError};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -310,7 +310,7 @@ const BROKEN_OFF: [&str; 4] = [
 
 /// Tells whether the database could not be reached, was lost underway, or was too busy.
 fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<PoolError>() {
+    if cause.is::<PoolError>() || cause.is::<db::Silent>() {
         return true;
     }
     match cause.downcast_ref() {

@@ -1,7 +1,9 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
 pub mod process;
+mod recovery;
 mod two_apis;
+mod uploads;
 
 use std::time::{Duration, Instant};
 

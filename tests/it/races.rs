@@ -198,7 +198,7 @@ async fn sweep_leftovers(app: &TestApp) {
     let long_ago = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
     let count = app.sql(long_ago).await;
     let workshop = app.workshop().await;
-    let swept = sweep::run(&workshop, Leases::Keep).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), Leases::Keep).await.unwrap();
     assert_eq!(swept.uploads, count);
     assert_eq!(app.number("SELECT count(*) FROM uploads").await, 0);
 }

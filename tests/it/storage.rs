@@ -10,7 +10,7 @@ mod scripted;
 mod versions;
 mod writing;
 
-pub use only_disk::Mount;
+use crate::support::Mount;
 
 use anb::{ids::VideoId, storage::StorageKey};
 

@@ -11,19 +11,13 @@ use super::{
 /// Beyond what a JSON body may have.
 const LARGE: usize = 70_000;
 
-/// Answer although their dependencies are away: that is what they are for.
+/// Answer although their dependencies are away, and however often: that is what they are for.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Returns the general rows of all endpoints.
 pub fn rows(successes: &[Case]) -> Vec<Case> {
     let mut cases = wrong_methods(successes);
     for success in successes {
-        cases.push(
-            success
-                .clone()
-                .within(Setting::Crowded)
-                .refuses(429, Code::TooManyRequests),
-        );
         if success.who != Who::Nobody {
             cases.extend(strangers(success));
         }
@@ -78,7 +72,8 @@ fn strangers(success: &Case) -> Vec<Case> {
         .collect()
 }
 
-/// 503 without the database; 500 where it has not what it should have.
+/// 429 for an address that asks too often; 503 without the database; 500 where it has not what it
+/// should have.
 fn troubles(success: &Case) -> Vec<Case> {
     let broken = if success.route.starts_with("/api/auth/") {
         Setting::NoAccounts
@@ -86,6 +81,10 @@ fn troubles(success: &Case) -> Vec<Case> {
         Setting::NoVideos
     };
     vec![
+        success
+            .clone()
+            .within(Setting::Crowded)
+            .refuses(429, Code::TooManyRequests),
         success
             .clone()
             .within(Setting::Away)

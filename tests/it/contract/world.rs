@@ -12,10 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::case::{BadToken, Video, Who};
-use crate::{
-    storage::Mount,
-    support::{Answer, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign},
-};
+use crate::support::{Answer, Mount, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign};
 
 /// Where a case happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +100,7 @@ impl World {
             }
             Setting::Limited => self.use_up().await,
             Setting::Crowded => {
-                app.get("/health").await.ok();
+                app.get("/api/public/videos").await.ok();
             }
             Setting::NoAccounts => {
                 app.execute("ALTER TABLE users RENAME TO gone").await;

@@ -1,11 +1,6 @@
 //! What only a disk can suffer.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
 
 use anb::{
     config::storage::Settings,
@@ -15,7 +10,7 @@ use anb::{
 use tempfile::TempDir;
 
 use super::{keys, place::Place};
-use crate::support::{aws, files_below};
+use crate::support::{Mount, aws, files_below};
 
 #[tokio::test]
 async fn a_folder_that_cannot_be_used_is_named_by_its_variable() {
@@ -111,39 +106,4 @@ async fn write_three_megabytes(storage: &Storage, key: StorageKey) -> anyhow::Re
         upload.write(&vec![2; 1 << 20]).await?;
     }
     upload.finish().await
-}
-
-/// A small disk in memory.
-pub struct Mount {
-    folder: PathBuf,
-}
-
-impl Mount {
-    /// Mounts it; says so and returns none where this user may not.
-    pub fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
-        if run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], folder) {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
-            let folder = folder.to_owned();
-            return Some(Self { folder });
-        }
-        println!("skipped: mounting a tmpfs needs root");
-        None
-    }
-
-    fn remount(&self, options: &str) {
-        let options = format!("remount,{options}");
-        assert!(run("mount", &["-o", &options], &self.folder));
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], &self.folder);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the disk is made for the test")]
-fn run(program: &str, args: &[&str], folder: &Path) -> bool {
-    let status = Command::new(program).args(args).arg(folder).status();
-    status.is_ok_and(|status| status.success())
 }
