@@ -1,0 +1,63 @@
+"""The emulator is worth something only if it refuses what AWS would refuse."""
+
+import json
+import uuid
+
+import pytest
+from botocore.exceptions import ClientError
+
+from stacks import Account
+
+QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}
+
+
+def create(resources, values=None, **sections):
+    Account("us-west-2").cloudformation.create_stack(
+        StackName=f"s-{uuid.uuid4().hex}", TemplateBody=json.dumps({"Resources": resources} | sections),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in (values or {}).items()])
+
+
+def with_properties(kind, **properties):
+    return {"Thing": {"Type": kind, "Properties": properties}}
+
+
+@pytest.mark.parametrize("resources, complaint", [
+    (with_properties("AWS::IAM::Role", RoleName="r"), "does not know AWS::IAM::Role"),
+    (with_properties("AWS::SQS::Queue", QueueName="q", Colour="red"), "Colour"),
+    (with_properties("AWS::CloudWatch::Alarm", AlarmName="a", Colour="red"), "Colour"),
+    (with_properties("AWS::S3::Bucket", BucketName="a-bucket", Colour="red"), "Colour"),
+    (with_properties("AWS::CloudWatch::Alarm", AlarmName="a", ComparisonOperator="More"), "More"),
+    (with_properties("AWS::SNS::Topic", TopicName={"Ref": "Nothing"}), "Nothing"),
+    (with_properties("AWS::SNS::Topic", TopicName={"Fn::ImportValue": "nobody"}), "No export named nobody"),
+    (with_properties("AWS::SNS::Topic", TopicName="{{resolve:ssm-secure:x}}"), "ssm-secure"),
+    (with_properties("AWS::SNS::Topic", TopicName={"Fn::Cidr": ["10.0.0.0/8", 1]}), "Fn::Cidr"),
+    ({"Thing": QUEUE | {"Colour": "red"}}, "Colour"),
+    ({"Queue": QUEUE, "Topic": {"Type": "AWS::SNS::Topic", "Properties": {
+        "TopicName": {"Fn::GetAtt": ["Queue", "Colour"]}}}}, "no attribute Colour"),
+    ({name: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": other}}}
+      for name, other in (("A", "B"), ("B", "A"))}, "Circular"),
+])
+def test_what_it_does_not_know_fails(resources, complaint):
+    with pytest.raises(ClientError, match=complaint):
+        create(resources)
+
+
+@pytest.mark.parametrize("rule, value, complaint", [
+    ({}, None, "must have values"),
+    ({"AllowedValues": ["a", "b"]}, "c", "constraint"),
+    ({"AllowedPattern": "[a-z]+"}, "abc1", "constraint"),
+    ({"MinLength": 3}, "ab", "constraint"),
+    ({"MaxLength": 3}, "abcd", "constraint"),
+    ({"Type": "Number", "MinValue": 3}, "2", "constraint"),
+    ({"Type": "Number", "MaxValue": 3}, "4", "constraint"),
+    ({"Type": "Number"}, "many", "number"),
+    ({"Type": "AWS::EC2::VPC::Id"}, "vpc-1", "does not know the type"),
+])
+def test_a_parameter_keeps_its_rules(rule, value, complaint):
+    with pytest.raises(ClientError, match=complaint):
+        create({"Queue": QUEUE}, {"P": value} if value else {}, Parameters={"P": {"Type": "String"} | rule})
+
+
+def test_a_parameter_that_the_template_lacks_is_refused():
+    with pytest.raises(ClientError, match="do not exist"):
+        create({"Queue": QUEUE}, {"P": "x"})

@@ -1,0 +1,341 @@
+"""What the commands made, read back from the account."""
+
+import json
+
+import pytest
+
+from stacks import DB_PASSWORD, ENVIRONMENT, JWT_SECRET, STACKS, template
+
+
+def by_name(things):
+    return {tag["Value"].removeprefix(f"{ENVIRONMENT}-"): thing for thing in things for tag in thing.get("Tags", [])
+            if tag["Key"] == "Name"}
+
+
+def subnets(account):
+    return by_name(account.ec2.describe_subnets()["Subnets"])
+
+
+# --- 01 ---
+
+def test_subnets_lie_in_two_zones_and_only_the_public_ones_have_addresses(account):
+    there = subnets(account)
+    for kind, is_public in (("public", True), ("private", False)):
+        pair = [there[f"{kind}-1"], there[f"{kind}-2"]]
+        assert len({each["AvailabilityZone"] for each in pair}) == 2
+        assert [each["MapPublicIpOnLaunch"] for each in pair] == [is_public] * 2
+
+
+def test_only_the_public_subnets_have_a_way_out_and_there_is_no_nat(account):
+    tables = by_name(account.ec2.describe_route_tables()["RouteTables"])
+    out = {name: [route for route in tables[name]["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
+           for name in ("public", "private")}
+    assert out["public"][0]["GatewayId"].startswith("igw-") and out["private"] == []
+    for name in ("public", "private"):
+        attached = {each.get("SubnetId") for each in tables[name]["Associations"]}
+        assert {subnets(account)[f"{name}-{n}"]["SubnetId"] for n in (1, 2)} <= attached
+    assert account.ec2.describe_nat_gateways()["NatGateways"] == []
+
+
+def test_s3_is_reached_by_a_gateway_endpoint(account):
+    (endpoint,) = account.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    public = by_name(account.ec2.describe_route_tables()["RouteTables"])["public"]
+    assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
+    assert endpoint["RouteTableIds"] == [public["RouteTableId"]]
+
+
+def test_nothing_reaches_an_instance_but_the_load_balancer_and_nobody_port_22(account):
+    groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
+    assert groups["instances"]["IpPermissions"] == []
+    (rule,) = groups["api"]["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"], rule["IpRanges"]) == (8080, 8080, [])
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [groups["alb"]["GroupId"]]
+    for group in groups.values():
+        assert not [rule for rule in group["IpPermissions"] if rule["FromPort"] <= 22 <= rule["ToPort"]]
+
+
+def test_the_database_is_reached_by_the_instances_alone_and_reaches_nobody(account):
+    groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
+    (rule,) = groups["database"]["IpPermissions"]
+    assert (rule["FromPort"], rule["IpRanges"]) == (5432, [])
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [groups["instances"]["GroupId"]]
+    (out,) = groups["database"]["IpPermissionsEgress"]
+    assert [each["CidrIp"] for each in out["IpRanges"]] == ["127.0.0.1/32"]
+
+
+# --- 02 ---
+
+def test_the_bucket_is_private_encrypted_and_versioned(account):
+    bucket = account.bucket()
+    assert bucket == "anb-production-videos-123456789012-us-east-1"
+    blocked = account.s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert len(blocked) == 4 and all(blocked.values())
+    (rule,) = account.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert account.s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    owner = account.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+    assert owner == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+
+def test_the_bucket_wants_tls_and_shows_clips_to_cloudfront_alone(account):
+    policy = json.loads(account.s3.get_bucket_policy(Bucket=account.bucket())["Policy"])
+    deny, allow = policy["Statement"]
+    assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(deny["Resource"]) == 2
+    assert (allow["Principal"], allow["Action"]) == ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject")
+    assert allow["Resource"].endswith("/processed/*")
+    assert allow["Condition"]["ArnLike"]["aws:SourceArn"] == "arn:aws:cloudfront::123456789012:distribution/*"
+
+
+def test_no_rule_of_the_bucket_touches_a_current_object(account):
+    rules = account.s3.get_bucket_lifecycle_configuration(Bucket=account.bucket())["Rules"]
+    rules = {rule["ID"]: rule for rule in rules}
+    assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rules["noncurrent-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 7
+    for rule in rules.values():
+        assert "Transitions" not in rule and "NoncurrentVersionTransitions" not in rule
+        assert rule.get("Expiration", {"ExpiredObjectDeleteMarker": True}) == {"ExpiredObjectDeleteMarker": True}
+
+
+def test_nobody_elsewhere_may_read_the_bucket_by_script(account):
+    with pytest.raises(account.s3.exceptions.ClientError, match="NoSuchCORSConfiguration"):
+        account.s3.get_bucket_cors(Bucket=account.bucket())
+
+
+# --- 03.5 ---
+
+def queue(account, name):
+    url = account.sqs.get_queue_url(QueueName=f"{ENVIRONMENT}-{name}")["QueueUrl"]
+    return account.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def test_the_queue_is_as_the_program_expects_it(account):
+    main, dead = queue(account, "video-processing"), queue(account, "video-processing-dlq")
+    assert main["ReceiveMessageWaitTimeSeconds"] == "20"
+    assert main["VisibilityTimeout"] == "900"
+    assert (main["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]) == (str(4 * 86400), str(14 * 86400))
+    assert json.loads(main["RedrivePolicy"]) == {"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 20}
+    assert json.loads(dead["RedriveAllowPolicy"]) == {"redrivePermission": "byQueue",
+                                                      "sourceQueueArns": [main["QueueArn"]]}
+    for each in (main, dead):
+        assert each["SqsManagedSseEnabled"] == "true"
+        (deny,) = json.loads(each["Policy"])["Statement"]
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_alarms_of_this_account_may_speak_to_the_topic(account):
+    topic = account.outputs("sqs")["AlarmTopicArn"]
+    policy = json.loads(account.sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])
+    (allow,) = policy["Statement"]
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+ALARMS = {
+    "QueueDepthAlarm": ("ApproximateNumberOfMessagesVisible", "GreaterThanThreshold", 100, "notBreaching"),
+    "OldestMessageAlarm": ("ApproximateAgeOfOldestMessage", "GreaterThanThreshold", 1800, "notBreaching"),
+    "DLQDepthAlarm": ("ApproximateNumberOfMessagesVisible", "GreaterThanThreshold", 0, "notBreaching"),
+    "WorkerHighCPUAlarm": ("CPUUtilization", "GreaterThanThreshold", 85, "notBreaching"),
+    "WorkerLowCapacityAlarm": ("GroupInServiceInstances", "LessThanThreshold", 1, "breaching"),
+    "ApiUnhealthyAlarm": ("HealthyHostCount", "LessThanThreshold", 1, "breaching"),
+}
+
+
+def test_every_alarm_is_there_and_acts(account):
+    alarms = account.alarms()
+    assert set(alarms) == set(ALARMS)
+    for name, alarm in alarms.items():
+        said = alarm["MetricName"], alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"]
+        assert said == ALARMS[name]
+        assert alarm["ActionsEnabled"] and alarm["AlarmActions"] == [account.outputs("sqs")["AlarmTopicArn"]]
+    assert alarms["DLQDepthAlarm"]["Statistic"] == "Maximum"
+
+
+def test_every_alarm_watches_something_that_exists_and_reports(account):
+    main, dead = queue(account, "video-processing"), queue(account, "video-processing-dlq")
+    queues = {each["QueueArn"].split(":")[-1] for each in (main, dead)}
+    groups = {f"{ENVIRONMENT}-{role}-asg" for role in ("api", "worker")}
+    api = account.outputs("api")
+    for name, alarm in account.alarms().items():
+        watched = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        match alarm["Namespace"]:
+            case "AWS/SQS":
+                assert watched["QueueName"] in queues
+                assert watched["QueueName"].endswith("-dlq") == (name == "DLQDepthAlarm")
+            case "AWS/AutoScaling" | "AWS/EC2":
+                assert watched["AutoScalingGroupName"] in groups
+            case "AWS/ApplicationELB":
+                assert watched == {"LoadBalancer": api["LoadBalancerFullName"],
+                                   "TargetGroup": api["TargetGroupFullName"]}
+            case other:
+                pytest.fail(f"nobody is known to report {other}")
+    for role in ("api", "worker"):
+        enabled = account.group(role)["EnabledMetrics"]
+        assert {each["Granularity"] for each in enabled} == {"1Minute"}
+
+
+# --- 04 ---
+
+def test_the_database_is_encrypted_backed_up_and_private(account):
+    (db,) = account.rds.describe_db_instances()["DBInstances"]
+    assert (db["Engine"], db["EngineVersion"].split(".")[0]) == ("postgres", "16")
+    assert db["StorageEncrypted"] and not db["PubliclyAccessible"] and not db["MultiAZ"]
+    assert (db["BackupRetentionPeriod"], db["StorageType"]) == (7, "gp3")
+    assert db["AllocatedStorage"] <= db["MaxAllocatedStorage"] <= 100
+    group = account.rds.describe_db_subnet_groups(DBSubnetGroupName=db["DBSubnetGroup"]["DBSubnetGroupName"])
+    private = {subnets(account)[f"private-{n}"]["SubnetId"] for n in (1, 2)}
+    assert {each["SubnetIdentifier"] for each in group["DBSubnetGroups"][0]["Subnets"]} == private
+    groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
+    assert [each["VpcSecurityGroupId"] for each in db["VpcSecurityGroups"]] == [groups["database"]["GroupId"]]
+
+
+def test_the_database_speaks_tls_alone(account):
+    (db,) = account.rds.describe_db_instances()["DBInstances"]
+    (group,) = db["DBParameterGroups"]
+    answer = account.rds.describe_db_parameters(DBParameterGroupName=group["DBParameterGroupName"])
+    values = {each["ParameterName"]: each.get("ParameterValue") for each in answer["Parameters"]}
+    assert values["rds.force_ssl"] == "1"
+
+
+def test_the_connections_of_all_processes_fit_into_the_smallest_database():
+    pools = {role: int(pool) for role, pool in (("api", 8), ("workers", 6))}
+    for role, pool in pools.items():
+        assert f"DB_POOL_SIZE={pool}\n" in json.dumps(template(role)).replace("\\n", "\n")
+    # A db.t3.micro takes about 80, five of them reserved; one more of each group during a replacement.
+    assert sum((3 + 1) * pool for pool in pools.values()) <= 75
+
+
+# --- 05 and 06 ---
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_a_group_spreads_one_to_three_small_instances_over_two_zones(account, role):
+    group, data = account.group(role), account.launch_data(role)
+    assert (group["MinSize"], group["MaxSize"], data["InstanceType"]) == (1, 3, "t3.small")
+    public = {subnets(account)[f"public-{n}"]["SubnetId"] for n in (1, 2)}
+    assert set(group["VPCZoneIdentifier"].split(",")) == public
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_an_instance_wants_imdsv2_has_an_encrypted_disk_the_academys_role_and_no_key(account, role):
+    data = account.launch_data(role)
+    assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+    (disk,) = data["BlockDeviceMappings"]
+    assert (disk["Ebs"]["VolumeType"], disk["Ebs"]["Encrypted"]) == ("gp3", True)
+    assert disk["Ebs"]["VolumeSize"] <= 100
+    assert data["IamInstanceProfile"] == {"Name": "LabInstanceProfile"}
+    assert data["CreditSpecification"] == {"CpuCredits": "unlimited"}
+    assert "KeyName" not in data
+    groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
+    own = [groups["instances"]["GroupId"]] + ([groups["api"]["GroupId"]] if role == "api" else [])
+    assert data["SecurityGroupIds"] == own
+
+
+def test_each_group_has_a_secret_of_its_own_and_the_program_takes_it_as_variables(account):
+    values = []
+    for each in account.secretsmanager.list_secrets()["SecretList"]:
+        values.append(account.secretsmanager.get_secret_value(SecretId=each["ARN"])["SecretString"])
+    secrets = sorted(value for value in values if value.startswith("{"))
+    assert [json.loads(secret) for secret in secrets] == [
+        {"DB_PASSWORD": DB_PASSWORD, "JWT_SECRET": JWT_SECRET}, {"DB_PASSWORD": DB_PASSWORD}]
+    (origin,) = [value for value in values if not value.startswith("{")]
+    assert len(origin) == 48 and origin.isalnum()
+    for stack in ("api", "workers"):
+        for resource in template(stack)["Resources"].values():
+            assert resource["Type"] != "AWS::SecretsManager::Secret" or "Name" not in resource["Properties"]
+
+
+def test_logs_are_kept_for_two_weeks(account):
+    groups = {each["logGroupName"]: each["retentionInDays"]
+              for each in account.logs.describe_log_groups()["logGroups"]}
+    assert groups == dict.fromkeys(("/anb-production/api", "/anb-production/worker",
+                                    "/aws/rds/instance/anb-production-db/postgresql"), 14)
+
+
+def test_the_load_balancer_asks_for_life_not_for_the_database(account):
+    (target,) = account.elbv2.describe_target_groups()["TargetGroups"]
+    assert (target["HealthCheckPath"], target["Port"]) == ("/health", 8080)
+    answer = account.elbv2.describe_target_group_attributes(TargetGroupArn=target["TargetGroupArn"])
+    attributes = {each["Key"]: each["Value"] for each in answer["Attributes"]}
+    assert attributes["deregistration_delay.timeout_seconds"] == "300"
+    assert attributes["load_balancing.algorithm.type"] == "least_outstanding_requests"
+    group = account.group("api")
+    assert (group["HealthCheckType"], group["TargetGroupARNs"]) == ("ELB", [target["TargetGroupArn"]])
+
+
+def test_the_load_balancer_answers_everybody_by_http_until_it_has_a_certificate(account):
+    (balancer,) = account.elbv2.describe_load_balancers()["LoadBalancers"]
+    assert (balancer["Scheme"], len(balancer["AvailabilityZones"])) == ("internet-facing", 2)
+    answer = account.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])
+    (listener,) = answer["Listeners"]
+    assert (listener["Port"], listener["DefaultActions"][0]["Type"]) == (80, "forward")
+    (rule,) = account.security_group(balancer["SecurityGroups"][0])["IpPermissions"]
+    assert (rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) == (80, "0.0.0.0/0")
+
+
+def test_the_api_grows_by_requests_of_each_target(account):
+    policy, api = account.policy("api"), account.outputs("api")
+    target = policy["TargetTrackingConfiguration"]
+    assert policy["PolicyType"] == "TargetTrackingScaling"
+    assert target["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "ALBRequestCountPerTarget",
+        "ResourceLabel": f"{api['LoadBalancerFullName']}/{api['TargetGroupFullName']}"}
+
+
+def test_the_workers_grow_by_backlog_and_count_what_runs(account):
+    policy = account.policy("worker")
+    target = policy["TargetTrackingConfiguration"]
+    assert (target["TargetValue"], policy["EstimatedInstanceWarmup"]) == (10, 600)
+    assert not target.get("DisableScaleIn")
+    metrics = {each["Id"]: each for each in target["CustomizedMetricSpecification"]["Metrics"]}
+    assert metrics["backlog"]["Expression"] == \
+        "(FILL(visible,0)+FILL(inflight,0))/IF(FILL(workers,1)>0,FILL(workers,1),1)"
+    assert [name for name, each in metrics.items() if each["ReturnData"]] == ["backlog"]
+    watched = {name: (each["MetricStat"]["Metric"]["MetricName"], each["MetricStat"]["Metric"]["Dimensions"][0]["Value"])
+               for name, each in metrics.items() if name != "backlog"}
+    assert watched == {
+        "visible": ("ApproximateNumberOfMessagesVisible", "anb-production-video-processing"),
+        "inflight": ("ApproximateNumberOfMessagesNotVisible", "anb-production-video-processing"),
+        "workers": ("GroupInServiceInstances", "anb-production-worker-asg")}
+
+
+def test_a_worker_may_protect_itself_and_has_time_to_finish(account):
+    assert account.group("worker")["NewInstancesProtectedFromScaleIn"] is False
+    (hook,) = account.autoscaling.describe_lifecycle_hooks(
+        AutoScalingGroupName="anb-production-worker-asg")["LifecycleHooks"]
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+    assert (hook["HeartbeatTimeout"], hook["DefaultResult"]) == (1800, "CONTINUE")
+
+
+@pytest.mark.parametrize("stack", ["api", "workers"])
+def test_a_new_version_replaces_by_instance_refresh_and_not_by_cloudformation(stack):
+    group = template(stack)["Resources"]["Group"]
+    assert "UpdatePolicy" not in group
+    assert group["CreationPolicy"]["ResourceSignal"] == {"Count": 1, "Timeout": "PT15M"}
+
+
+# --- 07 ---
+
+def distribution(account):
+    (summary,) = account.cloudfront.list_distributions()["DistributionList"]["Items"]
+    return account.cloudfront.get_distribution(Id=summary["Id"])["Distribution"]["DistributionConfig"]
+
+
+def test_the_cdn_reads_clips_by_access_control_and_speaks_https_to_players(account):
+    config = distribution(account)
+    origins = {each["Id"]: each for each in config["Origins"]["Items"]}
+    assert origins["clips"]["OriginAccessControlId"]
+    assert origins["clips"]["DomainName"].startswith(account.bucket())
+    assert origins["api"]["DomainName"] == account.outputs("api")["LoadBalancerHost"]
+    behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]]
+    assert {each["ViewerProtocolPolicy"] for each in behaviours} == {"redirect-to-https"}
+    assert {each["PathPattern"]: each["TargetOriginId"] for each in behaviours[1:]} == {
+        "processed/*": "clips", "api/public/*": "api"}
+    assert {each["ErrorCachingMinTTL"] for each in config["CustomErrorResponses"]["Items"]} == {0}
+
+
+def test_the_cdn_shows_the_secret_header_and_no_output_does(account):
+    (header,) = {each["Id"]: each for each in distribution(account)["Origins"]["Items"]}["api"]["CustomHeaders"]["Items"]
+    value = account.secretsmanager.get_secret_value(SecretId=account.outputs("api")["OriginSecretArn"])["SecretString"]
+    assert (header["HeaderName"], header["HeaderValue"]) == ("X-Anb-Origin", value)
+    assert value not in json.dumps([account.outputs(stack) for stack in STACKS if stack != "vpc"])

@@ -1,0 +1,124 @@
+"""What can be said of the templates without deploying them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks import ROOT, STACKS, TEMPLATES, template
+
+FILES = [str(TEMPLATES / name) for name in STACKS.values()]
+
+# Policies that are not followed, each with its reason. One that no template breaks any more fails the test.
+EXCEPTIONS = {
+    "CKV_AWS_2": "no certificate can be had without a domain; with CertificateArn HTTP only redirects",
+    "CKV_AWS_103": "as above: the listener with TLS is there once a certificate is given",
+    "CKV_AWS_18": "access logs of the bucket would need a second bucket; the program logs every request",
+    "CKV_AWS_23": "every rule has a description; checkov does not see through Fn::If",
+    "CKV_AWS_26": "CloudWatch may not use the key that AWS manages for SNS: alarms would be silent",
+    "CKV_AWS_27": "encrypted with SQS's own keys, which checkov does not count",
+    "CKV_AWS_68": "a WAF costs 6 USD a month and more; the program limits requests per address and account",
+    "CKV_AWS_86": "the load balancer's requests are in the program's log, the clips' in CloudFront's metrics",
+    "CKV_AWS_91": "as above",
+    "CKV_AWS_118": "enhanced monitoring needs a role of its own, which the Academy forbids to make",
+    "CKV_AWS_149": "a key of our own costs 1 USD a month and adds nobody who may not read them already",
+    "CKV_AWS_157": "a parameter, off by default for its price",
+    "CKV_AWS_158": "as CKV_AWS_149; logs hold no e-mails, tokens or bodies",
+    "CKV_AWS_161": "the program logs in by password, from a secret that only the instances' role reads",
+    "CKV_AWS_174": "CloudFront's default certificate fixes the version; a domain of one's own changes it",
+}
+
+
+def tool(environment, program, *arguments):
+    folder = Path(sys.executable).parent if environment is None else ROOT / ".anb/tools" / environment / "bin"
+    return subprocess.run([str(folder / program), *arguments], capture_output=True, text=True, check=False)
+
+
+def test_cfn_lint_finds_nothing_in_either_region():
+    done = tool(None, "cfn-lint", "--regions", "us-east-1", "us-west-2", "--", *FILES)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_policies_are_followed_but_for_the_exceptions():
+    done = tool("policies", "checkov", "--framework", "cloudformation", "--compact", "--quiet", "--skip-download",
+                "--output", "json", *(word for file in FILES for word in ("--file", file)))
+    report = json.loads(done.stdout)
+    broken = {check["check_id"]: check["check_name"] for check in report["results"]["failed_checks"]}
+    assert broken.keys() == EXCEPTIONS.keys(), broken
+    assert report["summary"]["parsing_errors"] == 0
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_template_fits_in_one_call(stack):
+    assert len((TEMPLATES / STACKS[stack]).read_bytes()) <= 51_200
+
+
+def test_no_template_makes_an_identity():
+    kinds = {each["Type"] for stack in STACKS for each in template(stack)["Resources"].values()}
+    assert not [kind for kind in kinds if kind.startswith("AWS::IAM")]
+
+
+def test_the_groups_fit_into_the_academy_with_their_surge_and_the_database():
+    defaults = [{name: rule["Default"] for name, rule in template(stack)["Parameters"].items() if "Default" in rule}
+                for stack in ("api", "workers")]
+    surge = 1
+    instances = sum(each["MaxSize"] + surge for each in defaults)
+    # Every allowed type has at most two processors; the database counts as one more, to be safe.
+    assert instances + 1 <= 9
+    assert 2 * (instances + 1) <= 32
+    allowed = {f"{family}.{size}" for family in ("t2", "t3")
+               for size in ("nano", "micro", "small", "medium", "large")}
+    for stack in ("api", "workers"):
+        assert set(template(stack)["Parameters"]["InstanceType"]["AllowedValues"]) == allowed
+        assert template(stack)["Parameters"]["MinSize"]["Default"] == 1
+
+
+def filters():
+    return {name: resource["Properties"] for stack in ("api", "workers")
+            for name, resource in template(stack)["Resources"].items()
+            if resource["Type"] == "AWS::Logs::MetricFilter"}
+
+
+@pytest.mark.parametrize("name", filters())
+def test_the_program_logs_what_a_metric_is_made_of(name):
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    pattern, (made,) = filters()[name]["FilterPattern"], filters()[name]["MetricTransformations"]
+    message = re.search(r'\$\.message = "([^"]*)"', pattern)[1].rstrip("*")
+    assert f'"{message}' in source
+    for field in re.findall(r"\$\.(?:span\.)?(\w+) = ", pattern) + re.findall(r"\$\.(\w+)", made["MetricValue"]):
+        assert field == "message" or re.search(rf"\b{field}\b", source), field
+    for route in re.findall(r'route = "/api([^"]*)"', pattern):
+        assert f'resource("{route}")' in source
+
+
+def metrics_of(body):
+    """Titles and metrics of a dashboard, the load balancer's own by name alone."""
+    for widget in body["widgets"]:
+        if widget["type"] == "metric":
+            for metric in widget["properties"]["metrics"]:
+                found = re.search(r'MetricName="(\w+)"', json.dumps(metric[0]).replace("\\", ""))
+                if found or metric[0] == "AWS/ApplicationELB":
+                    yield widget["properties"]["title"], "ApplicationELB", found[1] if found else metric[1]
+                else:
+                    yield widget["properties"]["title"], json.dumps(metric)
+
+
+def test_the_file_and_the_stack_show_the_same(account):
+    static = json.loads((TEMPLATES / "cloudwatch-dashboard.json").read_text())
+    deployed = json.loads(account.cloudwatch.get_dashboard(
+        DashboardName="anb-production-operations")["DashboardBody"])
+    assert list(metrics_of(deployed)) == list(metrics_of(static))
+    assert [each["type"] for each in deployed["widgets"]] == [each["type"] for each in static["widgets"]]
+    shown = json.dumps(static)
+    for metric in ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
+                   "ApproximateAgeOfOldestMessage", "NumberOfMessagesSent", "NumberOfMessagesDeleted", "CPUUtilization",
+                   "GroupInServiceInstances", "GroupDesiredCapacity", "TargetResponseTime", "UnHealthyHostCount",
+                   "RequestCount", "CPUCreditBalance", "JobCpu", "DatabaseConnections", "FreeStorageSpace"):
+        assert metric in shown
+    for name in filters():
+        assert f'"{name.removesuffix("Filter")}"' in shown
+    assert "anb-production-video-processing-dlq" in shown
+    assert account.outputs("api")["LoadBalancerFullName"] in json.dumps(deployed)
