@@ -10,10 +10,10 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots lint brand clean
+.PHONY: help setup run test test-infra plots bench-uploads lint brand clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
@@ -34,6 +34,9 @@ test-infra: ## Checks the templates, deploys them to an emulator and simulates t
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
+
+bench-uploads: setup ## Measures memory and time of many uploads at once; needs 4 GB of disk in TMPDIR.
+	@cargo test --release --locked --test it -- --ignored --nocapture many_uploads_at_once_stay
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

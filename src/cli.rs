@@ -52,6 +52,8 @@ pub enum Command {
     Admin(Admin),
     /// Operator's tools for the queue: what it holds, and another chance for what failed
     Queue(QueueTool),
+    /// Compares rows, files and queue, and lists what disagrees; exit code 1 on findings
+    Fsck(Fsck),
     /// Limits itself, then becomes another program
     #[command(name = LAUNCHER, hide = true)]
     Confine(confine::Args),
@@ -92,6 +94,27 @@ pub struct QueueTool {
     pub json: bool,
     #[command(subcommand)]
     pub action: QueueAction,
+}
+
+/// Arguments of `anb fsck`.
+#[derive(Debug, clap::Args)]
+pub struct Fsck {
+    #[command(flatten)]
+    pub database: config::database::Settings,
+    #[command(flatten)]
+    pub queue: config::queue::Settings,
+    #[command(flatten)]
+    pub storage: config::storage::Settings,
+    #[command(flatten)]
+    pub aws: config::aws::Settings,
+    #[command(flatten)]
+    pub upload: config::storage::UploadSettings,
+    /// Repair what can be repaired
+    #[arg(long)]
+    pub fix: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `anb queue` can do.
@@ -274,7 +297,7 @@ mod tests {
             assert!(!help.contains("anb-development-secret"), "{help}");
             for arg in command.get_arguments() {
                 let is_setting = arg.get_long().is_some_and(|long| {
-                    !["help", "version", "dry-run", "env-file", "json"].contains(&long)
+                    !["help", "version", "dry-run", "env-file", "json", "fix"].contains(&long)
                 });
                 assert!(
                     !is_setting || arg.get_env().is_some(),

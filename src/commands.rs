@@ -2,6 +2,7 @@
 
 mod admin;
 mod dev;
+mod fsck;
 mod migrate;
 mod queue;
 mod serve;
@@ -21,6 +22,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
         Command::Admin(arguments) => block_on(admin::run(arguments)),
         Command::Queue(arguments) => block_on(queue::run(arguments)),
+        Command::Fsck(arguments) => block_on(fsck::run(arguments)),
         Command::Dev(settings) => block_on(dev::run(settings)),
         // Before any thread: it becomes another program.
         Command::Confine(arguments) => Ok(confine::run(&arguments)),

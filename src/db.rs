@@ -5,7 +5,7 @@ pub mod schema;
 pub mod tls;
 pub mod types;
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use anyhow::Context as _;
 use diesel::{
@@ -23,13 +23,19 @@ use diesel_async::{
     },
 };
 
+use tokio::time::timeout;
+
 use crate::config::database::{Endpoint, Settings};
 
 /// One connection, as queries take it.
 pub type Connection = AsyncPgConnection;
 
-/// Longest wait for a free connection, for a new one and for the check of an idle one.
+/// Longest wait for a connection: for a free one, for the checks of idle ones, and for a new one.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for an answer. A server that works on a statement gives it up before, and says so: one
+/// that is silent for longer is frozen, or the network is gone.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What every session sets: no statement and no forgotten transaction can hold a connection for ever.
 const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
@@ -63,10 +69,6 @@ impl Db {
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
             .max_size(settings.pool_size.into())
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .wait_timeout(Some(POOL_TIMEOUT))
-            .create_timeout(Some(POOL_TIMEOUT))
-            .recycle_timeout(Some(POOL_TIMEOUT))
             .build()
             .context("build the database pool")?;
         Ok(Self { pool })
@@ -74,7 +76,11 @@ impl Db {
 
     /// Lends a connection. Returns an error when none is free or the server cannot be reached.
     pub async fn connection(&self) -> anyhow::Result<Object<Connection>> {
-        self.pool.get().await.context("get a database connection")
+        // One limit for all of it: the pool would check one idle connection after the other, and each
+        // would take its time. One that is being checked when the time is over is thrown away.
+        let lent = timeout(POOL_TIMEOUT, self.pool.get()).await;
+        lent.map_err(|_elapsed| Silent)?
+            .context("get a database connection")
     }
 
     /// Returns an error unless the database answers and has this program's schema.
@@ -82,6 +88,18 @@ impl Db {
         let mut connection = self.connection().await?;
         migrations::check(&mut connection).await
     }
+}
+
+/// The database is there, but does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL does not answer")]
+pub struct Silent;
+
+/// Gives up what waits for the database after [`PATIENCE`], with [`Silent`].
+pub async fn in_time<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(PATIENCE, work)
+        .await
+        .unwrap_or_else(|_elapsed| Err(Silent.into()))
 }
 
 /// Returns a span of time for SQL.

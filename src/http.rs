@@ -7,6 +7,7 @@ pub mod filter;
 pub mod multipart;
 pub mod page;
 pub mod rate;
+pub mod refused;
 pub mod respond;
 
 pub use error::{Code, Error, Result};

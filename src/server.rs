@@ -4,20 +4,26 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::{
-    App as ActixApp, HttpServer, Route, guard,
+    App as ActixApp, HttpServer, Resource, Route,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
     http::{Method, header},
-    middleware::{Compress, NormalizePath, from_fn},
-    web::{self, ServiceConfig, patch, post, put, resource},
+    middleware::{Compress, Next, NormalizePath, from_fn},
+    web::{self, ServiceConfig, patch, post, put},
 };
 use anyhow::Context as _;
+use tokio::time::timeout;
 
 use crate::{
     app::App,
     config::http::Settings,
+    db,
     http::{
         Code, Error,
-        extract::{self, TrustedProxies},
+        extract::{self, ClientAddress, TrustedProxies},
         rate::Limits,
+        refused::hold_chunks,
         respond::{REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
@@ -34,11 +40,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long the rest of a refused body is read and thrown away: closed at once, the connection would
-/// be reset, and a client that still sends would never see the answer.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// be reset, and a client that still sends would never see the answer ([`hold_chunks`]).
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
+
+/// What load balancers ask, as often as they like.
+const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Every route outside `/api`.
 fn root(config: &mut ServiceConfig) {
@@ -57,8 +66,8 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/auth/logout").route(post().to(users::handlers::log_out)))
         .service(resource("/auth/profile").route(read().to(users::handlers::profile)))
         .service(resource("/videos").route(read().to(videos::handlers::list_own)))
-        // Before `{video_id}`, which would match as well.
-        .service(resource("/videos/upload").route(post().to(videos::handlers::upload)))
+        // Before `{video_id}`, which would match as well. It takes as long as the client needs.
+        .service(web::resource("/videos/upload").route(post().to(videos::handlers::upload)))
         .service(
             resource("/videos/{video_id}")
                 .route(read().to(videos::handlers::detail))
@@ -74,6 +83,33 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
         .service(resource("/public/rankings").route(read().to(rankings::handlers::rank)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
+}
+
+/// A path whose answer begins within [`db::PATIENCE`].
+fn resource(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    web::resource(path).wrap(from_fn(answer_in_time))
+}
+
+async fn answer_in_time(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let head = request.request().clone();
+    let answer = timeout(db::PATIENCE, next.call(request)).await;
+    answer.unwrap_or_else(|_elapsed| {
+        let error = Error::from(anyhow::Error::from(db::Silent));
+        Ok(ServiceResponse::from_err(error, head))
+    })
 }
 
 /// `GET`, and `HEAD` with it (RFC 9110 §9.3.2).
@@ -115,11 +151,14 @@ impl Server {
                 .default_service(web::to(async || {
                     Err::<&str, _>(Error::from(Code::NotFound))
                 }))
-                // The last one wrapped runs first: an id and a body for every answer, also for those
-                // of the middleware below; CORS before the work; compression next to it.
+                // The last one wrapped runs first: what arrived is held until the answer is out; an id
+                // and a body for every answer, also for those of the middleware below; CORS before
+                // the limit, whose refusal a page must be able to read; compression next to the work.
                 .wrap(Compress::default())
+                .wrap(from_fn(limit_address))
                 .wrap(cors(&origins))
                 .wrap(from_fn(respond))
+                .wrap(from_fn(hold_chunks))
         };
         let stop = shutdown.clone();
         let address = settings.listen();
@@ -160,6 +199,24 @@ impl Server {
             }
         }
     }
+}
+
+/// Refuses an address that asks too often.
+async fn limit_address(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
+    let is_probe = PROBES.contains(&request.path());
+    let limits = request.app_data::<web::Data<Limits>>().cloned();
+    if let Some(limits) = limits.filter(|_| !is_probe) {
+        let client = ClientAddress::of(request.request());
+        if let Err(refused) = limits.address.take(&client.0) {
+            return Ok(request.error_response(refused).map_into_right_body());
+        }
+    }
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_left_body)
 }
 
 fn cors(origins: &[String]) -> Cors {

@@ -33,6 +33,17 @@ pub enum Upload {
     S3(s3::Upload),
 }
 
+/// A file or object as it lies in the storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name, as the storage spells it.
+    pub name: String,
+    /// Its key; none if it is nothing of ours.
+    pub key: Option<StorageKey>,
+    /// False while it is being written, and for ever if its writer was killed.
+    pub is_finished: bool,
+}
+
 /// The disk has no room for a file.
 #[derive(Debug, thiserror::Error)]
 #[error("no space left to store {0}")]
@@ -93,6 +104,14 @@ impl Storage {
         match self {
             Self::Local(folders) => folders.delete_other_outputs(video, kept).await,
             Self::S3(bucket) => bucket.delete_other_outputs(video, kept).await,
+        }
+    }
+
+    /// Lists everything that is stored or being stored, in no order.
+    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
+        match self {
+            Self::Local(folders) => folders.list().await,
+            Self::S3(bucket) => bucket.list().await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Videos: upload, processing, publishing, deleting, watching.
 
 mod failure;
+pub mod fsck;
 pub mod handlers;
 pub mod operator;
 pub mod process;
@@ -8,7 +9,6 @@ mod queries;
 pub mod sweep;
 pub mod upload;
 
-use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
 
 use crate::{
@@ -118,8 +118,8 @@ pub async fn change(
     })
 }
 
-/// Deletes a video: the row, and with it votes and any running job, then its files. A crash in between
-/// leaves a note in `uploads`, and the sweeper finishes the work.
+/// Deletes a video: the row, and with it votes and any running job, then its files. What stays of them,
+/// because of a crash or of a worker that was still storing, has a note in `uploads` for the sweeper.
 pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
     let mut connection = app.db.connection().await?;
     let is_deleted = connection
@@ -139,11 +139,15 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         });
     }
     tracing::info!(%video, "video deleted");
-    app.storage
-        .delete_video(video)
-        .await
-        .context("delete the files of a video")?;
-    let mut connection = app.db.connection().await?;
-    queries::forget_upload(&mut connection, video).await?;
+    if let Err(error) = remove_files(app, video).await {
+        // Without its row it is deleted all the same.
+        tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
+    }
     Ok(DeleteOutcome::Deleted)
+}
+
+async fn remove_files(app: &App, video: VideoId) -> anyhow::Result<()> {
+    app.storage.delete_video(video).await?;
+    let mut connection = app.db.connection().await?;
+    queries::forget_upload(&mut connection, video).await
 }

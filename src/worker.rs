@@ -268,7 +268,8 @@ impl Worker {
         } else {
             Leases::Expire
         };
-        let swept = Box::pin(sweep::run(&self.workshop, leases));
+        let sweeper = self.workshop.as_ref().into();
+        let swept = Box::pin(sweep::run(&sweeper, leases));
         within(SWEEP_TIMEOUT, swept).await.map(drop)
     }
 

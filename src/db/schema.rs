@@ -59,6 +59,7 @@ diesel::table! {
         uploaded_at -> Timestamptz,
         started_at -> Nullable<Timestamptz>,
         processed_at -> Nullable<Timestamptz>,
+        strays_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
-use crate::{language::Language, storage, validate::FieldError};
+use crate::{db, language::Language, storage, validate::FieldError};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -46,7 +46,9 @@ pub enum Code {
     NotFound,
     NotPublishable,
     OwnVideo,
+    PreconditionFailed,
     PublishedVideo,
+    RangeNotSatisfiable,
     StorageFull,
     TooManyRequests,
     Unauthorized,
@@ -158,11 +160,23 @@ impl Code {
                 "No puedes votar por tu propio video.",
                 "You cannot vote for your own video.",
             ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "El archivo cambió desde que lo consultaste.",
+                "The file has changed since you asked for it.",
+            ),
             Self::PublishedVideo => (
                 StatusCode::BAD_REQUEST,
                 "published_video",
                 "El video está publicado para votación: retíralo de la votación antes de eliminarlo.",
                 "The video is published for voting: unpublish it before you delete it.",
+            ),
+            Self::RangeNotSatisfiable => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                "El archivo no tiene la parte solicitada.",
+                "The file does not have the part you asked for.",
             ),
             Self::StorageFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -296,7 +310,7 @@ const BROKEN_OFF: [&str; 4] = [
 
 /// Tells whether the database could not be reached, was lost underway, or was too busy.
 fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<PoolError>() {
+    if cause.is::<PoolError>() || cause.is::<db::Silent>() {
         return true;
     }
     match cause.downcast_ref() {

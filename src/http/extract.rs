@@ -17,6 +17,7 @@ use super::{Code, Error};
 use crate::{
     app::App,
     auth::Caller,
+    db,
     ids::{UserId, VideoId},
     language::Language,
 };
@@ -49,7 +50,7 @@ impl FromRequest for Authenticated {
             let (Some(token), Some(app)) = (token, app) else {
                 return Err(Code::Unauthorized.into());
             };
-            let caller = app.auth.tokens.verify(&token).await?;
+            let caller = db::in_time(app.auth.tokens.verify(&token)).await?;
             Ok(Self(caller.ok_or(Code::Unauthorized)?))
         })
     }

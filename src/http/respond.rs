@@ -12,7 +12,6 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
     middleware::Next,
-    web,
 };
 use serde::Serialize;
 use tracing::{Instrument as _, field};
@@ -20,8 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Error,
-    extract::{self, ClientAddress, RequestId},
-    rate::Limits,
+    extract::{self, RequestId},
 };
 use crate::{language::Language, validate::FieldBody};
 
@@ -29,10 +27,14 @@ use crate::{language::Language, validate::FieldBody};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that go with the body that is replaced.
-const DESCRIBES_BODY: [HeaderName; 4] = [
+const DESCRIBES_BODY: [HeaderName; 8] = [
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
     header::TRANSFER_ENCODING,
 ];
 
@@ -78,19 +80,8 @@ pub async fn respond(
         method = %request.method(),
         route = field::Empty,
     );
-    let mut response = async {
-        let limits = request.app_data::<web::Data<Limits>>().cloned();
-        let client = ClientAddress::of(request.request());
-        match limits.map(|limits| limits.address.take(&client.0)) {
-            Some(Err(refused)) => Ok(request.error_response(refused).map_into_right_body()),
-            Some(Ok(())) | None => next
-                .call(request)
-                .await
-                .map(ServiceResponse::map_into_left_body),
-        }
-    }
-    .instrument(span.clone())
-    .await?;
+    let response = next.call(request).instrument(span.clone()).await?;
+    let mut response = response.map_into_left_body();
 
     let _entered = span.enter();
     // The pattern, not the path: it names no video and carries no signature.
@@ -166,10 +157,13 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
 /// Returns the code for errors that the framework makes.
 fn code_of(status: StatusCode) -> Option<Code> {
     match status {
+        StatusCode::BAD_REQUEST => Some(Code::ValidationFailed),
         StatusCode::NOT_FOUND => Some(Code::NotFound),
         StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed),
         StatusCode::REQUEST_TIMEOUT => Some(Code::BodyTooSlow),
+        StatusCode::PRECONDITION_FAILED => Some(Code::PreconditionFailed),
         StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge),
+        StatusCode::RANGE_NOT_SATISFIABLE => Some(Code::RangeNotSatisfiable),
         StatusCode::INTERNAL_SERVER_ERROR => Some(Code::Internal),
         _ => None,
     }

@@ -112,7 +112,7 @@ fn judge_length(duration: Duration, rules: Rules) -> Result<(), Refusal> {
     if !max.is_zero() && duration.saturating_sub(TOLERANCE) > max {
         return Err(Refusal::TooLong {
             // Rounded up: "60 s, at most 60 s" would puzzle.
-            seconds: duration.as_secs().saturating_add(1),
+            seconds: duration.as_secs() + u64::from(duration.subsec_nanos() > 0),
             max_seconds: rules.max_seconds,
         });
     }
@@ -258,13 +258,15 @@ mod tests {
                 min_seconds: 20
             })
         );
-        assert_eq!(
-            judge(&lasting(60_200), CONTEST),
-            Err(Refusal::TooLong {
-                seconds: 61,
-                max_seconds: 60
-            })
-        );
+        for millis in [60_200, 61_000] {
+            assert_eq!(
+                judge(&lasting(millis), CONTEST),
+                Err(Refusal::TooLong {
+                    seconds: 61,
+                    max_seconds: 60
+                })
+            );
+        }
     }
 
     #[test]

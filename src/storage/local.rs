@@ -1,6 +1,8 @@
 //! Storage in two folders. A file is written beside its final name, synced, then renamed: a reader
 //! sees all of it or nothing, also after a power cut.
 
+mod list;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -20,6 +22,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Ends the name of a file that is still being written.
 const PART: &str = "part";
+
+/// Begins the name of a file that shows whether a folder can be written to.
+const PROBE: &str = ".probe-";
 
 /// The two folders.
 #[derive(Debug, Clone)]
@@ -182,7 +187,7 @@ impl Folders {
             ("UPLOAD_PATH", &self.uploads),
             ("PROCESSED_PATH", &self.processed),
         ] {
-            let probe = folder.join(format!(".probe-{}", std::process::id()));
+            let probe = folder.join(format!("{PROBE}{}", std::process::id()));
             let written = fs::write(&probe, b"").await;
             written
                 .with_context(|| format!("{variable}={}: write to the folder", folder.display()))?;

@@ -17,7 +17,7 @@ use aws_sdk_s3::{Client, config::Builder, presigning::PresigningConfig};
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
 use super::{
-    StorageKey,
+    StorageKey, Stored,
     signature::{BUCKET_SECS, seconds},
 };
 use crate::{aws::explain, config::storage::Settings, ids::VideoId};
@@ -195,6 +195,32 @@ impl Bucket {
     pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
         let keep = format!("{}{kept}.", self.outputs(video));
         objects::delete(self, &self.outputs(video), |name| !name.starts_with(&keep)).await
+    }
+
+    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
+        let mut stored = Vec::new();
+        for prefix in [&self.inner.uploads, &self.inner.processed] {
+            let prefix = format!("{prefix}/");
+            for (name, is_finished) in objects::names(self, &prefix).await? {
+                stored.push(Stored {
+                    key: self.key(&name),
+                    name,
+                    is_finished,
+                });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Returns the key of an object's name; none if it is nothing of ours.
+    fn key(&self, name: &str) -> Option<StorageKey> {
+        let below = |prefix: &str| name.strip_prefix(prefix)?.strip_prefix('/');
+        let key = if let Some(rest) = below(&self.inner.uploads) {
+            StorageKey::parse(&format!("uploads/{rest}"))
+        } else {
+            StorageKey::parse(&format!("processed/{}", below(&self.inner.processed)?))
+        };
+        key.filter(|key| self.object(*key) == name)
     }
 
     pub async fn ready(&self) -> anyhow::Result<()> {

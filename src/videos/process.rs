@@ -99,7 +99,7 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         "video processed"
     );
     if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
-        tracing::warn!("outputs of earlier attempts stay behind: {error:#}");
+        left_to_the_sweeper(workshop, video, &error).await;
     }
     Ok(Outcome::Processed)
 }
@@ -159,7 +159,18 @@ pub async fn discard(workshop: &Workshop, claim: Claim) {
         .delete_outputs(claim.video, claim.attempt)
         .await;
     if let Err(error) = removed {
-        tracing::warn!("outputs of a lost attempt stay behind: {error:#}");
+        left_to_the_sweeper(workshop, claim.video, &error).await;
+    }
+}
+
+async fn left_to_the_sweeper(workshop: &Workshop, video: VideoId, error: &anyhow::Error) {
+    tracing::warn!("outputs of a lost attempt are left to the sweeper: {error:#}");
+    let noted = async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::note_strays(&mut connection, video).await
+    };
+    if let Err(error) = noted.await {
+        tracing::error!("outputs of a lost attempt stay behind: {error:#}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`lists`] what the
 //! public reads, [`operator`] what `anb queue` asks.
 
+pub mod fsck;
 pub mod jobs;
 pub mod lists;
 pub mod operator;

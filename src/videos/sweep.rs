@@ -5,9 +5,20 @@ use std::time::Duration;
 
 use super::{
     Failure,
-    queries::{self, jobs},
+    queries::{
+        self,
+        jobs::{self, Stray},
+    },
 };
-use crate::{app::Workshop, auth, db::Db, ids::VideoId, job::Job, queue::Queue};
+use crate::{
+    app::Workshop,
+    auth,
+    db::{Db, types::VideoStatus},
+    ids::VideoId,
+    job::Job,
+    queue::Queue,
+    storage::Storage,
+};
 
 /// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -33,6 +44,26 @@ pub enum Leases {
     Keep,
 }
 
+/// What a sweep works on.
+#[derive(Clone, Copy)]
+pub struct Sweeper<'a> {
+    pub db: &'a Db,
+    pub queue: &'a Queue,
+    pub storage: &'a Storage,
+    pub upload_timeout: Duration,
+}
+
+impl<'a> From<&'a Workshop> for Sweeper<'a> {
+    fn from(workshop: &'a Workshop) -> Self {
+        Self {
+            db: &workshop.db,
+            queue: &workshop.queue,
+            storage: &workshop.storage,
+            upload_timeout: workshop.upload.upload_timeout,
+        }
+    }
+}
+
 /// What a sweep found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -46,31 +77,35 @@ pub struct Swept {
     pub overdue: usize,
     /// Left-over uploads that were removed.
     pub uploads: usize,
+    /// Videos whose lost attempts were cleared away.
+    pub strays: usize,
 }
 
 /// Sweeps once. A rule that fails stops no other: without a broker, disks are still cleaned. Returns the
 /// first error.
-pub async fn run(workshop: &Workshop, leases: Leases) -> anyhow::Result<Swept> {
+pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
     let (lost, expired) = match leases {
-        Leases::Expire => (fail_lost(workshop).await, expire_leases(workshop).await),
+        Leases::Expire => (fail_lost(on).await, expire_leases(on).await),
         Leases::Keep => (Ok(0), Ok(0)),
     };
-    let due = push_due(workshop).await;
-    let overdue = push_overdue(workshop).await;
-    let uploads = remove_leftovers(workshop).await;
-    forget_tokens(workshop).await?;
+    let due = push_due(on).await;
+    let overdue = push_overdue(on).await;
+    let uploads = remove_leftovers(on).await;
+    let strays = remove_strays(on).await;
+    forget_tokens(on).await?;
     Ok(Swept {
         lost: lost?,
         expired: expired?,
         due: due?,
         overdue: overdue?,
         uploads: uploads?,
+        strays: strays?,
     })
 }
 
-async fn fail_lost(workshop: &Workshop) -> anyhow::Result<usize> {
+async fn fail_lost(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let failure = Failure::WorkerLost.to_row()?;
-    let mut connection = workshop.db.connection().await?;
+    let mut connection = on.db.connection().await?;
     let lost = jobs::fail_lost(&mut connection, MAX_LOSSES, &failure).await?;
     for video in &lost {
         tracing::error!(%video, losses = MAX_LOSSES, "video failed: its workers keep dying");
@@ -79,42 +114,42 @@ async fn fail_lost(workshop: &Workshop) -> anyhow::Result<usize> {
 }
 
 /// Rule (b): `processing` with an expired lease goes back to `uploaded` and is pushed.
-async fn expire_leases(workshop: &Workshop) -> anyhow::Result<usize> {
+async fn expire_leases(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let expired = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = on.db.connection().await?;
         jobs::expire_leases(&mut connection, MAX_LOSSES).await?
     };
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
     }
-    push(&workshop.db, &workshop.queue, &expired).await
+    push(on.db, on.queue, &expired).await
 }
 
 /// Rule (a): `uploaded`, due, never pushed.
-async fn push_due(workshop: &Workshop) -> anyhow::Result<usize> {
+async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let due = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = on.db.connection().await?;
         jobs::take_due(&mut connection, BATCH).await?
     };
-    push(&workshop.db, &workshop.queue, &due).await
+    push(on.db, on.queue, &due).await
 }
 
 /// Rule (c): `uploaded`, pushed long ago, and the queue holds fewer messages than there are such rows.
-async fn push_overdue(workshop: &Workshop) -> anyhow::Result<usize> {
+async fn push_overdue(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let pushed = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = on.db.connection().await?;
         jobs::count_pushed(&mut connection).await?
     };
     if pushed == 0 {
         return Ok(0);
     }
-    let waiting = i64::try_from(workshop.queue.stats().await?.waiting).unwrap_or(i64::MAX);
+    let waiting = i64::try_from(on.queue.stats().await?.waiting).unwrap_or(i64::MAX);
     let missing = (pushed - waiting).min(BATCH);
     if missing <= 0 {
         return Ok(0);
     }
     let overdue = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = on.db.connection().await?;
         jobs::take_overdue(&mut connection, PATIENCE, missing).await?
     };
     if !overdue.is_empty() {
@@ -123,7 +158,7 @@ async fn push_overdue(workshop: &Workshop) -> anyhow::Result<usize> {
             "messages are missing from the queue: pushing again"
         );
     }
-    push(&workshop.db, &workshop.queue, &overdue).await
+    push(on.db, on.queue, &overdue).await
 }
 
 /// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.
@@ -141,32 +176,60 @@ pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<
 }
 
 /// Removes the files of uploads and deletes that a killed process left unfinished, then their notes.
-async fn remove_leftovers(workshop: &Workshop) -> anyhow::Result<usize> {
-    let timeout = workshop.upload.upload_timeout + MARGIN;
+async fn remove_leftovers(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+    let timeout = on.upload_timeout + MARGIN;
     let stale = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = on.db.connection().await?;
         queries::stale_uploads(&mut connection, timeout, BATCH).await?
     };
     let mut result = Ok(stale.len());
     for video in stale {
         // One that cannot be removed must not keep the others.
-        if let Err(error) = remove_leftover(workshop, video).await {
+        if let Err(error) = remove_leftover(on, video).await {
             result = Err(error);
         }
     }
     result
 }
 
-async fn remove_leftover(workshop: &Workshop, video: VideoId) -> anyhow::Result<()> {
-    workshop.storage.delete_video(video).await?;
-    let mut connection = workshop.db.connection().await?;
+async fn remove_leftover(on: &Sweeper<'_>, video: VideoId) -> anyhow::Result<()> {
+    on.storage.delete_video(video).await?;
+    let mut connection = on.db.connection().await?;
     queries::forget_upload(&mut connection, video).await?;
     tracing::info!(%video, "left-over upload removed");
     Ok(())
 }
 
-async fn forget_tokens(workshop: &Workshop) -> anyhow::Result<()> {
-    let mut connection = workshop.db.connection().await?;
+/// Removes what lost attempts stored, when none of their workers can still be storing.
+async fn remove_strays(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+    let timeout = on.upload_timeout + MARGIN;
+    let strays = {
+        let mut connection = on.db.connection().await?;
+        jobs::strays(&mut connection, timeout, BATCH).await?
+    };
+    let mut result = Ok(strays.len());
+    for stray in strays {
+        if let Err(error) = remove_stray(on, stray).await {
+            result = Err(error);
+        }
+    }
+    result
+}
+
+async fn remove_stray(on: &Sweeper<'_>, stray: Stray) -> anyhow::Result<()> {
+    // Attempts count from one.
+    let kept = match stray.status {
+        VideoStatus::Processing | VideoStatus::Processed => stray.attempt,
+        VideoStatus::Uploaded | VideoStatus::Failed => 0,
+    };
+    let storage = on.storage;
+    storage.delete_other_outputs(stray.id, kept).await?;
+    let mut connection = on.db.connection().await?;
+    jobs::forget_strays(&mut connection, stray).await
+}
+
+async fn forget_tokens(on: &Sweeper<'_>) -> anyhow::Result<()> {
+    let mut connection = on.db.connection().await?;
     auth::token::forget_expired(&mut connection).await?;
     Ok(())
 }

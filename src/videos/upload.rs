@@ -7,6 +7,7 @@ use diesel_async::AsyncConnection as _;
 use super::queries::{self, NewVideo};
 use crate::{
     app::App,
+    db,
     ids::{UserId, VideoId},
     job::Job,
     media::{SNIFF_BYTES, sniff},
@@ -47,10 +48,11 @@ impl Receiving {
     /// Starts to receive a file from `user`.
     pub async fn begin(app: &App, user: UserId) -> anyhow::Result<Self> {
         let video = VideoId::generate();
-        {
+        db::in_time(async {
             let mut connection = app.db.connection().await?;
-            queries::note_upload(&mut connection, user, video).await?;
-        }
+            queries::note_upload(&mut connection, user, video).await
+        })
+        .await?;
         let file = match app.storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
             Err(error) => {
@@ -139,7 +141,7 @@ impl Receiving {
             is_public,
             original_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
         };
-        match insert(app, &row).await {
+        match db::in_time(insert(app, &row)).await {
             Ok(true) => {}
             Ok(false) => {
                 discard(app, video).await;
@@ -150,7 +152,7 @@ impl Receiving {
             Err(error) => return Err(error.into()),
         }
         tracing::info!(%video, %user, bytes, "video uploaded");
-        if let Err(error) = enqueue(app, video, trace).await {
+        if let Err(error) = db::in_time(enqueue(app, video, trace)).await {
             tracing::warn!(%video, "video waits for the sweeper, it could not be pushed: {error:#}");
         }
         Ok(video)
@@ -192,7 +194,7 @@ async fn forget(app: &App, video: VideoId) {
         let mut connection = app.db.connection().await?;
         queries::forget_upload(&mut connection, video).await
     };
-    if let Err(error) = forgotten.await {
+    if let Err(error) = db::in_time(forgotten).await {
         left_to_the_sweeper(video, &error);
     }
 }

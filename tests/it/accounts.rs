@@ -1,13 +1,13 @@
 //! Accounts and tokens.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use anb::ids::UserId;
 use futures_util::future::join_all;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, Player, TestApp, eventually};
+use crate::support::{Answer, PASSWORD, Player, TestApp, UNSIGNED_HEAD, eventually, seconds, sign};
 
 const SECRET: &str = "a secret that only these tests know about";
 
@@ -39,20 +39,10 @@ async fn profile(app: &TestApp, token: &str) -> Answer {
     Answer::of(request.header("authorization", format!("Bearer {token}"))).await
 }
 
-fn seconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap().as_secs()
-}
-
-/// Signs claims of `player` as the API does, but with any secret and expiry.
+/// Signs a token of `player`, with any secret and expiry.
 async fn token(app: &TestApp, player: &Player, secret: &str, expires: u64) -> String {
     let query = format!("SELECT id FROM users WHERE email = '{}'", player.email);
-    let user = app.number(&query).await;
-    let claims = json!({
-        "sub": user.to_string(), "jti": uuid::Uuid::now_v7(), "iat": seconds(), "exp": expires,
-    });
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+    sign(UserId(app.number(&query).await), secret, expires)
 }
 
 #[tokio::test]
@@ -141,6 +131,7 @@ async fn passwords_have_8_to_128_characters_of_any_kind() {
         ("x".repeat(7), Some("too_short")),
         ("ñ".repeat(8), None),
         ("x".repeat(80), None),
+        ("x".repeat(128), None),
         ("ñ".repeat(128), None),
         ("x".repeat(129), Some("too_long")),
         (" con \0 y \u{1f3c0} ".to_owned(), None),
@@ -173,19 +164,6 @@ async fn an_email_address_is_taken_in_every_letter_case() {
         assert_eq!(answer.refusal(), (400, "email_taken"), "{email}");
         assert_eq!(answer.fields(), [("email", "taken")]);
     }
-}
-
-#[tokio::test]
-async fn of_64_equal_sign_ups_at_once_one_succeeds() {
-    let app = TestApp::spawn().await;
-    let form = form("ana@example.com");
-    let answers = join_all((0..64).map(|_| sign_up(&app, &form))).await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
-    let taken = answers
-        .iter()
-        .filter(|answer| answer.refusal() == (400, "email_taken"))
-        .count();
-    assert_eq!((created, taken), (1, 63));
 }
 
 #[tokio::test]
@@ -335,8 +313,6 @@ async fn tokens_that_are_not_ours_are_refused() {
     let mut flipped = signature.to_owned();
     let first = if flipped.starts_with('A') { "B" } else { "A" };
     flipped.replace_range(..1, first);
-    // {"alg":"none","typ":"JWT"}
-    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     for (what, token) in [
         ("expired", token(&app, &ana, SECRET, seconds() - 1).await),
         (
@@ -345,10 +321,10 @@ async fn tokens_that_are_not_ours_are_refused() {
         ),
         ("another signature", format!("{head}.{claims}.{flipped}")),
         ("no signature", format!("{head}.{claims}.")),
-        ("no algorithm", format!("{none}.{claims}.")),
+        ("no algorithm", format!("{UNSIGNED_HEAD}.{claims}.")),
         (
             "no algorithm, signed",
-            format!("{none}.{claims}.{signature}"),
+            format!("{UNSIGNED_HEAD}.{claims}.{signature}"),
         ),
         ("no claims", format!("{head}..{signature}")),
         ("garbage", "garbage".to_owned()),

@@ -1,9 +1,11 @@
 //! The table of the API: for each endpoint every status and code it promises, requested in Spanish and
-//! in English. A route or a code without a row fails the test.
+//! in English. A route, a status or a code without a row fails the test.
 
 mod case;
 mod failures;
 mod general;
+mod promises;
+mod refusals;
 mod sources;
 mod table;
 mod world;
@@ -96,5 +98,5 @@ fn no_row_stands_twice() {
 fn cases() -> Vec<Case> {
     let successes = table::successes();
     let general = general::rows(&successes);
-    [successes, table::refusals(), general].concat()
+    [successes, table::variants(), refusals::refusals(), general].concat()
 }

@@ -1,4 +1,5 @@
-//! The settings files in `config/`: complete, in step with the command line, and loadable.
+//! The settings files in `config/`: complete, in step with the command line, and loadable. And what the
+//! container files set.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -90,6 +91,38 @@ fn both_roles_start_with_each_file() {
     }
 }
 
+#[test]
+fn the_containers_get_known_settings_and_time_to_stop() {
+    let known = known_settings(&["serve", "work", "migrate"]);
+    let compose = root_file("compose.yaml");
+    let (_, rest) = compose.split_once("\nx-anb:").unwrap();
+    let (ours, _) = rest.split_once("\n\n").unwrap();
+    let set: Vec<_> = ours.lines().filter_map(setting_of(": ")).collect();
+    assert!(set.contains(&"JWT_SECRET"), "{set:?}");
+    let dockerfile = root_file("Dockerfile");
+    let (_, rest) = dockerfile.split_once("\nENV ").unwrap();
+    let built_in: Vec<_> = rest.lines().map_while(setting_of("=")).collect();
+    assert!(built_in.contains(&"SCRATCH_PATH"), "{built_in:?}");
+    for name in [set, built_in].concat() {
+        assert!(known.contains_key(name), "{name} is no setting");
+    }
+
+    let (_, rest) = ours.split_once("\n  stop_grace_period: ").unwrap();
+    let period = humantime::parse_duration(rest.lines().next().unwrap()).unwrap();
+    let (_, grace) = &known["SHUTDOWN_GRACE"][0];
+    let grace = humantime::parse_duration(&default(grace)[0]).unwrap();
+    assert!(period > grace, "{period:?} {grace:?}");
+}
+
+/// Returns what finds the name of a setting that a line sets.
+fn setting_of(separator: &str) -> impl Fn(&str) -> Option<&str> {
+    move |line| {
+        let (name, _) = line.trim_start().split_once(separator)?;
+        let is_name = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        is_name.then_some(name)
+    }
+}
+
 /// A file's lines: what it sets, and what it only mentions as `# NAME=value`.
 struct SettingsFile {
     set: Vec<(String, String)>,
@@ -117,6 +150,11 @@ impl SettingsFile {
         let lines = self.set.iter().chain(&self.unset);
         lines.map(|(name, value)| (name.as_str(), value.as_str()))
     }
+}
+
+fn root_file(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(root.join(name)).unwrap()
 }
 
 fn folder() -> PathBuf {

@@ -327,14 +327,26 @@ async fn a_preflight_is_answered() {
 
 #[tokio::test]
 async fn requests_per_address_are_limited_where_that_is_set() {
-    let app = TestApp::spawn_with(&["--address-rate", "2/h"], &[]).await;
-    for _ in 0..2 {
-        app.get("/api/public/videos").await.ok();
+    let origin = "https://anb.example";
+    let flags = ["--address-rate", "2/h", "--cors-allowed-origins", origin];
+    let app = TestApp::spawn_with(&flags, &[]).await;
+    for path in ["/api/public/videos", "/api/nothing"] {
+        assert_ne!(app.get(path).await.status, 429, "{path}");
     }
-    let refused = app.get("/api/public/videos").await;
-    assert_eq!(refused.refusal(), (429, "too_many_requests"));
-    assert_shape(&refused);
-    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    for path in ["/api/public/videos", "/api/nothing", "/media/x"] {
+        let request = app.request(Method::GET, path).header("origin", origin);
+        let refused = Answer::of(request).await;
+        assert_eq!(refused.refusal(), (429, "too_many_requests"), "{path}");
+        assert_shape(&refused);
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+        // A page may read it.
+        assert_eq!(refused.header("access-control-allow-origin"), origin);
+        let exposed = refused.header("access-control-expose-headers");
+        assert!(exposed.contains("retry-after"), "{exposed}");
+    }
+    for path in ["/health", "/ready"] {
+        assert_eq!(app.get(path).await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     processes::process::House,
-    support::{Broker, TestApp, film},
+    support::{RedisBroker, TestApp, film},
 };
 
 /// A message of a later version.
@@ -85,7 +85,7 @@ async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(
         app.row(theirs).await.unwrap().code.as_deref(),
         Some("too_short")
     );
-    let broker = Broker::at(&app.place.redis_url).await;
+    let broker = RedisBroker::at(&app.place.redis_url).await;
     assert!(broker.dead().await.is_empty());
     // The two videos and the unknown message.
     assert_eq!(app.queue.stats().await.unwrap().waiting, 3);
@@ -133,7 +133,7 @@ async fn failed(app: &TestApp, code: &str) -> VideoId {
 
 /// Puts a payload among the dead.
 async fn bury(app: &TestApp, payload: &str, reason: &str) {
-    let broker = Broker::at(&app.place.redis_url).await;
+    let broker = RedisBroker::at(&app.place.redis_url).await;
     let words = [
         "XADD",
         "anb:jobs:dead",

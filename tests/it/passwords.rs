@@ -44,13 +44,16 @@ fn admin(app: &TestApp, words: &[&str]) -> Output {
 #[tokio::test]
 async fn a_changed_password_ends_older_sessions_within_a_second() {
     let app = TestApp::spawn().await;
+    let elsewhere = TestApp::spawn_with(&["--database-url", &app.place.database_url], &[]).await;
     let ana = app.player("Ana", "Cali").await;
-    assert_eq!(profile_status(&app, &ana).await, 200);
+    for api in [&app, &elsewhere] {
+        assert_eq!(profile_status(api, &ana).await, 200);
+    }
 
     let answer = change(&app, &ana, PASSWORD, [NEW, NEW]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    eventually("the old token is refused", 1, async || {
-        profile_status(&app, &ana).await == 401
+    eventually("both processes refuse the old token", 1, async || {
+        profile_status(&app, &ana).await == 401 && profile_status(&elsewhere, &ana).await == 401
     })
     .await;
 

@@ -1,6 +1,9 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
 pub mod process;
+mod recovery;
+mod two_apis;
+mod uploads;
 
 use std::time::{Duration, Instant};
 
@@ -161,7 +164,9 @@ async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
     assert!(answer.is_err());
 
     let workshop = app.workshop().await;
-    let swept = sweep::run(&workshop, Leases::Expire).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), Leases::Expire)
+        .await
+        .unwrap();
     assert_eq!(swept.uploads, 1);
     let uploads = app.folder.path().join("uploads");
     assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);

@@ -5,14 +5,18 @@ pub mod aws;
 mod broker;
 mod client;
 mod film;
+mod mount;
 mod raw;
+mod relay;
 mod rows;
 mod seed;
 mod services;
+mod token;
 
 use std::{
+    fs,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,13 +37,15 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-pub use broker::Broker;
+pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{Answer, PASSWORD, Player};
-pub use film::{film, long_film, mp4};
+pub use film::{draw, film, long_film, mp4};
+pub use mount::Mount;
 pub use raw::read;
-pub use rows::{Row, processes_about};
+pub use rows::{Row, descendants, processes_about};
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
+pub use token::{UNSIGNED_HEAD, seconds, sign};
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
 pub struct TestApp {
@@ -91,7 +97,7 @@ impl TestApp {
             other => panic!("{other:?}"),
         };
         let shutdown = Shutdown::new(Duration::from_secs(30));
-        let app = App::build(&serve, &aws::config()).await.unwrap();
+        let app = App::build(&serve, &aws::config().await).await.unwrap();
         let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
         // On the runtime that outlives the test: so a test that ends early stops nothing halfway.
         let (settings, stop) = (serve.http.clone(), shutdown.clone());
@@ -126,7 +132,7 @@ impl TestApp {
             queue: Queue::connect(
                 &self.work.queue,
                 self.work.worker.visibility,
-                &aws::config(),
+                &aws::config().await,
             )
             .await
             .unwrap(),
@@ -195,6 +201,22 @@ pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut
         assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Returns the paths of all files below a folder, relative to it and sorted.
+pub fn files_below(folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let below = files_below(&entry.path());
+            files.extend(below.iter().map(|file| format!("{name}/{file}")));
+        } else {
+            files.push(name);
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Returns a port that nobody uses just now.

@@ -93,7 +93,7 @@ async fn an_expired_lease_can_be_spared() {
     for losses in [0, 9] {
         expire(&app, app.add_row().await, losses).await;
     }
-    let swept = sweep::run(&workshop, Leases::Keep).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), Leases::Keep).await.unwrap();
     assert_eq!(swept, Swept::default());
 }
 
@@ -172,7 +172,7 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
-            &aws::config(),
+            &aws::config().await,
         )
         .await
         .unwrap(),
@@ -196,7 +196,7 @@ async fn an_absent_broker_keeps_no_leftover() {
         queue: Queue::connect(
             &Settings::redis_at("redis+unix:///nowhere.sock"),
             Duration::from_mins(1),
-            &aws::config(),
+            &aws::config().await,
         )
         .await
         .unwrap(),
@@ -235,6 +235,34 @@ async fn a_leftover_that_cannot_be_removed_keeps_no_other() {
 }
 
 #[tokio::test]
+async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more() {
+    let (app, workshop) = open().await;
+    let lost = app.add_row().await;
+    expire(&app, lost, 0).await;
+    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    let failed = app.add_row().await;
+    expire(&app, failed, 9).await;
+    assert_eq!(sweep(&workshop).await.unwrap().lost, 1);
+    let done = "status = 'processed', attempt = 2, processed_at = now()";
+    app.set(lost, done).await;
+    for video in [lost, failed] {
+        fs::create_dir_all(app.processed().join(video.to_string())).unwrap();
+        for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg"] {
+            fs::write(app.processed().join(format!("{video}/{name}")), "x").unwrap();
+        }
+    }
+    assert_eq!(sweep(&workshop).await.unwrap().strays, 0);
+    for video in [lost, failed] {
+        app.set(video, "strays_at = strays_at - interval '32 minutes'")
+            .await;
+    }
+    assert_eq!(sweep(&workshop).await.unwrap().strays, 2);
+    assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4"]);
+    assert!(app.outputs(failed).is_empty());
+    assert_eq!(sweep(&workshop).await.unwrap().strays, 0);
+}
+
+#[tokio::test]
 async fn a_revoked_token_is_forgotten_when_it_has_expired() {
     let (app, workshop) = open().await;
     app.sql(
@@ -248,7 +276,7 @@ async fn a_revoked_token_is_forgotten_when_it_has_expired() {
 }
 
 async fn sweep(workshop: &Workshop) -> anyhow::Result<Swept> {
-    sweep::run(workshop, Leases::Expire).await
+    sweep::run(&workshop.into(), Leases::Expire).await
 }
 
 async fn open() -> (TestApp, Workshop) {

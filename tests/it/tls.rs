@@ -122,7 +122,7 @@ async fn jobs_travel_through_an_encrypted_redis() {
             ..queue::Settings::redis_at(&format!("rediss://{host}:{port}"))
         };
         settings.validate().unwrap();
-        Queue::connect(&settings, Duration::from_mins(1), &aws::config())
+        Queue::connect(&settings, Duration::from_mins(1), &aws::config().await)
             .await
             .unwrap()
     };

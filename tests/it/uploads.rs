@@ -1,6 +1,6 @@
 //! Uploads: the form, the file, and what a refused one leaves behind.
 
-use std::process::Command;
+mod refused;
 
 use futures_util::{future::join_all, stream};
 use reqwest::{
@@ -241,105 +241,6 @@ async fn a_file_with_one_byte_too_many_is_refused() {
         assert_eq!(answer.refusal(), (400, "file_too_large"));
         assert_nothing_left(&app, "too large").await;
     }
-}
-
-#[tokio::test]
-async fn a_client_that_still_sends_receives_the_refusal() {
-    let (app, ana) = limited().await;
-    let stranger = Player {
-        email: String::new(),
-        token: "none".to_owned(),
-    };
-    let film = mp4(20_000_000);
-    let text = vec![b'x'; 20_000_000];
-    for (player, bytes, refusal) in [
-        (&ana, &film, (400, "file_too_large")),
-        (&ana, &text, (400, "not_an_mp4")),
-        (&stranger, &film, (401, "unauthorized")),
-    ] {
-        // Declared, the length alone is reason enough.
-        let declared = send(
-            &app,
-            player,
-            titled().part("video_file", file(bytes.clone())),
-        )
-        .await;
-        let expected = if refusal.1 == "not_an_mp4" {
-            (400, "file_too_large")
-        } else {
-            refusal
-        };
-        assert_eq!(declared.refusal(), expected);
-        let unknown = send(
-            &app,
-            player,
-            titled().part("video_file", chunked(bytes.clone())),
-        )
-        .await;
-        assert_eq!(unknown.refusal(), refusal);
-    }
-    assert_nothing_left(&app, "refused").await;
-}
-
-#[tokio::test]
-async fn curl_receives_the_refusal_too() {
-    let (app, ana) = limited().await;
-    let film = app.folder.path().join("film.mp4");
-    std::fs::write(&film, mp4(20_000_000)).unwrap();
-    for (token, mode, code) in [
-        (ana.token.as_str(), "Expect:", "file_too_large"),
-        (&ana.token, "Expect: 100-continue", "file_too_large"),
-        (&ana.token, "Transfer-Encoding: chunked", "file_too_large"),
-        ("none", "Expect:", "unauthorized"),
-        ("none", "Transfer-Encoding: chunked", "unauthorized"),
-    ] {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "-sS",
-            "-H",
-            mode,
-            "-H",
-            &format!("Authorization: Bearer {token}"),
-        ])
-        .args(["-F", "title=Mi mejor jugada", "-F"])
-        .arg(format!("video_file=@{}", film.display()))
-        .arg(format!("{}/api/videos/upload", app.url));
-        let output = tokio::task::spawn_blocking(move || curl.output().unwrap());
-        let output = output.await.unwrap();
-        let body = String::from_utf8_lossy(&output.stdout);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{mode}: {error}");
-        assert!(
-            body.contains(&format!("\"code\":\"{code}\"")),
-            "{mode}: {body}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_reads_only_at_the_end_receives_the_refusal() {
-    let (app, ana) = limited().await;
-    let head = format!(
-        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
-         content-type: multipart/form-data; boundary=b\r\ncontent-length: 20000000\r\n\r\n",
-        ana.token
-    );
-    let mut connection = app.open(head.as_bytes()).await;
-    connection.write_all(&vec![b'x'; 20_000_000]).await.unwrap();
-    assert!(read(&mut connection).await.contains("file_too_large"));
-}
-
-#[tokio::test]
-async fn who_has_no_token_is_refused_before_the_body() {
-    let (app, _) = start(&[]).await;
-    let answer = app
-        .raw(
-            "POST /api/videos/upload HTTP/1.1\r\ncontent-length: 90000000\r\n\
-             content-type: multipart/form-data; boundary=b",
-        )
-        .await;
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
-    assert!(answer.contains("\"code\":\"unauthorized\""), "{answer}");
 }
 
 #[tokio::test]

@@ -69,54 +69,6 @@ async fn a_vote_needs_a_token() {
 }
 
 #[tokio::test]
-async fn of_64_equal_votes_at_once_one_counts() {
-    let app = TestApp::spawn().await;
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    let answers = join_all((0..64).map(|_| app.vote(&luis, &id))).await;
-    let counted = answers.iter().filter(|answer| answer.status == 200).count();
-    let refused = answers
-        .iter()
-        .filter(|answer| answer.refusal() == (400, "already_voted"))
-        .count();
-    assert_eq!((counted, refused), (1, 63));
-    assert_eq!(app.video(&ana, &id).await["votes"], 1);
-}
-
-#[tokio::test]
-async fn the_counters_are_exact_after_many_votes_at_once() {
-    let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(100).await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        ids.push(app.add(&ana, Seed::PUBLIC).await);
-    }
-    // Each fan votes for each video, and a third of them twice.
-    let votes = fans.iter().enumerate().flat_map(|(number, fan)| {
-        let app = &app;
-        let times = if number % 3 == 0 { 2 } else { 1 };
-        ids.iter()
-            .flat_map(move |id| (0..times).map(move |_| app.vote(fan, id)))
-    });
-    let answers = join_all(votes).await;
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer.status == 200 || answer.status == 400)
-    );
-    let counted = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(counted, 300);
-    assert_eq!(app.number(COUNTS).await, 300);
-    for id in ids {
-        assert_eq!(app.video(&ana, &id).await["votes"], 100);
-    }
-}
-
-#[tokio::test]
 async fn beyond_the_limit_only_a_second_vote_is_told_so() {
     let app = TestApp::spawn_with(&["--write-rate", "1/h"], &[]).await;
     let (ana, luis) = (

@@ -33,20 +33,53 @@ pub async fn delete(
 
 /// Gives up all multipart uploads of objects whose name begins with `prefix`.
 pub async fn abort_uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<()> {
-    let list = bucket.inner.client.list_multipart_uploads();
-    let listed = list.bucket(&bucket.inner.name).prefix(prefix).send().await;
-    let listed = match listed {
-        Err(error) if is_unknown(&error) => return Ok(()),
-        listed => listed
-            .map_err(explain)
-            .with_context(|| format!("list uploads of {prefix}*"))?,
-    };
-    for upload in listed.uploads() {
-        if let (Some(name), Some(id)) = (upload.key(), upload.upload_id()) {
-            abort_upload(bucket, name, id).await?;
-        }
+    for (name, id) in uploads(bucket, prefix).await? {
+        abort_upload(bucket, &name, &id).await?;
     }
     Ok(())
+}
+
+/// Lists the objects whose name begins with `prefix`, and whether each is finished.
+pub async fn names(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, bool)>> {
+    let place = || format!("list {prefix}* in the bucket");
+    let objects = objects(bucket, prefix).await.with_context(place)?;
+    let uploads = uploads(bucket, prefix).await?;
+    let finished = objects.into_iter().map(|object| (object.key, true));
+    Ok(finished
+        .chain(uploads.into_iter().map(|(name, _)| (name, false)))
+        .collect())
+}
+
+/// Lists names and ids of the multipart uploads of objects whose name begins with `prefix`.
+async fn uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let (mut key_marker, mut id_marker) = (None, None);
+    loop {
+        let list = bucket.inner.client.list_multipart_uploads();
+        let listed = list
+            .bucket(&bucket.inner.name)
+            .prefix(prefix)
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(id_marker)
+            .send()
+            .await;
+        let listed = match listed {
+            Err(error) if is_unknown(&error) => return Ok(found),
+            listed => listed
+                .map_err(explain)
+                .with_context(|| format!("list uploads of {prefix}*"))?,
+        };
+        for upload in listed.uploads() {
+            if let (Some(name), Some(id)) = (upload.key(), upload.upload_id()) {
+                found.push((name.to_owned(), id.to_owned()));
+            }
+        }
+        if listed.is_truncated != Some(true) {
+            return Ok(found);
+        }
+        key_marker = listed.next_key_marker;
+        id_marker = listed.next_upload_id_marker;
+    }
 }
 
 /// Gives up a multipart upload. It is no error if it is gone.

@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
 use crate::{
-    db::{Connection, from_now, interval, now, schema::videos, types::VideoStatus},
+    db::{Connection, ago, from_now, interval, now, schema::videos, types::VideoStatus},
     ids::VideoId,
 };
 
@@ -195,6 +195,7 @@ pub async fn expire_leases(
         videos::losses.eq(videos::losses + 1),
         videos::lease_until.eq(NO_TIME),
         videos::enqueued_at.eq(now().nullable()),
+        videos::strays_at.eq(now().nullable()),
     ))
     .returning(videos::id)
     .get_results(connection)
@@ -219,6 +220,7 @@ pub async fn fail_lost(
         videos::failure.eq(Some(failure)),
         videos::losses.eq(videos::losses + 1),
         videos::lease_until.eq(NO_TIME),
+        videos::strays_at.eq(now().nullable()),
     ))
     .returning(videos::id)
     .get_results(connection)
@@ -283,6 +285,50 @@ pub async fn count_pushed(connection: &mut Connection) -> anyhow::Result<i64> {
         .count()
         .get_result(connection)
         .await?)
+}
+
+/// Notes that outputs of an attempt may lie about which nobody removed.
+pub async fn note_strays(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+    update(videos::table.find(video))
+        .set(videos::strays_at.eq(now().nullable()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A video with outputs that may lie about.
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = videos)]
+pub struct Stray {
+    pub id: VideoId,
+    pub status: VideoStatus,
+    pub attempt: i32,
+    pub strays_at: Option<DateTime<Utc>>,
+}
+
+/// Returns up to `limit` videos whose strays were noted longer than `timeout` ago.
+pub async fn strays(
+    connection: &mut Connection,
+    timeout: Duration,
+    limit: i64,
+) -> anyhow::Result<Vec<Stray>> {
+    let old = videos::table.filter(videos::strays_at.lt(ago(timeout).nullable()));
+    Ok(old
+        .order(videos::strays_at)
+        .limit(limit)
+        .select(Stray::as_select())
+        .load(connection)
+        .await?)
+}
+
+/// Forgets the note that `stray` was read from; one that was made since stays.
+pub async fn forget_strays(connection: &mut Connection, stray: Stray) -> anyhow::Result<()> {
+    let same = videos::strays_at.eq(stray.strays_at);
+    update(videos::table.find(stray.id).filter(same))
+        .set(videos::strays_at.eq(NO_TIME))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 fn ids(rows: Vec<Id>) -> Vec<VideoId> {

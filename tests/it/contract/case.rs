@@ -12,14 +12,39 @@ use crate::support::{Answer, Seed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Nobody,
-    /// Somebody whose token is not ours.
-    Stranger,
+    /// Somebody with a token that is not good.
+    Stranger(BadToken),
     /// The owner of the video.
     Owner,
     /// Another player.
     Fan,
     /// A new player, who has a password.
     Newcomer,
+}
+
+/// Why a token is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadToken {
+    Garbage,
+    /// Signed with a secret that is not ours.
+    Foreign,
+    /// `alg: none`.
+    Unsigned,
+    /// With the claims of somebody else.
+    Tampered,
+    Expired,
+    LoggedOut,
+}
+
+impl BadToken {
+    pub const ALL: [Self; 6] = [
+        Self::Garbage,
+        Self::Foreign,
+        Self::Unsigned,
+        Self::Tampered,
+        Self::Expired,
+        Self::LoggedOut,
+    ];
 }
 
 /// Which video a path names.
@@ -64,6 +89,8 @@ pub enum Expected {
     List(&'static [&'static str]),
     /// A list of strings that is not empty.
     Strings,
+    /// An empty list.
+    Empty,
     /// A file.
     File,
     Nothing,
@@ -79,7 +106,8 @@ pub struct Case {
     pub video: Video,
     /// What stands for `{key:.*}`; in it `{id}` becomes the video's.
     pub key: &'static str,
-    pub query: &'static str,
+    /// What follows the path: a slash, a query.
+    pub tail: &'static str,
     pub header: Option<(&'static str, &'static str)>,
     pub body: Body,
     /// Sent a second time by who has the first answer already.
@@ -97,7 +125,7 @@ impl Case {
             who: Who::Nobody,
             video: Video::Fresh(Seed::PRIVATE),
             key: "",
-            query: "",
+            tail: "",
             header: None,
             body: Body::None,
             is_repeated: false,
@@ -143,8 +171,8 @@ impl Case {
         Self { key, ..self }
     }
 
-    pub fn query(self, query: &'static str) -> Self {
-        Self { query, ..self }
+    pub fn tail(self, tail: &'static str) -> Self {
+        Self { tail, ..self }
     }
 
     pub fn header(self, name: &'static str, value: &'static str) -> Self {
@@ -220,7 +248,7 @@ impl Case {
         };
         let key = self.key.replace("{id}", &id);
         let path = self.route.replace("{video_id}", &id);
-        format!("{}{}", path.replace("{key:.*}", &key), self.query)
+        format!("{}{}", path.replace("{key:.*}", &key), self.tail)
     }
 
     fn compare(&self, answer: &Answer, language: Language) -> Vec<String> {
@@ -283,6 +311,7 @@ impl Case {
                 check(is_right, &format!("not a list of {keys:?}"));
             }
             Expected::Strings => check(body[0].is_string(), "not a list of strings"),
+            Expected::Empty => check(*body == Value::Array(Vec::new()), "not an empty list"),
             // The files of the tests are digits, which happen to be JSON.
             Expected::File => check(
                 answer.header("content-type").starts_with("video/"),

@@ -4,33 +4,28 @@ use anb::http::Code;
 use reqwest::Method;
 
 use super::{
-    case::{Body, Case, Expected, Who},
+    case::{BadToken, Body, Case, Expected, Who},
     world::Setting,
 };
 
 /// Beyond what a JSON body may have.
 const LARGE: usize = 70_000;
 
-/// Answer although their dependencies are away: that is what they are for.
+/// Answer although their dependencies are away, and however often: that is what they are for.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Returns the general rows of all endpoints.
 pub fn rows(successes: &[Case]) -> Vec<Case> {
     let mut cases = wrong_methods(successes);
     for success in successes {
-        cases.push(
-            success
-                .clone()
-                .within(Setting::Crowded)
-                .refuses(429, Code::TooManyRequests),
-        );
         if success.who != Who::Nobody {
-            for who in [Who::Nobody, Who::Stranger] {
-                cases.push(success.clone().by(who).refuses(401, Code::Unauthorized));
-            }
+            cases.extend(strangers(success));
         }
         if !PROBES.contains(&success.route) {
             cases.extend(troubles(success));
+        }
+        if success.route.starts_with("/api/") {
+            cases.push(success.clone().tail("/"));
         }
         if success.has_json() {
             cases.extend(bad_bodies(success));
@@ -67,7 +62,18 @@ fn wrong_methods(successes: &[Case]) -> Vec<Case> {
     cases
 }
 
-/// 503 without the database; 500 where it has not what it should have.
+/// 401 for who has no token, or one that is not good.
+fn strangers(success: &Case) -> Vec<Case> {
+    let strangers = BadToken::ALL.map(Who::Stranger);
+    [&[Who::Nobody], &strangers[..]]
+        .concat()
+        .into_iter()
+        .map(|who| success.clone().by(who).refuses(401, Code::Unauthorized))
+        .collect()
+}
+
+/// 429 for an address that asks too often; 503 without the database; 500 where it has not what it
+/// should have.
 fn troubles(success: &Case) -> Vec<Case> {
     let broken = if success.route.starts_with("/api/auth/") {
         Setting::NoAccounts
@@ -75,6 +81,10 @@ fn troubles(success: &Case) -> Vec<Case> {
         Setting::NoVideos
     };
     vec![
+        success
+            .clone()
+            .within(Setting::Crowded)
+            .refuses(429, Code::TooManyRequests),
         success
             .clone()
             .within(Setting::Away)

@@ -7,14 +7,12 @@ use anb::{
     ids::{UserId, VideoId},
 };
 use reqwest::Method;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::case::{Video, Who};
-use crate::{
-    storage::Mount,
-    support::{Answer, Player, Seed, TestApp},
-};
+use super::case::{BadToken, Video, Who};
+use crate::support::{Answer, Mount, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign};
 
 /// Where a case happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +100,7 @@ impl World {
             }
             Setting::Limited => self.use_up().await,
             Setting::Crowded => {
-                app.get("/health").await.ok();
+                app.get("/api/public/videos").await.ok();
             }
             Setting::NoAccounts => {
                 app.execute("ALTER TABLE users RENAME TO gone").await;
@@ -151,10 +149,33 @@ impl World {
     pub async fn token(&self, who: Who) -> Option<String> {
         match who {
             Who::Nobody => None,
-            Who::Stranger => Some("e30.e30.e30".to_owned()),
+            Who::Stranger(token) => Some(self.bad_token(token).await),
             Who::Owner => Some(self.tokens.issue(self.owner).unwrap()),
             Who::Fan => Some(self.tokens.issue(self.fan).unwrap()),
             Who::Newcomer => Some(self.newcomer().await),
+        }
+    }
+
+    async fn bad_token(&self, token: BadToken) -> String {
+        let good = self.tokens.issue(self.owner).unwrap();
+        let [head, claims, signature]: [&str; 3] =
+            good.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let secret = self.app.serve.auth.jwt_secret.expose_secret();
+        match token {
+            BadToken::Garbage => "e30.e30.e30".to_owned(),
+            BadToken::Foreign => sign(self.owner, "another secret", seconds() + 60),
+            BadToken::Unsigned => format!("{UNSIGNED_HEAD}.{claims}."),
+            BadToken::Tampered => {
+                let others = self.tokens.issue(self.fan).unwrap();
+                let claims = others.split('.').nth(1).unwrap();
+                format!("{head}.{claims}.{signature}")
+            }
+            BadToken::Expired => sign(self.owner, secret, seconds() - 1),
+            BadToken::LoggedOut => {
+                let logout = self.app.request(Method::POST, "/api/auth/logout");
+                Answer::of(logout.bearer_auth(&good)).await.ok();
+                good
+            }
         }
     }
 

@@ -63,7 +63,9 @@ async fn a_lease_that_expired_while_the_database_was_away_revives() {
 
     app.set(video, "lease_until = now() - interval '1 minute'")
         .await;
-    let swept = sweep::run(&workshop, Leases::Expire).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), Leases::Expire)
+        .await
+        .unwrap();
     assert_eq!(swept.expired, 1);
     until_status(&app, video, "processing").await;
     worker.idle().await;
@@ -200,7 +202,7 @@ async fn a_soft_stop_finishes_the_running_job_and_takes_no_other() {
 async fn a_message_that_comes_during_the_stop_is_given_back() {
     let app = TestApp::spawn().await;
     let (worker, shutdown) = app.worker().await;
-    let broker = crate::support::Broker::at(&app.place.redis_url).await;
+    let broker = crate::support::RedisBroker::at(&app.place.redis_url).await;
     let receive = worker.step(Duration::from_secs(20));
     let stop = async {
         broker.until_read().await;

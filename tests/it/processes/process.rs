@@ -4,16 +4,20 @@ use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
 use reqwest::Response;
 use rustix::process::{Pid, Signal, kill_process};
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::support::{Place, TestApp, eventually, free_port};
+
+/// The unit of processor time in `/proc`: the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +58,8 @@ impl House {
     /// Makes one that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
         Self {
-            database_url: app.place.database_url.clone(),
-            redis_url: app.place.redis_url.clone(),
+            database_url: reveal(app.serve.database.url.as_ref().unwrap()),
+            redis_url: reveal(&app.serve.queue.redis_url),
             media: app.folder.path().to_owned(),
             folder: TempDir::new().unwrap(),
         }
@@ -78,9 +82,14 @@ impl House {
 
     /// Runs a command to its end, which must be a success, and returns its output.
     pub async fn run(&self, command: &str) -> String {
-        let output = self.command(command).output().await.unwrap();
+        let output = self.output(command).await;
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command to its end, and returns its output however it ends.
+    pub async fn output(&self, command: &str) -> Output {
+        self.command(command).output().await.unwrap()
     }
 
     /// Starts a process.
@@ -182,8 +191,34 @@ impl Process {
         status.code()
     }
 
+    /// Returns a line of `/proc/{id}/status` that tells of memory (bytes).
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let kilobytes = line.split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Returns the processor time that it took so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = self.proc("stat");
+        // User and system time are the 14th and 15th field; the second one may contain blanks.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let times = fields.split_whitespace().skip(11).take(2);
+        let ticks: u32 = times.map(|time| time.parse::<u32>().unwrap()).sum();
+        f64::from(ticks) / TICKS_PER_SECOND
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id().unwrap())).unwrap()
+    }
+
     /// Returns what it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
+}
+
+fn reveal(address: &SecretString) -> String {
+    address.expose_secret().to_owned()
 }

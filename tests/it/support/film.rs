@@ -7,38 +7,33 @@ use tokio::sync::OnceCell;
 /// Returns a short, valid film: two seconds of 320x180 with sound.
 pub async fn film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
-    FILM.get_or_init(|| draw("size=320x180:rate=30:duration=2"))
-        .await
-        .clone()
+    FILM.get_or_init(|| draw_film(2)).await.clone()
 }
 
 /// Returns a film that takes a worker some seconds, so that a test can interrupt it.
 pub async fn long_film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
-    FILM.get_or_init(|| draw("size=320x180:rate=30:duration=12"))
-        .await
-        .clone()
+    FILM.get_or_init(|| draw_film(12)).await.clone()
 }
 
-/// Draws on another thread: on its own, workers and their heartbeats would stand still.
-async fn draw(picture: &'static str) -> Vec<u8> {
-    tokio::task::spawn_blocking(move || run_ffmpeg(picture))
-        .await
-        .unwrap()
-}
-
-fn run_ffmpeg(picture: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("film.mp4");
-    let sources = format!(
-        "-v error -f lavfi -i testsrc2={picture} -f lavfi -i sine=440 -shortest \
-         -c:v libx264 -preset ultrafast -pix_fmt yuv420p"
+async fn draw_film(seconds: u32) -> Vec<u8> {
+    let args = format!(
+        "-f lavfi -i testsrc2=size=320x180:rate=30:duration={seconds} -f lavfi -i sine=440 \
+         -shortest -c:v libx264 -preset ultrafast -pix_fmt yuv420p"
     );
-    let status = Command::new("ffmpeg")
-        .args(sources.split_whitespace())
-        .arg(&path)
-        .status();
-    assert!(status.unwrap().success());
+    draw(&args, "film.mp4").await
+}
+
+/// Draws a file with `ffmpeg`; `args` are all but the output, whose name tells its format. On another
+/// thread: on its own, workers and their heartbeats would stand still.
+pub async fn draw(args: &str, name: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error"]).args(args.split_whitespace());
+    ffmpeg.arg(&path);
+    let drawn = tokio::task::spawn_blocking(move || ffmpeg.status().unwrap());
+    assert!(drawn.await.unwrap().success(), "{args}");
     std::fs::read(path).unwrap()
 }
 

@@ -1,0 +1,2 @@
+DROP INDEX videos_strays;
+ALTER TABLE videos DROP COLUMN strays_at;

@@ -1,0 +1,217 @@
+//! `anb fsck`: compares rows, files and queue, on a live system. What is found twice, two seconds apart, is
+//! a finding; once may be something that was just going on.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use diesel_async::AsyncConnection as _;
+use serde::Serialize;
+
+use super::{
+    queries::{
+        self,
+        fsck::{self as sql, Known},
+    },
+    sweep::{self, Leases, Sweeper},
+};
+use crate::{
+    db::types::VideoStatus,
+    ids::VideoId,
+    storage::{StorageKey, Stored},
+};
+
+/// Time between the two looks.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Something that does not agree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Finding {
+    /// A video whose original is gone. Nothing brings it back.
+    MissingOriginal { video: VideoId },
+    /// A processed video whose clip or poster is gone.
+    MissingOutput { video: VideoId },
+    /// A file of ours that no row names and no note expects.
+    Orphan { object: String },
+    /// A file that is nothing of ours.
+    Foreign { object: String },
+    /// A row or a note that the sweeper should have dealt with: is a worker running?
+    Overdue { video: VideoId },
+    /// A counter that is not the number of votes.
+    WrongVotes {
+        video: VideoId,
+        counted: i64,
+        votes: i64,
+    },
+    /// The queue holds fewer messages than videos have waited for minutes.
+    MissingMessages,
+}
+
+/// Compares everything. Returns what does not agree.
+pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Vec<Finding>> {
+    let first = look(on).await?;
+    if first.is_empty() {
+        return Ok(first);
+    }
+    tokio::time::sleep(PAUSE).await;
+    let again: HashSet<_> = look(on).await?.into_iter().collect();
+    Ok(first
+        .into_iter()
+        .filter(|finding| again.contains(finding))
+        .collect())
+}
+
+/// Repairs a finding. Returns false if nothing can.
+pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<bool> {
+    match finding {
+        Finding::MissingOriginal { .. } | Finding::Foreign { .. } => return Ok(false),
+        Finding::MissingOutput { video } => {
+            let mut connection = on.db.connection().await?;
+            sql::reprocess(&mut connection, *video).await?;
+        }
+        Finding::Orphan { object } => {
+            let stored = on.storage.list().await?;
+            let key = stored.iter().find(|stored| stored.name == *object);
+            match key.and_then(|stored| stored.key) {
+                // Gone meanwhile.
+                None => {}
+                Some(key) => remove(on, key).await?,
+            }
+        }
+        Finding::Overdue { .. } | Finding::MissingMessages => {
+            sweep::run(on, Leases::Expire).await?;
+        }
+        Finding::WrongVotes { video, .. } => {
+            let mut connection = on.db.connection().await?;
+            connection
+                .transaction(async |connection| {
+                    sql::lock(connection, *video).await?;
+                    sql::recount(connection, *video).await
+                })
+                .await
+                .context("recount the votes")?;
+        }
+    }
+    Ok(true)
+}
+
+/// Removes an orphan, unless a row names it by now.
+async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
+    let video = key.video();
+    let found = {
+        let mut connection = on.db.connection().await?;
+        queries::find(&mut connection, video).await?
+    };
+    match (found, key) {
+        (None, _) => on.storage.delete_video(video).await,
+        (Some(_), StorageKey::Original(_)) => Ok(()),
+        (Some(found), StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt)) => {
+            let is_current = found.attempt == attempt;
+            let is_named = match found.status {
+                VideoStatus::Processing | VideoStatus::Processed => is_current,
+                VideoStatus::Uploaded | VideoStatus::Failed => false,
+            };
+            if is_named {
+                return Ok(());
+            }
+            on.storage.delete_outputs(video, attempt).await
+        }
+    }
+}
+
+/// Looks once. Files first: what is stored after that is missed, what is removed after that is found no
+/// second time.
+async fn look(on: &Sweeper<'_>) -> anyhow::Result<Vec<Finding>> {
+    let stored = on.storage.list().await?;
+    let known = {
+        let mut connection = on.db.connection().await?;
+        sql::known(&mut connection, on.upload_timeout.as_secs_f64()).await?
+    };
+    let messages = on.queue.stats().await?;
+    let mut findings = unexpected(&stored, &known);
+    // A file that was stored after the list would look missing.
+    findings.extend(missing(&stored, &known));
+    findings.extend(known.iter().filter_map(disagreement));
+    let waiting = known.iter().filter(|known| known.is_waiting_long).count();
+    if u64::try_from(waiting)? > messages.waiting + messages.in_flight {
+        findings.push(Finding::MissingMessages);
+    }
+    Ok(findings)
+}
+
+/// Returns the files that nothing accounts for.
+fn unexpected(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
+    let known: HashMap<_, _> = known.iter().map(|known| (known.id, known)).collect();
+    let finding = |stored: &Stored| {
+        let object = stored.name.clone();
+        let Some(key) = stored.key else {
+            return Some(Finding::Foreign { object });
+        };
+        let is_expected = known
+            .get(&key.video())
+            .is_some_and(|known| is_expected(key, stored.is_finished, known));
+        (!is_expected).then_some(Finding::Orphan { object })
+    };
+    stored.iter().filter_map(finding).collect()
+}
+
+/// Tells whether a file of a known video may be there.
+fn is_expected(key: StorageKey, is_finished: bool, known: &Known) -> bool {
+    let Some(status) = known.status else {
+        // An upload or a delete that runs; what it leaves is the sweeper's.
+        return true;
+    };
+    match key {
+        StorageKey::Original(_) => is_finished,
+        StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt) => {
+            let is_current = attempt == known.attempt;
+            known.is_noted
+                || match status {
+                    VideoStatus::Processing => is_current,
+                    VideoStatus::Processed => is_current && is_finished,
+                    VideoStatus::Uploaded | VideoStatus::Failed => false,
+                }
+        }
+    }
+}
+
+/// Returns the rows whose files are not there.
+fn missing(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
+    let finished: HashSet<_> = stored
+        .iter()
+        .filter(|stored| stored.is_finished)
+        .filter_map(|stored| stored.key)
+        .collect();
+    let mut findings = Vec::new();
+    for known in known.iter().filter(|known| known.status.is_some()) {
+        let video = known.id;
+        if !finished.contains(&StorageKey::Original(video)) {
+            findings.push(Finding::MissingOriginal { video });
+        }
+        let outputs = [
+            StorageKey::Clip(video, known.attempt),
+            StorageKey::Poster(video, known.attempt),
+        ];
+        if known.status == Some(VideoStatus::Processed)
+            && outputs.iter().any(|key| !finished.contains(key))
+        {
+            findings.push(Finding::MissingOutput { video });
+        }
+    }
+    findings
+}
+
+fn disagreement(known: &Known) -> Option<Finding> {
+    let video = known.id;
+    if known.is_overdue {
+        return Some(Finding::Overdue { video });
+    }
+    (known.counted != known.votes).then_some(Finding::WrongVotes {
+        video,
+        counted: known.counted,
+        votes: known.votes,
+    })
+}

@@ -1,0 +1,315 @@
+//! Databases and brokers that stop, freeze and lose everything under the real program. The time until
+//! all is well again is printed.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anb::{
+    db,
+    dev::{Durability, Folder, Options, Postgres, Redis},
+    ids::VideoId,
+};
+use diesel_async::SimpleAsyncConnection as _;
+use futures_util::future::join_all;
+use reqwest::{Method, RequestBuilder};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::{
+    process::{House, Process, Role},
+    until_it_runs,
+};
+use crate::support::{
+    Player, RedisBroker, Seed, TestApp, descendants, eventually, film, long_film, mp4,
+};
+
+/// Longest that anybody may wait for an answer.
+const BOUND: Duration = db::PATIENCE.saturating_add(Duration::from_secs(5));
+
+/// Within which everything must be well again (s).
+const RECOVERY: u64 = 5;
+
+#[tokio::test]
+async fn a_restart_of_the_database_is_survived_under_load() {
+    let data = Data::new();
+    let (folder, options) = data.open();
+    let postgres = Postgres::start(&folder, &options).await.unwrap();
+    let (app, house, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let mut work = house.start(Role::Work);
+    work.until_ready().await;
+    let job = app.add_video(&long_film().await).await;
+    until_it_runs(&house).await;
+
+    let load = Load::default();
+    let restart = async {
+        load.until_answered(200).await;
+        postgres.stop().await;
+        load.until_answered(503).await;
+        let postgres = Postgres::start(&folder, &options).await.unwrap();
+        until_recovered(&app, "PostgreSQL restarted").await;
+        load.stop();
+        postgres
+    };
+    let ((), _postgres) = tokio::join!(load.run(&app), restart);
+    load.check();
+    until_processed(&app, job).await;
+    let row = app.row(job).await.unwrap();
+    assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn no_request_hangs_on_a_frozen_database() {
+    let data = Data::new();
+    let (folder, options) = data.open();
+    let postgres = Postgres::start(&folder, &options).await.unwrap();
+    let (app, _house, _serve) = serve(&["--database-url", &postgres.url()]).await;
+
+    let load = Load::default();
+    let freeze = async {
+        load.until_answered(200).await;
+        let frozen = Frozen::freeze(postgres.id().unwrap());
+        load.until_answered(503).await;
+        drop(frozen);
+        until_recovered(&app, "PostgreSQL thawed").await;
+        load.stop();
+    };
+    tokio::join!(load.run(&app), freeze);
+    load.check();
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_when_the_database_freezes_is_given_up() {
+    let data = Data::new();
+    let (folder, options) = data.open();
+    let postgres = Postgres::start(&folder, &options).await.unwrap();
+    let (app, _house, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let ana = app.member("Ana", "Cali").await;
+    let luis = app.member("Luis", "Cali").await;
+    let video = app.add(&ana, Seed::PUBLIC).await;
+
+    let mut locks = app.db.connection().await.unwrap();
+    let lock = "BEGIN; LOCK TABLE votes, videos IN EXCLUSIVE MODE";
+    locks.batch_execute(lock).await.unwrap();
+    let freeze = async {
+        eventually("both statements run", 5, async || {
+            app.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                .await
+                == 2
+        })
+        .await;
+        let frozen = Frozen::freeze(postgres.id().unwrap());
+        app.get("/health").await.ok();
+        frozen
+    };
+    let requests =
+        async { tokio::join!(app.vote(&luis, &video), app.upload(&ana, mp4(5000), false)) };
+    let ((vote, upload), frozen) = timeout(BOUND, async { tokio::join!(requests, freeze) })
+        .await
+        .unwrap();
+    assert_eq!(vote.refusal(), (503, "unavailable"));
+    assert_eq!(upload.refusal(), (503, "unavailable"));
+    drop((frozen, locks));
+    until_recovered(&app, "PostgreSQL thawed").await;
+}
+
+#[tokio::test]
+async fn an_upload_without_a_broker_is_processed_when_it_is_back() {
+    let data = Data::new();
+    let (folder, options) = data.open();
+    let redis = Redis::start(&folder, &options).await.unwrap();
+    let (app, house, _serve) = serve(&["--redis-url", &redis.url()]).await;
+    let mut work = house.start(Role::Work);
+    work.until_ready().await;
+    redis.stop().await;
+
+    let ana = app.member("Ana", "Cali").await;
+    let id = app.uploaded(&ana, film().await, false).await;
+    let _redis = Redis::start(&folder, &options).await.unwrap();
+    let back = Instant::now();
+    until_processed(&app, VideoId::parse(&id).unwrap()).await;
+    println!("Redis back: processed after {:?}", back.elapsed());
+}
+
+#[tokio::test]
+async fn videos_whose_messages_were_wiped_are_processed() {
+    let (app, house, _serve) = serve(&[]).await;
+    let ana = app.member("Ana", "Cali").await;
+    let mut videos = Vec::new();
+    for _ in 0..3 {
+        let id = app.uploaded(&ana, film().await, false).await;
+        videos.push(VideoId::parse(&id).unwrap());
+    }
+    RedisBroker::at(&app.place.redis_url).await.wipe().await;
+    // The sweeper calls a message lost after two minutes.
+    app.sql("UPDATE videos SET enqueued_at = now() - interval '3 minutes'")
+        .await;
+    let _work = house.start(Role::Work);
+    let started = Instant::now();
+    for video in videos {
+        until_processed(&app, video).await;
+    }
+    println!("Redis wiped: processed after {:?}", started.elapsed());
+}
+
+/// A folder for a server that a test may stop.
+struct Data(TempDir);
+
+impl Data {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn open(&self) -> (Folder, Options) {
+        let options = Options {
+            durability: Durability::Throwaway,
+            ..Options::durable(self.0.path())
+        };
+        (Folder::claim(&options.data_dir).unwrap(), options)
+    }
+}
+
+/// Starts an API on the services that `flags` name, and on shared ones beside.
+async fn serve(flags: &[&str]) -> (TestApp, House, Process) {
+    let mut app = TestApp::spawn_with(flags, flags).await;
+    let house = House::of(&app);
+    house.run("migrate").await;
+    let mut serve = house.start(Role::Serve);
+    serve.until_ready().await;
+    app.url.clone_from(&serve.url);
+    (app, house, serve)
+}
+
+async fn until_recovered(app: &TestApp, what: &str) {
+    let returned = Instant::now();
+    eventually("the API is ready", RECOVERY, async || {
+        app.get("/ready").await.status == 200 && app.get("/api/public/videos").await.status == 200
+    })
+    .await;
+    println!("{what}: ready after {:?}", returned.elapsed());
+}
+
+async fn until_processed(app: &TestApp, video: VideoId) {
+    eventually("the video is processed", 40, async || {
+        app.status(video).await == "processed"
+    })
+    .await;
+}
+
+/// Requests of all kinds, again and again, and their answers.
+#[derive(Default)]
+struct Load {
+    is_over: AtomicBool,
+    answers: Mutex<Vec<Seen>>,
+}
+
+struct Seen {
+    kind: &'static str,
+    status: u16,
+    took: Duration,
+    has_retry_after: bool,
+}
+
+/// What needs the database.
+const KINDS: [&str; 4] = ["public", "ranking", "own", "vote"];
+
+impl Load {
+    async fn run(&self, app: &TestApp) {
+        let ana = app.member("Ana", "Cali").await;
+        let video = app.add(&ana, Seed::PUBLIC).await;
+        let fans = app.members(8).await;
+        join_all(fans.iter().map(|fan| self.repeat(app, fan, &video))).await;
+    }
+
+    async fn repeat(&self, app: &TestApp, fan: &Player, video: &str) {
+        let vote = format!("/api/public/videos/{video}/vote");
+        let get = |path| app.as_player(fan, Method::GET, path);
+        while !self.is_over.load(Ordering::Relaxed) {
+            self.send("health", get("/health")).await;
+            self.send("public", get("/api/public/videos")).await;
+            self.send("ranking", get("/api/public/rankings")).await;
+            self.send("own", get("/api/videos")).await;
+            self.send("vote", app.as_player(fan, Method::POST, &vote))
+                .await;
+        }
+    }
+
+    async fn send(&self, kind: &'static str, request: RequestBuilder) {
+        let started = Instant::now();
+        let answer = timeout(BOUND, request.send()).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{kind} hangs")).unwrap();
+        self.answers.lock().unwrap().push(Seen {
+            kind,
+            status: answer.status().as_u16(),
+            took: started.elapsed(),
+            has_retry_after: answer.headers().contains_key("retry-after"),
+        });
+    }
+
+    /// Waits until each kind of request was answered with `status`.
+    async fn until_answered(&self, status: u16) {
+        eventually("every kind is answered so", 60, async || {
+            let answers = self.answers.lock().unwrap();
+            let answered = answers.iter().filter(|seen| seen.status == status);
+            let kinds: BTreeSet<_> = answered.map(|seen| seen.kind).collect();
+            KINDS.iter().all(|kind| kinds.contains(kind))
+        })
+        .await;
+    }
+
+    fn stop(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Checks that every answer was a right one.
+    fn check(&self) {
+        let answers = self.answers.lock().unwrap();
+        for seen in answers.iter() {
+            let Seen { kind, status, .. } = seen;
+            match status {
+                200 => {}
+                400 => assert_eq!(*kind, "vote"),
+                503 => assert!(*kind != "health" && seen.has_retry_after, "{kind}"),
+                _ => panic!("{kind}: {status}"),
+            }
+        }
+        let refused = answers.iter().filter(|seen| seen.status == 503).count();
+        let longest = answers.iter().map(|seen| seen.took).max().unwrap();
+        println!(
+            "{} answers, {refused} of them 503, the slowest after {longest:?}",
+            answers.len()
+        );
+    }
+}
+
+/// A server whose processes stand still until this is dropped.
+struct Frozen(u32);
+
+impl Frozen {
+    fn freeze(id: u32) -> Self {
+        signal_all(id, Signal::STOP);
+        Self(id)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal_all(self.0, Signal::CONT);
+    }
+}
+
+/// Signals a server and then what it has started: so a stopped one starts no other meanwhile.
+fn signal_all(id: u32, signal: Signal) {
+    let send = |id: u32| {
+        let id = Pid::from_raw(id.try_into().unwrap()).unwrap();
+        let _or_it_has_ended = kill_process(id, signal);
+    };
+    send(id);
+    descendants(id).into_iter().for_each(send);
+}

@@ -1,0 +1,135 @@
+//! Two API processes on one database: what must be decided once is decided by it.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use futures_util::{StreamExt as _, future::join_all, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::process::{House, Process, Role};
+use crate::support::{Answer, PASSWORD, Player, Seed, TestApp};
+
+/// Of one kind, at once.
+const EQUAL: usize = 64;
+
+struct TwoApis {
+    app: TestApp,
+    apis: [Process; 2],
+    turn: AtomicUsize,
+    _house: House,
+}
+
+impl TwoApis {
+    async fn start() -> Self {
+        let app = TestApp::spawn().await;
+        let house = House::of(&app);
+        let mut apis = [house.start(Role::Serve), house.start(Role::Serve)];
+        for api in &mut apis {
+            api.until_ready().await;
+        }
+        Self {
+            app,
+            apis,
+            turn: AtomicUsize::new(0),
+            _house: house,
+        }
+    }
+
+    /// Sends a request to the one, then to the other.
+    async fn post(&self, path: &str, player: Option<&Player>, body: Option<&Value>) -> Answer {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let api = &self.apis[turn % self.apis.len()];
+        let url = format!("{}{path}", api.url);
+        let mut request = self.app.client.request(Method::POST, url);
+        if let Some(player) = player {
+            request = request.bearer_auth(&player.token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Answer::of(request).await
+    }
+
+    async fn vote(&self, fan: &Player, id: &str) -> Answer {
+        let path = format!("/api/public/videos/{id}/vote");
+        self.post(&path, Some(fan), None).await
+    }
+}
+
+/// Checks that one succeeded and all others were refused alike.
+fn assert_one(answers: &[Answer], success: u16, code: &str) {
+    let (succeeded, others): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status.as_u16() == success);
+    assert_eq!(succeeded.len(), 1);
+    for other in others {
+        assert_eq!(other.refusal(), (400, code));
+    }
+}
+
+#[tokio::test]
+async fn of_64_equal_sign_ups_in_any_letter_case_one_succeeds() {
+    let two = TwoApis::start().await;
+    let sign_ups = (0..EQUAL).map(|number| {
+        let email = ["ana@example.com", "Ana@Example.com", "ANA@EXAMPLE.COM"][number % 3];
+        let form = json!({
+            "first_name": "Ana", "last_name": "Prueba", "email": email, "password1": PASSWORD,
+            "password2": PASSWORD, "city": "Cali", "country": "Colombia",
+        });
+        let two = &two;
+        async move { two.post("/api/auth/signup", None, Some(&form)).await }
+    });
+    assert_one(&join_all(sign_ups).await, 201, "email_taken");
+    assert_eq!(two.app.number("SELECT count(*) FROM users").await, 1);
+}
+
+#[tokio::test]
+async fn of_64_equal_votes_one_counts() {
+    let two = TwoApis::start().await;
+    let ana = two.app.member("Ana", "Cali").await;
+    let luis = two.app.member("Luis", "Cali").await;
+    let id = two.app.add(&ana, Seed::PUBLIC).await;
+    let votes = (0..EQUAL).map(|_| two.vote(&luis, &id));
+    assert_one(&join_all(votes).await, 200, "already_voted");
+    assert_eq!(two.app.video(&ana, &id).await["votes"], 1);
+}
+
+#[tokio::test]
+async fn the_counters_are_exact_after_5_000_votes() {
+    const FANS: usize = 250;
+    const VIDEOS: usize = 20;
+    let two = TwoApis::start().await;
+    let ana = two.app.member("Ana", "Cali").await;
+    let fans = two.app.members(FANS).await;
+    let mut ids = Vec::new();
+    for _ in 0..VIDEOS {
+        ids.push(two.app.add(&ana, Seed::PUBLIC).await);
+    }
+    // Each fan votes for each video, and one in ten a second time.
+    let votes = fans.iter().enumerate().flat_map(|(number, fan)| {
+        let times = if number % 10 == 0 { 2 } else { 1 };
+        let two = &two;
+        ids.iter()
+            .flat_map(move |id| (0..times).map(move |_| two.vote(fan, id)))
+    });
+    let started = Instant::now();
+    let answers = stream::iter(votes.map(Box::pin)).buffer_unordered(EQUAL);
+    let counted = answers.filter(|answer| {
+        let is_counted = answer.status == 200;
+        assert!(
+            is_counted || answer.refusal() == (400, "already_voted"),
+            "{answer:?}"
+        );
+        std::future::ready(is_counted)
+    });
+    assert_eq!(counted.count().await, FANS * VIDEOS);
+    println!("{} votes in {:?}", FANS * VIDEOS, started.elapsed());
+    let rows = two.app.number("SELECT count(*) FROM votes").await;
+    assert_eq!(usize::try_from(rows), Ok(FANS * VIDEOS));
+    for id in ids {
+        assert_eq!(two.app.video(&ana, &id).await["votes"], FANS);
+    }
+}

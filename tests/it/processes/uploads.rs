@@ -1,0 +1,183 @@
+//! Uploads of the largest size to the real program: the limit, a full disk, a stop, and what they cost.
+
+use std::{fs, time::Instant};
+
+use actix_web::web::Bytes;
+use futures_util::future::join_all;
+use reqwest::{
+    Body, Method,
+    multipart::{Form, Part},
+};
+use rustix::process::Signal;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use super::{
+    STOP, house,
+    process::{Process, Role},
+};
+use crate::support::{Answer, Mount, Player, TestApp, eventually, mp4, read};
+
+/// `MAX_FILE_SIZE` by default: 100 MiB.
+const MAX: usize = 104_857_600;
+
+const MB: usize = 1_000_000;
+
+/// How far memory may rise above that of a process which has done nothing yet (bytes).
+const HEADROOM: u64 = 64_000_000;
+
+/// Most memory of a process that has done nothing yet (bytes).
+const IDLE: u64 = 25_000_000;
+
+/// Most memory that logins may leave behind: less than one hash takes (bytes).
+const LEFTOVER: u64 = 16_000_000;
+
+#[tokio::test]
+async fn a_hundred_mebibytes_are_accepted_and_one_byte_more_is_not() {
+    let (app, serve) = serving().await;
+    let ana = app.member("Ana", "Cali").await;
+    let mut film = mp4(MAX + 1);
+    let refused = app.upload(&ana, film.clone(), false).await;
+    assert_eq!(refused.refusal(), (400, "file_too_large"));
+    assert_eq!(traces(&app).await, (vec![], 0));
+    film.truncate(MAX);
+    let id = app.uploaded(&ana, film, false).await;
+    let stored = app.folder.path().join(format!("uploads/{id}.mp4"));
+    assert_eq!(fs::metadata(stored).unwrap().len(), 104_857_600);
+    drop(serve);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_refuses_and_keeps_nothing() {
+    let (mut app, house) = house().await;
+    let Some(_disk) = Mount::tmpfs(&app.folder.path().join("uploads"), "size=1m") else {
+        return;
+    };
+    let mut serve = house.start(Role::Serve);
+    serve.until_ready().await;
+    app.url.clone_from(&serve.url);
+    let ana = app.member("Ana", "Cali").await;
+    let refused = app.upload(&ana, mp4(3 * MB), false).await;
+    assert_eq!(refused.refusal(), (503, "storage_full"));
+    assert_ne!(refused.header("retry-after"), "");
+    assert_eq!(traces(&app).await, (vec![], 0));
+    // There is room again.
+    app.uploaded(&ana, mp4(MB / 2), false).await;
+}
+
+#[tokio::test]
+async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
+    let (app, mut serve) = serving().await;
+    let ana = app.member("Ana", "Cali").await;
+    let form = "--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada\r\n\
+                --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n";
+    let body = [form.as_bytes(), &mp4(MB), b"\r\n--b--\r\n"].concat();
+    let head = format!(
+        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: {}\r\n\r\n",
+        ana.token,
+        body.len()
+    );
+    let (first, rest) = body.split_at(MB / 2);
+    let mut upload = app.open(head.as_bytes()).await;
+    upload.write_all(first).await.unwrap();
+    eventually("the file has begun", 5, async || app.files().len() == 1).await;
+
+    serve.signal(Signal::TERM);
+    let address = serve.url.strip_prefix("http://").unwrap().to_owned();
+    eventually("nobody else is let in", 5, async || {
+        TcpStream::connect(&address).await.is_err()
+    })
+    .await;
+    upload.write_all(rest).await.unwrap();
+    let answer = read(&mut upload).await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    assert_eq!(serve.ended(STOP).await, Some(0), "{}", serve.log());
+    assert_eq!(app.number("SELECT count(*) FROM videos").await, 1);
+}
+
+/// Prints what `make bench-uploads` is for.
+#[tokio::test]
+#[ignore = "moves 3.6 GB: make bench-uploads"]
+async fn many_uploads_at_once_stay_within_64_mb_of_idle() {
+    println!("| at once | idle | peak | peak − idle | CPU for each | together |");
+    println!("|---|---|---|---|---|---|");
+    for (count, megabytes) in [(8, 52), (32, 100)] {
+        let (app, serve) = serving().await;
+        let idle = serve.memory("VmRSS");
+        // Passwords take more memory at once than anything else: an account is made and used first.
+        let ana = app.player("Ana", "Cali").await;
+        let film = Bytes::from(mp4(megabytes * MB));
+        let (started, cpu) = (Instant::now(), serve.cpu_seconds());
+        for answer in join_all((0..count).map(|_| upload(&app, &ana, film.clone()))).await {
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+        let took = started.elapsed().as_secs_f64();
+        let cpu = (serve.cpu_seconds() - cpu) / f64::from(count);
+        let peak = serve.memory("VmHWM");
+        let above = peak.saturating_sub(idle);
+        let rate = f64::from(count) * f64::from(u32::try_from(megabytes).unwrap()) / took;
+        println!(
+            "| {count} uploads of {megabytes} MB | {} | {} | {} | {cpu:.2} s | {rate:.0} MB/s |",
+            mb(idle),
+            mb(peak),
+            mb(above),
+        );
+        assert!(idle <= IDLE, "{}", mb(idle));
+        assert!(above <= HEADROOM, "{} above idle", mb(above));
+    }
+}
+
+/// The other thing that takes memory and time; nobody may have made it worse for the uploads' sake.
+#[tokio::test]
+#[ignore = "measures: make bench-uploads"]
+async fn logins_leave_no_memory_behind() {
+    const LOGINS: u32 = 40;
+    let (app, serve) = serving().await;
+    let idle = serve.memory("VmRSS");
+    let ana = app.player("Ana", "Cali").await;
+    let cpu = serve.cpu_seconds();
+    for _ in 0..LOGINS / 4 {
+        join_all((0..4).map(|_| app.log_in(&ana.email))).await;
+    }
+    let cpu_ms = (serve.cpu_seconds() - cpu) / f64::from(LOGINS) * 1000.0;
+    let (peak, after) = (serve.memory("VmHWM"), serve.memory("VmRSS"));
+    println!(
+        "{LOGINS} logins: idle {}, peak {}, afterwards {}, CPU for each {cpu_ms:.1} ms",
+        mb(idle),
+        mb(peak),
+        mb(after)
+    );
+    assert!(after.saturating_sub(idle) <= LEFTOVER, "{}", mb(after));
+}
+
+/// Writes bytes as megabytes.
+fn mb(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+}
+
+/// Returns an app whose requests go to a process of its own, which nobody has asked anything yet.
+async fn serving() -> (TestApp, Process) {
+    let (mut app, house) = house().await;
+    let serve = house.start(Role::Serve);
+    eventually("the process listens", 30, async || {
+        serve.log().contains("API listens")
+    })
+    .await;
+    app.url.clone_from(&serve.url);
+    (app, serve)
+}
+
+/// Returns the files in storage and the number of rows that speak of one.
+async fn traces(app: &TestApp) -> (Vec<String>, i64) {
+    let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM uploads)";
+    (app.files(), app.number(rows).await)
+}
+
+/// Uploads a film that all uploads share, so that the client needs no memory for each.
+async fn upload(app: &TestApp, player: &Player, film: Bytes) -> Answer {
+    let length = u64::try_from(film.len()).unwrap();
+    let part = Part::stream_with_length(Body::from(film), length).file_name("jugada.mp4");
+    let form = Form::new().text("title", "Mi mejor jugada");
+    let request = app.as_player(player, Method::POST, "/api/videos/upload");
+    Answer::of(request.multipart(form.part("video_file", part))).await
+}

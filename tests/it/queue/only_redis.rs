@@ -1,0 +1,61 @@
+//! What only Redis can suffer.
+
+use anb::{
+    dev::{Folder, Options, Redis},
+    queue::Queue,
+};
+
+use super::{FOR_EVER, NOW, VISIBILITY, WAIT, eventually_one, job, one, push};
+use crate::support::RedisBroker;
+
+#[tokio::test]
+async fn a_consumer_that_left_is_forgotten_unless_messages_are_pending() {
+    let broker = RedisBroker::fresh().await;
+    let (idle, busy) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
+    push(&busy).await;
+    let delivery = one(&busy, WAIT).await;
+    push(&idle).await;
+    one(&idle, WAIT).await.ack().await.unwrap();
+    assert_eq!(broker.consumers().await, 2);
+    idle.leave().await.unwrap();
+    busy.leave().await.unwrap();
+    assert_eq!(broker.consumers().await, 1);
+    delivery.ack().await.unwrap();
+    busy.leave().await.unwrap();
+    assert_eq!(broker.consumers().await, 0);
+}
+
+#[tokio::test]
+async fn an_entry_without_our_field_is_a_message_without_a_payload() {
+    let broker = RedisBroker::fresh().await;
+    let queue = broker.queue(FOR_EVER).await;
+    let _: String = broker.run(&["XADD", "anb:jobs", "*", "other", "x"]).await;
+    let delivery = one(&queue, WAIT).await;
+    assert_eq!(delivery.payload, "");
+    delivery.dead_letter("unknown_job").await.unwrap();
+    let dead = [(String::new(), "unknown_job".to_owned())];
+    assert_eq!(broker.dead().await, dead);
+}
+
+#[tokio::test]
+async fn a_restarted_redis_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        redis_databases: 1,
+        ..Options::durable(folder.path())
+    };
+    let folder = Folder::claim(&options.data_dir).unwrap();
+    let redis = Redis::start(&folder, &options).await.unwrap();
+    let queue: Queue = RedisBroker::at(&redis.url()).await.queue(VISIBILITY).await;
+    push(&queue).await;
+    redis.stop().await;
+
+    assert!(queue.receive(1, NOW).await.is_err());
+    assert!(queue.push(&job()).await.is_err());
+    assert!(queue.ready().await.is_err());
+
+    let redis = Redis::start(&folder, &options).await.unwrap();
+    eventually_one(&queue).await.ack().await.unwrap();
+    queue.ready().await.unwrap();
+    redis.stop().await;
+}

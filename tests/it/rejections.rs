@@ -1,0 +1,146 @@
+//! Files that are no film, or none that the contest takes: refused at the upload, or failed by a worker
+//! with a reason and without a second try.
+
+use anb::{ids::VideoId, language::Language, media::Refusal};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, Row, TestApp, draw, mp4};
+
+/// Rules that short, small films can break.
+const RULES: &[&str] = &[
+    "--min-input-duration=2",
+    "--max-input-duration=4",
+    "--min-input-height=120",
+    "--output-resolution=320x180",
+];
+
+#[tokio::test]
+async fn what_is_no_mp4_film_is_refused_at_the_upload_whatever_its_name() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    for (name, args) in [
+        ("photo.png", "-f lavfi -i testsrc2=s=64x64 -frames:v 1"),
+        ("photo.jpg", "-f lavfi -i testsrc2=s=64x64 -frames:v 1"),
+        ("moving.gif", "-f lavfi -i testsrc2=s=64x64:d=1"),
+        ("song.mp3", "-f lavfi -i sine=d=1"),
+        ("song.m4a", "-f lavfi -i sine=d=1"),
+        ("song.wav", "-f lavfi -i sine=d=1"),
+        ("film.mkv", "-f lavfi -i testsrc2=s=64x64:d=1"),
+        ("film.avi", "-f lavfi -i testsrc2=s=64x64:d=1"),
+    ] {
+        let answer = app.upload(&ana, draw(args, name).await, false).await;
+        assert_eq!(answer.refusal(), (400, "not_an_mp4"), "{name}");
+    }
+    assert_eq!(app.files(), [""; 0]);
+    let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM uploads)";
+    assert_eq!(app.number(rows).await, 0);
+}
+
+/// Returns files that pass the upload, and why a worker refuses them.
+async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
+    let film = async |source: &str, options: &str| {
+        let args = format!("-f lavfi -i testsrc2={source} -preset ultrafast {options}");
+        draw(&args, "film.mp4").await
+    };
+    let healthy = film("s=320x180:r=30:d=3", "-c:v libx264").await;
+    let streamed = film("s=320x180:r=30:d=3", "-c:v libx264 -movflags +faststart").await;
+    let mut damaged = streamed.clone();
+    let most = damaged.len() / 5;
+    damaged[most..].fill(0);
+    vec![
+        (
+            "sound alone",
+            draw("-f lavfi -i sine=d=3 -c:a aac", "film.mp4").await,
+            Refusal::NotAVideo,
+        ),
+        (
+            "the index is cut off",
+            healthy[..healthy.len() / 2].to_vec(),
+            Refusal::Corrupt,
+        ),
+        (
+            "most pictures are cut off",
+            streamed[..streamed.len() * 3 / 10].to_vec(),
+            Refusal::Corrupt,
+        ),
+        ("most pictures are zeros", damaged, Refusal::Corrupt),
+        ("only a head", mp4(5000), Refusal::Corrupt),
+        (
+            "an old codec",
+            film("s=320x180:r=30:d=3", "-c:v mpeg2video").await,
+            Refusal::UnsupportedCodec {
+                codec: "mpeg2video".to_owned(),
+            },
+        ),
+        (
+            "beyond 4K",
+            film("s=5000x2000:r=5:d=0.4", "-c:v libx264").await,
+            Refusal::TooComplex,
+        ),
+        (
+            "short",
+            film("s=320x180:r=30:d=1", "-c:v libx264").await,
+            Refusal::TooShort {
+                seconds: 1,
+                min_seconds: 2,
+            },
+        ),
+        (
+            "long",
+            film("s=320x180:r=30:d=6", "-c:v libx264").await,
+            Refusal::TooLong {
+                seconds: 6,
+                max_seconds: 4,
+            },
+        ),
+        (
+            "small",
+            film("s=160x90:r=30:d=3", "-c:v libx264").await,
+            Refusal::LowResolution {
+                lines: 90,
+                min_lines: 120,
+            },
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_file_that_a_worker_refuses_fails_at_once_with_a_reason_in_both_languages() {
+    let app = TestApp::spawn_with(&[], RULES).await;
+    let ana = app.member("Ana", "Cali").await;
+    let mut uploads = Vec::new();
+    for (what, file, refusal) in rejected().await {
+        uploads.push((what, app.uploaded(&ana, file, true).await, refusal));
+    }
+    app.work_off().await;
+    for (what, id, refusal) in uploads {
+        for language in [Language::Spanish, Language::English] {
+            let request = app.as_player(&ana, Method::GET, &format!("/api/videos/{id}"));
+            let answer = Answer::of(request.header("accept-language", language.tag())).await;
+            let video = answer.ok();
+            let told = [
+                &video["status"],
+                &video["failure_code"],
+                &video["failure_reason"],
+            ];
+            let expected = ["failed", refusal.code(), &refusal.message(language)];
+            assert_eq!(told, expected.map(|text| json!(text)).each_ref(), "{what}");
+        }
+        let video = VideoId::parse(&id).unwrap();
+        let row = Row {
+            status: "failed".to_owned(),
+            attempt: 1,
+            failures: 0,
+            losses: 0,
+            is_due: true,
+            is_enqueued: true,
+            code: Some(refusal.code().to_owned()),
+        };
+        assert_eq!(app.row(video).await, Some(row), "{what}");
+        assert!(app.outputs(video).is_empty(), "{what}");
+        assert!(app.original(video).exists(), "{what}");
+    }
+    let stats = app.queue.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.in_flight, stats.dead), (0, 0, 0));
+}

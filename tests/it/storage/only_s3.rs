@@ -1,0 +1,241 @@
+//! What only S3 can suffer: what its emulator shows of it.
+
+use anb::{
+    config::storage::Settings,
+    ids::VideoId,
+    storage::{Addresses, Storage, StorageKey},
+};
+use aws_sdk_s3::{Client, config::Builder};
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use super::{Mount, PART_BYTES, content, keys, place::Place};
+use crate::support::{aws, free_port};
+
+#[tokio::test]
+async fn an_object_knows_its_media_type() {
+    let place = Place::s3().await;
+    let video = VideoId::generate();
+    for bytes in [1, PART_BYTES + 1] {
+        for key in keys(video) {
+            place.write(key, vec![0; bytes]).await;
+            let head = client(&place.settings).await.head_object();
+            let bucket = place.settings.s3_bucket_name.as_ref().unwrap();
+            let head = head.bucket(bucket).key(key.to_string()).send().await;
+            assert_eq!(head.unwrap().content_type(), Some(key.content_type()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signed_address_brings_the_file_and_any_part_of_it() {
+    let place = Place::s3().await;
+    let bytes = content(PART_BYTES + 1, 1);
+    for key in keys(VideoId::generate()) {
+        place.write(key, &bytes).await;
+        let address = signed(&place, key).await;
+        let whole = reqwest::get(&address).await.unwrap();
+        assert_eq!(whole.status(), StatusCode::OK);
+        assert_eq!(whole.headers()["content-type"], key.content_type());
+        assert!(whole.bytes().await.unwrap() == bytes);
+        let client = reqwest::Client::new();
+        let part = client
+            .get(&address)
+            .header("range", "bytes=5242870-5242879");
+        let part = part.send().await.unwrap();
+        assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+        assert_eq!(part.bytes().await.unwrap(), bytes[5_242_870..=5_242_879]);
+    }
+}
+
+#[tokio::test]
+async fn a_signed_address_is_the_same_for_a_while_and_good_for_two_hours_at_most() {
+    let place = Place::s3().await;
+    let key = StorageKey::Poster(VideoId::generate(), 1);
+    let first = signed(&place, key).await;
+    let (second, third) = (signed(&place, key).await, signed(&place, key).await);
+    // The hour may end between two of them, but not between all.
+    assert!(first == second || second == third, "{first} {second}");
+    assert!(third.contains("X-Amz-Expires=7200"), "{third}");
+    // It counts from the start of the hour.
+    let (_, date) = third.split_once("X-Amz-Date=").unwrap();
+    assert_eq!(&date[11..16], "0000Z", "{third}");
+}
+
+#[tokio::test]
+async fn a_changed_signed_address_is_refused() {
+    let place = Place::s3().await;
+    let (key, other) = (
+        StorageKey::Clip(VideoId::generate(), 1),
+        StorageKey::Clip(VideoId::generate(), 1),
+    );
+    place.write(key, "clip").await;
+    place.write(other, "clip").await;
+    let address = signed(&place, key).await;
+    let (_, signature) = address.split_once("X-Amz-Signature=").unwrap();
+    for (part, changed) in [
+        (key.to_string(), other.to_string()),
+        (
+            "X-Amz-Expires=7200".to_owned(),
+            "X-Amz-Expires=7201".to_owned(),
+        ),
+        (signature.to_owned(), signature.chars().rev().collect()),
+        ("video%2Fmp4".to_owned(), "text%2Fhtml".to_owned()),
+    ] {
+        let changed = address.replace(&part, &changed);
+        assert_ne!(changed, address);
+        let answer = reqwest::get(&changed).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{changed}");
+    }
+    let bare = address.split_once('?').unwrap().0;
+    let answer = reqwest::get(bare).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn clips_and_posters_have_an_address_at_the_cdn_and_originals_have_none() {
+    let bucket = aws::Bucket::fresh().await;
+    let settings = Settings {
+        media_base_url: Some("https://cdn.example/media".to_owned()),
+        ..bucket.settings()
+    };
+    let storage = connect(&settings).await.unwrap();
+    let addresses = addresses(&storage);
+    let video = VideoId::generate();
+    let [original, clip, poster] = keys(video);
+    for (key, file) in [(clip, "1.mp4"), (poster, "1.jpg")] {
+        let expected = format!("https://cdn.example/media/{video}/{file}");
+        assert_eq!(addresses.public(key).await.unwrap(), expected);
+        let signed = addresses.signed(key).await.unwrap();
+        assert!(signed.starts_with(&bucket.url), "{signed}");
+    }
+    let address = addresses.public(original).await.unwrap();
+    assert!(address.starts_with(&bucket.url), "{address}");
+}
+
+#[tokio::test]
+async fn prefixes_are_those_of_the_settings() {
+    let bucket = aws::Bucket::fresh().await;
+    let settings = Settings {
+        s3_upload_prefix: "in/originals".to_owned(),
+        s3_processed_prefix: "out".to_owned(),
+        ..bucket.settings()
+    };
+    let storage = connect(&settings).await.unwrap();
+    let video = VideoId::generate();
+    for key in keys(video) {
+        let mut upload = storage.create(key).await.unwrap();
+        upload.write(b"x").await.unwrap();
+        upload.finish().await.unwrap();
+    }
+    let names = [
+        format!("in/originals/{video}.mp4"),
+        format!("out/{video}/1.jpg"),
+        format!("out/{video}/1.mp4"),
+    ];
+    assert_eq!(bucket.objects(), names);
+    storage.delete_video(video).await.unwrap();
+    assert_eq!(bucket.objects(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_stops_the_start() {
+    let bucket = aws::Bucket::fresh().await;
+    let settings = Settings {
+        s3_bucket_name: Some("nowhere".to_owned()),
+        ..bucket.settings()
+    };
+    let error = refused(connect(&settings).await);
+    assert_eq!(error, "S3_BUCKET_NAME=nowhere: there is no such bucket");
+}
+
+#[tokio::test]
+async fn wrong_credentials_stop_the_start() {
+    let bucket = aws::Bucket::fresh().await;
+    let config = aws::config_with("wrong").await;
+    let error = refused(Storage::connect(&bucket.settings(), &config).await);
+    assert!(
+        error.starts_with("S3_BUCKET_NAME=anb-media: access denied"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_answer_stops_the_start() {
+    let bucket = aws::Bucket::fresh().await;
+    let settings = Settings {
+        s3_endpoint_url: Some(format!("http://127.0.0.1:{}", free_port())),
+        ..bucket.settings()
+    };
+    let error = refused(connect(&settings).await);
+    assert!(error.starts_with("S3_BUCKET_NAME=anb-media: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
+    let disk = TempDir::new().unwrap();
+    let Some(_mount) = Mount::tmpfs(disk.path(), "size=9m") else {
+        return;
+    };
+    let bucket = aws::Bucket::on(TempDir::new_in(disk.path()).unwrap()).await;
+    let storage = connect(&bucket.settings()).await.unwrap();
+    let key = StorageKey::Original(VideoId::generate());
+    let mut upload = storage.create(key).await.unwrap();
+    let written = async {
+        upload.write(&vec![1; 2 * PART_BYTES + 1]).await?;
+        upload.finish().await
+    };
+    let error = format!("{:#}", written.await.unwrap_err());
+    assert!(error.starts_with(&format!("store {key}: ")), "{error}");
+    assert_eq!(bucket.objects(), [""; 0]);
+    // There is room again.
+    crate::support::eventually("its parts are given up", 10, async || {
+        bucket.uploads().is_empty()
+    })
+    .await;
+    let mut upload = storage.create(key).await.unwrap();
+    upload.write(&vec![1; 1 << 20]).await.unwrap();
+    upload.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_that_goes_away_is_an_error() {
+    let place = Place::s3().await;
+    let key = StorageKey::Original(VideoId::generate());
+    let mut upload = place.storage.create(key).await.unwrap();
+    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    let storage = place.storage.clone();
+    drop(place);
+    let (finished, ready) = tokio::join!(upload.finish(), storage.ready());
+    finished.unwrap_err();
+    ready.unwrap_err();
+}
+
+async fn connect(settings: &Settings) -> anyhow::Result<Storage> {
+    Storage::connect(settings, &aws::config().await).await
+}
+
+/// Returns why, in one line.
+fn refused(connected: anyhow::Result<Storage>) -> String {
+    let Err(error) = connected else {
+        panic!("it is open");
+    };
+    let error = format!("{error:#}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+fn addresses(storage: &Storage) -> Addresses {
+    Addresses::new(storage, &SecretString::from("secret"), None)
+}
+
+async fn signed(place: &Place, key: StorageKey) -> String {
+    addresses(&place.storage).signed(key).await.unwrap()
+}
+
+async fn client(settings: &Settings) -> Client {
+    let url = settings.s3_endpoint_url.clone().unwrap();
+    let config = Builder::from(&aws::config().await).endpoint_url(url);
+    Client::from_conf(config.force_path_style(true).build())
+}

@@ -1,0 +1,116 @@
+//! A storage of one test's own, and a look at what lies in it.
+
+use std::fs;
+
+use anb::{
+    config::storage::Settings,
+    ids::VideoId,
+    storage::{Storage, StorageKey},
+};
+use tempfile::TempDir;
+
+use crate::support::{aws, eventually, files_below};
+
+pub struct Place {
+    pub storage: Storage,
+    /// For the test's own files.
+    pub folder: TempDir,
+    pub settings: Settings,
+    kind: Kind,
+}
+
+enum Kind {
+    Disk(TempDir),
+    S3(aws::Bucket),
+}
+
+impl Place {
+    pub async fn disk() -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = Settings::local_below(folder.path());
+        Self::open(settings, Kind::Disk(folder)).await
+    }
+
+    pub async fn s3() -> Self {
+        let bucket = aws::Bucket::fresh().await;
+        Self::open(bucket.settings(), Kind::S3(bucket)).await
+    }
+
+    async fn open(settings: Settings, kind: Kind) -> Self {
+        Self {
+            storage: Storage::connect(&settings, &aws::config().await)
+                .await
+                .unwrap(),
+            folder: TempDir::new().unwrap(),
+            settings,
+            kind,
+        }
+    }
+
+    pub async fn write(&self, key: StorageKey, content: impl AsRef<[u8]>) {
+        let mut upload = self.storage.create(key).await.unwrap();
+        upload.write(content.as_ref()).await.unwrap();
+        upload.finish().await.unwrap();
+    }
+
+    /// Returns the file under `key`, if it is there.
+    pub async fn fetch(&self, key: StorageKey) -> Option<Vec<u8>> {
+        let to = TempDir::new_in(&self.folder).unwrap();
+        let to = to.path().join("file");
+        let fetched = self.storage.fetch(key, &to).await;
+        fetched.is_ok().then(|| fs::read(to).unwrap())
+    }
+
+    /// Fails unless `content` is under `key`, without printing megabytes.
+    pub async fn holds(&self, key: StorageKey, content: &[u8]) {
+        let stored = self.fetch(key).await.unwrap();
+        assert_eq!(stored.len(), content.len(), "{key}");
+        assert!(stored == content, "{key} holds something else");
+    }
+
+    /// Returns the attempts of which both outputs are there.
+    pub async fn attempts(&self, video: VideoId) -> Vec<i32> {
+        let mut attempts = Vec::new();
+        for attempt in 1..20 {
+            let clip = self.fetch(StorageKey::Clip(video, attempt)).await;
+            let poster = self.fetch(StorageKey::Poster(video, attempt)).await;
+            assert_eq!(clip.is_some(), poster.is_some(), "{attempt}");
+            if clip.is_some() {
+                attempts.push(attempt);
+            }
+        }
+        attempts
+    }
+
+    /// Stores a file behind the program's back, under any name.
+    pub fn plant(&self, name: &str) {
+        match &self.kind {
+            Kind::Disk(folder) => {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "planted").unwrap();
+            }
+            Kind::S3(bucket) => bucket.plant(name),
+        }
+    }
+
+    /// Returns the names of everything that is stored, sorted.
+    pub fn names(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Disk(folder) => files_below(folder.path()),
+            Kind::S3(bucket) => bucket.objects(),
+        }
+    }
+
+    /// Waits until nothing unfinished is left: an S3 upload that was dropped is given up a moment later.
+    pub async fn until_tidy(&self) {
+        let unfinished = || match &self.kind {
+            Kind::Disk(_) => Vec::new(),
+            Kind::S3(bucket) => bucket.uploads(),
+        };
+        eventually("nothing unfinished is left", 10, async || {
+            unfinished().is_empty()
+        })
+        .await;
+    }
+}

@@ -1,0 +1,298 @@
+//! What S3 answers and no emulator does, and what exactly it is asked.
+
+use std::path::Path;
+
+use anb::{
+    config::storage::{Settings, StorageType},
+    ids::VideoId,
+    storage::{Addresses, Storage, StorageKey},
+};
+use secrecy::SecretString;
+
+use super::PART_BYTES;
+use crate::support::{
+    aws::{self, Answer, Script},
+    eventually,
+};
+
+#[tokio::test]
+async fn what_is_throttled_or_fails_inside_aws_is_tried_again() {
+    let script = Script::start(|operation, earlier| match (operation, earlier) {
+        ("PutObject" | "UploadPart", 0) => Answer::s3_error(503, "SlowDown"),
+        ("CreateMultipartUpload" | "CompleteMultipartUpload", 0) => {
+            Answer::s3_error(500, "InternalError")
+        }
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    write(&storage, 1).await.unwrap();
+    write(&storage, PART_BYTES).await.unwrap();
+    for operation in [
+        "PutObject",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "CompleteMultipartUpload",
+    ] {
+        assert_eq!(script.asked(operation).len(), 2, "{operation}");
+    }
+    let parts = script.asked("UploadPart");
+    assert_eq!(parts[0].path, parts[1].path);
+    assert_eq!(parts[0].body.len(), parts[1].body.len());
+}
+
+#[tokio::test]
+async fn a_part_that_is_refused_gives_the_upload_up() {
+    let script = Script::start(|operation, _| match operation {
+        "UploadPart" => Answer::s3_error(403, "AccessDenied"),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    let error = write(&storage, 2 * PART_BYTES + 1).await.unwrap_err();
+    assert!(format!("{error:#}").contains("AccessDenied"), "{error:#}");
+    until_aborted(&script).await;
+    assert!(script.asked("CompleteMultipartUpload").is_empty());
+}
+
+/// S3 sends the status before it knows.
+#[tokio::test]
+async fn an_upload_that_is_completed_with_an_error_in_the_body_is_an_error() {
+    let script = Script::start(|operation, _| match operation {
+        "CompleteMultipartUpload" => Answer::s3_error(200, "InvalidPart"),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    let error = write(&storage, PART_BYTES + 1).await.unwrap_err();
+    assert!(format!("{error:#}").contains("InvalidPart"), "{error:#}");
+    until_aborted(&script).await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_gives_the_upload_up() {
+    let script = Script::start(|operation, _| good(operation)).await;
+    let storage = connect(&script).await.unwrap();
+    let mut upload = storage.create(key()).await.unwrap();
+    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    drop(upload);
+    until_aborted(&script).await;
+    assert!(script.asked("CompleteMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn giving_up_is_over_when_it_returns() {
+    let script = Script::start(|operation, _| good(operation)).await;
+    let storage = connect(&script).await.unwrap();
+    let mut upload = storage.create(key()).await.unwrap();
+    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    upload.abort().await.unwrap();
+    assert_eq!(script.asked("AbortMultipartUpload").len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_already_is_given_up() {
+    let script = Script::start(|operation, _| match operation {
+        "AbortMultipartUpload" => Answer::s3_error(404, "NoSuchUpload"),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    let mut upload = storage.create(key()).await.unwrap();
+    upload.write(&vec![1; PART_BYTES]).await.unwrap();
+    upload.abort().await.unwrap();
+}
+
+#[tokio::test]
+async fn parts_are_five_mebibytes_and_the_last_is_what_is_left() {
+    let script = Script::start(|operation, _| good(operation)).await;
+    let storage = connect(&script).await.unwrap();
+    write(&storage, 2 * PART_BYTES + 1).await.unwrap();
+    let mut parts: Vec<_> = script.asked("UploadPart");
+    parts.sort_by(|one, other| one.path.cmp(&other.path));
+    // Checksums may be sent behind the content.
+    let sizes = parts.iter().map(|part| part.body.len());
+    for (size, expected) in sizes.zip([PART_BYTES, PART_BYTES, 1]) {
+        assert!((expected..expected + 1000).contains(&size), "{size}");
+    }
+    assert_eq!(parts.len(), 3);
+    let completed = String::from_utf8(script.asked("CompleteMultipartUpload")[0].body.clone());
+    let completed = completed.unwrap();
+    assert_eq!(completed.matches("<PartNumber>").count(), 3, "{completed}");
+    let places = [1, 2, 3].map(|part| completed.find(&format!("<PartNumber>{part}<")).unwrap());
+    assert!(places.is_sorted(), "{completed}");
+}
+
+#[tokio::test]
+async fn a_file_of_less_than_a_part_is_one_call() {
+    let script = Script::start(|operation, _| good(operation)).await;
+    let storage = connect(&script).await.unwrap();
+    write(&storage, PART_BYTES - 1).await.unwrap();
+    assert_eq!(script.asked("PutObject").len(), 1);
+    assert!(script.asked("CreateMultipartUpload").is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_permission_stops_the_start() {
+    let script = Script::start(|_, _| Answer::status(403, "")).await;
+    let error = refused(&script).await;
+    assert_eq!(
+        error,
+        "S3_BUCKET_NAME=anb-media: access denied: it needs s3:ListBucket on it"
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_stops_the_start_and_names_it() {
+    let elsewhere = || Answer::status(301, "").header("x-amz-bucket-region", "eu-west-1");
+    let script = Script::start(move |_, _| elsewhere()).await;
+    let error = refused(&script).await;
+    assert!(
+        error.contains("the bucket is in eu-west-1: set AWS_REGION"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_object_that_may_not_be_deleted_is_an_error() {
+    let script = Script::start(|operation, _| match operation {
+        "ListObjectVersions" => Answer::ok(
+            "<ListVersionsResult><Version><Key>uploads/x</Key><VersionId>1</VersionId></Version>\
+             </ListVersionsResult>",
+        ),
+        "DeleteObjects" => Answer::ok(
+            "<DeleteResult><Error><Key>uploads/x</Key><Code>AccessDenied</Code>\
+             <Message>No.</Message></Error></DeleteResult>",
+        ),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    let error = storage.delete_video(VideoId::generate()).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("AccessDenied: No."),
+        "{error:#}"
+    );
+}
+
+#[tokio::test]
+async fn versions_of_all_pages_are_deleted() {
+    let script = Script::start(|operation, earlier| match (operation, earlier) {
+        // The pages of the original, then the one of the outputs.
+        ("ListObjectVersions", 0) => Answer::ok(
+            "<ListVersionsResult><IsTruncated>true</IsTruncated>\
+             <NextKeyMarker>key</NextKeyMarker>\
+             <NextVersionIdMarker>version</NextVersionIdMarker></ListVersionsResult>",
+        ),
+        ("ListObjectVersions", 2) => Answer::ok(
+            "<ListVersionsResult>\
+             <Version><Key>processed/x</Key><VersionId>1</VersionId></Version>\
+             <DeleteMarker><Key>processed/x</Key><VersionId>2</VersionId></DeleteMarker>\
+             </ListVersionsResult>",
+        ),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    storage.delete_video(VideoId::generate()).await.unwrap();
+    let lists = script.asked("ListObjectVersions");
+    assert_eq!(lists.len(), 3);
+    for marker in ["key-marker=key", "version-id-marker=version"] {
+        assert!(lists[1].path.contains(marker), "{}", lists[1].path);
+        assert!(!lists[2].path.contains(marker), "{}", lists[2].path);
+    }
+    let asked = script.asked("DeleteObjects");
+    assert_eq!(asked.len(), 1);
+    let deleted = String::from_utf8_lossy(&asked[0].body).into_owned();
+    for version in ["<VersionId>1</VersionId>", "<VersionId>2</VersionId>"] {
+        assert!(deleted.contains(version), "{deleted}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_without_versions_and_without_a_list_of_uploads_is_asked_for_objects() {
+    let script = Script::start(|operation, _| match operation {
+        "ListObjectVersions" | "ListMultipartUploads" => Answer::s3_error(501, "NotImplemented"),
+        "ListObjectsV2" => Answer::ok(
+            "<ListBucketResult><Contents><Key>uploads/x</Key></Contents></ListBucketResult>",
+        ),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    storage.delete_video(VideoId::generate()).await.unwrap();
+    let deleted = script.asked("DeleteObjects");
+    let deleted = String::from_utf8_lossy(&deleted[0].body).into_owned();
+    assert!(deleted.contains("<Key>uploads/x</Key>"), "{deleted}");
+    assert!(!deleted.contains("VersionId"), "{deleted}");
+}
+
+#[tokio::test]
+async fn an_address_is_made_without_asking_anybody() {
+    let script = Script::start(|operation, _| good(operation)).await;
+    let storage = connect(&script).await.unwrap();
+    let asked = script.count();
+    let addresses = Addresses::new(&storage, &SecretString::from("secret"), None);
+    addresses.signed(key()).await.unwrap();
+    addresses.public(key()).await.unwrap();
+    assert_eq!(script.count(), asked);
+}
+
+async fn connect(script: &Script) -> anyhow::Result<Storage> {
+    let settings = Settings {
+        storage_type: StorageType::S3,
+        s3_bucket_name: Some("anb-media".to_owned()),
+        s3_endpoint_url: Some(script.url.clone()),
+        ..Settings::local_below(Path::new("unused"))
+    };
+    Storage::connect(&settings, &aws::config().await).await
+}
+
+/// Returns why it cannot be opened, in one line.
+async fn refused(script: &Script) -> String {
+    let Err(error) = connect(script).await else {
+        panic!("it is open");
+    };
+    let error = format!("{error:#}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+fn key() -> StorageKey {
+    StorageKey::Original(VideoId::generate())
+}
+
+async fn write(storage: &Storage, bytes: usize) -> anyhow::Result<()> {
+    let mut upload = storage.create(key()).await?;
+    upload.write(&vec![1; bytes]).await?;
+    upload.finish().await
+}
+
+async fn until_aborted(script: &Script) {
+    eventually("the upload is given up", 10, async || {
+        !script.asked("AbortMultipartUpload").is_empty()
+    })
+    .await;
+}
+
+/// Answers as S3 does when all is well and the bucket is empty.
+fn good(operation: &str) -> Answer {
+    match operation {
+        "CreateMultipartUpload" => Answer::ok(
+            "<InitiateMultipartUploadResult><UploadId>upload</UploadId>\
+             </InitiateMultipartUploadResult>",
+        ),
+        "CompleteMultipartUpload" => Answer::ok(
+            "<CompleteMultipartUploadResult><ETag>\"etag\"</ETag></CompleteMultipartUploadResult>",
+        ),
+        "UploadPart" => Answer::ok("").header("etag", "\"etag\""),
+        "ListObjectVersions" => Answer::ok("<ListVersionsResult></ListVersionsResult>"),
+        "ListMultipartUploads" => {
+            Answer::ok("<ListMultipartUploadsResult></ListMultipartUploadsResult>")
+        }
+        "ListObjectsV2" => Answer::ok("<ListBucketResult></ListBucketResult>"),
+        "DeleteObjects" => Answer::ok("<DeleteResult></DeleteResult>"),
+        "AbortMultipartUpload" => Answer::status(204, ""),
+        _ => Answer::ok(""),
+    }
+}

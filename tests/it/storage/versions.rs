@@ -1,0 +1,152 @@
+//! A bucket that keeps versions, at the emulator that knows them: a deleted video leaves none.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anb::{
+    config::storage::{Settings, StorageType},
+    ids::VideoId,
+    storage::{Storage, StorageKey},
+};
+use aws_sdk_s3::{
+    Client,
+    config::Builder,
+    types::{BucketVersioningStatus, VersioningConfiguration},
+};
+use tempfile::TempDir;
+
+use super::{PART_BYTES, content, keys};
+use crate::support::aws;
+
+#[tokio::test]
+async fn a_deleted_video_leaves_no_version_and_no_marker() {
+    let bucket = Versioned::fresh().await;
+    let (video, other) = (VideoId::generate(), VideoId::generate());
+    for _ in 0..3 {
+        bucket.write_all(keys(video)).await;
+    }
+    bucket.write_all(keys(other)).await;
+    // Somebody deleted it by hand: that only hides it.
+    bucket.hide(StorageKey::Original(video)).await;
+    assert_eq!(bucket.versions().await.len(), 9 + 1 + 3);
+
+    bucket.storage.delete_video(video).await.unwrap();
+    let mut left = keys(other).map(|key| key.to_string());
+    left.sort();
+    assert_eq!(bucket.versions().await, left);
+}
+
+#[tokio::test]
+async fn deleted_outputs_leave_no_version() {
+    let bucket = Versioned::fresh().await;
+    let video = VideoId::generate();
+    for attempt in [1, 1, 2, 12] {
+        bucket.write_all([StorageKey::Clip(video, attempt)]).await;
+    }
+    bucket.storage.delete_outputs(video, 1).await.unwrap();
+    let left = [12, 2].map(|attempt| StorageKey::Clip(video, attempt).to_string());
+    assert_eq!(bucket.versions().await, left);
+    bucket.storage.delete_other_outputs(video, 2).await.unwrap();
+    let left = [StorageKey::Clip(video, 2).to_string()];
+    assert_eq!(bucket.versions().await, left);
+}
+
+#[tokio::test]
+async fn an_upload_that_another_process_left_is_given_up_with_its_video() {
+    let bucket = Versioned::fresh().await;
+    let video = VideoId::generate();
+    let mut left = Vec::new();
+    for key in keys(video) {
+        let mut upload = bucket.storage.create(key).await.unwrap();
+        upload.write(&vec![1; PART_BYTES]).await.unwrap();
+        left.push(upload);
+    }
+    assert_eq!(bucket.uploads().await, 3);
+    bucket.storage.delete_outputs(video, 1).await.unwrap();
+    assert_eq!(bucket.uploads().await, 1);
+    bucket.storage.delete_video(video).await.unwrap();
+    assert_eq!(bucket.uploads().await, 0);
+}
+
+/// [`crate::support::aws::Bucket`] cannot show it: it keeps the checksum of the short file.
+#[tokio::test]
+async fn a_long_file_replaces_a_short_one() {
+    let bucket = Versioned::fresh().await;
+    let key = StorageKey::Original(VideoId::generate());
+    bucket.write_all([key]).await;
+    let long = content(PART_BYTES + 1, 1);
+    let mut upload = bucket.storage.create(key).await.unwrap();
+    upload.write(&long).await.unwrap();
+    upload.finish().await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let copy = folder.path().join("copy");
+    bucket.storage.fetch(key, &copy).await.unwrap();
+    assert!(std::fs::read(copy).unwrap() == long);
+}
+
+/// A bucket with versions that no other test uses.
+struct Versioned {
+    storage: Storage,
+    client: Client,
+    name: String,
+}
+
+impl Versioned {
+    async fn fresh() -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("anb-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
+        let url = format!("http://{}", aws::emulator().await);
+        let config = Builder::from(&aws::config().await).endpoint_url(&url);
+        let client = Client::from_conf(config.force_path_style(true).build());
+        client.create_bucket().bucket(&name).send().await.unwrap();
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
+        let versioning = client.put_bucket_versioning().bucket(&name);
+        let versioning = versioning.versioning_configuration(enabled.build());
+        versioning.send().await.unwrap();
+        let settings = Settings {
+            storage_type: StorageType::S3,
+            s3_bucket_name: Some(name.clone()),
+            s3_endpoint_url: Some(url),
+            ..Settings::local_below(Path::new("unused"))
+        };
+        Self {
+            storage: Storage::connect(&settings, &aws::config().await)
+                .await
+                .unwrap(),
+            client,
+            name,
+        }
+    }
+
+    async fn write_all(&self, keys: impl IntoIterator<Item = StorageKey>) {
+        for key in keys {
+            let mut upload = self.storage.create(key).await.unwrap();
+            upload.write(b"x").await.unwrap();
+            upload.finish().await.unwrap();
+        }
+    }
+
+    async fn hide(&self, key: StorageKey) {
+        let delete = self.client.delete_object().bucket(&self.name);
+        delete.key(key.to_string()).send().await.unwrap();
+    }
+
+    /// Returns the name of each version and each delete marker, sorted.
+    async fn versions(&self) -> Vec<String> {
+        let list = self.client.list_object_versions().bucket(&self.name);
+        let listed = list.send().await.unwrap();
+        let versions = listed.versions().iter().map(|version| version.key());
+        let markers = listed.delete_markers().iter().map(|marker| marker.key());
+        let all = versions.chain(markers);
+        let mut all: Vec<_> = all.map(|name| name.unwrap().to_owned()).collect();
+        all.sort();
+        all
+    }
+
+    async fn uploads(&self) -> usize {
+        let list = self.client.list_multipart_uploads().bucket(&self.name);
+        list.send().await.unwrap().uploads().len()
+    }
+}

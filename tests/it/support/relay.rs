@@ -1,0 +1,172 @@
+//! A relay in front of a broker: so a test sees who reads from it, and breaks what lies between.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
+    task::AbortHandle,
+};
+
+use super::{RUNTIME, eventually};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The server behind a relay.
+pub enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Passes bytes on until it is dropped.
+pub struct Relay {
+    pub address: SocketAddr,
+    line: Arc<Line>,
+    listening: AbortHandle,
+}
+
+/// What the connections of a relay share.
+struct Line {
+    target: Target,
+    /// Stands in every request that waits for a message.
+    mark: &'static [u8],
+    waiting: AtomicUsize,
+    /// Whether connections are passed on; any change, and the end of the relay, breaks those that are.
+    is_open: watch::Sender<bool>,
+}
+
+impl Relay {
+    /// Starts one in front of `target`; a request that waits for a message contains `mark`.
+    pub async fn start(target: Target, mark: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let line = Arc::new(Line {
+            target,
+            mark: mark.as_bytes(),
+            waiting: AtomicUsize::new(0),
+            is_open: watch::Sender::new(true),
+        });
+        let listening = RUNTIME.spawn(listen(listener, Arc::clone(&line)));
+        Self {
+            address,
+            line,
+            listening: listening.abort_handle(),
+        }
+    }
+
+    /// Waits until somebody waits for a message.
+    pub async fn until_read(&self) {
+        eventually("a reader waits", 10, async || {
+            self.line.waiting.load(Ordering::SeqCst) > 0
+        })
+        .await;
+    }
+
+    /// Breaks every connection. New ones are passed on.
+    pub fn cut(&self) {
+        self.line.is_open.send_replace(true);
+    }
+
+    /// Breaks every connection and passes on no new one, as if the server was away.
+    pub fn close(&self) {
+        self.line.is_open.send_replace(false);
+    }
+
+    /// Passes connections on again.
+    pub fn open(&self) {
+        self.line.is_open.send_replace(true);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.close();
+    }
+}
+
+async fn listen(listener: TcpListener, line: Arc<Line>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let line = Arc::clone(&line);
+        RUNTIME.spawn(async move { line.carry(client).await });
+    }
+}
+
+impl Line {
+    /// Passes one connection on until either side ends it or the line changes.
+    async fn carry(&self, client: TcpStream) {
+        let mut changes = self.is_open.subscribe();
+        if !*changes.borrow_and_update() {
+            return;
+        }
+        let carried = async {
+            match &self.target {
+                Target::Tcp(address) => self.pass(client, TcpStream::connect(address).await?).await,
+                Target::Unix(path) => self.pass(client, UnixStream::connect(path).await?).await,
+            }
+        };
+        tokio::select! {
+            // Either side may end it, in order or not.
+            _ended = carried => {}
+            _changed = changes.changed() => {}
+        }
+    }
+
+    async fn pass(
+        &self,
+        mut client: TcpStream,
+        mut server: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> std::io::Result<()> {
+        client.set_nodelay(true)?;
+        let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
+        let mut waits = None;
+        loop {
+            tokio::select! {
+                length = client.read(&mut asked) => match length? {
+                    0 => return Ok(()),
+                    length => {
+                        server.write_all(&asked[..length]).await?;
+                        if has(&asked[..length], self.mark) {
+                            waits = Some(Waits::begin(&self.waiting));
+                        }
+                    }
+                },
+                length = server.read(&mut answered) => match length? {
+                    0 => return Ok(()),
+                    length => {
+                        drop(waits.take());
+                        client.write_all(&answered[..length]).await?;
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Counts while it lives.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn has(bytes: &[u8], mark: &[u8]) -> bool {
+    bytes.windows(mark.len()).any(|window| window == mark)
+}

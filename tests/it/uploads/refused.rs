@@ -1,0 +1,166 @@
+//! Bodies that are refused while they are sent: the client must see why, and cannot hold the server.
+
+use std::{process::Command, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{assert_nothing_left, chunked, file, limited, send, start, titled};
+use crate::support::{Player, mp4, read};
+
+/// Longer than the server reads on.
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_client_that_still_sends_receives_the_refusal() {
+    let (app, ana) = limited().await;
+    let stranger = Player {
+        email: String::new(),
+        token: "none".to_owned(),
+    };
+    let film = mp4(20_000_000);
+    let text = vec![b'x'; 20_000_000];
+    for (player, bytes, refusal) in [
+        (&ana, &film, (400, "file_too_large")),
+        (&ana, &text, (400, "not_an_mp4")),
+        (&stranger, &film, (401, "unauthorized")),
+    ] {
+        // Declared, the length alone is reason enough.
+        let declared = send(
+            &app,
+            player,
+            titled().part("video_file", file(bytes.clone())),
+        )
+        .await;
+        let expected = if refusal.1 == "not_an_mp4" {
+            (400, "file_too_large")
+        } else {
+            refusal
+        };
+        assert_eq!(declared.refusal(), expected);
+        let unknown = send(
+            &app,
+            player,
+            titled().part("video_file", chunked(bytes.clone())),
+        )
+        .await;
+        assert_eq!(unknown.refusal(), refusal);
+    }
+    assert_nothing_left(&app, "refused").await;
+}
+
+#[tokio::test]
+async fn curl_receives_the_refusal_too() {
+    let (app, ana) = limited().await;
+    let film = app.folder.path().join("film.mp4");
+    std::fs::write(&film, mp4(20_000_000)).unwrap();
+    for (token, mode, code) in [
+        (ana.token.as_str(), "Expect:", "file_too_large"),
+        (&ana.token, "Expect: 100-continue", "file_too_large"),
+        (&ana.token, "Transfer-Encoding: chunked", "file_too_large"),
+        ("none", "Expect:", "unauthorized"),
+        ("none", "Transfer-Encoding: chunked", "unauthorized"),
+    ] {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "-H",
+            mode,
+            "-H",
+            &format!("Authorization: Bearer {token}"),
+        ])
+        .args(["-F", "title=Mi mejor jugada", "-F"])
+        .arg(format!("video_file=@{}", film.display()))
+        .arg(format!("{}/api/videos/upload", app.url));
+        let output = tokio::task::spawn_blocking(move || curl.output().unwrap());
+        let output = output.await.unwrap();
+        let body = String::from_utf8_lossy(&output.stdout);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{mode}: {error}");
+        assert!(
+            body.contains(&format!("\"code\":\"{code}\"")),
+            "{mode}: {body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_only_at_the_end_receives_the_refusal() {
+    let (app, ana) = limited().await;
+    let head = format!(
+        "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=b\r\ncontent-length: 20000000\r\n\r\n",
+        ana.token
+    );
+    let mut connection = app.open(head.as_bytes()).await;
+    connection.write_all(&vec![b'x'; 20_000_000]).await.unwrap();
+    assert!(read(&mut connection).await.contains("file_too_large"));
+}
+
+#[tokio::test]
+async fn who_has_no_token_is_refused_before_the_body() {
+    let (app, _) = start(&[]).await;
+    let answer = app
+        .raw(
+            "POST /api/videos/upload HTTP/1.1\r\ncontent-length: 90000000\r\n\
+             content-type: multipart/form-data; boundary=b",
+        )
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("\"code\":\"unauthorized\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refused_body_in_chunks_is_not_read_for_ever() {
+    let (app, ana) = limited().await;
+    let head = |token| {
+        format!(
+            "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
+             content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+    };
+    let cases = [("none", "unauthorized"), (&ana.token, "body_too_large")];
+    join_all(cases.map(|(token, code)| {
+        let (app, head) = (&app, head(token));
+        async move {
+            let mut connection = app.open(head.as_bytes()).await;
+            let answer = timeout(LIMIT, send_for_ever(&mut connection))
+                .await
+                .unwrap();
+            assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+        }
+    }))
+    .await;
+}
+
+/// Sends chunks until the server lets nothing more through; returns what it said.
+async fn send_for_ever(connection: &mut TcpStream) -> String {
+    let chunk = [b"2000\r\n", &[b'x'; 0x2000][..], b"\r\n"].concat();
+    let (mut answer, mut body) = connection.split();
+    let sending = async { while body.write_all(&chunk).await.is_ok() {} };
+    let reading = async {
+        let mut bytes = Vec::new();
+        // It ends with a reset: what still arrives is left unread.
+        drop(answer.read_to_end(&mut bytes).await);
+        String::from_utf8(bytes).unwrap()
+    };
+    tokio::join!(sending, reading).1
+}
+
+#[tokio::test]
+async fn a_connection_serves_on_after_a_body_in_chunks_that_was_read() {
+    let (app, _) = limited().await;
+    let login = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+                 transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let mut connection = app.open(login.as_bytes()).await;
+    let health = "GET /health HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    connection.write_all(health.as_bytes()).await.unwrap();
+    let answers = read(&mut connection).await;
+    assert!(answers.contains("HTTP/1.1 400 "), "{answers}");
+    assert!(answers.contains("HTTP/1.1 200 "), "{answers}");
+}
