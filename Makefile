@@ -35,8 +35,8 @@ plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
 
-bench-uploads: setup ## Measures memory and time of many uploads at once; needs 4 GB of disk in TMPDIR.
-	@cargo test --release --locked --test it -- --ignored --nocapture many_uploads_at_once_stay
+bench-uploads: setup ## Measures memory and time of uploads and logins; needs 4 GB of disk in TMPDIR.
+	@cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

@@ -6,7 +6,11 @@ use anyhow::anyhow;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-use crate::config::aws::Settings;
+use crate::config::{
+    aws::Settings,
+    queue::{self, QueueType},
+    storage::{self, StorageType},
+};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +31,20 @@ pub async fn load(settings: &Settings) -> SdkConfig {
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// Loads as [`load`] does if queue or storage is at AWS. A process that asks AWS nothing is spared the 3 MB.
+pub async fn load_for(
+    settings: &Settings,
+    queue: &queue::Settings,
+    storage: &storage::Settings,
+) -> SdkConfig {
+    if queue.queue_type == QueueType::Sqs || storage.storage_type == StorageType::S3 {
+        return load(settings).await;
+    }
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .build()
 }
 
 /// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked.

@@ -6,11 +6,11 @@ use std::{
 };
 
 use anb::{cli, commands, telemetry};
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
-/// glibc's keeps what argon2 used, 19 MiB per core, for ever (`docs/decisions/0006`).
+/// glibc's keeps what argon2 used, 19 MiB per thread, for ever (`docs/decisions/0006`).
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {

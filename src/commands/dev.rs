@@ -49,7 +49,7 @@ async fn run_roles(
     work.validate()?;
     migrations::run(db::connect(&serve.database).await?).await?;
 
-    let aws = aws::load(&serve.aws).await;
+    let aws = aws::load_for(&serve.aws, &serve.queue, &serve.storage).await;
     let app = App::build(&serve, &aws).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let workshop = Workshop::build(&work, launcher, &aws).await?;

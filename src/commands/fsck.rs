@@ -29,7 +29,7 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     arguments.database.validate()?;
     arguments.queue.validate()?;
     arguments.storage.validate()?;
-    let aws = aws::load(&arguments.aws).await;
+    let aws = aws::load_for(&arguments.aws, &arguments.queue, &arguments.storage).await;
     let visibility = config::worker::DEFAULT_VISIBILITY;
     let db = Db::new(&arguments.database)?;
     let queue = Queue::connect(&arguments.queue, visibility, &aws).await?;

@@ -13,7 +13,8 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 
-    let app = App::build(&settings, &aws::load(&settings.aws).await).await?;
+    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
+    let app = App::build(&settings, &aws).await?;
     let dependencies = Dependencies::of_app(&app);
     dependencies.report(&shutdown);
     internal::listen(&settings.metrics, dependencies, &shutdown)?;

@@ -16,7 +16,7 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     shutdown.listen()?;
 
     let launcher = std::env::current_exe().context("find this program")?;
-    let aws = aws::load(&settings.aws).await;
+    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
     let workshop = Workshop::build(&settings, launcher, &aws).await?;
     let dependencies = Dependencies::of_workshop(&workshop);
     dependencies.report(&shutdown);

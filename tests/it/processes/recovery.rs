@@ -196,7 +196,7 @@ async fn until_recovered(app: &TestApp, what: &str) {
 }
 
 async fn until_processed(app: &TestApp, video: VideoId) {
-    eventually("the video is processed", 40, async || {
+    eventually("the video is processed", 90, async || {
         app.status(video).await == "processed"
     })
     .await;

@@ -13,7 +13,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{
     STOP, house,
-    process::{Process, Role},
+    process::{House, Process, Role},
 };
 use crate::support::{Answer, Mount, Player, TestApp, eventually, mp4, read};
 
@@ -33,7 +33,7 @@ const LEFTOVER: u64 = 16_000_000;
 
 #[tokio::test]
 async fn a_hundred_mebibytes_are_accepted_and_one_byte_more_is_not() {
-    let (app, serve) = serving().await;
+    let (app, _house, _serve) = serving().await;
     let ana = app.member("Ana", "Cali").await;
     let mut film = mp4(MAX + 1);
     let refused = app.upload(&ana, film.clone(), false).await;
@@ -43,7 +43,6 @@ async fn a_hundred_mebibytes_are_accepted_and_one_byte_more_is_not() {
     let id = app.uploaded(&ana, film, false).await;
     let stored = app.folder.path().join(format!("uploads/{id}.mp4"));
     assert_eq!(fs::metadata(stored).unwrap().len(), 104_857_600);
-    drop(serve);
 }
 
 #[tokio::test]
@@ -66,7 +65,7 @@ async fn a_disk_that_fills_up_refuses_and_keeps_nothing() {
 
 #[tokio::test]
 async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
-    let (app, mut serve) = serving().await;
+    let (app, _house, mut serve) = serving().await;
     let ana = app.member("Ana", "Cali").await;
     let form = "--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada\r\n\
                 --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n";
@@ -102,7 +101,7 @@ async fn many_uploads_at_once_stay_within_64_mb_of_idle() {
     println!("| at once | idle | peak | peak − idle | CPU for each | together |");
     println!("|---|---|---|---|---|---|");
     for (count, megabytes) in [(8, 52), (32, 100)] {
-        let (app, serve) = serving().await;
+        let (app, _house, serve) = serving().await;
         let idle = serve.memory("VmRSS");
         // Passwords take more memory at once than anything else: an account is made and used first.
         let ana = app.player("Ana", "Cali").await;
@@ -132,7 +131,7 @@ async fn many_uploads_at_once_stay_within_64_mb_of_idle() {
 #[ignore = "measures: make bench-uploads"]
 async fn logins_leave_no_memory_behind() {
     const LOGINS: u32 = 40;
-    let (app, serve) = serving().await;
+    let (app, _house, serve) = serving().await;
     let idle = serve.memory("VmRSS");
     let ana = app.player("Ana", "Cali").await;
     let cpu = serve.cpu_seconds();
@@ -156,7 +155,7 @@ fn mb(bytes: u64) -> String {
 }
 
 /// Returns an app whose requests go to a process of its own, which nobody has asked anything yet.
-async fn serving() -> (TestApp, Process) {
+async fn serving() -> (TestApp, House, Process) {
     let (mut app, house) = house().await;
     let serve = house.start(Role::Serve);
     eventually("the process listens", 30, async || {
@@ -164,7 +163,7 @@ async fn serving() -> (TestApp, Process) {
     })
     .await;
     app.url.clone_from(&serve.url);
-    (app, serve)
+    (app, house, serve)
 }
 
 /// Returns the files in storage and the number of rows that speak of one.
