@@ -47,6 +47,13 @@ pub async fn load_for(
         .build()
 }
 
+/// Returns the time limits of `aws`, with `attempt` as the limit of each try of a call.
+pub fn timeouts(aws: &SdkConfig, attempt: Duration) -> TimeoutConfig {
+    let limits = aws.timeout_config().map(TimeoutConfig::to_builder);
+    let limits = limits.unwrap_or_else(TimeoutConfig::builder);
+    limits.operation_attempt_timeout(attempt).build()
+}
+
 /// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked.
 pub fn explain<E, R>(error: SdkError<E, R>) -> anyhow::Error
 where

@@ -16,7 +16,10 @@ use aws_sdk_sqs::{
 use serde::Deserialize;
 
 use super::Stats;
-use crate::{aws::explain, config::queue::Settings};
+use crate::{
+    aws::{explain, timeouts},
+    config::queue::Settings,
+};
 
 const REASON: &str = "reason";
 
@@ -266,15 +269,10 @@ fn client(settings: &Settings, url: &str, aws: &SdkConfig) -> anyhow::Result<Cli
             url.origin().ascii_serialization()
         }
     };
-    let timeouts = aws
-        .timeout_config()
-        .cloned()
-        .unwrap_or_else(|| TimeoutConfig::builder().build());
-    let timeouts = timeouts.to_builder().operation_attempt_timeout(TIMEOUT);
     let config = aws_sdk_sqs::config::Builder::from(aws)
         .region(Region::new(settings.sqs_region.clone()))
         .endpoint_url(endpoint)
-        .timeout_config(timeouts.build());
+        .timeout_config(timeouts(aws, TIMEOUT));
     Ok(Client::from_conf(config.build()))
 }
 

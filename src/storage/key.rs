@@ -37,6 +37,15 @@ impl StorageKey {
         (key.to_string() == text).then_some(key)
     }
 
+    /// Returns the name within the folder or prefix that is for this sort of file.
+    pub fn name(self) -> String {
+        match self {
+            Self::Original(video) => format!("{video}.mp4"),
+            Self::Clip(video, attempt) => format!("{video}/{attempt}.mp4"),
+            Self::Poster(video, attempt) => format!("{video}/{attempt}.jpg"),
+        }
+    }
+
     /// Returns the video that the file belongs to.
     pub fn video(self) -> VideoId {
         match self {
@@ -55,11 +64,11 @@ impl StorageKey {
 
 impl fmt::Display for StorageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Original(video) => write!(f, "uploads/{video}.mp4"),
-            Self::Clip(video, attempt) => write!(f, "processed/{video}/{attempt}.mp4"),
-            Self::Poster(video, attempt) => write!(f, "processed/{video}/{attempt}.jpg"),
-        }
+        let folder = match self {
+            Self::Original(_) => "uploads",
+            Self::Clip(..) | Self::Poster(..) => "processed",
+        };
+        write!(f, "{folder}/{}", self.name())
     }
 }
 

@@ -78,13 +78,11 @@ impl Folders {
 
     /// Returns where the file under `key` is kept.
     pub fn path(&self, key: StorageKey) -> PathBuf {
-        match key {
-            StorageKey::Original(video) => self.uploads.join(format!("{video}.mp4")),
-            StorageKey::Clip(video, attempt) => self.outputs(video).join(format!("{attempt}.mp4")),
-            StorageKey::Poster(video, attempt) => {
-                self.outputs(video).join(format!("{attempt}.jpg"))
-            }
-        }
+        let folder = match key {
+            StorageKey::Original(_) => &self.uploads,
+            StorageKey::Clip(..) | StorageKey::Poster(..) => &self.processed,
+        };
+        folder.join(key.name())
     }
 
     fn outputs(&self, video: VideoId) -> PathBuf {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use aws_config::{SdkConfig, timeout::TimeoutConfig};
+use aws_config::SdkConfig;
 use aws_sdk_s3::{Client, config::Builder, presigning::PresigningConfig};
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
@@ -20,7 +20,11 @@ use super::{
     StorageKey, Stored,
     signature::{BUCKET_SECS, seconds},
 };
-use crate::{aws::explain, config::storage::Settings, ids::VideoId};
+use crate::{
+    aws::{explain, timeouts},
+    config::storage::Settings,
+    ids::VideoId,
+};
 pub use upload::Upload;
 
 /// Longest call but the transfer of a body that makes progress.
@@ -53,12 +57,9 @@ struct Inner {
 impl Bucket {
     /// Asks for the bucket. Returns an error that names the setting if it is not there or may not be used.
     pub async fn open(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
-        let timeouts = aws.timeout_config().cloned();
-        let timeouts = timeouts.unwrap_or_else(|| TimeoutConfig::builder().build());
-        let timeouts = timeouts.to_builder().operation_attempt_timeout(TIMEOUT);
         let endpoint = settings.s3_endpoint_url.clone();
         let endpoint = endpoint.or_else(|| aws.endpoint_url().map(str::to_owned));
-        let mut config = Builder::from(aws).timeout_config(timeouts.build());
+        let mut config = Builder::from(aws).timeout_config(timeouts(aws, TIMEOUT));
         if let Some(endpoint) = endpoint {
             // An emulator has no host name per bucket.
             config = config.endpoint_url(endpoint).force_path_style(true);
@@ -84,12 +85,11 @@ impl Bucket {
 
     /// Returns the name of the object under `key`.
     fn object(&self, key: StorageKey) -> String {
-        match key {
-            StorageKey::Original(video) => format!("{}/{video}.mp4", self.inner.uploads),
-            StorageKey::Clip(..) | StorageKey::Poster(..) => {
-                format!("{}/{}", self.inner.processed, output(key))
-            }
-        }
+        let prefix = match key {
+            StorageKey::Original(_) => &self.inner.uploads,
+            StorageKey::Clip(..) | StorageKey::Poster(..) => &self.inner.processed,
+        };
+        format!("{prefix}/{}", key.name())
     }
 
     /// Returns what the names of all outputs of a video begin with.
@@ -102,9 +102,7 @@ impl Bucket {
         let base = self.inner.cdn.as_ref()?;
         match key {
             StorageKey::Original(_) => None,
-            StorageKey::Clip(..) | StorageKey::Poster(..) => {
-                Some(format!("{base}/{}", output(key)))
-            }
+            StorageKey::Clip(..) | StorageKey::Poster(..) => Some(format!("{base}/{}", key.name())),
         }
     }
 
@@ -241,14 +239,5 @@ impl Bucket {
                 _ => explain(error),
             }
         })
-    }
-}
-
-/// Returns an output's name below the processed prefix.
-fn output(key: StorageKey) -> String {
-    match key {
-        StorageKey::Original(video) => format!("{video}.mp4"),
-        StorageKey::Clip(video, attempt) => format!("{video}/{attempt}.mp4"),
-        StorageKey::Poster(video, attempt) => format!("{video}/{attempt}.jpg"),
     }
 }

@@ -17,12 +17,10 @@ pub async fn delete(
     condemned: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
     let place = || format!("delete {prefix}* from the bucket");
-    let found = match versions(bucket, prefix).await {
-        Ok(Some(found)) => found,
-        Ok(None) => objects(bucket, prefix).await.with_context(place)?,
-        Err(error) => return Err(error).with_context(place),
+    let mut found = match versions(bucket, prefix).await.with_context(place)? {
+        Some(found) => found,
+        None => objects(bucket, prefix).await.with_context(place)?,
     };
-    let mut found = found;
     found.retain(|object| condemned(object.key()));
     // As many as one call takes.
     for batch in found.chunks(1000) {
