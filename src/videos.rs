@@ -13,9 +13,9 @@ use diesel_async::AsyncConnection as _;
 
 use crate::{
     app::App,
-    db::types::VideoStatus,
+    db::{self, Db, types::VideoStatus},
     ids::{UserId, VideoId},
-    storage::StorageKey,
+    storage::{Storage, StorageKey},
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
@@ -72,6 +72,14 @@ impl Video {
     /// Tells whether the public may watch it.
     pub fn is_watchable(&self) -> bool {
         self.is_public && self.status == VideoStatus::Processed
+    }
+}
+
+/// Returns the attempt whose outputs a video may have now; none while it waits, or failed.
+fn attempt_with_outputs(status: VideoStatus, attempt: i32) -> Option<i32> {
+    match status {
+        VideoStatus::Processing | VideoStatus::Processed => Some(attempt),
+        VideoStatus::Uploaded | VideoStatus::Failed => None,
     }
 }
 
@@ -139,15 +147,23 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         });
     }
     tracing::info!(%video, "video deleted");
-    if let Err(error) = remove_files(app, video).await {
+    if let Err(error) = remove_files(&app.db, &app.storage, video).await {
         // Without its row it is deleted all the same.
         tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
     }
     Ok(DeleteOutcome::Deleted)
 }
 
-async fn remove_files(app: &App, video: VideoId) -> anyhow::Result<()> {
-    app.storage.delete_video(video).await?;
-    let mut connection = app.db.connection().await?;
-    queries::forget_upload(&mut connection, video).await
+/// Removes the files of a video without a row, then the note that there may be some.
+async fn remove_files(db: &Db, storage: &Storage, video: VideoId) -> anyhow::Result<()> {
+    storage.delete_video(video).await?;
+    forget_upload(db, video).await
+}
+
+async fn forget_upload(db: &Db, video: VideoId) -> anyhow::Result<()> {
+    db::in_time(async {
+        let mut connection = db.connection().await?;
+        queries::forget_upload(&mut connection, video).await
+    })
+    .await
 }

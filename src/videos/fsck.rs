@@ -11,6 +11,7 @@ use diesel_async::AsyncConnection as _;
 use serde::Serialize;
 
 use super::{
+    attempt_with_outputs,
     queries::{
         self,
         fsck::{self as sql, Known},
@@ -35,7 +36,11 @@ pub enum Finding {
     /// A processed video whose clip or poster is gone.
     MissingOutput { video: VideoId },
     /// A file of ours that no row names and no note expects.
-    Orphan { object: String },
+    Orphan {
+        object: String,
+        #[serde(skip)]
+        key: StorageKey,
+    },
     /// A file that is nothing of ours.
     Foreign { object: String },
     /// A row or a note that the sweeper should have dealt with: is a worker running?
@@ -72,15 +77,7 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<bool>
             let mut connection = on.db.connection().await?;
             sql::reprocess(&mut connection, *video).await?;
         }
-        Finding::Orphan { object } => {
-            let stored = on.storage.list().await?;
-            let key = stored.iter().find(|stored| stored.name == *object);
-            match key.and_then(|stored| stored.key) {
-                // Gone meanwhile.
-                None => {}
-                Some(key) => remove(on, key).await?,
-            }
-        }
+        Finding::Orphan { key, .. } => remove(on, *key).await?,
         Finding::Overdue { .. } | Finding::MissingMessages => {
             sweep::run(on, Leases::Expire).await?;
         }
@@ -109,12 +106,7 @@ async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
         (None, _) => on.storage.delete_video(video).await,
         (Some(_), StorageKey::Original(_)) => Ok(()),
         (Some(found), StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt)) => {
-            let is_current = found.attempt == attempt;
-            let is_named = match found.status {
-                VideoStatus::Processing | VideoStatus::Processed => is_current,
-                VideoStatus::Uploaded | VideoStatus::Failed => false,
-            };
-            if is_named {
+            if attempt_with_outputs(found.status, found.attempt) == Some(attempt) {
                 return Ok(());
             }
             on.storage.delete_outputs(video, attempt).await
@@ -153,7 +145,7 @@ fn unexpected(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
         let is_expected = known
             .get(&key.video())
             .is_some_and(|known| is_expected(key, stored.is_finished, known));
-        (!is_expected).then_some(Finding::Orphan { object })
+        (!is_expected).then_some(Finding::Orphan { object, key })
     };
     stored.iter().filter_map(finding).collect()
 }
@@ -167,13 +159,9 @@ fn is_expected(key: StorageKey, is_finished: bool, known: &Known) -> bool {
     match key {
         StorageKey::Original(_) => is_finished,
         StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt) => {
-            let is_current = attempt == known.attempt;
-            known.is_noted
-                || match status {
-                    VideoStatus::Processing => is_current,
-                    VideoStatus::Processed => is_current && is_finished,
-                    VideoStatus::Uploaded | VideoStatus::Failed => false,
-                }
+            let is_named = attempt_with_outputs(status, known.attempt) == Some(attempt);
+            let may_be_written = status == VideoStatus::Processing;
+            known.is_noted || (is_named && (is_finished || may_be_written))
         }
     }
 }

@@ -4,21 +4,14 @@
 use std::time::Duration;
 
 use super::{
-    Failure,
+    Failure, attempt_with_outputs,
     queries::{
         self,
         jobs::{self, Stray},
     },
+    remove_files,
 };
-use crate::{
-    app::Workshop,
-    auth,
-    db::{Db, types::VideoStatus},
-    ids::VideoId,
-    job::Job,
-    queue::Queue,
-    storage::Storage,
-};
+use crate::{app::Workshop, auth, db::Db, ids::VideoId, job::Job, queue::Queue, storage::Storage};
 
 /// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -193,9 +186,7 @@ async fn remove_leftovers(on: &Sweeper<'_>) -> anyhow::Result<usize> {
 }
 
 async fn remove_leftover(on: &Sweeper<'_>, video: VideoId) -> anyhow::Result<()> {
-    on.storage.delete_video(video).await?;
-    let mut connection = on.db.connection().await?;
-    queries::forget_upload(&mut connection, video).await?;
+    remove_files(on.db, on.storage, video).await?;
     tracing::info!(%video, "left-over upload removed");
     Ok(())
 }
@@ -218,12 +209,8 @@ async fn remove_strays(on: &Sweeper<'_>) -> anyhow::Result<usize> {
 
 async fn remove_stray(on: &Sweeper<'_>, stray: Stray) -> anyhow::Result<()> {
     // Attempts count from one.
-    let kept = match stray.status {
-        VideoStatus::Processing | VideoStatus::Processed => stray.attempt,
-        VideoStatus::Uploaded | VideoStatus::Failed => 0,
-    };
-    let storage = on.storage;
-    storage.delete_other_outputs(stray.id, kept).await?;
+    let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(0);
+    on.storage.delete_other_outputs(stray.id, kept).await?;
     let mut connection = on.db.connection().await?;
     jobs::forget_strays(&mut connection, stray).await
 }

@@ -4,7 +4,11 @@
 use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
 
-use super::queries::{self, NewVideo};
+use super::{
+    forget_upload,
+    queries::{self, NewVideo},
+    remove_files,
+};
 use crate::{
     app::App,
     db,
@@ -183,18 +187,13 @@ async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result<()>
 
 /// Removes the file, then the note. What fails here the sweeper does later.
 async fn discard(app: &App, video: VideoId) {
-    match app.storage.delete_video(video).await {
-        Ok(()) => forget(app, video).await,
-        Err(error) => left_to_the_sweeper(video, &error),
+    if let Err(error) = remove_files(&app.db, &app.storage, video).await {
+        left_to_the_sweeper(video, &error);
     }
 }
 
 async fn forget(app: &App, video: VideoId) {
-    let forgotten = async {
-        let mut connection = app.db.connection().await?;
-        queries::forget_upload(&mut connection, video).await
-    };
-    if let Err(error) = db::in_time(forgotten).await {
+    if let Err(error) = forget_upload(&app.db, video).await {
         left_to_the_sweeper(video, &error);
     }
 }

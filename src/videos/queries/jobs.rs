@@ -228,8 +228,9 @@ pub async fn fail_lost(
     Ok(lost)
 }
 
+/// What a statement returns that names videos.
 #[derive(QueryableByName)]
-struct Id {
+pub struct Id {
     #[diesel(sql_type = sql_types::Uuid)]
     id: VideoId,
 }
@@ -331,6 +332,6 @@ pub async fn forget_strays(connection: &mut Connection, stray: Stray) -> anyhow:
     Ok(())
 }
 
-fn ids(rows: Vec<Id>) -> Vec<VideoId> {
+pub fn ids(rows: Vec<Id>) -> Vec<VideoId> {
     rows.into_iter().map(|row| row.id).collect()
 }

@@ -4,7 +4,7 @@ use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
 use serde::Serialize;
 
-use super::super::Failure;
+use super::{super::Failure, jobs::ids};
 use crate::{db::Connection, ids::VideoId};
 
 /// The queue as the rows tell it.
@@ -22,12 +22,6 @@ pub struct Depth {
     /// How long ago the one that waits longest was uploaded (s).
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     pub oldest_age_seconds: Option<i64>,
-}
-
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = sql_types::Uuid)]
-    id: VideoId,
 }
 
 /// Counts the videos that wait, run, and failed by our fault.
@@ -58,11 +52,11 @@ pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<Vid
          WHERE status = 'failed' AND failure->>'code' = ANY($1)
          RETURNING id",
     );
-    let reset: Vec<Id> = reset
+    let reset = reset
         .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
         .load(connection)
         .await?;
-    Ok(reset.into_iter().map(|row| row.id).collect())
+    Ok(ids(reset))
 }
 
 /// Returns those of `videos` that failed by our fault.
@@ -74,10 +68,10 @@ pub async fn failed_among(
         "SELECT id FROM videos
          WHERE id = ANY($1) AND status = 'failed' AND failure->>'code' = ANY($2)",
     );
-    let failed: Vec<Id> = failed
+    let failed = failed
         .bind::<sql_types::Array<sql_types::Uuid>, _>(videos)
         .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
         .load(connection)
         .await?;
-    Ok(failed.into_iter().map(|row| row.id).collect())
+    Ok(ids(failed))
 }
