@@ -124,10 +124,11 @@ impl TestApp {
             return outputs.map(str::to_owned).collect();
         }
         let folder = self.processed().join(video.to_string());
-        folder
-            .exists()
-            .then(|| files_below(&folder))
-            .unwrap_or_default()
+        if folder.exists() {
+            files_below(&folder)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Returns the path of a video's original.
