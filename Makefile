@@ -37,7 +37,9 @@ plots: ## Draws the plots of docs/scaling.md again.
 
 bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
 	@.config/setup tests
-	@cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
 
 bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emulator).
 	@.config/setup tests

@@ -151,7 +151,8 @@ impl House {
         reason = "the program is tested from outside"
     )]
     fn command(&self, command: &str) -> Command {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_anb"));
+        let program = std::env::var_os("ANB_PROGRAM");
+        let mut process = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_anb").into()));
         process
             .args(command.split_whitespace())
             .env_clear()
