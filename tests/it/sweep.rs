@@ -4,14 +4,12 @@ use std::{fs, time::Duration};
 
 use anb::{
     app::Workshop,
-    config::queue::Settings,
     ids::VideoId,
     job::Job,
-    queue::Queue,
     videos::sweep::{self, Leases, Swept},
 };
 
-use crate::support::{Row, TestApp, aws};
+use crate::support::{RedisBroker, Row, TestApp};
 
 /// What rule (c) calls long ago.
 const LONG_AGO: &str = "enqueued_at = now() - interval '3 minutes'";
@@ -169,13 +167,7 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
     let expired = app.add_row().await;
     expire(&app, expired, 0).await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop.clone()
     };
     assert!(sweep(&absent).await.is_err());
@@ -193,13 +185,7 @@ async fn an_absent_broker_keeps_no_leftover() {
     app.add_row().await;
     let leftover = add_upload(&app, "32 minutes").await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop
     };
     assert!(sweep(&absent).await.is_err());
