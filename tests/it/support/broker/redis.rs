@@ -30,6 +30,14 @@ impl RedisBroker {
         Self::at(&fresh_redis().await).await
     }
 
+    /// Makes a queue on a server that is not there.
+    pub async fn absent() -> Queue {
+        let settings = Settings::redis_at("redis+unix:///nowhere.sock");
+        Queue::connect(&settings, Duration::from_mins(1), &aws::config().await)
+            .await
+            .unwrap()
+    }
+
     pub async fn at(url: &str) -> Self {
         let client = Client::open(url).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -80,6 +88,13 @@ impl RedisBroker {
     pub async fn bury(&self, payload: &str, reason: &str) {
         let words = ["XADD", DEAD, "*", "job", payload, "reason", reason];
         let _: String = self.run(&words).await;
+    }
+
+    /// Returns the payloads of the messages that nobody has ended.
+    pub async fn waiting(&self) -> Vec<String> {
+        let reply: StreamRangeReply = self.run(&["XRANGE", STREAM, "-", "+"]).await;
+        let payload = |entry: &StreamId| entry.get("job").unwrap();
+        reply.ids.iter().map(payload).collect()
     }
 
     /// Returns payload and reason of the dead messages.
