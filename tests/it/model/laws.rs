@@ -2,7 +2,7 @@
 
 use anb::videos::sweep::Leases;
 
-use super::core::{Action, Broker, OWNER, Row, Rules, State, Status, Timer, Video};
+use super::core::{Action, Broker, Cause, OWNER, Row, Rules, State, Status, Timer, Video};
 
 /// Names the first law that the step from `before` to `after` broke.
 pub fn broken(
@@ -104,8 +104,7 @@ impl Step<'_> {
                 "only an operator gives a failed video another chance",
             ),
             (
-                was.status != Status::Failed(super::core::Cause::Refused)
-                    || row.status == was.status,
+                was.status != Status::Failed(Cause::Refused) || row.status == was.status,
                 "a video that failed by its own fault stays so",
             ),
             (
@@ -130,6 +129,10 @@ impl Step<'_> {
             (
                 was.is_public || !row.is_public || !matches!(was.status, Status::Failed(_)),
                 "a failed video is not published",
+            ),
+            (
+                !is_claim || was.is_due || row == was,
+                "a retry waits until it is due",
             ),
             (
                 self.is_by_the_last_attempt() || was == row,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anb::{config::queue::Settings, queue::Queue};
 use deadpool_redis::redis::{
-    Client, FromRedisValue,
+    AsyncConnectionConfig, Client, FromRedisValue,
     aio::MultiplexedConnection,
     cmd, pipe,
     streams::{StreamId, StreamRangeReply},
@@ -18,6 +18,8 @@ use crate::support::{
 const STREAM: &str = "anb:jobs";
 
 const DEAD: &str = "anb:jobs:dead";
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct RedisBroker {
     url: String,
@@ -40,7 +42,12 @@ impl RedisBroker {
 
     pub async fn at(url: &str) -> Self {
         let client = Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        // By default half a second: a busy machine stands still for longer.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .unwrap();
         Self {
             url: url.to_owned(),
             connection,
