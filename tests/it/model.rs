@@ -4,5 +4,6 @@
 mod core;
 mod exhaustive;
 mod laws;
+mod schedules;
 mod sql;
 mod stored;

@@ -11,9 +11,9 @@ pub fn broken(
     action: Action,
     after: &State,
 ) -> Option<&'static str> {
-    let steps = before.videos.iter().zip(&after.videos).enumerate();
+    let mut steps = before.videos.iter().zip(&after.videos).enumerate();
     steps
-        .filter_map(|(video, (was, is))| match (&was.row, &is.row) {
+        .find_map(|(video, (was, is))| match (&was.row, &is.row) {
             (None, Some(_)) => Some("what is deleted stays deleted"),
             (Some(row), None) if row.is_votable() => Some("nothing leaves the vote by a delete"),
             (_, None) => None,
@@ -28,7 +28,6 @@ pub fn broken(
                 step.broken().or_else(|| standing(rules, is, row))
             }
         })
-        .next()
         .or_else(|| {
             (!is_fenced(after)).then_some("an attempt has one worker, the last one the row")
         })
@@ -161,15 +160,15 @@ impl Step<'_> {
 
     /// Whether the action is none of a worker, or of the one that may write.
     fn is_by_the_last_attempt(&self) -> bool {
-        let worker = match self.action {
-            Action::Beat { worker }
-            | Action::Store { worker }
-            | Action::Succeed { worker }
-            | Action::Refuse { worker }
-            | Action::Fail { worker }
-            | Action::GiveBack { worker }
-            | Action::Die { worker } => worker,
-            _ => return true,
+        let (Action::Beat { worker }
+        | Action::Store { worker }
+        | Action::Succeed { worker }
+        | Action::Refuse { worker }
+        | Action::Fail { worker }
+        | Action::GiveBack { worker }
+        | Action::Die { worker }) = self.action
+        else {
+            return true;
         };
         let job = self.before.workers[worker].unwrap();
         job.video == self.video && job.attempt == self.was.attempt
