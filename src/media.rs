@@ -10,6 +10,7 @@ mod inspect;
 mod layout;
 mod plan;
 mod probe;
+mod progress;
 mod scratch;
 mod sniff;
 mod tools;
@@ -19,9 +20,12 @@ mod verdict;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use serde::Serialize;
+use serde_json::Value;
 
 use self::{brand::Brand, plan::Target, tools::Tools, verdict::Rules};
 pub use self::{
+    progress::Progress,
     scratch::Scratch,
     sniff::{NotAnMp4, SNIFF_BYTES, sniff},
     verdict::Refusal,
@@ -38,13 +42,24 @@ pub struct Media {
     brand: Brand,
 }
 
-/// A finished clip in the job's folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A finished clip in the job's folder. Its JSON has all but the paths: enough to make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clip {
     /// MP4, index first.
+    #[serde(skip)]
     pub video: PathBuf,
     /// JPEG of the same size as the clip.
+    #[serde(skip)]
     pub poster: PathBuf,
+    /// What `ffprobe` said about the source.
+    pub probe: Value,
+    /// What `ffmpeg` was told.
+    pub arguments: Vec<String>,
+    /// Versions of `ffmpeg` and of this program.
+    pub ffmpeg: String,
+    pub anb: String,
+    /// Size of the source.
+    pub source_bytes: u64,
     /// Size of the video.
     pub bytes: u64,
     /// Bumpers included, as in `duration_ms`.
@@ -52,6 +67,8 @@ pub struct Clip {
     pub duration_ms: u64,
     /// User and system time of encoding and joining, where the kernel tells.
     pub cpu_ms: Option<u64>,
+    /// Most memory of `ffmpeg` at once, where the kernel tells.
+    pub peak_bytes: Option<u64>,
 }
 
 /// Why there is no clip.
@@ -99,14 +116,14 @@ impl Media {
         Scratch::create(&self.scratch_root)
     }
 
-    /// Makes a clip and its poster in `scratch`, telling the percentage done up to 98.
+    /// Makes a clip and its poster in `scratch`, telling how far it is.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(
         &self,
         source: &Path,
         scratch: &Scratch,
-        progress: impl Fn(u8) + Send + Sync,
+        progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         transcode::make_clip(self, source, scratch, progress).await
     }

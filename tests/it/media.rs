@@ -9,7 +9,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Clip, Error, Media, Refusal, Scratch},
+    media::{Clip, Error, Media, Progress, Refusal, Scratch},
 };
 use clap::Parser;
 use serde_json::Value;
@@ -122,7 +122,7 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     );
     let reports = Mutex::new(Vec::new());
     let scratch = studio.media.scratch().unwrap();
-    let note = |percent| reports.lock().unwrap().push(percent);
+    let note = |progress: Progress| reports.lock().unwrap().push(progress.percent);
 
     let clip = studio
         .media
@@ -399,7 +399,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let scratch = studio.media.scratch().unwrap();
     let folder = scratch.path().to_owned();
     let started = tokio::sync::Notify::new();
-    let note = |_| started.notify_one();
+    let note = |_: Progress| started.notify_one();
 
     // Boxed with `Send`, as a worker's task needs it.
     let clip: Pin<Box<dyn Future<Output = _> + Send>> =
