@@ -6,9 +6,11 @@
 
 mod brand;
 mod command;
+mod encoder;
 mod inspect;
 mod layout;
 mod plan;
+mod poster;
 mod probe;
 mod progress;
 mod scratch;
@@ -17,7 +19,11 @@ mod tools;
 mod transcode;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
@@ -101,7 +107,7 @@ impl Media {
             tracing::info!(removed, "removed scratch folders of killed workers");
         }
         let target = Target::from(settings);
-        let brand = Brand::prepare(&tools, Scratch::create(&root)?, target.frame).await?;
+        let brand = Brand::prepare(&tools, Scratch::create(&root)?, target).await?;
         Ok(Self {
             tools,
             rules: Rules::from(settings),
@@ -109,6 +115,14 @@ impl Media {
             scratch_root: root,
             brand,
         })
+    }
+
+    /// Divides the processors among as many jobs; without it each run has one thread.
+    #[must_use]
+    pub fn shared_by(mut self, jobs: u16) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        self.target.threads = plan::threads(processors, jobs.into());
+        self
     }
 
     /// Creates a private folder for one job.

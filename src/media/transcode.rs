@@ -19,6 +19,7 @@ use super::{
     command,
     inspect::{self, Expected},
     plan::{self, Files, RATE},
+    poster,
     probe::Probe,
     progress::{Meter, Progress},
     scratch::Scratch,
@@ -26,9 +27,6 @@ use super::{
     verdict::{Refusal, judge},
 };
 use crate::version::VERSION;
-
-/// Largest poster that is preferred over a coarser one.
-const POSTER_BYTES: u64 = 60 * 1024;
 
 /// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
 const MOSTLY_UNDECODABLE: i32 = 69;
@@ -50,7 +48,7 @@ pub async fn make_clip(
         source: source.to_owned(),
         watermark: media.brand.watermark(),
         body: scratch.file("body.mp4"),
-        posters: ["fine.jpg", "middle.jpg", "coarse.jpg"].map(|name| scratch.file(name)),
+        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.file(name)),
     };
     let plan = plan::plan(video, media.target, &files);
     let mut meter = Meter::start(plan.frames);
@@ -89,7 +87,7 @@ pub async fn make_clip(
         source_bytes: size(source)?,
         bytes: size(&video)?,
         video,
-        poster: choose_poster(&files.posters)?,
+        poster: poster::choose(&files.stills)?,
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
         cpu_ms: encoded
@@ -156,19 +154,7 @@ fn parts(body: u64) -> String {
     )
 }
 
-/// The finest poster that is small enough, else the smallest.
-fn choose_poster(posters: &[PathBuf]) -> anyhow::Result<PathBuf> {
-    let mut coarsest = None;
-    for poster in posters {
-        if size(poster)? <= POSTER_BYTES {
-            return Ok(poster.clone());
-        }
-        coarsest = Some(poster);
-    }
-    coarsest.cloned().context("no poster was made")
-}
-
-fn size(file: &Path) -> anyhow::Result<u64> {
+pub fn size(file: &Path) -> anyhow::Result<u64> {
     let metadata = fs::metadata(file);
     let metadata = metadata.with_context(|| format!("look at {}", file.display()))?;
     Ok(metadata.len())

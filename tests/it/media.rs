@@ -1,5 +1,8 @@
 //! Clips made by the real `ffmpeg` from films that `ffmpeg` draws here.
 
+mod frames;
+mod inputs;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -84,14 +87,16 @@ fn describe(file: &Path) -> Value {
 
 /// The colour of a small square of the frame shown at a time.
 fn colour(clip: &Clip, second: f32, x: u32, y: u32) -> [u8; 3] {
-    let crop = format!("crop=16:16:{x}:{y},scale=1:1:flags=area,format=rgb24");
+    pixel(&clip.video, &format!("-ss {second}"), x, y)
+}
+
+/// The colour of a small square of a picture; `seek` are options that choose it.
+fn pixel(file: &Path, seek: &str, x: u32, y: u32) -> [u8; 3] {
     let args = format!(
-        "-v error -vf {crop} -ss {second} -frames:v 1 -f rawvideo pipe:1 -i {}",
-        clip.video.display()
+        "-v error -i {} -vf crop=16:16:{x}:{y},scale=1:1:flags=area,format=rgb24 {seek} \
+         -frames:v 1 -f rawvideo",
+        file.display()
     );
-    // Input first: the options above belong to the output.
-    let (output, input) = args.split_once("pipe:1").unwrap();
-    let args = format!("-v error {input} {output}");
     let pixel = run("ffmpeg", &args, Path::new("pipe:1"));
     [pixel[0], pixel[1], pixel[2]]
 }
