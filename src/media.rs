@@ -4,6 +4,7 @@
 //! probed, judged, then decoded once under limits (`command`, `crate::confine`). What comes out is
 //! verified before anybody sees it. `videos` calls [`sniff()`] on upload, `worker` [`Media`].
 
+mod admission;
 mod brand;
 mod command;
 mod encoder;
@@ -29,7 +30,7 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::{brand::Brand, plan::Target, tools::Tools, verdict::Rules};
+use self::{admission::Admission, brand::Brand, plan::Target, tools::Tools, verdict::Rules};
 pub use self::{
     progress::Progress,
     scratch::Scratch,
@@ -46,6 +47,7 @@ pub struct Media {
     target: Target,
     scratch_root: PathBuf,
     brand: Brand,
+    admission: Admission,
 }
 
 /// A finished clip in the job's folder. Its JSON has all but the paths: enough to make it again.
@@ -114,6 +116,7 @@ impl Media {
             target,
             scratch_root: root,
             brand,
+            admission: Admission::of_this_machine(),
         })
     }
 

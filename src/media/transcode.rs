@@ -14,7 +14,7 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Media,
+    Clip, Error, Media, admission,
     brand::Brand,
     command,
     inspect::{self, Expected},
@@ -50,6 +50,11 @@ pub async fn make_clip(
         body: scratch.file("body.mp4"),
         stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.file(name)),
     };
+    // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
+    let _turn = media
+        .admission
+        .enter(admission::need(video, media.target.threads))
+        .await?;
     let plan = plan::plan(video, media.target, &files);
     let mut meter = Meter::start(plan.frames);
     let encoded = media
