@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots bench-uploads lint brand clean
+.PHONY: help setup run test test-infra plots bench-uploads bench-media lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ plots: ## Draws the plots of docs/scaling.md again.
 
 bench-uploads: setup ## Measures memory and time of uploads and logins; needs 4 GB of disk in TMPDIR.
 	@cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
+
+bench-media: ## Compares clips with the earlier system's: time, size, picture, memory; plays one in Chromium.
+	@.config/setup benches
+	@cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 media::
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

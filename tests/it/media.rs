@@ -1,5 +1,7 @@
 //! Clips made by the real `ffmpeg` from films that `ffmpeg` draws here.
 
+mod bench;
+mod browser;
 mod frames;
 mod inputs;
 

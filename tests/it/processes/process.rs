@@ -94,6 +94,11 @@ impl House {
 
     /// Starts a process.
     pub fn start(&self, role: Role) -> Process {
+        self.start_with(role, &[])
+    }
+
+    /// Starts a process with more settings.
+    pub fn start_with(&self, role: Role, settings: &[(&str, &str)]) -> Process {
         let port = free_port();
         let log = self.folder.path().join(format!("{port}.log"));
         let mut command = match role {
@@ -110,6 +115,7 @@ impl House {
             }
         };
         command
+            .envs(settings.iter().copied())
             .stderr(File::create(&log).unwrap())
             .stdout(Stdio::null());
         Process {
