@@ -74,6 +74,8 @@ pub struct Work {
     #[command(flatten)]
     pub worker: worker::Settings,
     #[command(flatten)]
+    pub machine: worker::MachineSettings,
+    #[command(flatten)]
     pub media: media::Settings,
     #[command(flatten)]
     pub upload: storage::UploadSettings,

@@ -11,7 +11,7 @@
 //! | slices | [`users`], [`videos`], [`votes`], [`rankings`] | the domain: rules, endpoints, SQL |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the kits of a process, built once |
-//! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`] | one technical matter each |
+//! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical matter each |
 //! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`] | what everybody may use |
 //!
 //! **Direction rule**: a module calls its own layer's lower neighbours and layers below, never above.
@@ -29,6 +29,7 @@ pub mod config;
 pub mod confine;
 pub mod db;
 pub mod dev;
+pub mod ec2;
 pub mod http;
 pub mod ids;
 pub mod internal;

@@ -126,28 +126,33 @@ pub async fn change(
     })
 }
 
-/// Deletes a video: the row, and with it votes and any running job, then its files. What stays of them,
-/// because of a crash or of a worker that was still storing, has a note in `uploads` for the sweeper.
+/// Deletes a video: the row, and with it votes and any running job, then its files. A crash leaves a note
+/// in `uploads`, for the sweeper to remove what is left; so does a worker that may still store outputs.
 pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
     let mut connection = app.db.connection().await?;
-    let is_deleted = connection
+    let deleted = connection
         .transaction(async |connection| {
-            let is_deleted = queries::delete(connection, user, video).await?;
-            if is_deleted {
+            let deleted = queries::delete(connection, user, video).await?;
+            if deleted.is_some() {
                 queries::note_upload(connection, user, video).await?;
             }
-            anyhow::Ok(is_deleted)
+            anyhow::Ok(deleted)
         })
         .await?;
     drop(connection);
-    if !is_deleted {
+    let Some(deleted) = deleted else {
         return Ok(match find_own(app, user, video).await? {
             Err(denial) => DeleteOutcome::Denied(denial),
             Ok(_) => DeleteOutcome::Published,
         });
-    }
+    };
     tracing::info!(%video, "video deleted");
-    if let Err(error) = remove_files(&app.db, &app.storage, video).await {
+    let removed = if deleted.may_be_stored_to() {
+        app.storage.delete_video(video).await
+    } else {
+        remove_files(&app.db, &app.storage, video).await
+    };
+    if let Err(error) = removed {
         // Without its row it is deleted all the same.
         tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
     }

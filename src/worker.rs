@@ -11,7 +11,7 @@ use std::{
 use anyhow::anyhow;
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{Instrument as _, Span, field};
@@ -47,6 +47,13 @@ pub struct Worker {
     workshop: Arc<Workshop>,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
+    jobs: watch::Sender<usize>,
+}
+
+/// A slot with a job in it; free again when it is dropped.
+struct Slot {
+    jobs: watch::Sender<usize>,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// How a job left its slot.
@@ -68,7 +75,13 @@ impl Worker {
             workshop: Arc::new(workshop),
             shutdown,
             slots,
+            jobs: watch::Sender::new(0),
         }
+    }
+
+    /// Returns the number of jobs that run, as it changes.
+    pub fn jobs(&self) -> watch::Receiver<usize> {
+        self.jobs.subscribe()
     }
 
     /// Works until the shutdown is requested, then finishes or gives back what runs.
@@ -81,7 +94,7 @@ impl Worker {
                 self.pause(ERROR_PAUSE).await;
             }
         }
-        tracing::info!(running = self.running(), "worker takes no more jobs");
+        tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
         // Every job ends, by itself or because the shutdown insists.
         self.idle().await;
         if let Err(error) = within(END_TIMEOUT, self.workshop.queue.leave()).await {
@@ -107,7 +120,8 @@ impl Worker {
         for delivery in deliveries {
             match permits.pop() {
                 Some(permit) if !self.shutdown.is_requested() => {
-                    self.shutdown.spawn(self.clone().handle(delivery, permit));
+                    self.shutdown
+                        .spawn(self.clone().handle(delivery, self.fill(permit)));
                     started += 1;
                 }
                 _ => end(delivery, End::Release).await,
@@ -122,7 +136,7 @@ impl Worker {
         drop(self.slots.acquire_many(all).await);
     }
 
-    async fn handle(self, delivery: Delivery, permit: OwnedSemaphorePermit) {
+    async fn handle(self, delivery: Delivery, slot: Slot) {
         match Job::from_payload(&delivery.payload) {
             Ok(Job::ProcessVideo {
                 video_id, trace, ..
@@ -141,7 +155,7 @@ impl Worker {
                 end(delivery, End::Dead("unknown_job")).await;
             }
         }
-        drop(permit);
+        drop(slot);
     }
 
     async fn process_video(&self, video: VideoId, delivery: &Delivery) -> End {
@@ -281,8 +295,18 @@ impl Worker {
         }
     }
 
-    fn running(&self) -> usize {
-        usize::from(self.workshop.settings.concurrency) - self.slots.available_permits()
+    fn fill(&self, permit: OwnedSemaphorePermit) -> Slot {
+        self.jobs.send_modify(|jobs| *jobs += 1);
+        Slot {
+            jobs: self.jobs.clone(),
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.jobs.send_modify(|jobs| *jobs -= 1);
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::{
     app::{App, Workshop},
     aws,
-    config::{self, database, http::Listener, queue, storage},
+    config::{self, database, http::Listener, queue, storage, worker},
     db::{self, migrations},
     dev::{Options, Services},
     internal::{self, Dependencies},
@@ -97,6 +97,9 @@ fn roles(
     let work = config::Work {
         metrics: socket(data_dir, "work.sock"),
         worker: settings.worker.clone(),
+        machine: worker::MachineSettings {
+            ec2_lifecycle: worker::Switch::Off,
+        },
         media,
         upload: settings.upload.clone(),
         database,

@@ -1,10 +1,13 @@
 //! `anb work`: the queue worker.
 
 use anyhow::Context as _;
+use aws_config::imds;
 
 use crate::{
     app::Workshop,
-    aws, config,
+    aws,
+    config::{self, worker::Switch},
+    ec2::{Instance, Pace},
     internal::{self, Dependencies},
     shutdown::Shutdown,
     worker::Worker,
@@ -16,13 +19,25 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     shutdown.listen()?;
 
     let launcher = std::env::current_exe().context("find this program")?;
-    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
+    let aws = match settings.machine.ec2_lifecycle {
+        Switch::On => aws::load(&settings.aws).await,
+        Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
+    };
     let workshop = Workshop::build(&settings, launcher, &aws).await?;
     let dependencies = Dependencies::of_workshop(&workshop);
     dependencies.report(&shutdown);
     internal::listen(&settings.metrics, dependencies, &shutdown)?;
 
-    Worker::new(workshop, shutdown.clone()).run().await;
+    let worker = Worker::new(workshop, shutdown.clone());
+    match settings.machine.ec2_lifecycle {
+        Switch::On => {
+            let metadata = imds::Client::builder().build();
+            let stop = shutdown.clone();
+            let instance = Instance::find(&aws, metadata, stop, Pace::default()).await?;
+            Box::pin(instance.accompany(worker.jobs(), worker.run())).await;
+        }
+        Switch::Off => worker.run().await,
+    }
     shutdown.drain().await;
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! How many jobs run at once, and when a job counts as lost.
+//! How many jobs run at once, when a job counts as lost, and whether the machine may be taken away.
 
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Visibility for a process that only pushes, and so hides nothing.
 pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
@@ -29,6 +29,28 @@ pub struct Settings {
     #[arg(long = "job-visibility", env = "JOB_VISIBILITY", default_value = "60s", value_name = "TIME",
           value_parser = super::duration)]
     pub visibility: Duration,
+}
+
+/// What a worker does about the end of its machine.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Worker")]
+pub struct MachineSettings {
+    /// Heed what EC2 and the auto scaling group say about this instance, and keep it while jobs run
+    #[arg(
+        long = "ec2-lifecycle",
+        env = "EC2_LIFECYCLE",
+        default_value = "off",
+        value_name = "SWITCH"
+    )]
+    pub ec2_lifecycle: Switch,
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
 }
 
 impl Settings {

@@ -11,8 +11,6 @@ import pytest
 from stacks import DB_PASSWORD, JWT_SECRET, ROOT
 
 ROLES = ["api", "worker"]
-# src/ec2.rs reads it; until then it is a variable that nobody asks for.
-NOT_YET = {"EC2_LIFECYCLE"}
 
 
 def script(account, role):
@@ -52,7 +50,7 @@ def test_both_roles_boot_in_the_same_way(account):
 @pytest.mark.parametrize("role", ROLES)
 def test_it_sets_only_what_the_program_knows(account, role):
     known = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", (ROOT / "config/local.env").read_text(), re.M))
-    assert set(settings(account, role)) - known <= NOT_YET
+    assert set(settings(account, role)) <= known
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -18,7 +18,9 @@ const LAYERS: [&[&str]; 7] = [
         "telemetry",
         "shutdown",
     ],
-    &["auth", "db", "queue", "job", "storage", "media", "confine"],
+    &[
+        "auth", "db", "queue", "job", "storage", "media", "confine", "ec2",
+    ],
     &["app"],
     &["http"],
     &["users", "videos", "votes", "rankings"],

@@ -15,6 +15,7 @@ mod cli;
 mod confine;
 mod contract;
 mod dev;
+mod ec2;
 mod env_files;
 mod errors;
 mod files_served;

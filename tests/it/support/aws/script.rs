@@ -29,7 +29,7 @@ pub struct Script {
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// `SendMessage`, `HeadBucket` …
+    /// `SendMessage`, `HeadBucket`, `SetInstanceProtection` …, `meta-data/instance-id` …
     pub operation: String,
     pub path: String,
     pub body: Vec<u8>,
@@ -80,6 +80,17 @@ impl Asked {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+
+    /// Returns a field of the body, which must be a form.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let field = form(&self.body).find(|(field, _)| field == name);
+        field.map(|(_, value)| value)
+    }
+}
+
+fn form(body: &[u8]) -> impl Iterator<Item = (String, String)> {
+    let fields = url::form_urlencoded::parse(body);
+    fields.map(|(name, value)| (name.into_owned(), value.into_owned()))
 }
 
 impl Answer {
@@ -105,6 +116,12 @@ impl Answer {
         let body =
             serde_json::json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": "No."});
         Self::status(status, body.to_string())
+    }
+
+    /// Refuses as Auto Scaling does.
+    pub fn query_error(status: u16, code: &str) -> Self {
+        let error = format!("<Error><Code>{code}</Code><Message>No.</Message></Error>");
+        Self::status(status, format!("<ErrorResponse>{error}</ErrorResponse>"))
     }
 
     /// Refuses as S3 does.
@@ -164,14 +181,21 @@ async fn read(mut request: Request<Incoming>) -> Asked {
         }
     }
     Asked {
-        operation: operation(&request),
+        operation: operation(&request, &body),
         path: request.uri().to_string(),
         body,
     }
 }
 
-/// Names the operation: SQS says it in a header, S3 by method and query.
-fn operation(request: &Request<Incoming>) -> String {
+/// Names the operation: SQS says it in a header, Auto Scaling in the body, S3 by method and query. An
+/// instance's metadata is named by its path.
+fn operation(request: &Request<Incoming>, body: &[u8]) -> String {
+    if let Some(item) = request.uri().path().strip_prefix("/latest/") {
+        return item.to_owned();
+    }
+    if let Some((_, action)) = form(body).find(|(name, _)| name == "Action") {
+        return action;
+    }
     if let Some(target) = request.headers().get("x-amz-target") {
         let target = target.to_str().unwrap();
         return target.strip_prefix("AmazonSQS.").unwrap().to_owned();

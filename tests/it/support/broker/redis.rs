@@ -17,6 +17,8 @@ use crate::support::{
 
 const STREAM: &str = "anb:jobs";
 
+const DEAD: &str = "anb:jobs:dead";
+
 pub struct RedisBroker {
     url: String,
     connection: MultiplexedConnection,
@@ -74,9 +76,15 @@ impl RedisBroker {
         let _: Vec<String> = pipe.query_async(&mut connection).await.unwrap();
     }
 
+    /// Adds a dead message.
+    pub async fn bury(&self, payload: &str, reason: &str) {
+        let words = ["XADD", DEAD, "*", "job", payload, "reason", reason];
+        let _: String = self.run(&words).await;
+    }
+
     /// Returns payload and reason of the dead messages.
     pub async fn dead(&self) -> Vec<(String, String)> {
-        let reply: StreamRangeReply = self.run(&["XRANGE", "anb:jobs:dead", "-", "+"]).await;
+        let reply: StreamRangeReply = self.run(&["XRANGE", DEAD, "-", "+"]).await;
         let field = |entry: &StreamId, name: &str| entry.get::<String>(name).unwrap();
         let entries = reply.ids.iter();
         entries

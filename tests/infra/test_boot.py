@@ -1,0 +1,130 @@
+"""The script that an instance boots with, executed: taken back from the launch template, run among stubs."""
+
+import re
+
+import pytest
+
+from boot import ARTIFACT, INSTANCE, machine
+from stacks import ENVIRONMENT
+from test_user_data import ROLES, script
+
+PLACES = {"api": ("anb_api", "serve", "8080:8080", 180), "worker": ("anb_worker", "work", "127.0.0.1:9465:9465", 1200)}
+
+
+@pytest.fixture
+def boot(account, tmp_path):
+    def run(role, broken="", checksum=None):
+        return machine(tmp_path, checksum).run(script(account, role), broken=broken)
+
+    return run
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_good_boot_fetches_verifies_loads_starts_and_says_so(account, boot, role):
+    done = boot(role)
+    container, command, _, _ = PLACES[role]
+    assert done.code == 0, done.output
+    assert done.signals() == [(0, f"{INSTANCE} runs anb {command} 0.1.0")]
+    assert done.loaded() == ARTIFACT
+    steps = ["dnf install", "systemctl enable --now docker", "curl .*api/token", "curl .*instance-id",
+             f"aws s3 cp .*{account.bucket()}/deployments/0.1.0/anb-image.tar.zst ", "aws s3 cp .*sha256", "docker load",
+             "curl .*us-east-1-bundle.pem", "systemctl enable anb", "systemctl start --no-block anb", "curl .*/health"]
+    found = [min(index for index, call in enumerate(done.calls) if re.match(step, call)) for step in steps]
+    assert found == sorted(found)
+    assert done.asked(f"docker run .*--name {container} .*anb:0.1.0 {command}$")
+    assert not (done.root / "var/tmp/anb-image.tar.zst").exists()
+
+
+def test_the_api_migrates_before_it_serves(boot):
+    api = boot("api")
+    runs = [call.split()[-1] for call in api.asked("^docker run ")]
+    assert runs == ["migrate", "serve"]
+
+
+def test_a_worker_never_migrates(boot):
+    assert [call.split()[-1] for call in boot("worker").asked("^docker run ")] == ["work"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_unit_restarts_and_stops_later_than_the_drain(boot, role):
+    container, _, publish, drain = PLACES[role]
+    unit = boot(role).left("etc/systemd/system/anb.service")
+    assert "Restart=always" in unit and "StartLimitIntervalSec=0" in unit
+    assert f"ExecStop=/usr/bin/docker stop --time {drain} {container}" in unit
+    assert f"TimeoutStopSec={drain + 15}" in unit and f"--publish {publish} " in unit
+    for limit in ("--read-only", "--cap-drop ALL", "--security-opt no-new-privileges"):
+        assert limit in unit
+    assert f"awslogs-group=/{ENVIRONMENT}/{role}" in unit and f"awslogs-stream={INSTANCE}" in unit
+
+
+# What breaks, and what the stack is told. A failed fetch is tried six times.
+FAILURES = {
+    "no packages": ("^dnf ", "could not install docker", 6),
+    "docker does not start": ("^systemctl enable --now docker", "could not install docker", 1),
+    "no metadata": ("^curl .*api/token", "could not ask for the instance id", 6),
+    "no artifact": ("^aws s3 cp .*zst ", "could not fetch version 0.1.0 from the bucket", 6),
+    "no checksum": ("^aws s3 cp .*sha256 ", "could not fetch version 0.1.0 from the bucket", 6),
+    "docker is down": ("^docker load", "could not load version 0.1.0", 1),
+    "no authorities": ("^curl .*bundle.pem", "could not fetch the database's authorities", 6),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_boot_that_fails_says_where_and_starts_nothing(boot, role, failure):
+    broken, reason, tries = FAILURES[failure]
+    done = boot(role, broken=broken)
+    assert done.code != 0
+    assert done.signals() == [(1, reason)]
+    assert len(done.asked(broken)) == tries
+    assert not done.asked("start --no-block anb") and not done.asked("shutdown|poweroff|terminate|set-instance-health")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_artifact_with_another_checksum_is_not_loaded(boot, role):
+    done = boot(role, checksum="0" * 64)
+    assert (done.code != 0, done.signals()) == (True, [(1, "could not verify version 0.1.0")])
+    assert done.loaded() is None
+
+
+def test_migrations_that_fail_are_told_and_tried_again_by_the_unit(boot):
+    done = boot("api", broken="docker run .* migrate$")
+    assert (done.code != 0, done.signals()) == (True, [(1, "could not bring anb serve up")])
+    assert not done.asked("docker run .* serve$")
+    assert done.asked("systemctl enable anb")
+
+
+def test_a_worker_that_does_not_come_up_is_told(boot):
+    done = boot("worker", broken="docker run .* work$")
+    assert (done.code != 0, done.signals()) == (True, [(1, "could not bring anb work up")])
+    assert not (done.root / "etc/systemd/system/anb-watchdog.timer").exists()
+
+
+def test_a_stack_that_no_longer_listens_is_no_fault(boot):
+    done = boot("api", broken="^cfn-signal ")
+    assert done.code == 0, done.output
+
+
+def test_the_secrets_are_read_with_the_role_and_kept_from_others(boot):
+    done = boot("api")
+    arn = done.asked("aws secretsmanager get-secret-value")[0]
+    assert "--secret-id arn:aws:secretsmanager:us-east-1:" in arn
+    secrets = done.root / "run/anb/secrets.env"
+    # Docker takes a value as it stands, to the end of its line.
+    assert secrets.read_text() == "DB_PASSWORD=p#$ s\nJWT_SECRET=j\n"
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert "p#$ s" not in done.output and "p#$ s" not in "\n".join(done.calls)
+
+
+def test_a_silent_worker_is_reported_in_its_fifth_minute(boot):
+    done = boot("worker")
+    watchdog = done.left("opt/anb/watchdog")
+    for _ in range(4):
+        done.run(watchdog, "us-east-1", INSTANCE, broken="^curl .*/health")
+    assert not done.asked("set-instance-health")
+    done.run(watchdog, "us-east-1", INSTANCE)
+    for _ in range(5):
+        assert not done.asked("set-instance-health")
+        done.run(watchdog, "us-east-1", INSTANCE, broken="^curl .*/health")
+    (said,) = done.asked("set-instance-health")
+    assert f"--instance-id {INSTANCE} --health-status Unhealthy" in said

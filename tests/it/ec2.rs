@@ -1,0 +1,251 @@
+//! A worker on an instance of an auto scaling group: its metadata and its group are scripted, the jobs real.
+
+mod cloud;
+
+use std::time::Duration;
+
+use self::cloud::{Cloud, Crew};
+use crate::{
+    processes::process::{House, Role},
+    support::{TestApp, eventually, film, long_film},
+};
+use rustix::process::Signal;
+
+const PROTECT: &str = "SetInstanceProtection";
+const COMPLETE: &str = "CompleteLifecycleAction";
+const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
+
+#[tokio::test]
+async fn an_instance_is_protected_while_it_is_busy() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let video = app.add_video(&long_film().await).await;
+    let crew = Crew::start(&app, &cloud).await;
+    eventually("the instance is protected", 20, async || {
+        cloud.protections() == ["true"]
+    })
+    .await;
+    assert_ne!(app.status(video).await, "processed");
+    eventually("it is protected no more", 40, async || {
+        cloud.protections() == ["true", "false"]
+    })
+    .await;
+    assert_eq!(app.status(video).await, "processed");
+    let asked = cloud.asked(PROTECT);
+    assert_eq!(
+        asked[0].field("InstanceIds.member.1").unwrap(),
+        cloud::INSTANCE
+    );
+    assert_eq!(
+        asked[0].field("AutoScalingGroupName").unwrap(),
+        cloud::GROUP
+    );
+    crew.stop().await;
+    assert_eq!(cloud.asked(COMPLETE).len(), 0);
+}
+
+#[tokio::test]
+async fn protection_that_a_killed_predecessor_left_is_given_up() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let crew = Crew::start(&app, &cloud).await;
+    eventually("the instance is not protected", 10, async || {
+        cloud.protections() == ["false"]
+    })
+    .await;
+    crew.stop().await;
+    assert_eq!(cloud.protections(), ["false"]);
+}
+
+#[tokio::test]
+async fn an_instance_that_is_taken_finishes_its_job_before_it_lets_go() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let crew = Crew::start(&app, &cloud).await;
+    let video = app.add_video(&long_film().await).await;
+    cloud.until_protected().await;
+
+    cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+    crew.shutdown.requested().await;
+    let next = app.add_video(&film().await).await;
+    cloud.until_asked(COMPLETE).await;
+    assert_eq!(app.status(video).await, "processed");
+    assert_eq!(app.row(next).await.unwrap().attempt, 0);
+
+    let completed = cloud.asked(COMPLETE);
+    assert_eq!(completed.len(), 1);
+    for (field, value) in [
+        ("InstanceId", cloud::INSTANCE),
+        ("LifecycleHookName", cloud::HOOK),
+        ("AutoScalingGroupName", cloud::GROUP),
+        ("LifecycleActionResult", "CONTINUE"),
+    ] {
+        assert_eq!(completed[0].field(field).unwrap(), value);
+    }
+    assert!(!crew.is_over(), "it would be started again");
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_chosen_between_receive_and_protection_finishes_its_job() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    // The group has decided by the time it hears of the job.
+    cloud.on(PROTECT, |cloud| {
+        cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+        cloud.refuse(PROTECT, 400, "ValidationError");
+    });
+    let video = app.add_video(&film().await).await;
+    let crew = Crew::start(&app, &cloud).await;
+    cloud.until_asked(COMPLETE).await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!(
+        (row.status.as_str(), row.attempt, row.failures, row.losses),
+        ("processed", 1, 0, 0)
+    );
+    assert_eq!(cloud.protections()[0], "true");
+    assert_eq!(cloud.asked(COMPLETE).len(), 1);
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_drain_reminds_the_hook() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let crew = Crew::start(&app, &cloud).await;
+    app.add_video(&long_film().await).await;
+    cloud.until_protected().await;
+    cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+    cloud.until_asked(HEARTBEAT).await;
+    assert_eq!(cloud.asked(COMPLETE).len(), 0);
+    cloud.until_asked(COMPLETE).await;
+    let reminded = cloud.asked(HEARTBEAT);
+    assert_eq!(reminded[0].field("LifecycleHookName").unwrap(), cloud::HOOK);
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn a_spot_notice_in_good_time_lets_the_job_finish() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let video = app.add_video(&film().await).await;
+    let crew = Crew::start(&app, &cloud).await;
+    cloud.until_protected().await;
+    cloud.interrupt(Duration::from_mins(2));
+    cloud.until_asked(COMPLETE).await;
+    assert_eq!(app.status(video).await, "processed");
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn a_spot_notice_that_leaves_no_time_gives_the_job_back() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let crew = Crew::start(&app, &cloud).await;
+    let video = app.add_video(&long_film().await).await;
+    cloud.until_protected().await;
+    cloud.interrupt(Duration::from_secs(10));
+    crew.ended().await;
+    let row = app.row(video).await.unwrap();
+    assert_eq!(
+        (row.status.as_str(), row.failures, row.losses),
+        ("uploaded", 0, 0)
+    );
+    let again = app.queue.receive(1, Duration::from_millis(30)).await;
+    assert_eq!(again.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn capacity_at_risk_is_left_when_the_job_is_done() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let video = app.add_video(&film().await).await;
+    let crew = Crew::start(&app, &cloud).await;
+    cloud.until_protected().await;
+    let notice = r#"{"noticeTime":"2026-11-24T10:00:00Z"}"#;
+    cloud.set("events/recommendations/rebalance", notice);
+    cloud.until_asked("SetInstanceHealth").await;
+    assert_eq!(app.status(video).await, "processed");
+    let health = cloud.asked("SetInstanceHealth");
+    assert_eq!(health[0].field("HealthStatus").unwrap(), "Unhealthy");
+    assert_eq!(cloud.protections().last().unwrap(), "false");
+    assert_eq!(cloud.asked(COMPLETE).len(), 0);
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_on_its_way_out_takes_no_job() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+    let video = app.add_video(&film().await).await;
+    let crew = Crew::start(&app, &cloud).await;
+    cloud.until_asked(COMPLETE).await;
+    assert_eq!(app.row(video).await.unwrap().attempt, 0);
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_does_not_answer_is_told_again() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    cloud.refuse(COMPLETE, 500, "InternalFailure");
+    cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+    let crew = Crew::start(&app, &cloud).await;
+    // More than the SDK tries by itself.
+    eventually("it is told again", 30, async || {
+        cloud.asked(COMPLETE).len() > 4
+    })
+    .await;
+    crew.stop().await;
+}
+
+#[tokio::test]
+async fn denied_permissions_are_one_warning_each_and_stop_no_job() {
+    let app = TestApp::spawn_with(&[], &[]).await;
+    let cloud = Cloud::start().await;
+    cloud.refuse(PROTECT, 403, "AccessDenied");
+    let house = House::of(&app);
+    let mut worker = house.start_with(Role::Work, &cloud.environment());
+    worker.until_ready().await;
+    for _ in 0..2 {
+        let video = app.add_video(&film().await).await;
+        eventually("the clip is made", 40, async || {
+            app.status(video).await == "processed"
+        })
+        .await;
+    }
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended(Duration::from_secs(20)).await, Some(0));
+    assert_eq!(cloud.asked(PROTECT).len(), 1);
+    let log = worker.log();
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("SetInstanceProtection"), "{log}");
+}
+
+#[tokio::test]
+async fn the_program_waits_for_the_end_of_its_instance_and_then_stops() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let house = House::of(&app);
+    let mut worker = house.start_with(Role::Work, &cloud.environment());
+    worker.until_ready().await;
+    cloud.set("autoscaling/target-lifecycle-state", "Terminated");
+    cloud.until_asked(COMPLETE).await;
+    assert!(worker.get("/health").await.status().is_success());
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ended(Duration::from_secs(10)).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_machine_without_metadata_stops_the_start_and_names_the_setting() {
+    let app = TestApp::spawn().await;
+    let cloud = Cloud::start().await;
+    let house = House::of(&app);
+    let nowhere = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+    let environment = [&cloud.environment()[..], &[nowhere]].concat();
+    let mut worker = house.start_with(Role::Work, &environment);
+    assert_eq!(worker.ended(Duration::from_secs(40)).await, Some(1));
+    let log = worker.log();
+    assert!(log.contains("anb: EC2_LIFECYCLE=on: "), "{log}");
+}

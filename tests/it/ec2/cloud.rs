@@ -1,0 +1,206 @@
+//! The metadata of an instance and the group it is in, as a test tells it; and a worker on that instance.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anb::{
+    ec2::{Instance, Pace},
+    shutdown::Shutdown,
+};
+use aws_config::imds;
+use chrono::{SecondsFormat, Utc};
+use tokio::task::JoinHandle;
+
+use super::PROTECT;
+use crate::support::{
+    TestApp,
+    aws::{self, Answer, Asked, Script},
+    eventually,
+};
+
+pub const INSTANCE: &str = "i-0123456789abcdef0";
+pub const GROUP: &str = "anb-worker-asg";
+pub const HOOK: &str = "anb-worker-drain";
+
+/// Patience of the hook (s): a reminder each second.
+const HOOK_SECONDS: u32 = 3;
+
+const PACE: Pace = Pace {
+    poll: Duration::from_millis(100),
+    linger: Duration::from_secs(1),
+};
+
+/// Both services, at one address.
+pub struct Cloud {
+    script: Script,
+    state: Arc<State>,
+}
+
+type Event = Box<dyn Fn(&State) + Send + Sync>;
+
+/// What the cloud answers at the moment.
+#[derive(Default)]
+pub struct State {
+    metadata: Mutex<BTreeMap<String, String>>,
+    refused: Mutex<BTreeMap<String, (u16, &'static str)>>,
+    events: Mutex<BTreeMap<String, Event>>,
+}
+
+impl State {
+    /// Sets an item of the metadata.
+    pub fn set(&self, item: &str, value: &str) {
+        let item = format!("meta-data/{item}");
+        self.metadata.lock().unwrap().insert(item, value.to_owned());
+    }
+
+    /// Refuses an operation from now on.
+    pub fn refuse(&self, operation: &str, status: u16, code: &'static str) {
+        let mut refused = self.refused.lock().unwrap();
+        refused.insert(operation.to_owned(), (status, code));
+    }
+
+    fn answer(&self, operation: &str) -> Answer {
+        if operation == "api/token" {
+            let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+            return Answer::ok("token").header(ttl.0, ttl.1);
+        }
+        if operation.starts_with("meta-data/") {
+            let value = self.metadata.lock().unwrap().get(operation).cloned();
+            return value.map_or_else(|| Answer::status(404, ""), Answer::ok);
+        }
+        let event = self.events.lock().unwrap().remove(operation);
+        if let Some(event) = event {
+            event(self);
+        }
+        if let Some((status, code)) = self.refused.lock().unwrap().get(operation) {
+            return Answer::query_error(*status, code);
+        }
+        let result = match operation {
+            "DescribeAutoScalingInstances" => format!(
+                "<AutoScalingInstances><member><InstanceId>{INSTANCE}</InstanceId>\
+                 <AutoScalingGroupName>{GROUP}</AutoScalingGroupName></member></AutoScalingInstances>"
+            ),
+            "DescribeLifecycleHooks" => format!(
+                "<LifecycleHooks><member><LifecycleHookName>{HOOK}</LifecycleHookName>\
+                 <LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition>\
+                 <HeartbeatTimeout>{HOOK_SECONDS}</HeartbeatTimeout></member></LifecycleHooks>"
+            ),
+            _ => String::new(),
+        };
+        Answer::ok(format!(
+            "<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"
+        ))
+    }
+}
+
+impl std::ops::Deref for Cloud {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl Cloud {
+    /// Starts one whose instance is in service.
+    pub async fn start() -> Self {
+        let state = Arc::new(State::default());
+        state.set("instance-id", INSTANCE);
+        state.set("autoscaling/target-lifecycle-state", "InService");
+        let answering = Arc::clone(&state);
+        let script = Script::start(move |operation, _| answering.answer(operation)).await;
+        Self { script, state }
+    }
+
+    /// Does something when an operation is called for the first time, before it is answered.
+    pub fn on(&self, operation: &str, event: impl Fn(&State) + Send + Sync + 'static) {
+        let mut events = self.events.lock().unwrap();
+        events.insert(operation.to_owned(), Box::new(event));
+    }
+
+    /// Announces that the Spot capacity is taken back.
+    pub fn interrupt(&self, after: Duration) {
+        let at = (Utc::now() + after).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let action = format!(r#"{{"action":"terminate","time":"{at}"}}"#);
+        self.set("spot/instance-action", &action);
+    }
+
+    pub fn asked(&self, operation: &str) -> Vec<Asked> {
+        self.script.asked(operation)
+    }
+
+    /// Returns what protection was asked for, in this order.
+    pub fn protections(&self) -> Vec<String> {
+        let asked = self.asked(PROTECT);
+        let values = asked
+            .iter()
+            .map(|asked| asked.field("ProtectedFromScaleIn").unwrap());
+        values.collect()
+    }
+
+    /// Waits until a job runs and the group knows it.
+    pub async fn until_protected(&self) {
+        eventually("the instance is protected", 20, async || {
+            self.protections().last().is_some_and(|last| last == "true")
+        })
+        .await;
+    }
+
+    pub async fn until_asked(&self, operation: &str) {
+        eventually(operation, 40, async || !self.asked(operation).is_empty()).await;
+    }
+
+    /// Returns the settings of a process on the instance.
+    pub fn environment(&self) -> [(&str, &str); 5] {
+        [
+            ("EC2_LIFECYCLE", "on"),
+            ("AWS_ENDPOINT_URL", &self.script.url),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &self.script.url),
+            ("AWS_ACCESS_KEY_ID", aws::KEY),
+            ("AWS_SECRET_ACCESS_KEY", aws::KEY),
+        ]
+    }
+}
+
+/// A worker that runs on the instance of a cloud.
+pub struct Crew {
+    pub shutdown: Shutdown,
+    running: JoinHandle<()>,
+}
+
+impl Crew {
+    pub async fn start(app: &TestApp, cloud: &Cloud) -> Self {
+        let (worker, shutdown) = app.worker().await;
+        let config = aws::config().await.into_builder();
+        let config = config.endpoint_url(&cloud.script.url).build();
+        let metadata = imds::Client::builder().endpoint(&cloud.script.url);
+        let metadata = metadata.unwrap().build();
+        let instance = Instance::find(&config, metadata, shutdown.clone(), PACE)
+            .await
+            .unwrap();
+        let running = tokio::spawn(async move {
+            Box::pin(instance.accompany(worker.jobs(), worker.run())).await;
+        });
+        Self { shutdown, running }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.running.is_finished()
+    }
+
+    /// Stops it as the second signal does, and waits for its end.
+    pub async fn stop(self) {
+        self.shutdown.insist();
+        self.ended().await;
+    }
+
+    pub async fn ended(self) {
+        tokio::time::timeout(Duration::from_secs(30), self.running)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
