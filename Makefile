@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots bench-uploads bench-queue lint brand clean
+.PHONY: help setup run test test-infra plots bench-uploads bench-queue bench-media lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,12 @@ bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of 
 bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emulator).
 	@.config/setup tests
 	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
+
+bench-media: ## Compares clips with the earlier system's: time, size, picture, memory; plays one in Chromium.
+	@.config/setup benches
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 media::
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

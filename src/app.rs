@@ -67,7 +67,11 @@ impl Workshop {
             db: Db::new(&settings.database)?,
             queue: Queue::connect(&settings.queue, settings.worker.visibility, aws).await?,
             storage: Storage::connect(&settings.storage, aws).await?,
-            media: Arc::new(Media::prepare(&settings.media, launcher).await?),
+            media: Arc::new(
+                Media::prepare(&settings.media, launcher)
+                    .await?
+                    .shared_by(settings.worker.concurrency),
+            ),
             upload: settings.upload.clone(),
             settings: settings.worker.clone(),
         })

@@ -13,7 +13,7 @@ use diesel::{
     dsl::{AsExprOf, sql},
     expression::{SqlLiteral, UncheckedBind},
     pg::data_types::PgInterval,
-    sql_types::{Interval, Timestamptz},
+    sql_types::{Interval, SmallInt, Timestamptz},
 };
 use diesel_async::{
     AsyncPgConnection,
@@ -111,6 +111,11 @@ pub fn interval(span: Duration) -> PgInterval {
 define_sql_function! {
     /// The time at which the transaction began, by the database's clock: the only clock that counts.
     fn now() -> Timestamptz;
+}
+
+define_sql_function! {
+    /// The larger of two numbers.
+    fn greatest(one: SmallInt, other: SmallInt) -> SmallInt;
 }
 
 /// A moment relative to [`now()`], as an SQL expression.

@@ -4,24 +4,35 @@
 //! probed, judged, then decoded once under limits (`command`, `crate::confine`). What comes out is
 //! verified before anybody sees it. `videos` calls [`sniff()`] on upload, `worker` [`Media`].
 
+mod admission;
 mod brand;
 mod command;
+mod encoder;
 mod inspect;
 mod layout;
 mod plan;
+mod poster;
 mod probe;
+mod progress;
 mod scratch;
 mod sniff;
 mod tools;
 mod transcode;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use anyhow::{Context, anyhow};
+use serde::Serialize;
+use serde_json::Value;
 
-use self::{brand::Brand, plan::Target, tools::Tools, verdict::Rules};
+use self::{admission::Admission, brand::Brand, plan::Target, tools::Tools, verdict::Rules};
 pub use self::{
+    progress::Progress,
     scratch::Scratch,
     sniff::{NotAnMp4, SNIFF_BYTES, sniff},
     verdict::Refusal,
@@ -36,15 +47,27 @@ pub struct Media {
     target: Target,
     scratch_root: PathBuf,
     brand: Brand,
+    admission: Admission,
 }
 
-/// A finished clip in the job's folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A finished clip in the job's folder. Its JSON has all but the paths: enough to make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clip {
     /// MP4, index first.
+    #[serde(skip)]
     pub video: PathBuf,
     /// JPEG of the same size as the clip.
+    #[serde(skip)]
     pub poster: PathBuf,
+    /// What `ffprobe` said about the source.
+    pub probe: Value,
+    /// What `ffmpeg` was told.
+    pub arguments: Vec<String>,
+    /// Versions of `ffmpeg` and of this program.
+    pub ffmpeg: String,
+    pub anb: String,
+    /// Size of the source.
+    pub source_bytes: u64,
     /// Size of the video.
     pub bytes: u64,
     /// Bumpers included, as in `duration_ms`.
@@ -52,6 +75,8 @@ pub struct Clip {
     pub duration_ms: u64,
     /// User and system time of encoding and joining, where the kernel tells.
     pub cpu_ms: Option<u64>,
+    /// Most memory of `ffmpeg` at once, where the kernel tells.
+    pub peak_bytes: Option<u64>,
 }
 
 /// Why there is no clip.
@@ -84,14 +109,23 @@ impl Media {
             tracing::info!(removed, "removed scratch folders of killed workers");
         }
         let target = Target::from(settings);
-        let brand = Brand::prepare(&tools, Scratch::create(&root)?, target.frame).await?;
+        let brand = Brand::prepare(&tools, Scratch::create(&root)?, target).await?;
         Ok(Self {
             tools,
             rules: Rules::from(settings),
             target,
             scratch_root: root,
             brand,
+            admission: Admission::of_this_machine(),
         })
+    }
+
+    /// Divides the processors among as many jobs; without it each run has one thread.
+    #[must_use]
+    pub fn shared_by(mut self, jobs: u16) -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        self.target.threads = plan::threads(processors, jobs.into());
+        self
     }
 
     /// Creates a private folder for one job.
@@ -99,14 +133,14 @@ impl Media {
         Scratch::create(&self.scratch_root)
     }
 
-    /// Makes a clip and its poster in `scratch`, telling the percentage done up to 98.
+    /// Makes a clip and its poster in `scratch`, telling how far it is.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(
         &self,
         source: &Path,
         scratch: &Scratch,
-        progress: impl Fn(u8) + Send + Sync,
+        progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         transcode::make_clip(self, source, scratch, progress).await
     }

@@ -55,11 +55,30 @@ pub struct Settings {
         value_name = "W:H"
     )]
     pub output_aspect_ratio: AspectRatio,
+    /// What the encoder strives for: little time and small files, a balance, or the best picture
+    #[arg(
+        long,
+        env = "ENCODE_EFFORT",
+        default_value = "balanced",
+        value_name = "EFFORT"
+    )]
+    pub encode_effort: Effort,
     /// Folder for the files of running jobs, on a real disk: a job holds its source and its clip
     /// there, up to twice `MAX_FILE_SIZE` (default: `anb-scratch` in the system's temporary folder,
     /// which is memory on some systems)
     #[arg(long, env = "SCRATCH_PATH", value_name = "FOLDER")]
     pub scratch_path: Option<PathBuf>,
+}
+
+/// How much work a clip is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Effort {
+    /// Less time and fewer bytes, a coarser picture.
+    Fast,
+    /// The best picture for its time.
+    Balanced,
+    /// A better picture for three times the time.
+    Best,
 }
 
 /// A frame size in pixels, written `1280x720`.

@@ -38,7 +38,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Bool, Int4, Int8, Jsonb, Nullable, Text, Timestamptz, Uuid};
+    use diesel::sql_types::{Bool, Int2, Int4, Int8, Jsonb, Nullable, Text, Timestamptz, Uuid};
     use super::sql_types::VideoStatus;
 
     videos (id) {
@@ -60,6 +60,9 @@ diesel::table! {
         started_at -> Nullable<Timestamptz>,
         processed_at -> Nullable<Timestamptz>,
         strays_at -> Nullable<Timestamptz>,
+        progress -> Int2,
+        ready_at -> Nullable<Timestamptz>,
+        report -> Nullable<Jsonb>,
     }
 }
 

@@ -9,11 +9,10 @@ use anyhow::{Context, ensure};
 
 use super::{
     inspect::{self, Expected},
-    plan,
+    plan::{self, Target},
     scratch::Scratch,
     tools::Tools,
 };
-use crate::config::media::Resolution;
 
 const WATERMARK: &[u8] = include_bytes!("../../web/brand/watermark.png");
 const OPENING: &[u8] = include_bytes!("../../web/brand/bumper-opening.png");
@@ -30,15 +29,11 @@ impl Brand {
     /// Frames of the opening bumper, and of the closing one: 4 s together, the contest allows 5.
     pub const FRAMES: u64 = 30 * 2;
 
-    /// Encodes the bumpers for this frame size.
-    pub async fn prepare(
-        tools: &Tools,
-        folder: Scratch,
-        frame: Resolution,
-    ) -> anyhow::Result<Self> {
+    /// Encodes the bumpers for this target.
+    pub async fn prepare(tools: &Tools, folder: Scratch, target: Target) -> anyhow::Result<Self> {
         write(&folder.file("watermark.png"), WATERMARK)?;
-        let opening = encode(tools, &folder, frame, "opening", OPENING).await?;
-        let closing = encode(tools, &folder, frame, "closing", CLOSING).await?;
+        let opening = encode(tools, &folder, target, "opening", OPENING).await?;
+        let closing = encode(tools, &folder, target, "closing", CLOSING).await?;
         ensure!(opening == closing, "the bumpers cannot be joined");
         Ok(Self {
             folder,
@@ -73,19 +68,19 @@ impl Brand {
 async fn encode(
     tools: &Tools,
     folder: &Scratch,
-    frame: Resolution,
+    target: Target,
     name: &str,
     picture: &[u8],
 ) -> anyhow::Result<String> {
     let still = folder.file(&format!("{name}.png"));
     let film = folder.file(&format!("{name}.mp4"));
     write(&still, picture)?;
-    let args = plan::bumper(&still, Brand::FRAMES, frame, &film);
+    let args = plan::bumper(&still, Brand::FRAMES, target, &film);
     let made = tools.ffmpeg(&args).await;
     made.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &film).await?;
     film.check(Expected {
-        frame,
+        frame: target.frame,
         frames: Brand::FRAMES,
         parameter_sets: film.parameter_sets(),
     })

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
+    time::timeout,
 };
 
 use crate::confine::NOT_STARTED;
@@ -29,6 +30,9 @@ const STDERR_BYTES: usize = 8 * 1024;
 pub struct Limits {
     pub cpu: Duration,
     pub wall: Duration,
+    /// Longest time without a word on standard output: a program that is due to tell how far it is,
+    /// and does not, is frozen.
+    pub silence: Duration,
     pub memory_bytes: u64,
     pub file_bytes: u64,
 }
@@ -47,6 +51,8 @@ pub struct Call<'a> {
 pub struct Output {
     /// User and system time, where the kernel tells.
     pub cpu: Option<Duration>,
+    /// Most memory at once, as far as it was seen: looked at whenever standard output says something.
+    pub peak_bytes: Option<u64>,
     /// The end of standard error.
     pub stderr: String,
 }
@@ -75,6 +81,8 @@ pub enum Error {
     TooTalkative { program: String, limit: usize },
     #[error("{program} was killed after {} s", after.as_secs())]
     TimedOut { program: String, after: Duration },
+    #[error("{program} was killed: it said nothing for {} s", after.as_secs())]
+    Frozen { program: String, after: Duration },
     #[error("{program} used up its {} s of CPU time", limit.as_secs())]
     OutOfCpu { program: String, limit: Duration },
     #[error("{program} wrote a file of more than {limit} bytes")]
@@ -117,22 +125,31 @@ impl Runner {
         let mut child = self.spawn(call)?;
         let mut group = Group(child.id().and_then(pid));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut peak_bytes = None;
         let work = async {
             let mut tail = Vec::new();
-            let (said, complained) = tokio::join!(
-                pump(stdout, |bytes| on_stdout(bytes)),
-                pump(stderr, |bytes| keep_tail(&mut tail, bytes)),
-            );
-            said.and(complained)?;
+            let Limits { silence, wall, .. } = call.limits;
+            let hear = |bytes: &[u8]| {
+                peak_bytes = peak_bytes.max(group.0.and_then(peak_memory));
+                on_stdout(bytes);
+            };
+            tokio::try_join!(
+                pump(stdout, silence, hear),
+                pump(stderr, wall, |bytes| keep_tail(&mut tail, bytes)),
+            )?;
             let cpu = match group.0 {
                 Some(pid) => cpu_time_at_exit(pid).await,
                 None => None,
             };
             let status = child.wait().await?;
-            Ok((status, cpu, tail))
+            io::Result::Ok((status, cpu, tail))
         };
-        let (status, cpu, tail) = match tokio::time::timeout(call.limits.wall, work).await {
+        let (status, cpu, tail) = match timeout(call.limits.wall, work).await {
             Ok(Ok(ended)) => ended,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                let after = call.limits.silence;
+                return Err(Error::Frozen { program, after });
+            }
             Ok(Err(source)) => return Err(Error::Read { program, source }),
             Err(_elapsed) => {
                 let after = call.limits.wall;
@@ -143,7 +160,11 @@ impl Runner {
         group.0 = None;
         let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
         if status.success() {
-            return Ok(Output { cpu, stderr });
+            return Ok(Output {
+                cpu,
+                peak_bytes,
+                stderr,
+            });
         }
         Err(failure(program, status, cpu, call.limits, stderr))
     }
@@ -272,14 +293,16 @@ fn failure(
     }
 }
 
-/// Reads to the end, so that the program never blocks on a full pipe.
+/// Reads to the end, so that the program never blocks on a full pipe. Returns
+/// [`io::ErrorKind::TimedOut`] when nothing comes for as long as `silence`.
 async fn pump(
     pipe: Option<impl AsyncRead + Unpin>,
+    silence: Duration,
     mut on_bytes: impl FnMut(&[u8]),
 ) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut buffer = Vec::with_capacity(16 * 1024);
-    while pipe.read_buf(&mut buffer).await? > 0 {
+    while timeout(silence, pipe.read_buf(&mut buffer)).await?? > 0 {
         on_bytes(&buffer);
         buffer.clear();
     }
@@ -300,6 +323,16 @@ async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
     waited.await.ok()?.ok()?;
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
     cpu_time(&stat)
+}
+
+/// The most memory that a running process had at once (proc(5): `VmHWM`).
+fn peak_memory(pid: Pid) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// User and system time in a `/proc/PID/stat` line (proc(5): fields 14 and 15, ticks of 10 ms).

@@ -10,10 +10,11 @@ use std::{
 };
 
 use super::{
+    encoder::encoder,
     layout::{Rectangle, fit, watermark},
     probe::{Matrix, Transfer, Video, file_url, guards},
 };
-use crate::config::media::{Resolution, Settings};
+use crate::config::media::{Effort, Resolution, Settings};
 
 /// Frames per second of every clip.
 pub const RATE: u32 = 30;
@@ -21,14 +22,20 @@ pub const RATE: u32 = 30;
 /// Ticks per second of every clip: each frame lasts exactly 512.
 pub const TIMESCALE: u32 = 15_360;
 
-/// JPEG quantisers tried for the poster, the finest first.
-pub const POSTER_QUALITIES: [u32; 3] = [4, 10, 31];
+/// JPEG quantisers of each still, the finest first.
+pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
+
+/// Stills of a clip, spread evenly, of which one becomes the poster.
+pub const STILLS: u64 = 8;
 
 /// The clip to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     pub frame: Resolution,
     pub max_seconds: u32,
+    pub effort: Effort,
+    /// Threads of each run: jobs side by side use the processors better than threads in one.
+    pub threads: usize,
 }
 
 /// Files that a run reads and writes.
@@ -37,8 +44,8 @@ pub struct Files {
     pub source: PathBuf,
     pub watermark: PathBuf,
     pub body: PathBuf,
-    /// One per entry of [`POSTER_QUALITIES`].
-    pub posters: [PathBuf; 3],
+    /// One per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
+    pub stills: [PathBuf; 3],
 }
 
 /// An encoding run.
@@ -54,6 +61,8 @@ impl From<&Settings> for Target {
         Self {
             frame: settings.output_resolution,
             max_seconds: settings.max_video_duration,
+            effort: settings.encode_effort,
+            threads: 1,
         }
     }
 }
@@ -63,8 +72,10 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     let frames = frames(video.duration, target.max_seconds);
     let mut args = words("-nostdin -hide_banner -loglevel error -nostats");
     args.extend(words("-progress pipe:1 -stats_period 0.5"));
-    // Jobs run side by side: more threads in one only cost.
-    args.extend(words("-filter_complex_threads 1 -threads 1"));
+    let threads = target.threads;
+    args.extend(words(&format!(
+        "-filter_complex_threads {threads} -threads {threads}"
+    )));
     args.extend(guards());
     args.extend(["-i".into(), file_url(&files.source)]);
     args.extend(words("-f png_pipe -i"));
@@ -75,48 +86,28 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     ]);
     let most = u64::from(target.max_seconds) * u64::from(RATE);
     args.extend(words(&format!("-map [body] -frames:v {most}")));
-    args.extend(encoder(target.frame));
+    args.extend(encoder(target));
     args.extend(words("-f mp4"));
     args.push(file_url(&files.body));
-    let stills = ["p0", "p1", "p2"].into_iter().zip(POSTER_QUALITIES);
-    for ((label, quality), poster) in stills.zip(&files.posters) {
+    let stills = ["p0", "p1", "p2"].into_iter().zip(STILL_QUALITIES);
+    for ((label, quality), still) in stills.zip(&files.stills) {
         args.extend(words(&format!(
-            "-map [{label}] -frames:v 1 -map_metadata -1"
+            "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
         )));
-        args.extend(words(&format!(
-            "-c:v mjpeg -q:v {quality} -f image2 -update 1"
-        )));
-        args.push(file_url(poster));
+        args.extend(words(&format!("-c:v mjpeg -q:v {quality} -f image2")));
+        args.push(file_url(still));
     }
     Plan { frames, args }
 }
 
-/// Splits a line of arguments that have no blanks inside.
-fn words(line: &str) -> Vec<OsString> {
-    line.split_ascii_whitespace().map(OsString::from).collect()
+/// Threads of one run when `jobs` share the processors. More than four gain little at this frame size.
+pub fn threads(processors: usize, jobs: usize) -> usize {
+    (processors / jobs.max(1)).clamp(1, 4)
 }
 
-/// Encoder and container options shared by body and bumpers, so that their parameter sets are the
-/// same and the parts can be joined without encoding again.
-///
-/// `superfast` with macroblock-tree rate control gives the quality of `veryfast` at half its cost.
-pub fn encoder(frame: Resolution) -> Vec<OsString> {
-    let level = level(frame);
-    let mut args = words("-an -sn -dn -map_metadata -1 -map_chapters -1");
-    args.extend(words("-c:v libx264 -preset superfast -crf 25"));
-    args.extend(words(&format!(
-        "-profile:v high -level:v {level} -pix_fmt yuv420p -threads 1"
-    )));
-    // A key frame at least every four seconds, so that a player can seek.
-    let params = "mbtree=1:rc-lookahead=20:keyint=120:stitchable=1:open-gop=0";
-    args.extend(words(&format!("-x264-params {params}")));
-    args.extend(words(
-        "-color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv",
-    ));
-    // Written into the parameter sets, too: some decoders report another one.
-    args.extend(words("-chroma_sample_location left"));
-    args.extend(words(&format!("-video_track_timescale {TIMESCALE}")));
-    args
+/// Splits a line of arguments that have no blanks inside.
+pub fn words(line: &str) -> Vec<OsString> {
+    line.split_ascii_whitespace().map(OsString::from).collect()
 }
 
 /// Frames of the clip's body: the source's length in frames, at most the target's.
@@ -135,14 +126,14 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     } else {
         format!(",pad={width}:{height}:{}:{}:black", picture.x, picture.y)
     };
-    // Early enough to exist in a source of which only the first half decodes.
-    let still = (frames / 4).min(RATE.into());
+    // In the middle of each of as many parts, the first of which decodes in any source that is taken.
+    let part = frames.div_ceil(STILLS);
     format!(
         "[0:{index}]{shift}fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
          [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
          format=yuva420p[mark];\
          [picture][mark]overlay={mark_x}:{mark_y},split[body][still];\
-         [still]select=eq(n\\,{still}),scale=in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc,\
+         [still]select=eq(mod(n\\,{part})\\,{middle}),scale=in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc,\
          format=yuvj420p,split=3[p0][p1][p2]",
         index = video.index,
         shift = shift(video.start),
@@ -151,6 +142,7 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
         mark_height = mark.height,
         mark_x = mark.x,
         mark_y = mark.y,
+        middle = part / 2,
     )
 }
 
@@ -194,22 +186,9 @@ fn scale(video: &Video, picture: Rectangle) -> String {
     )
 }
 
-/// The lowest H.264 level for the frame at 30 frames per second (ITU-T H.264, table A-1).
-fn level(frame: Resolution) -> &'static str {
-    let blocks = u64::from(frame.width.div_ceil(16)) * u64::from(frame.height.div_ceil(16));
-    match blocks {
-        ..=1_350 => "3",
-        1_351..=3_600 => "3.1",
-        3_601..=8_192 => "4",
-        8_193..=8_704 => "4.2",
-        8_705..=32_768 => "5.1",
-        _ => "5.2",
-    }
-}
-
 /// Arguments that turn a still picture into a bumper: fade in, hold, fade out.
-pub fn bumper(still: &Path, frames: u64, frame: Resolution, bumper: &Path) -> Vec<OsString> {
-    let Resolution { width, height } = frame;
+pub fn bumper(still: &Path, frames: u64, target: Target, bumper: &Path) -> Vec<OsString> {
+    let Resolution { width, height } = target.frame;
     let fade = frames / 5;
     let graph = format!(
         "scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:\
@@ -223,7 +202,7 @@ pub fn bumper(still: &Path, frames: u64, frame: Resolution, bumper: &Path) -> Ve
     args.extend(words(&format!("-framerate {RATE} -f png_pipe -i")));
     args.extend([file_url(still), "-vf".into(), graph.into()]);
     args.extend(words(&format!("-frames:v {frames}")));
-    args.extend(encoder(frame));
+    args.extend(encoder(target));
     args.extend(words("-f mp4"));
     args.push(file_url(bumper));
     args
@@ -253,6 +232,8 @@ mod tests {
             height: 720,
         },
         max_seconds: 30,
+        effort: Effort::Balanced,
+        threads: 1,
     };
 
     fn video(width: u32, height: u32) -> Video {
@@ -271,7 +252,7 @@ mod tests {
             source: "/job/original".into(),
             watermark: "/brand/watermark.png".into(),
             body: "/job/body.mp4".into(),
-            posters: ["/job/a.jpg", "/job/b.jpg", "/job/c.jpg"].map(PathBuf::from),
+            stills: ["/job/a-%d.jpg", "/job/b-%d.jpg", "/job/c-%d.jpg"].map(PathBuf::from),
         }
     }
 
@@ -292,6 +273,15 @@ mod tests {
         let graph = graph(&video(3840, 2160), TARGET, 900);
         assert!(!graph.contains("pad="), "{graph}");
         assert!(graph.contains("scale=1280:720:flags=bicubic"), "{graph}");
+    }
+
+    #[test]
+    fn jobs_share_the_processors() {
+        let all = [(2, 4), (2, 2), (2, 1), (8, 3), (64, 1)];
+        assert_eq!(
+            all.map(|(processors, jobs)| threads(processors, jobs)),
+            [1, 1, 2, 2, 4]
+        );
     }
 
     #[test]
@@ -359,12 +349,5 @@ mod tests {
         );
         assert!(small.contains("in_color_matrix=bt601:out_color_matrix=bt709"));
         assert!(large.contains("in_color_matrix=bt709:out_color_matrix=bt709"));
-    }
-
-    #[test]
-    fn the_level_follows_the_frame() {
-        for (width, height, expected) in [(1280, 720, "3.1"), (1920, 1080, "4"), (720, 480, "3")] {
-            assert_eq!(level(Resolution { width, height }), expected);
-        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Video {
     /// Stored size in pixels, before rotation; zero when unknown.
     pub width: u32,
     pub height: u32,
+    /// Bits that a decoded pixel takes in memory.
+    pub pixel_bits: u32,
     /// Shape of a stored pixel.
     pub sample_aspect: Ratio,
     /// The picture is shown lying on its side: width and height change places.
@@ -86,7 +88,7 @@ impl Probe {
             [
                 "-show_entries",
                 "format=start_time,duration:stream=index,codec_type,codec_name,width,height,\
-                 sample_aspect_ratio,avg_frame_rate,r_frame_rate,start_time,duration,color_range,\
+                 pix_fmt,sample_aspect_ratio,avg_frame_rate,r_frame_rate,start_time,duration,color_range,\
                  color_space,color_transfer:stream_disposition=attached_pic:\
                  stream_side_data=rotation",
                 "-of",
@@ -193,6 +195,7 @@ struct Stream {
     width: i64,
     #[serde(default)]
     height: i64,
+    pix_fmt: Option<String>,
     sample_aspect_ratio: Option<String>,
     avg_frame_rate: Option<String>,
     r_frame_rate: Option<String>,
@@ -226,6 +229,7 @@ impl Stream {
             codec: self.codec_name.clone().unwrap_or_else(|| "unknown".into()),
             width: u32::try_from(self.width).unwrap_or_default(),
             height: u32::try_from(self.height).unwrap_or_default(),
+            pixel_bits: pixel_bits(self.pix_fmt.as_deref().unwrap_or_default()),
             sample_aspect: self.sample_aspect(),
             // The same tolerance of one degree as FFmpeg's own rotation.
             turned: matches!(rotation.unwrap_or_default().rem_euclid(180), 89..=91),
@@ -262,6 +266,22 @@ impl Stream {
             .filter(|ratio| u16::try_from(ratio.numerator.max(ratio.denominator)).is_ok())
             .unwrap_or(Ratio::SQUARE)
     }
+}
+
+/// Bits per pixel of `ffmpeg`'s `yuv420p10le` and its like; the most for a format of another name.
+fn pixel_bits(format: &str) -> u32 {
+    let Some(format) = format.strip_prefix("yuv") else {
+        return 48;
+    };
+    let samples = if format.contains("420") {
+        12
+    } else if format.contains("422") {
+        16
+    } else {
+        24
+    };
+    let is_deep = format.ends_with("le") || format.ends_with("be");
+    if is_deep { samples * 2 } else { samples }
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -354,6 +374,21 @@ mod tests {
         assert_eq!(late("0.000000", "0.000000"), Duration::ZERO);
         assert_eq!(late("-5", "0"), Duration::ZERO);
         assert_eq!(late("inf", "0"), Duration::ZERO);
+    }
+
+    #[test]
+    fn deep_and_coloured_pixels_take_more_memory() {
+        for (format, bits) in [
+            ("yuv420p", 12),
+            ("yuvj420p", 12),
+            ("yuv420p10le", 24),
+            ("yuv422p10le", 32),
+            ("yuv444p", 24),
+            ("gbrp16le", 48),
+            ("", 48),
+        ] {
+            assert_eq!(pixel_bits(format), bits, "{format}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const PROBE: Limits = Limits {
     cpu: Duration::from_secs(20),
     wall: Duration::from_mins(2),
+    silence: Duration::from_mins(2),
     memory_bytes: 1024 * MEBIBYTE,
     file_bytes: MEBIBYTE,
 };
@@ -27,9 +28,13 @@ const PROBE: Limits = Limits {
 const OWN: Limits = Limits {
     cpu: Duration::from_mins(1),
     wall: Duration::from_mins(5),
+    silence: Duration::from_mins(5),
     memory_bytes: 2048 * MEBIBYTE,
     file_bytes: 1024 * MEBIBYTE,
 };
+
+/// An encoding run that reports nothing for this long is frozen.
+const FROZEN: Duration = Duration::from_secs(30);
 
 /// What `ffprobe` may say; a long report is an attack.
 const REPORT_BYTES: usize = 8 * 1024 * 1024;
@@ -47,20 +52,31 @@ pub struct Tools {
     runner: Runner,
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
+    version: String,
 }
 
 impl Tools {
     /// Finds both programs and checks that they have what the plans use.
     pub async fn find(launcher: PathBuf) -> anyhow::Result<Self> {
         const INSTALL: &str = "install FFmpeg 5.1 or later (package `ffmpeg`)";
-        let tools = Self {
+        let mut tools = Self {
             runner: Runner::new(launcher),
             ffmpeg: find("ffmpeg").context(INSTALL)?,
             ffprobe: find("ffprobe").context(INSTALL)?,
+            version: String::new(),
         };
+        // "ffmpeg version 5.1.9 Copyright …"
+        let banner = tools.list("-version").await?;
+        let version = banner.split_whitespace().nth(2);
+        version.unwrap_or("unknown").clone_into(&mut tools.version);
         tools.check("-encoders", &ENCODERS).await?;
         tools.check("-filters", &FILTERS).await?;
         Ok(tools)
+    }
+
+    /// Version of `ffmpeg`, as its builder names it.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Describes a file, with the arguments that `probe` or `inspect` made.
@@ -98,6 +114,8 @@ impl Tools {
             cpu,
             // Jobs share the processors.
             wall: cpu * 5,
+            // It reports twice a second, also while it decodes what it will not show.
+            silence: FROZEN,
             memory_bytes: 2048 * MEBIBYTE,
             // 29 Mbit/s at 720 lines, ten times a busy court. Pure noise needs 75; a rate cap in the
             // encoder would cost every honest clip 3 % of its time.
@@ -111,7 +129,7 @@ impl Tools {
         self.runner.run(&call, on_stdout).await
     }
 
-    async fn check(&self, list: &str, wanted: &[&str]) -> anyhow::Result<()> {
+    async fn list(&self, list: &str) -> anyhow::Result<String> {
         let args = ["-hide_banner", "-loglevel", "error", list].map(OsString::from);
         let call = Call {
             program: &self.ffmpeg,
@@ -120,7 +138,11 @@ impl Tools {
         };
         let listed = self.runner.capture(&call, REPORT_BYTES).await;
         let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
-        let listed = String::from_utf8_lossy(&listed);
+        Ok(String::from_utf8_lossy(&listed).into_owned())
+    }
+
+    async fn check(&self, list: &str, wanted: &[&str]) -> anyhow::Result<()> {
+        let listed = self.list(list).await?;
         let missing = missing(&listed, wanted);
         ensure!(
             missing.is_empty(),

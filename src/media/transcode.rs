@@ -4,6 +4,7 @@
 //! it counts as corrupt when less than half of the expected frames come out.
 
 use std::{
+    borrow::Cow,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,22 +14,19 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Media,
+    Clip, Error, Media, admission,
     brand::Brand,
     command,
     inspect::{self, Expected},
     plan::{self, Files, RATE},
+    poster,
     probe::Probe,
+    progress::{Meter, Progress},
     scratch::Scratch,
     sniff::{SNIFF_BYTES, sniff},
     verdict::{Refusal, judge},
 };
-
-/// Largest poster that is preferred over a coarser one.
-const POSTER_BYTES: u64 = 60 * 1024;
-
-/// Percent of the work that encoding is; the rest is joining, checking and storing.
-const ENCODED: u64 = 95;
+use crate::version::VERSION;
 
 /// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
 const MOSTLY_UNDECODABLE: i32 = 69;
@@ -38,7 +36,7 @@ pub async fn make_clip(
     media: &Media,
     source: &Path,
     scratch: &Scratch,
-    progress: impl Fn(u8) + Send + Sync,
+    progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<Clip, Error> {
     check_head(source).await?;
     let report = media.tools.ffprobe(&Probe::args(source)).await;
@@ -50,45 +48,58 @@ pub async fn make_clip(
         source: source.to_owned(),
         watermark: media.brand.watermark(),
         body: scratch.file("body.mp4"),
-        posters: ["fine.jpg", "middle.jpg", "coarse.jpg"].map(|name| scratch.file(name)),
+        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.file(name)),
     };
+    // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
+    let _turn = media
+        .admission
+        .enter(admission::need(video, media.target.threads))
+        .await?;
     let plan = plan::plan(video, media.target, &files);
-    let mut counter = Counter::default();
+    let mut meter = Meter::start(plan.frames);
     let encoded = media
         .tools
         .encode(&plan.args, media.target, |bytes| {
-            if counter.read(bytes) {
-                progress(percent(counter.frames, plan.frames));
+            if let Some(made) = meter.read(bytes) {
+                progress(made);
             }
         })
         .await
-        .map_err(|error| encode_failure(error, counter.frames))?;
-    if counter.frames * 2 < plan.frames {
+        .map_err(|error| encode_failure(error, meter.frames()))?;
+    let body_frames = meter.frames();
+    if body_frames * 2 < plan.frames {
         return Err(Refusal::Corrupt.into());
     }
     // The last frames of a variable rate may round away.
-    if counter.frames + u64::from(RATE) / 2 < plan.frames {
+    if body_frames + u64::from(RATE) / 2 < plan.frames {
         tracing::warn!(
-            frames = counter.frames,
+            frames = body_frames,
             expected = plan.frames,
             ffmpeg = encoded.stderr,
             "the source decodes only in part"
         );
     }
 
-    let frames = counter.frames + 2 * Brand::FRAMES;
+    let frames = body_frames + 2 * Brand::FRAMES;
     let (video, joined) = join(media, scratch, &files.body, frames).await?;
-    progress(98);
+    progress(Progress::MADE);
+    let arguments = plan.args.iter().map(|word| word.to_string_lossy());
     Ok(Clip {
+        probe: serde_json::from_slice(&report).context("keep ffprobe's JSON")?,
+        arguments: arguments.map(Cow::into_owned).collect(),
+        ffmpeg: media.tools.version().to_owned(),
+        anb: VERSION.clone(),
+        source_bytes: size(source)?,
         bytes: size(&video)?,
         video,
-        poster: choose_poster(&files.posters)?,
+        poster: poster::choose(&files.stills)?,
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
         cpu_ms: encoded
             .cpu
             .zip(joined)
             .and_then(|(encoded, joined)| u64::try_from((encoded + joined).as_millis()).ok()),
+        peak_bytes: encoded.peak_bytes,
     })
 }
 
@@ -148,19 +159,7 @@ fn parts(body: u64) -> String {
     )
 }
 
-/// The finest poster that is small enough, else the smallest.
-fn choose_poster(posters: &[PathBuf]) -> anyhow::Result<PathBuf> {
-    let mut coarsest = None;
-    for poster in posters {
-        if size(poster)? <= POSTER_BYTES {
-            return Ok(poster.clone());
-        }
-        coarsest = Some(poster);
-    }
-    coarsest.cloned().context("no poster was made")
-}
-
-fn size(file: &Path) -> anyhow::Result<u64> {
+pub fn size(file: &Path) -> anyhow::Result<u64> {
     let metadata = fs::metadata(file);
     let metadata = metadata.with_context(|| format!("look at {}", file.display()))?;
     Ok(metadata.len())
@@ -217,40 +216,6 @@ fn is_about_this_machine(stderr: &str) -> bool {
     .any(|text| stderr.contains(text))
 }
 
-/// Encoded frames as a percentage of the job.
-fn percent(frames: u64, expected: u64) -> u8 {
-    let percent = frames.min(expected) * ENCODED / expected.max(1);
-    u8::try_from(percent).unwrap_or(u8::MAX)
-}
-
-/// Reads the frame number out of `-progress` blocks, which arrive in arbitrary pieces.
-#[derive(Debug, Default)]
-struct Counter {
-    line: Vec<u8>,
-    frames: u64,
-}
-
-impl Counter {
-    /// Takes a piece of the report; tells whether the number grew.
-    fn read(&mut self, bytes: &[u8]) -> bool {
-        let before = self.frames;
-        for byte in bytes {
-            if *byte != b'\n' {
-                self.line.push(*byte);
-                continue;
-            }
-            let line = String::from_utf8_lossy(&self.line);
-            if let Some(number) = line.strip_prefix("frame=")
-                && let Ok(frames) = number.trim().parse::<u64>()
-            {
-                self.frames = self.frames.max(frames);
-            }
-            self.line.clear();
-        }
-        self.frames > before
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,22 +226,6 @@ mod tests {
             code,
             stderr: stderr.into(),
         }
-    }
-
-    #[test]
-    fn frames_are_counted_across_pieces() {
-        let mut counter = Counter::default();
-        assert!(!counter.read(b"frame=0\nfps=0.0\nfra"));
-        assert!(counter.read(b"me=  45\nout_time_us=1500000\nprogress=continue\n"));
-        assert!(!counter.read(b"frame=45\nprogress=end\n"));
-        assert_eq!(counter.frames, 45);
-    }
-
-    #[test]
-    fn encoding_ends_at_95_percent() {
-        assert_eq!(percent(0, 900), 0);
-        assert_eq!(percent(450, 900), 47);
-        assert_eq!(percent(901, 900), 95);
     }
 
     #[test]

@@ -50,9 +50,30 @@ struct VideoBody {
     is_public: bool,
     votes: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     failure_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_reason: Option<String>,
+}
+
+/// How far a video is that a worker has.
+#[derive(Serialize)]
+struct ProgressBody {
+    percent: i16,
+    /// None before a worker can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_left: Option<i64>,
+}
+
+impl ProgressBody {
+    fn new(video: &Video) -> Option<Self> {
+        let left = |ready: DateTime<Utc>| (ready - Utc::now()).num_seconds().max(0);
+        (video.status == VideoStatus::Processing).then(|| Self {
+            percent: video.progress,
+            seconds_left: video.ready_at.map(left),
+        })
+    }
 }
 
 impl VideoBody {
@@ -83,6 +104,7 @@ impl VideoBody {
             original_url: None,
             is_public: video.is_public,
             votes: video.votes,
+            progress: ProgressBody::new(video),
             failure_code: failure.as_ref().map(Failure::code),
             failure_reason: failure.map(|failure| failure.message(language)),
         })

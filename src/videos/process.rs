@@ -1,21 +1,40 @@
 //! Making the clip of one video: claim, fetch, transcode, store under the attempt, record. Every write
 //! after the claim carries its attempt, so a worker that lost its lease changes nothing.
 
-use std::{future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
+use serde::Serialize;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{
     Failure,
     queries::jobs::{self, Claim},
 };
-use crate::{app::Workshop, ids::VideoId, job::JobError, media, storage::StorageKey};
+use crate::{
+    app::Workshop,
+    ids::VideoId,
+    job::JobError,
+    media::{self, Clip, Progress},
+    storage::StorageKey,
+};
 
 /// Wait before the first retry; each further one doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
 
 /// Longest wait before a retry.
 const MAX_DELAY: Duration = Duration::from_mins(5);
+
+/// Least time between two words about the progress. `ffmpeg` tells twice a second, too: what a player
+/// reads is a second old at most.
+const FRESHNESS: Duration = Duration::from_millis(500);
 
 /// Wait before a result is offered to the database again.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
@@ -57,10 +76,20 @@ pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool
     jobs::heartbeat(&mut connection, claim, workshop.settings.lease).await
 }
 
+/// What the row keeps about how its clip was made.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// From the fetch to the stored poster.
+    took_ms: u64,
+    #[serde(flatten)]
+    clip: &'a Clip,
+}
+
 /// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
 /// to [`discard`].
 pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Failure>> {
     let Claim { video, attempt, .. } = claim;
+    let started = Instant::now();
     let scratch = workshop.media.scratch()?;
     let source = scratch.file("source.mp4");
     workshop
@@ -68,7 +97,15 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         .fetch(StorageKey::Original(video), &source)
         .await?;
 
-    let clip = match workshop.media.make_clip(&source, &scratch, |_| {}).await {
+    let (told, progress) = watch::channel(Progress::default());
+    let note = |progress| {
+        told.send_replace(progress);
+    };
+    let made = tokio::select! {
+        made = workshop.media.make_clip(&source, &scratch, note) => made,
+        never = show_progress(workshop, claim, progress) => match never {},
+    };
+    let clip = match made {
         Ok(clip) => clip,
         Err(media::Error::Refused(refusal)) => return Err(JobError::fail(refusal)),
         Err(media::Error::Failed(error)) => return Err(JobError::retry(error)),
@@ -82,26 +119,40 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         .store(StorageKey::Poster(video, attempt), &clip.poster)
         .await?;
 
-    let outcome = record_success(workshop, claim).await?;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let report = Report {
+        took_ms,
+        clip: &clip,
+    };
+    let report = serde_json::to_value(report).context("word the report")?;
+    let outcome = record_success(workshop, claim, &report).await?;
     if outcome == Outcome::Processed {
         tracing::info!(
+            took_ms,
+            cpu_ms = clip.cpu_ms,
+            peak_bytes = clip.peak_bytes,
+            source_bytes = clip.source_bytes,
             bytes,
             frames = clip.frames,
             duration_ms = clip.duration_ms,
-            cpu_ms = clip.cpu_ms,
+            %report,
             "video processed"
         );
     }
     Ok(outcome)
 }
 
-/// Records that the clip is stored, and removes what earlier attempts left; or what this one stored, if its
-/// claim no longer held.
-pub async fn record_success(workshop: &Workshop, claim: Claim) -> anyhow::Result<Outcome> {
+/// Records that the clip is stored, with how it was made, and removes what earlier attempts left; or what
+/// this one stored, if its claim no longer held.
+pub async fn record_success(
+    workshop: &Workshop,
+    claim: Claim,
+    report: &serde_json::Value,
+) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
         let mut connection = workshop.db.connection().await?;
-        jobs::mark_processed(&mut connection, claim).await
+        jobs::mark_processed(&mut connection, claim, report).await
     })
     .await?;
     if !held {
@@ -112,6 +163,32 @@ pub async fn record_success(workshop: &Workshop, claim: Claim) -> anyhow::Result
         left_to_the_sweeper(workshop, video, &error).await;
     }
     Ok(Outcome::Processed)
+}
+
+/// Keeps the row's progress fresh, for whoever asks which API: it is told twice a second at most, and
+/// what comes in between is left out.
+async fn show_progress(
+    workshop: &Workshop,
+    claim: Claim,
+    mut progress: watch::Receiver<Progress>,
+) -> Infallible {
+    let mut ticks = interval(FRESHNESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if progress.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let Progress { percent, left } = *progress.borrow_and_update();
+        let shown = async {
+            let mut connection = workshop.db.connection().await?;
+            jobs::show_progress(&mut connection, claim, percent.into(), left).await
+        };
+        if let Err(error) = shown.await {
+            // The heartbeat says aloud that the database is away.
+            tracing::debug!("the progress is not shown: {error:#}");
+        }
+    }
 }
 
 /// Records a failed attempt: the video waits for the next one, or fails for good.

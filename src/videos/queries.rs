@@ -45,6 +45,8 @@ pub struct Video {
     pub failure: Option<Value>,
     pub uploaded_at: DateTime<Utc>,
     pub processed_at: Option<DateTime<Utc>>,
+    pub progress: i16,
+    pub ready_at: Option<DateTime<Utc>>,
 }
 
 #[derive(AsChangeset)]

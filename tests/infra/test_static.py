@@ -116,7 +116,7 @@ def test_the_file_and_the_stack_show_the_same(account):
     for metric in ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
                    "ApproximateAgeOfOldestMessage", "NumberOfMessagesSent", "NumberOfMessagesDeleted", "CPUUtilization",
                    "GroupInServiceInstances", "GroupDesiredCapacity", "TargetResponseTime", "UnHealthyHostCount",
-                   "RequestCount", "CPUCreditBalance", "JobCpu", "DatabaseConnections", "FreeStorageSpace"):
+                   "RequestCount", "CPUCreditBalance", "JobTime", "DatabaseConnections", "FreeStorageSpace"):
         assert metric in shown
     for name in filters():
         assert f'"{name.removesuffix("Filter")}"' in shown

@@ -123,6 +123,7 @@ fn help_lists_each_variable_with_its_default() {
         ("MAX_VIDEO_DURATION", "30"),
         ("OUTPUT_RESOLUTION", "1280x720"),
         ("OUTPUT_ASPECT_RATIO", "16:9"),
+        ("ENCODE_EFFORT", "balanced"),
         ("WORKER_CONCURRENCY", "5"),
         ("JOB_MAX_ATTEMPTS", "3"),
         ("JOB_LEASE", "10s"),

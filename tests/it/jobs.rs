@@ -1,6 +1,7 @@
 //! The life of a job in the worker: how it ends, and what interrupts it.
 
 mod interrupted;
+mod progress;
 
 use std::{fs, time::Duration};
 

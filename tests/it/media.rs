@@ -1,5 +1,10 @@
 //! Clips made by the real `ffmpeg` from films that `ffmpeg` draws here.
 
+mod bench;
+mod browser;
+mod frames;
+mod inputs;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,7 +14,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Clip, Error, Media, Refusal, Scratch},
+    media::{Clip, Error, Media, Progress, Refusal, Scratch},
 };
 use clap::Parser;
 use serde_json::Value;
@@ -84,14 +89,16 @@ fn describe(file: &Path) -> Value {
 
 /// The colour of a small square of the frame shown at a time.
 fn colour(clip: &Clip, second: f32, x: u32, y: u32) -> [u8; 3] {
-    let crop = format!("crop=16:16:{x}:{y},scale=1:1:flags=area,format=rgb24");
+    pixel(&clip.video, &format!("-ss {second}"), x, y)
+}
+
+/// The colour of a small square of a picture; `seek` are options that choose it.
+fn pixel(file: &Path, seek: &str, x: u32, y: u32) -> [u8; 3] {
     let args = format!(
-        "-v error -vf {crop} -ss {second} -frames:v 1 -f rawvideo pipe:1 -i {}",
-        clip.video.display()
+        "-v error -i {} -vf crop=16:16:{x}:{y},scale=1:1:flags=area,format=rgb24 {seek} \
+         -frames:v 1 -f rawvideo",
+        file.display()
     );
-    // Input first: the options above belong to the output.
-    let (output, input) = args.split_once("pipe:1").unwrap();
-    let args = format!("-v error {input} {output}");
     let pixel = run("ffmpeg", &args, Path::new("pipe:1"));
     [pixel[0], pixel[1], pixel[2]]
 }
@@ -122,7 +129,7 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     );
     let reports = Mutex::new(Vec::new());
     let scratch = studio.media.scratch().unwrap();
-    let note = |percent| reports.lock().unwrap().push(percent);
+    let note = |progress: Progress| reports.lock().unwrap().push(progress.percent);
 
     let clip = studio
         .media
@@ -399,7 +406,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let scratch = studio.media.scratch().unwrap();
     let folder = scratch.path().to_owned();
     let started = tokio::sync::Notify::new();
-    let note = |_| started.notify_one();
+    let note = |_: Progress| started.notify_one();
 
     // Boxed with `Send`, as a worker's task needs it.
     let clip: Pin<Box<dyn Future<Output = _> + Send>> =

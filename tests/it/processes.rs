@@ -1,6 +1,7 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
 pub mod process;
+mod progress;
 mod recovery;
 mod two_apis;
 mod uploads;

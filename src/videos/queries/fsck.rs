@@ -68,7 +68,7 @@ pub async fn known(
 pub async fn reprocess(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     sql_query(
         "UPDATE videos SET status = 'uploaded', processed_at = NULL, run_after = now(),
-             enqueued_at = NULL
+             enqueued_at = NULL, progress = 0
          WHERE id = $1 AND status = 'processed'",
     )
     .bind::<sql_types::Uuid, _>(video)

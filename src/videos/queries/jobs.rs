@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
 use crate::{
-    db::{Connection, ago, from_now, interval, now, schema::videos, types::VideoStatus},
+    db::{Connection, ago, from_now, greatest, interval, now, schema::videos, types::VideoStatus},
     ids::VideoId,
 };
 
@@ -45,6 +45,7 @@ pub async fn claim(
             videos::attempt.eq(videos::attempt + 1),
             videos::lease_until.eq(from_now(lease).nullable()),
             videos::started_at.eq(now().nullable()),
+            videos::ready_at.eq(NO_TIME),
         ))
         .returning(Claim::as_returning())
         .get_result(connection)
@@ -91,13 +92,37 @@ pub async fn heartbeat(
     Ok(rows == 1)
 }
 
-/// Records that the outputs of this attempt are stored. Returns whether the claim still held.
-pub async fn mark_processed(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
+/// Records how far the claimed video is. The percentage never goes back: a later attempt catches up
+/// with an earlier one first.
+pub async fn show_progress(
+    connection: &mut Connection,
+    claim: Claim,
+    percent: i16,
+    left: Option<Duration>,
+) -> anyhow::Result<()> {
+    update(held(claim))
+        .set((
+            videos::progress.eq(greatest(videos::progress, percent)),
+            left.map(|left| videos::ready_at.eq(from_now(left).nullable())),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Records that the outputs of this attempt are stored, and what made them. Returns whether the claim
+/// still held.
+pub async fn mark_processed(
+    connection: &mut Connection,
+    claim: Claim,
+    report: &Value,
+) -> anyhow::Result<bool> {
     let rows = update(held(claim))
         .set((
             videos::status.eq(VideoStatus::Processed),
             videos::lease_until.eq(NO_TIME),
             videos::processed_at.eq(now().nullable()),
+            videos::report.eq(Some(report)),
         ))
         .execute(connection)
         .await?;

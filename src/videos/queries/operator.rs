@@ -48,7 +48,7 @@ pub async fn depth(connection: &mut Connection) -> anyhow::Result<Depth> {
 pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<VideoId>> {
     let reset = sql_query(
         "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0,
-             run_after = now(), enqueued_at = now()
+             run_after = now(), enqueued_at = now(), progress = 0
          WHERE status = 'failed' AND failure->>'code' = ANY($1)
          RETURNING id",
     );

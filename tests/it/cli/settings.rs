@@ -49,6 +49,7 @@ fn a_bad_variable_is_named_in_one_line() {
         ("MAX_VIDEO_DURATION", "0"),
         ("OUTPUT_RESOLUTION", "foo"),
         ("OUTPUT_ASPECT_RATIO", "4:3"),
+        ("ENCODE_EFFORT", "slow"),
     ];
     let lists = [
         ("migrate", &everywhere[..]),

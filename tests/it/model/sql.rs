@@ -258,9 +258,11 @@ impl<'a> Run<'a> {
                 self.workers[worker] = Some(claim);
                 Reply::Nothing
             }
-            Action::Succeed { .. } => {
-                Reply::Succeeded(process::record_success(workshop, claim).await.unwrap())
-            }
+            Action::Succeed { .. } => Reply::Succeeded(
+                process::record_success(workshop, claim, &serde_json::Value::Null)
+                    .await
+                    .unwrap(),
+            ),
             Action::Refuse { .. } => {
                 let error = JobError::fail(Refusal::Corrupt);
                 Reply::Failed(

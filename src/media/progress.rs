@@ -1,0 +1,118 @@
+//! How far an encoding run is, out of the blocks that `ffmpeg -progress` writes twice a second.
+
+use std::time::{Duration, Instant};
+
+/// Percent of the work that encoding is; the rest is joining, checking and storing.
+const ENCODED: u64 = 95;
+
+/// How far a clip is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Never goes back.
+    pub percent: u8,
+    /// Time until the clip is there, judged by the pace so far; none before the first frames.
+    pub left: Option<Duration>,
+}
+
+impl Progress {
+    /// The clip is made, and only has to be stored.
+    pub const MADE: Self = Self {
+        percent: 98,
+        left: Some(Duration::ZERO),
+    };
+
+    fn of(frames: u64, expected: u64, elapsed: Duration) -> Self {
+        let frames = frames.min(expected);
+        let percent = frames * ENCODED / expected.max(1);
+        let left = |frames| {
+            let whole = elapsed.mul_f64(ratio(expected, frames) / ratio(ENCODED, 100));
+            whole.saturating_sub(elapsed)
+        };
+        Self {
+            percent: u8::try_from(percent).unwrap_or(u8::MAX),
+            left: (frames > 0).then(|| left(frames)),
+        }
+    }
+}
+
+/// Counts the frames that an encoding run has made.
+#[derive(Debug)]
+pub struct Meter {
+    expected: u64,
+    started: Instant,
+    frames: u64,
+    line: Vec<u8>,
+}
+
+impl Meter {
+    /// Starts with a run that shall make `expected` frames.
+    pub fn start(expected: u64) -> Self {
+        Self {
+            expected,
+            started: Instant::now(),
+            frames: 0,
+            line: Vec::new(),
+        }
+    }
+
+    /// Frames made so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Reads a piece of the report, cut anywhere; returns the progress if there was some.
+    pub fn read(&mut self, bytes: &[u8]) -> Option<Progress> {
+        let before = self.frames;
+        for byte in bytes {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+                continue;
+            }
+            let line = String::from_utf8_lossy(&self.line);
+            if let Some(number) = line.strip_prefix("frame=")
+                && let Ok(frames) = number.trim().parse::<u64>()
+            {
+                self.frames = self.frames.max(frames);
+            }
+            self.line.clear();
+        }
+        (self.frames > before)
+            .then(|| Progress::of(self.frames, self.expected, self.started.elapsed()))
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    let float = |number| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    float(part) / float(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_counted_across_pieces() {
+        let mut meter = Meter::start(90);
+        assert_eq!(meter.read(b"frame=0\nfps=0.0\nfra"), None);
+        let progress = meter.read(b"me=  45\nout_time_us=1500000\nprogress=continue\n");
+        assert_eq!(progress.unwrap().percent, 47);
+        assert_eq!(meter.read(b"frame=45\nprogress=end\n"), None);
+        assert_eq!(meter.frames(), 45);
+    }
+
+    #[test]
+    fn encoding_ends_at_95_percent() {
+        let percent = |frames| Progress::of(frames, 900, Duration::from_secs(10)).percent;
+        assert_eq!([0, 450, 901].map(percent), [0, 47, 95]);
+    }
+
+    #[test]
+    fn the_time_left_follows_the_pace_so_far() {
+        let left = |frames| Progress::of(frames, 900, Duration::from_secs(19)).left;
+        assert_eq!(left(0), None);
+        for (frames, seconds) in [(450, 21), (900, 1)] {
+            let off = left(frames).unwrap().abs_diff(Duration::from_secs(seconds));
+            assert!(off < Duration::from_millis(1), "{frames}: {off:?}");
+        }
+    }
+}

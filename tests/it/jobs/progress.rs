@@ -1,0 +1,93 @@
+//! What a job tells while it runs and when it is done; and one that tells nothing.
+
+use std::{fs, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::start;
+use crate::support::{TestApp, eventually, film, long_film, processes_about};
+
+#[tokio::test]
+async fn progress_never_goes_back_not_even_in_a_second_attempt() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&long_film().await).await;
+    app.set(video, "progress = 40, ready_at = now() - interval '1 hour'")
+        .await;
+    let (worker, _shutdown) = app.worker().await;
+    assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
+    let mut seen = Vec::new();
+    eventually("the clip is there", 60, async || {
+        seen.push(app.number("SELECT progress FROM videos").await);
+        app.status(video).await == "processed"
+    })
+    .await;
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert_eq!(seen[0], 40);
+    assert!(seen.iter().any(|percent| *percent > 40), "{seen:?}");
+    let later = app.number("SELECT (ready_at > uploaded_at)::int FROM videos");
+    assert_eq!(later.await, 1, "each attempt has an end of its own");
+    worker.idle().await;
+}
+
+#[tokio::test]
+async fn a_frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_tried_again() {
+    let app = TestApp::spawn().await;
+    let (running, shutdown) = start(&app).await;
+    let video = app.add_video(&long_film().await).await;
+    let mut encoders = Vec::new();
+    eventually("the film is encoded", 40, async || {
+        encoders = processes_about(&app.scratch());
+        encoders.retain(|id| command_line(*id).contains("-progress"));
+        !encoders.is_empty()
+    })
+    .await;
+    let [encoder] = encoders[..] else {
+        panic!("{encoders:?}");
+    };
+    let id = Pid::from_raw(i32::try_from(encoder).unwrap()).unwrap();
+    kill_process(id, Signal::STOP).unwrap();
+    eventually("the job is tried again", 60, async || {
+        app.row(video).await.unwrap().failures == 1
+    })
+    .await;
+    assert_eq!(command_line(encoder), "", "it is gone");
+    eventually("the second attempt succeeds", 60, async || {
+        app.status(video).await == "processed"
+    })
+    .await;
+    assert_eq!(app.row(video).await.unwrap().attempt, 2);
+    shutdown.request();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_row_says_what_made_the_clip_and_what_it_cost() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    let source = i64::try_from(film().await.len()).unwrap();
+    for (fact, expected) in [
+        ("report->>'source_bytes'", source),
+        ("report->'probe'->'streams'->0->>'width'", 320),
+        ("report->>'frames'", 180),
+    ] {
+        let told = format!("SELECT ({fact})::bigint FROM videos");
+        assert_eq!(app.number(&told).await, expected, "{fact}");
+    }
+    for (fact, least) in [("took_ms", 50), ("cpu_ms", 50), ("peak_bytes", 30_000_000)] {
+        let told = format!("SELECT (report->>'{fact}')::bigint FROM videos");
+        let told = app.number(&told).await;
+        assert!(told > least, "{fact}: {told}");
+    }
+    let complete = app.number(
+        "SELECT (report->'arguments' ? '-filter_complex' AND report->>'ffmpeg' ~ '[0-9]'
+             AND report->>'anb' ~ '[0-9]')::int FROM videos",
+    );
+    assert_eq!(complete.await, 1);
+    assert_eq!(app.status(video).await, "processed");
+}
+
+fn command_line(id: u32) -> String {
+    let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}

@@ -1,0 +1,317 @@
+//! `make bench-media`: this pipeline and the earlier system's commands on the same films.
+
+mod films;
+mod sweep;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use self::films::{FILMS, Film};
+use super::{BUMPERS, Studio, run};
+
+const EFFORTS: [&str; 3] = ["balanced", "fast", "best"];
+
+/// Seconds of the source that are kept.
+const KEPT: f64 = 30.0;
+
+/// What a run cost, and what came of it.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// Processor time of all that ran, for [`KEPT`] seconds.
+    cpu: f64,
+    /// Size of the result, for [`KEPT`] seconds.
+    bytes: f64,
+    /// Most memory of one program.
+    peak: f64,
+}
+
+/// How near a picture is to its source.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    ssim: f64,
+    vmaf: f64,
+}
+
+/// A film that one of the systems made, and where in it the source's frames are.
+struct Made {
+    video: PathBuf,
+    cost: Cost,
+    /// Frames before the first one of the source.
+    skipped: u64,
+    /// The first frame of the source that is shown.
+    first: u64,
+    frames: u64,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half an hour: make bench-media"]
+async fn against_the_earlier_system() {
+    println!("| film | system | CPU s | | MB | | SSIM-Y | | VMAF | | peak MB | job / bare |");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    for film in &FILMS {
+        let source = film.file();
+        let floor = median(|| decode(&source));
+        println!(
+            "| {} | decode only | {floor:.1} | | | | | | | | | |",
+            film.name
+        );
+        let earlier = earlier(&source, film);
+        let before = film.is_scored.then(|| score(&earlier, &source, film.rate));
+        print_row(film, "earlier", &earlier, None, (before, before), None);
+        for effort in EFFORTS {
+            let option = format!("--encode-effort={effort}");
+            let studio = Studio::open(&[&option]).await;
+            let (made, overhead) = ours(&studio, &source).await;
+            let after = film.is_scored.then(|| score(&made, &source, 30));
+            let costs = Some(earlier.cost);
+            print_row(film, effort, &made, costs, (after, before), Some(overhead));
+        }
+    }
+}
+
+/// What is left of a film when nothing but its frames is wanted: the floor of any pipeline.
+fn decode(source: &Path) -> f64 {
+    let args = format!(
+        "-v error -threads 1 -t 30 -i {} -map 0:v:0 -f null",
+        source.display()
+    );
+    let (_, cpu) = timed(|| watch("ffmpeg", &args, Path::new("-")));
+    cpu
+}
+
+/// The earlier system's commands: probe, cut, silence, scale and encode.
+fn earlier(source: &Path, film: &Film) -> Made {
+    let folder = films::folder();
+    films::mark(&folder.join("mark.png"));
+    let file = |name: &str| folder.join(name);
+    let (cut, silent, video) = (file("cut.mp4"), file("silent.mp4"), file("earlier.mp4"));
+    let graph = "[0:v]scale='min(1280,iw)':'min(720,ih)':force_original_aspect_ratio=decrease,\
+         pad=1280:720:(ow-iw)/2:(oh-ih)/2[v];[v][1:v]overlay=main_w-overlay_w-10:10";
+    let encode = format!(
+        "-v error -y -i {} -i {} -filter_complex {graph} -c:v libx264 -preset ultrafast -crf 28 \
+         -tune fastdecode -threads 0 -movflags +faststart -an",
+        silent.display(),
+        file("mark.png").display()
+    );
+    let mut peak = 0;
+    let cpu = median(|| {
+        let ((), cpu) = timed(|| {
+            run("ffprobe", "-v error -show_entries format=duration", source);
+            let copy = format!("-v error -y -i {} -ss 0 -t 30 -c copy", source.display());
+            run("ffmpeg", &copy, &cut);
+            run(
+                "ffmpeg",
+                &format!("-v error -y -i {} -c copy -an", cut.display()),
+                &silent,
+            );
+            peak = watch("ffmpeg", &encode, &video).max(peak);
+        });
+        cpu
+    });
+    let frames = count_frames(&video);
+    // Copying drops the pictures before the second key frame.
+    let first = (u64::from(film.rate) * 30).saturating_sub(frames);
+    let share = KEPT * f64::from(film.rate) / float(frames);
+    Made {
+        cost: Cost {
+            cpu: cpu * share,
+            bytes: float(size(&video)) * share,
+            peak: float(peak),
+        },
+        video,
+        skipped: 0,
+        first,
+        frames,
+    }
+}
+
+/// This pipeline. Returns also what the job took over its bare `ffmpeg` commands.
+async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
+    let mut results = Vec::new();
+    for _ in 0..rounds() {
+        let before = cpu_seconds();
+        let scratch = studio.media.scratch().unwrap();
+        let clip = studio
+            .media
+            .make_clip(source, &scratch, |_| {})
+            .await
+            .unwrap();
+        let cpu = cpu_seconds() - before;
+        results.push((cpu, clip, scratch));
+    }
+    results.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
+    let (cpu, clip, _scratch) = results.swap_remove(results.len() / 2);
+    let video = films::folder().join("ours.mp4");
+    fs::copy(&clip.video, &video).unwrap();
+    let bare = float(clip.cpu_ms.unwrap()) / 1000.0;
+    let made = Made {
+        cost: Cost {
+            cpu,
+            bytes: float(clip.bytes),
+            peak: float(clip.peak_bytes.unwrap()),
+        },
+        video,
+        skipped: BUMPERS / 2,
+        first: 0,
+        frames: clip.frames - BUMPERS,
+    };
+    (made, cpu / bare)
+}
+
+/// Compares by number of the frame, below the mark, with a build that has VMAF.
+fn score(made: &Made, source: &Path, rate: u32) -> Score {
+    let Made {
+        skipped,
+        first,
+        frames,
+        ..
+    } = made;
+    let graph = format!(
+        "[0:v]trim=start_frame={skipped}:end_frame={},settb=1/30,setpts=N,crop=1280:540:0:180,\
+         split[a][b];[1:v]fps={rate}:start_time=0,trim=start_frame={first}:end_frame={},settb=1/30,\
+         setpts=N,scale=1280:720:flags=lanczos,format=yuv420p,crop=1280:540:0:180,split[c][d];\
+         [a][c]libvmaf=n_subsample=3:shortest=1;[b][d]ssim=shortest=1",
+        skipped + frames,
+        first + frames,
+    );
+    let args = format!(
+        "-hide_banner -nostats -i {} -i {} -lavfi {graph} -f null -",
+        made.video.display(),
+        source.display()
+    );
+    let output = Command::new(quality_ffmpeg())
+        .args(args.split_whitespace())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let number = |name: &str| {
+        let (_, rest) = told
+            .split_once(name)
+            .unwrap_or_else(|| panic!("{name}: {told}"));
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    Score {
+        ssim: number("SSIM Y:"),
+        vmaf: number("VMAF score:"),
+    }
+}
+
+fn print_row(
+    film: &Film,
+    system: &str,
+    made: &Made,
+    earlier: Option<Cost>,
+    (score, before): (Option<Score>, Option<Score>),
+    overhead: Option<f64>,
+) {
+    let Cost { cpu, bytes, peak } = made.cost;
+    let times = |ours: f64, theirs: fn(Cost) -> f64| {
+        earlier.map_or(String::new(), |earlier| {
+            format!("×{:.2}", ours / theirs(earlier))
+        })
+    };
+    let (score, before) = (score.unwrap_or(NONE), before.unwrap_or(NONE));
+    println!(
+        "| {} | {system} | {cpu:.1} | {} | {:.1} | {} | {:.4} | {:+.4} | {:.1} | {:+.1} | {:.0} | {} |",
+        film.name,
+        times(cpu, |earlier| earlier.cpu),
+        bytes / 1e6,
+        times(bytes, |earlier| earlier.bytes),
+        score.ssim,
+        score.ssim - before.ssim,
+        score.vmaf,
+        score.vmaf - before.vmaf,
+        peak / 1e6,
+        overhead.map_or(String::new(), |overhead| format!("{overhead:.3}")),
+    );
+}
+
+const NONE: Score = Score {
+    ssim: f64::NAN,
+    vmaf: f64::NAN,
+};
+
+/// Runs a program and returns the most memory that it had.
+fn watch(program: &str, args: &str, file: &Path) -> u64 {
+    let mut command = Command::new(program);
+    command
+        .args(args.split_whitespace())
+        .arg(file)
+        .stdin(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut peak = 0;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        peak = peak.max(kibibytes.unwrap_or_default() * 1024);
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{program} {args}");
+            return peak;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Runs something and returns its processor time, that of its children included.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let before = cpu_seconds();
+    let result = work();
+    (result, cpu_seconds() - before)
+}
+
+/// Processor time of this process and of all children that have ended: fields 14 to 17 of proc(5).
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let times = fields.split_whitespace().skip(11).take(4);
+    let ticks: u64 = times.map(|time| time.parse::<u64>().unwrap()).sum();
+    float(ticks) / 100.0
+}
+
+fn median(mut measure: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = (0..rounds()).map(|_| measure()).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+/// Rounds of each measurement, of which the median counts.
+fn rounds() -> usize {
+    env::var("BENCH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
+}
+
+fn count_frames(video: &Path) -> u64 {
+    let args = "-v error -show_entries stream=nb_frames -of csv=p=0";
+    String::from_utf8(run("ffprobe", args, video))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// The `ffmpeg` of `.config/quality.txt`.
+fn quality_ffmpeg() -> PathBuf {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join(".anb/tools/quality");
+    let find = format!("find {} -path */binaries/ffmpeg-* -type f", tools.display());
+    let found = Command::new("sh").args(["-c", &find]).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    PathBuf::from(
+        found
+            .lines()
+            .next()
+            .expect("run `.config/setup benches` first"),
+    )
+}
+
+fn size(file: &Path) -> u64 {
+    fs::metadata(file).unwrap().len()
+}
+
+fn float(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap())
+}

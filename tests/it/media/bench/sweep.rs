@@ -1,0 +1,49 @@
+//! Clips per minute of the real worker, with one, two and four jobs at once.
+
+use std::time::Instant;
+
+use super::films::MINUTE;
+use crate::{
+    processes::process::{House, Role},
+    support::{TestApp, eventually},
+};
+
+const CLIPS: u32 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make bench-media"]
+async fn clips_per_minute() {
+    let film = std::fs::read(MINUTE.file()).unwrap();
+    println!(
+        "| jobs at once | clips per minute | × one | CPU s per clip | worker MB | ffmpeg MB |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut alone = None;
+    for jobs in ["1", "2", "4"] {
+        let app = TestApp::spawn().await;
+        let mut house = House::of(&app);
+        house.set("WORKER_CONCURRENCY", jobs);
+        let mut worker = house.start(Role::Work);
+        worker.until_ready().await;
+        let started = Instant::now();
+        for _ in 0..CLIPS {
+            app.add_video(&film).await;
+        }
+        let processed = "SELECT count(*) FROM videos WHERE status = 'processed'";
+        eventually("all clips are there", 1200, async || {
+            app.number(processed).await == i64::from(CLIPS)
+        })
+        .await;
+        let rate = f64::from(CLIPS) * 60.0 / started.elapsed().as_secs_f64();
+        let alone = *alone.get_or_insert(rate);
+        let average = |fact| format!("SELECT avg((report->>'{fact}')::bigint) FROM videos");
+        let peak = app.number("SELECT max((report->>'peak_bytes')::bigint) FROM videos");
+        println!(
+            "| {jobs} | {rate:.2} | ×{:.2} | {} ms | {} | {} |",
+            rate / alone,
+            app.number(&average("cpu_ms")).await,
+            worker.memory("VmHWM") / 1_000_000,
+            peak.await / 1_000_000,
+        );
+    }
+}
