@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots bench-uploads lint brand clean
+.PHONY: help setup run test test-infra test-image image artifact plots bench-uploads lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,12 @@ test: ## Runs all tests, with what they need.
 test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling; no cargo.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
+
+image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS go to the build.
+	@.config/image build
+
+artifact: ## Packs the image: deployments/VERSION/anb-image.tar.zst and its checksum.
+	@.config/image pack
 
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests

@@ -176,6 +176,10 @@ class Resources:
 
     # Parameters and functions.
 
+    def given(self, name):
+        """A parameter as it was passed, or its default."""
+        return str(self.input_parameters.get(name, self.template["Parameters"][name].get("Default")))
+
     def check_parameters(self):
         known = self.template.get("Parameters", {})
         if unknown := set(self.input_parameters) - set(known):
