@@ -29,15 +29,13 @@ RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect -
 # --- anb ------------------------------------------------------------------------------------------
 FROM docker.io/library/rust:1.95-bookworm AS build
 WORKDIR /src
-# The dependencies first, for an empty program: this layer stays until Cargo.lock changes.
-COPY Cargo.toml Cargo.lock ./
-RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
-    && cargo build --release --locked && rm -r src
 COPY . .
 # What `anb --version` shows; not set: the version alone.
 ARG ANB_COMMIT
-# Touched, since the copies may be older than the empty program.
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked
+# Dependencies stay compiled between builds, also when Cargo.lock changes or a build is broken off.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked && cp target/release/anb /anb
 
 # --- image ----------------------------------------------------------------------------------------
 FROM docker.io/library/debian:bookworm-slim
@@ -47,7 +45,7 @@ RUN apt-get update \
     && useradd --uid 10001 --user-group --home-dir /var/lib/anb --shell /usr/sbin/nologin anb \
     && install --directory --owner anb --group anb /var/lib/anb /var/lib/anb/media /var/lib/anb/scratch
 COPY --from=ffmpeg /opt/ffmpeg/bin/ffmpeg /opt/ffmpeg/bin/ffprobe /usr/local/bin/
-COPY --from=build /src/target/release/anb /usr/local/bin/
+COPY --from=build /anb /usr/local/bin/
 # Nothing else is written to, so the root may be read-only. A job's folder must be a disk: memory is for ffmpeg.
 ENV UPLOAD_PATH=/var/lib/anb/media/uploads \
     PROCESSED_PATH=/var/lib/anb/media/processed \

@@ -31,6 +31,12 @@ test-infra: ## Checks the templates, deploys them to an emulator and simulates t
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
 
+test-image: ## Runs the image as the instances do, and the media tests against its own ffmpeg.
+	@.config/setup tests
+	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra/test_image.py
+	@tools=$$(.config/image tools) drawing=$$(dirname "$$(command -v ffmpeg)"); \
+		PATH="$$tools:$$PATH" ANB_DRAWING_TOOLS="$$drawing" cargo test --locked --test it -- media journey
+
 image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS go to the build.
 	@.config/image build
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 CLIENT = """#!{python} -SE
 import array, os, socket, sys
@@ -18,10 +18,23 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
+# What `deploy` calls: read once, for every fork.
+SERVICES = ("sts", "cloudformation", "autoscaling", "cloudwatch", "ec2", "rds", "s3", "service-quotas", "ssm")
+MODELS = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2")
+
+
 def serve(address):
     from awscli.clidriver import create_clidriver
+    from botocore.exceptions import UnknownServiceError
 
-    create_clidriver()
+    driver = create_clidriver()
+    loader = driver.session.get_component("data_loader")
+    driver.session.get_available_services()
+    loader.load_data("endpoints")
+    for service in SERVICES:
+        for model in MODELS:
+            with suppress(UnknownServiceError):
+                loader.load_service_model(service, model)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -30,11 +43,11 @@ def serve(address):
         while True:
             call, _ = listener.accept()
             if os.fork() == 0:
-                answer(call, create_clidriver)
+                answer(call, driver)
             call.close()
 
 
-def answer(call, create_clidriver):
+def answer(call, driver):
     text, files, _, _ = socket.recv_fds(call, 1 << 20, 3)
     folder, *words = text.decode().split("\0")
     for target, file in enumerate(files):
@@ -42,7 +55,7 @@ def answer(call, create_clidriver):
     os.chdir(folder)
     code = 255
     try:
-        code = create_clidriver().main(words)
+        code = driver.main(words)
         sys.stdout.flush()
     finally:
         call.send(bytes([code or 0]))

@@ -30,6 +30,7 @@ class Resource:
 
     def __init__(self, logical_id, kind, properties, made):
         self.logical_resource_id, self.type, self.kind = logical_id, kind.type, kind
+        self.cf_resource_type = kind.type
         self.properties, (self.physical_resource_id, self.attributes) = properties, made
 
     def attribute(self, name):
