@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image image artifact plots bench-uploads lint brand clean
+.PHONY: help setup run test test-infra test-image image artifact plots bench-uploads bench-queue lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +47,15 @@ plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
 
-bench-uploads: setup ## Measures memory and time of uploads and logins; needs 4 GB of disk in TMPDIR.
-	@cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
+bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
+	@.config/setup tests
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
+
+bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emulator).
+	@.config/setup tests
+	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
 
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check

@@ -126,8 +126,8 @@ pub async fn change(
     })
 }
 
-/// Deletes a video: the row, and with it votes and any running job, then its files. What stays of them,
-/// because of a crash or of a worker that was still storing, has a note in `uploads` for the sweeper.
+/// Deletes a video: the row, and with it votes and any running job, then its files. A worker may store
+/// some once more before it is told, and die; so the note in `uploads` stays, for the sweeper to look again.
 pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
     let mut connection = app.db.connection().await?;
     let is_deleted = connection
@@ -147,7 +147,7 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         });
     }
     tracing::info!(%video, "video deleted");
-    if let Err(error) = remove_files(&app.db, &app.storage, video).await {
+    if let Err(error) = app.storage.delete_video(video).await {
         // Without its row it is deleted all the same.
         tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
     }

@@ -82,6 +82,23 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         .store(StorageKey::Poster(video, attempt), &clip.poster)
         .await?;
 
+    let outcome = record_success(workshop, claim).await?;
+    if outcome == Outcome::Processed {
+        tracing::info!(
+            bytes,
+            frames = clip.frames,
+            duration_ms = clip.duration_ms,
+            cpu_ms = clip.cpu_ms,
+            "video processed"
+        );
+    }
+    Ok(outcome)
+}
+
+/// Records that the clip is stored, and removes what earlier attempts left; or what this one stored, if its
+/// claim no longer held.
+pub async fn record_success(workshop: &Workshop, claim: Claim) -> anyhow::Result<Outcome> {
+    let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
         let mut connection = workshop.db.connection().await?;
         jobs::mark_processed(&mut connection, claim).await
@@ -91,13 +108,6 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         discard(workshop, claim).await;
         return Ok(Outcome::Superseded);
     }
-    tracing::info!(
-        bytes,
-        frames = clip.frames,
-        duration_ms = clip.duration_ms,
-        cpu_ms = clip.cpu_ms,
-        "video processed"
-    );
     if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
         left_to_the_sweeper(workshop, video, &error).await;
     }

@@ -168,7 +168,8 @@ pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<
     Ok(videos.len())
 }
 
-/// Removes the files of uploads and deletes that a killed process left unfinished, then their notes.
+/// Removes the files of uploads and deletes that were not finished, or that a worker stored into after the
+/// delete, then their notes.
 async fn remove_leftovers(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let timeout = on.upload_timeout + MARGIN;
     let stale = {

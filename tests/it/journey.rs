@@ -1,13 +1,13 @@
-//! The main job from end to end: upload, queue, clip, vote, ranking.
+//! The main job from end to end, on either pair of backends: upload, queue, clip, vote, ranking, delete.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, TestApp, film};
+use crate::support::{Answer, TestApp, film, on_both};
 
-#[tokio::test]
-async fn a_video_is_uploaded_processed_voted_for_and_ranked() {
-    let app = TestApp::spawn().await;
+on_both! { a_video_is_uploaded_processed_voted_for_ranked_and_deleted }
+
+async fn a_video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp) {
     let ana = app.player("Ana", "Bogotá D.C.").await;
     let luis = app.player("Luis", "Cali").await;
 
@@ -17,10 +17,15 @@ async fn a_video_is_uploaded_processed_voted_for_and_ranked() {
 
     let video = app.video(&ana, &id).await;
     assert_eq!(video["status"], "processed", "{video}");
-    let clip = app.request(Method::GET, video["processed_url"].as_str().unwrap());
-    let clip = clip.send().await.unwrap();
-    assert_eq!(clip.headers()["content-type"], "video/mp4");
-    assert_eq!(&clip.bytes().await.unwrap()[4..8], b"ftyp");
+    for (address, content_type) in [
+        ("original_url", "video/mp4"),
+        ("processed_url", "video/mp4"),
+        ("poster_url", "image/jpeg"),
+    ] {
+        let file = app.fetch(video[address].as_str().unwrap()).await;
+        assert_eq!(file.headers()["content-type"], content_type, "{address}");
+        assert_ne!(file.bytes().await.unwrap().len(), 0, "{address}");
+    }
 
     assert_eq!(
         app.vote(&luis, &id).await.ok()["message"],
@@ -38,4 +43,13 @@ async fn a_video_is_uploaded_processed_voted_for_and_ranked() {
         .await
         .ok();
     assert_eq!(votes, json!([id]));
+
+    let hidden = app.as_player(&ana, Method::PATCH, &format!("/api/videos/{id}"));
+    Answer::of(hidden.json(&json!({"is_public": false})))
+        .await
+        .ok();
+    app.call(&ana, Method::DELETE, &format!("/api/videos/{id}"))
+        .await
+        .ok();
+    assert!(app.files().is_empty(), "{:?}", app.files());
 }

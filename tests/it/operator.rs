@@ -1,26 +1,33 @@
-//! `anb queue`: what an operator sees of the queue, and another chance for what failed.
+//! `anb queue` on either broker: what an operator sees of the queue, and another chance for what failed.
 
-use std::fs;
+use std::time::Duration;
 
 use anb::{ids::VideoId, job::Job};
 use serde_json::{Value, json};
 
 use crate::{
     processes::process::House,
-    support::{RedisBroker, TestApp, film},
+    support::{Broker, TestApp, film, on_both},
 };
+
+const WAIT: Duration = Duration::from_secs(5);
 
 /// A message of a later version.
 const UNKNOWN: &str = r#"{"kind":"of_the_future"}"#;
 
-#[tokio::test]
-async fn stats_count_videos_and_messages() {
-    let app = TestApp::spawn().await;
+on_both! {
+    stats_count_videos_and_messages,
+    peek_shows_the_dead_and_leaves_them,
+    redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else,
+    a_redriven_video_is_processed,
+}
+
+async fn stats_count_videos_and_messages(app: &TestApp) {
     let empty = json!({
         "waiting": 0, "in_flight": 0, "dead": 0, "oldest_age_seconds": null,
         "messages": {"waiting": 0, "in_flight": 0, "dead": 0},
     });
-    assert_eq!(tool(&app, "stats").await, empty);
+    assert_eq!(tool(app, "stats").await, empty);
 
     let waiting = app.add_row().await;
     app.set(waiting, "uploaded_at = now() - interval '90 seconds'")
@@ -30,10 +37,10 @@ async fn stats_count_videos_and_messages() {
     let running = app.add_row().await;
     app.set(running, "status = 'processing', lease_until = now()")
         .await;
-    failed(&app, "too_short").await;
-    failed(&app, "worker_lost").await;
-    bury(&app, UNKNOWN, "unknown_job").await;
-    let mut stats = tool(&app, "stats").await;
+    failed(app, "too_short").await;
+    failed(app, "worker_lost").await;
+    bury(app, UNKNOWN, "unknown_job").await;
+    let mut stats = tool(app, "stats").await;
     let age = stats["oldest_age_seconds"].take().as_i64().unwrap();
     assert!((90..100).contains(&age), "{age}");
     let expected = json!({
@@ -43,31 +50,27 @@ async fn stats_count_videos_and_messages() {
     assert_eq!(stats, expected);
 }
 
-#[tokio::test]
-async fn peek_shows_the_dead_and_leaves_them() {
-    let app = TestApp::spawn().await;
-    bury(&app, UNKNOWN, "unknown_job").await;
+async fn peek_shows_the_dead_and_leaves_them(app: &TestApp) {
+    bury(app, UNKNOWN, "unknown_job").await;
     let dead = json!([{"reason": "unknown_job", "payload": UNKNOWN}]);
     for _ in 0..2 {
-        assert_eq!(tool(&app, "peek").await, dead);
+        assert_eq!(tool(app, "peek").await, dead);
     }
-    let text = House::of(&app).run("queue peek").await;
+    let text = House::of(app).run("queue peek").await;
     assert_eq!(text, format!("unknown_job\t{UNKNOWN}\n"));
 }
 
-#[tokio::test]
-async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else() {
-    let app = TestApp::spawn().await;
-    let ours = failed(&app, "processing_failed").await;
-    let lost = failed(&app, "worker_lost").await;
-    let theirs = failed(&app, "too_short").await;
+async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(app: &TestApp) {
+    let ours = failed(app, "processing_failed").await;
+    let lost = failed(app, "worker_lost").await;
+    let theirs = failed(app, "too_short").await;
     for video in [ours, theirs, VideoId::generate()] {
         let payload = Job::process_video(video, "test".to_owned()).to_payload();
-        bury(&app, &payload.unwrap(), "processing_failed").await;
+        bury(app, &payload.unwrap(), "processing_failed").await;
     }
-    bury(&app, UNKNOWN, "unknown_job").await;
+    bury(app, UNKNOWN, "unknown_job").await;
 
-    let first = tool(&app, "redrive").await;
+    let first = tool(app, "redrive").await;
     assert_eq!(
         first,
         json!({"videos": 2, "removed": 3, "sent_again": 1, "left": 0})
@@ -85,33 +88,28 @@ async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(
         app.row(theirs).await.unwrap().code.as_deref(),
         Some("too_short")
     );
-    let broker = RedisBroker::at(&app.place.redis_url).await;
-    assert!(broker.dead().await.is_empty());
+    assert!(Broker::of(app).await.dead().await.is_empty());
     // The two videos and the unknown message.
     assert_eq!(app.queue.stats().await.unwrap().waiting, 3);
 
-    let second = tool(&app, "redrive").await;
+    let second = tool(app, "redrive").await;
     assert_eq!(
         second,
         json!({"videos": 0, "removed": 0, "sent_again": 0, "left": 0})
     );
 }
 
-#[tokio::test]
-async fn a_redriven_video_is_processed() {
-    let app = TestApp::spawn_with(&[], &["--job-max-attempts=1"]).await;
+async fn a_redriven_video_is_processed(app: &TestApp) {
     let video = app.add_video(&film().await).await;
-    // A file where the folder of the clips belongs: nothing can be stored.
-    fs::remove_dir(app.processed()).unwrap();
-    fs::write(app.processed(), "").unwrap();
-    app.work_off().await;
-    assert_eq!(app.status(video).await, "failed");
+    let job = app.queue.receive(1, WAIT).await.unwrap().pop().unwrap();
+    job.dead_letter("processing_failed").await.unwrap();
+    let failure = r#"status = 'failed', failure = '{"code": "processing_failed"}', failures = 3"#;
+    app.set(video, failure).await;
 
-    fs::remove_file(app.processed()).unwrap();
-    let redriven = tool(&app, "redrive").await;
+    let redriven = tool(app, "redrive").await;
     assert_eq!(
-        (&redriven["videos"], &redriven["removed"]),
-        (&json!(1), &json!(1))
+        redriven,
+        json!({"videos": 1, "removed": 1, "sent_again": 0, "left": 0})
     );
     app.work_off().await;
     assert_eq!(app.status(video).await, "processed");
@@ -133,15 +131,5 @@ async fn failed(app: &TestApp, code: &str) -> VideoId {
 
 /// Puts a payload among the dead.
 async fn bury(app: &TestApp, payload: &str, reason: &str) {
-    let broker = RedisBroker::at(&app.place.redis_url).await;
-    let words = [
-        "XADD",
-        "anb:jobs:dead",
-        "*",
-        "job",
-        payload,
-        "reason",
-        reason,
-    ];
-    let _: String = broker.run(&words).await;
+    Broker::of(app).await.bury(payload, reason).await;
 }

@@ -49,6 +49,37 @@ async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {
 }
 
 #[tokio::test]
+async fn the_main_job_runs_on_sqs_and_s3() {
+    let mut app = TestApp::spawn_on_aws().await;
+    let house = House::of(&app);
+    let mut serve = house.start(Role::Serve);
+    let mut work = house.start(Role::Work);
+    serve.until_ready().await;
+    work.until_ready().await;
+    app.url.clone_from(&serve.url);
+
+    let ana = app.member("Ana", "Cali").await;
+    let luis = app.member("Luis", "Cali").await;
+    let id = app.uploaded(&ana, film().await, true).await;
+    eventually("the video is processed", 30, async || {
+        app.video(&ana, &id).await["status"] == "processed"
+    })
+    .await;
+    app.vote(&luis, &id).await.ok();
+    let ranking = app.get("/api/public/rankings").await.ok();
+    let clip = app.fetch(ranking[0]["video_url"].as_str().unwrap()).await;
+    assert_eq!(&clip.bytes().await.unwrap()[4..8], b"ftyp");
+
+    // A long poll in flight is awaited.
+    let limit = Duration::from_secs(25);
+    for process in [&mut work, &mut serve] {
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended(limit).await, Some(0), "{}", process.log());
+    }
+    assert_eq!(house.run("fsck").await, "");
+}
+
+#[tokio::test]
 async fn processes_answer_without_database_and_broker() {
     let house = House::absent();
     for role in [Role::Serve, Role::Work] {

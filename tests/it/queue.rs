@@ -8,6 +8,7 @@ mod load;
 mod only_redis;
 mod only_sqs;
 mod payloads;
+mod rates;
 mod receiving;
 mod scripted;
 mod visibility;

@@ -59,6 +59,8 @@ pub struct TestApp {
     pub folder: TempDir,
     pub place: Place,
     pub shutdown: Shutdown,
+    /// Where the files are, if not below `folder`.
+    pub bucket: Option<aws::Bucket>,
 }
 
 impl TestApp {
@@ -122,7 +124,26 @@ impl TestApp {
             folder,
             place,
             shutdown,
+            bucket: None,
         }
+    }
+
+    /// Starts an API on an SQS queue and a bucket of its own.
+    pub async fn spawn_on_aws() -> Self {
+        let (queue, bucket) = (SqsBroker::fresh().await, aws::Bucket::fresh().await);
+        let queue = queue.settings().await;
+        let flags = [
+            "--queue-type=sqs".to_owned(),
+            format!("--sqs-queue-url={}", queue.sqs_queue_url.unwrap()),
+            format!("--sqs-endpoint-url={}", queue.sqs_endpoint_url.unwrap()),
+            "--storage-type=s3".to_owned(),
+            format!("--s3-bucket-name={}", aws::BUCKET),
+            format!("--s3-endpoint-url={}", bucket.url),
+        ];
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let mut app = Self::spawn_with(&flags, &flags).await;
+        app.bucket = Some(bucket);
+        app
     }
 
     /// Makes the kits of a worker; `ffmpeg` is checked and the bumpers are encoded once per process.
@@ -231,3 +252,26 @@ fn parse(words: &[&[&str]]) -> Command {
     let matches = command.try_get_matches_from(words.concat()).unwrap();
     Cli::from_arg_matches(&matches).unwrap().command
 }
+
+/// Makes two tests of each case, a function of an app: on Redis and the disk, and on SQS and S3.
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod local {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(&crate::support::TestApp::spawn().await).await;
+                }
+            )+
+        }
+        mod aws {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(&crate::support::TestApp::spawn_on_aws().await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_both;

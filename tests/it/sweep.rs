@@ -4,14 +4,17 @@ use std::{fs, time::Duration};
 
 use anb::{
     app::Workshop,
-    config::queue::Settings,
     ids::VideoId,
     job::Job,
-    queue::Queue,
-    videos::sweep::{self, Leases, Swept},
+    storage::StorageKey,
+    videos::{
+        process,
+        sweep::{self, Leases, Swept},
+    },
 };
+use reqwest::Method;
 
-use crate::support::{Row, TestApp, aws};
+use crate::support::{RedisBroker, Row, TestApp, mp4};
 
 /// What rule (c) calls long ago.
 const LONG_AGO: &str = "enqueued_at = now() - interval '3 minutes'";
@@ -169,13 +172,7 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
     let expired = app.add_row().await;
     expire(&app, expired, 0).await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop.clone()
     };
     assert!(sweep(&absent).await.is_err());
@@ -193,13 +190,7 @@ async fn an_absent_broker_keeps_no_leftover() {
     app.add_row().await;
     let leftover = add_upload(&app, "32 minutes").await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop
     };
     assert!(sweep(&absent).await.is_err());
@@ -260,6 +251,42 @@ async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more
     assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4"]);
     assert!(app.outputs(failed).is_empty());
     assert_eq!(sweep(&workshop).await.unwrap().strays, 0);
+}
+
+#[tokio::test]
+async fn what_a_worker_stores_after_the_delete_is_removed_when_it_can_store_no_more() {
+    let (app, workshop) = open().await;
+    let ana = app.member("Ana", "Cali").await;
+    let running = app.uploaded(&ana, mp4(5000), false).await;
+    let lost = app.uploaded(&ana, mp4(5000), false).await;
+    let waiting = app.uploaded(&ana, mp4(5000), false).await;
+    for id in [&running, &lost] {
+        let video = VideoId::parse(id).unwrap();
+        let claim = process::claim(&workshop, video).await.unwrap();
+        assert_eq!(claim.unwrap().attempt, 1);
+    }
+    app.set(
+        VideoId::parse(&lost).unwrap(),
+        "lease_until = now() - interval '1 second'",
+    )
+    .await;
+    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    for id in [&running, &lost, &waiting] {
+        let path = format!("/api/videos/{id}");
+        app.call(&ana, Method::DELETE, &path).await.ok();
+    }
+    let clip = app.folder.path().join("clip.mp4");
+    fs::write(&clip, "x").unwrap();
+    for id in [&running, &lost] {
+        let key = StorageKey::Clip(VideoId::parse(id).unwrap(), 1);
+        workshop.storage.store(key, &clip).await.unwrap();
+    }
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    app.sql("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
+        .await;
+    assert_eq!(sweep(&workshop).await.unwrap().uploads, 3);
+    assert!(app.files().is_empty(), "{:?}", app.files());
+    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
 }
 
 #[tokio::test]

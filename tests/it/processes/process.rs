@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use anb::config::{queue::QueueType, storage::StorageType};
 use reqwest::Response;
 use rustix::process::{Pid, Signal, kill_process};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, TestApp, eventually, free_port};
+use crate::support::{Place, TestApp, aws, eventually, free_port};
 
 /// The unit of processor time in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -28,9 +29,7 @@ pub enum Role {
 
 /// The services and folders that the processes of one test share.
 pub struct House {
-    database_url: String,
-    redis_url: String,
-    media: PathBuf,
+    environment: Vec<(&'static str, String)>,
     folder: TempDir,
 }
 
@@ -46,34 +45,56 @@ impl House {
     /// Makes one with an empty database.
     pub async fn bare() -> Self {
         let place = Place::make_bare().await;
-        let folder = TempDir::new().unwrap();
-        Self {
-            database_url: place.database_url,
-            redis_url: place.redis_url,
-            media: folder.path().to_owned(),
-            folder,
-        }
+        Self::at(&place.database_url, &place.redis_url)
     }
 
     /// Makes one that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
-        Self {
-            database_url: reveal(app.serve.database.url.as_ref().unwrap()),
-            redis_url: reveal(&app.serve.queue.redis_url),
-            media: app.folder.path().to_owned(),
-            folder: TempDir::new().unwrap(),
+        let database = app.serve.database.url.as_ref().unwrap();
+        let queue = &app.serve.queue;
+        let storage = &app.serve.storage;
+        let mut house = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
+        house.set("UPLOAD_PATH", storage.upload_path.to_str().unwrap());
+        house.set("PROCESSED_PATH", storage.processed_path.to_str().unwrap());
+        if queue.queue_type == QueueType::Sqs {
+            house.set("QUEUE_TYPE", "sqs");
+            house.set("SQS_QUEUE_URL", queue.sqs_queue_url.as_ref().unwrap());
+            let endpoint = queue.sqs_endpoint_url.as_ref();
+            house.set("AWS_ENDPOINT_URL_SQS", endpoint.unwrap());
         }
+        if storage.storage_type == StorageType::S3 {
+            house.set("STORAGE_TYPE", "s3");
+            house.set("S3_BUCKET_NAME", storage.s3_bucket_name.as_ref().unwrap());
+            let endpoint = storage.s3_endpoint_url.as_ref();
+            house.set("AWS_ENDPOINT_URL_S3", endpoint.unwrap());
+        }
+        house
     }
 
     /// Makes one without services.
     pub fn absent() -> Self {
+        Self::at("postgres://postgres@127.0.0.1:1/anb", "127.0.0.1:1")
+    }
+
+    fn at(database_url: &str, redis_url: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        Self {
-            database_url: "postgres://postgres@127.0.0.1:1/anb".to_owned(),
-            redis_url: "127.0.0.1:1".to_owned(),
-            media: folder.path().to_owned(),
+        let mut house = Self {
+            environment: Vec::new(),
             folder,
-        }
+        };
+        house.set("DATABASE_URL", database_url);
+        house.set("REDIS_URL", redis_url);
+        house.set("SCRATCH_PATH", house.scratch().to_str().unwrap());
+        house.set("AWS_ACCESS_KEY_ID", aws::KEY);
+        house.set("AWS_SECRET_ACCESS_KEY", aws::KEY);
+        // Nobody answers here, and each process would wait for that.
+        house.set("AWS_EC2_METADATA_DISABLED", "true");
+        house
+    }
+
+    /// Sets a variable of all processes started later.
+    pub fn set(&mut self, variable: &'static str, value: &str) {
+        self.environment.push((variable, value.to_owned()));
     }
 
     pub fn scratch(&self) -> PathBuf {
@@ -130,16 +151,13 @@ impl House {
         reason = "the program is tested from outside"
     )]
     fn command(&self, command: &str) -> Command {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_anb"));
+        let program = std::env::var_os("ANB_PROGRAM");
+        let mut process = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_anb").into()));
         process
             .args(command.split_whitespace())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("DATABASE_URL", &self.database_url)
-            .env("REDIS_URL", &self.redis_url)
-            .env("UPLOAD_PATH", self.media.join("uploads"))
-            .env("PROCESSED_PATH", self.media.join("processed"))
-            .env("SCRATCH_PATH", self.scratch())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .kill_on_drop(true);
         process
@@ -223,8 +241,4 @@ impl Process {
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
-}
-
-fn reveal(address: &SecretString) -> String {
-    address.expose_secret().to_owned()
 }

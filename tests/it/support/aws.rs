@@ -9,7 +9,7 @@ use anb::config::aws::Settings;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 
-pub use bucket::Bucket;
+pub use bucket::{BUCKET, Bucket};
 pub use emulator::emulator;
 pub use script::{Answer, Asked, Script};
 

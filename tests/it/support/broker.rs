@@ -5,12 +5,16 @@ mod sqs;
 
 use std::time::Duration;
 
-use anb::{config::queue::Settings, queue::Queue};
+use anb::{
+    config::queue::{QueueType, Settings},
+    queue::Queue,
+};
+use secrecy::ExposeSecret as _;
 
 pub use redis::RedisBroker;
 pub use sqs::SqsBroker;
 
-use super::{aws, relay::Relay};
+use super::{TestApp, aws, relay::Relay};
 
 /// A broker behind a relay.
 pub struct Broker {
@@ -26,19 +30,32 @@ enum Kind {
 impl Broker {
     /// Makes a Redis database that no other test uses.
     pub async fn redis() -> Self {
-        let redis = RedisBroker::fresh().await;
-        Self {
-            relay: redis.relay().await,
-            kind: Kind::Redis(redis),
-        }
+        Self::behind_relay(Kind::Redis(RedisBroker::fresh().await)).await
     }
 
     /// Makes an SQS queue with a dead-letter queue that no other test uses.
     pub async fn sqs() -> Self {
-        Self {
-            relay: SqsBroker::relay().await,
-            kind: Kind::Sqs(SqsBroker::fresh().await),
-        }
+        Self::behind_relay(Kind::Sqs(SqsBroker::fresh().await)).await
+    }
+
+    /// Returns the one of an app.
+    pub async fn of(app: &TestApp) -> Self {
+        let settings = &app.serve.queue;
+        let kind = match settings.queue_type {
+            QueueType::Redis => {
+                Kind::Redis(RedisBroker::at(settings.redis_url.expose_secret()).await)
+            }
+            QueueType::Sqs => Kind::Sqs(SqsBroker::at(settings).await),
+        };
+        Self::behind_relay(kind).await
+    }
+
+    async fn behind_relay(kind: Kind) -> Self {
+        let relay = match &kind {
+            Kind::Redis(redis) => redis.relay().await,
+            Kind::Sqs(_) => SqsBroker::relay().await,
+        };
+        Self { relay, kind }
     }
 
     /// Makes a queue, which is a consumer of its own.
@@ -69,6 +86,14 @@ impl Broker {
         match &self.kind {
             Kind::Redis(redis) => redis.dead().await,
             Kind::Sqs(sqs) => sqs.dead().await,
+        }
+    }
+
+    /// Adds a dead message.
+    pub async fn bury(&self, payload: &str, reason: &str) {
+        match &self.kind {
+            Kind::Redis(redis) => redis.bury(payload, reason).await,
+            Kind::Sqs(sqs) => sqs.bury(payload, reason).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The API as a client uses it.
 
-use reqwest::{Method, RequestBuilder, StatusCode, multipart};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, multipart};
 use serde_json::{Value, json};
 
 use super::TestApp;
@@ -144,6 +144,15 @@ impl TestApp {
         Answer::of(self.as_player(player, Method::GET, &path))
             .await
             .ok()
+    }
+
+    /// Reads a file at the address that the API told.
+    pub async fn fetch(&self, address: &str) -> reqwest::Response {
+        let base = Url::parse(&self.url).unwrap();
+        let file = self.client.get(base.join(address).unwrap()).send();
+        let file = file.await.unwrap();
+        assert_eq!(file.status(), 200, "{address}");
+        file
     }
 
     /// Casts a vote.

@@ -16,7 +16,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::TestApp;
+use super::{TestApp, files_below};
 
 /// What a test asks about a video's row.
 #[derive(Debug, PartialEq, Eq, QueryableByName)]
@@ -115,16 +115,20 @@ impl TestApp {
         self.queue.push(&job).await.unwrap();
     }
 
-    /// Returns the names of all files in the folder of a video's outputs.
+    /// Returns the names of all files among a video's outputs.
     pub fn outputs(&self, video: VideoId) -> Vec<String> {
-        let Ok(files) = fs::read_dir(self.processed().join(video.to_string())) else {
-            return Vec::new();
-        };
-        let mut names: Vec<String> = files
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        if let Some(bucket) = &self.bucket {
+            let folder = format!("processed/{video}/");
+            let objects = bucket.objects();
+            let outputs = objects.iter().filter_map(|name| name.strip_prefix(&folder));
+            return outputs.map(str::to_owned).collect();
+        }
+        let folder = self.processed().join(video.to_string());
+        if folder.exists() {
+            files_below(&folder)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Returns the path of a video's original.

@@ -12,7 +12,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{Player, TestApp};
+use super::{Player, TestApp, files_below};
 
 /// A hash that is quickly checked, of no password.
 const NOBODYS_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$q83vEjRWeJCrze8SNFZ4kA";
@@ -123,6 +123,24 @@ impl TestApp {
         id
     }
 
+    /// Puts a file where the storage keeps one of that name.
+    pub fn plant(&self, name: &str) {
+        if let Some(bucket) = &self.bucket {
+            return bucket.plant(name);
+        }
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "planted").unwrap();
+    }
+
+    /// Removes a file from the storage.
+    pub fn remove(&self, name: &str) {
+        match &self.bucket {
+            Some(bucket) => bucket.remove(name),
+            None => std::fs::remove_file(self.folder.path().join(name)).unwrap(),
+        }
+    }
+
     /// Puts an original, a clip and a poster of ten bytes where those of a video are kept.
     pub fn add_files(&self, id: &str) {
         let outputs = self.folder.path().join("processed").join(id);
@@ -133,25 +151,16 @@ impl TestApp {
         }
     }
 
-    /// Lists the files in storage, relative to the test's folder.
+    /// Lists the files in storage: `uploads/…` and `processed/…`.
     pub fn files(&self) -> Vec<String> {
-        let mut folders = vec![
-            self.folder.path().join("uploads"),
-            self.folder.path().join("processed"),
-        ];
-        let mut files = Vec::new();
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let path = path.strip_prefix(self.folder.path()).unwrap();
-                    files.push(path.display().to_string());
-                }
-            }
+        if let Some(bucket) = &self.bucket {
+            return bucket.objects();
         }
-        files.sort();
+        let mut files = Vec::new();
+        for folder in ["processed", "uploads"] {
+            let below = files_below(&self.folder.path().join(folder));
+            files.extend(below.iter().map(|file| format!("{folder}/{file}")));
+        }
         files
     }
 }

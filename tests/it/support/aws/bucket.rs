@@ -17,7 +17,8 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use super::KEY;
 use crate::support::{RUNTIME, files_below};
 
-const NAME: &str = "anb-media";
+/// Name of every bucket.
+pub const BUCKET: &str = "anb-media";
 
 /// A bucket, served until it is dropped.
 pub struct Bucket {
@@ -34,7 +35,7 @@ impl Bucket {
 
     /// Makes one that keeps everything in `folder`.
     pub async fn on(folder: TempDir) -> Self {
-        fs::create_dir(folder.path().join(NAME)).unwrap();
+        fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(KEY, KEY));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,7 +52,7 @@ impl Bucket {
     pub fn settings(&self) -> Settings {
         Settings {
             storage_type: StorageType::S3,
-            s3_bucket_name: Some(NAME.to_owned()),
+            s3_bucket_name: Some(BUCKET.to_owned()),
             s3_endpoint_url: Some(self.url.clone()),
             ..Settings::local_below(Path::new("unused"))
         }
@@ -59,14 +60,19 @@ impl Bucket {
 
     /// Puts a file where an object of that name is.
     pub fn plant(&self, name: &str) {
-        let path = self.folder.path().join(NAME).join(name);
+        let path = self.folder.path().join(BUCKET).join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "planted").unwrap();
     }
 
+    /// Removes an object.
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.path().join(BUCKET).join(name)).unwrap();
+    }
+
     /// Returns the names of the objects.
     pub fn objects(&self) -> Vec<String> {
-        files_below(&self.folder.path().join(NAME))
+        files_below(&self.folder.path().join(BUCKET))
     }
 
     /// Returns the multipart uploads that were neither completed nor aborted.

@@ -13,7 +13,8 @@ use anb::{
 use aws_sdk_sqs::{
     Client, Config,
     types::{
-        MessageSystemAttributeName, QueueAttributeName as Attribute, SendMessageBatchRequestEntry,
+        MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName as Attribute,
+        SendMessageBatchRequestEntry,
     },
 };
 
@@ -36,9 +37,7 @@ impl SqsBroker {
     pub async fn fresh() -> Self {
         static QUEUES: AtomicU32 = AtomicU32::new(0);
         let name = format!("anb-{}", QUEUES.fetch_add(1, Ordering::Relaxed));
-        let config = Config::from(&aws::config().await).to_builder();
-        let endpoint = format!("http://{}", aws::emulator().await);
-        let client = Client::from_conf(config.endpoint_url(endpoint).build());
+        let client = client().await;
         let dead = client.create_queue().queue_name(format!("{name}-dead"));
         let dead_url = dead.send().await.unwrap().queue_url.unwrap();
         let main = client.create_queue().queue_name(&name);
@@ -50,6 +49,19 @@ impl SqsBroker {
         };
         broker.die_after(1000).await;
         broker
+    }
+
+    /// Returns the two queues that `settings` name.
+    pub async fn at(settings: &Settings) -> Self {
+        let client = client().await;
+        let url = settings.sqs_queue().unwrap();
+        let name = url.rsplit('/').next().unwrap();
+        let dead = client.get_queue_url().queue_name(format!("{name}-dead"));
+        Self {
+            dead_url: dead.send().await.unwrap().queue_url.unwrap(),
+            client,
+            url,
+        }
     }
 
     /// Has the emulator move what was received `receives` times and not ended.
@@ -118,6 +130,19 @@ impl SqsBroker {
         assert_eq!(answer.failed, []);
     }
 
+    /// Adds a dead message.
+    pub async fn bury(&self, payload: &str, reason: &str) {
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason);
+        let send = self.client.send_message().queue_url(&self.dead_url);
+        send.message_body(payload)
+            .message_attributes("reason", reason.build().unwrap())
+            .send()
+            .await
+            .unwrap();
+    }
+
     pub async fn dead(&self) -> Vec<(String, String)> {
         let mut dead = Vec::new();
         loop {
@@ -148,4 +173,10 @@ impl SqsBroker {
             purge.send().await.unwrap();
         }
     }
+}
+
+async fn client() -> Client {
+    let config = Config::from(&aws::config().await).to_builder();
+    let endpoint = format!("http://{}", aws::emulator().await);
+    Client::from_conf(config.endpoint_url(endpoint).build())
 }

@@ -1,0 +1,84 @@
+//! What `make bench-queue` prints: how fast each broker takes jobs and gives them out again.
+
+use std::time::{Duration, Instant};
+
+use anb::queue::Queue;
+use futures_util::future::join_all;
+
+use super::{FOR_EVER, WAIT, push};
+use crate::support::{RedisBroker, SqsBroker};
+
+/// Jobs that wait at one time: the emulator of SQS slows down with their number.
+const ROUND: u32 = 200;
+
+const ROUNDS: u32 = 10;
+
+/// Jobs that are pushed, and consumers that receive, at the same time.
+const CLIENTS: u32 = 8;
+
+#[tokio::test]
+#[ignore = "measures: make bench-queue"]
+async fn jobs_are_pushed_and_received() {
+    println!("| broker | at once | push/s | p50 | p99 | receive + ack/s | p50 | p99 |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let redis = RedisBroker::fresh().await.queue(FOR_EVER).await;
+    let sqs = SqsBroker::fresh().await.queue(FOR_EVER).await;
+    for (name, queue) in [("Redis", &redis), ("SQS (emulator)", &sqs)] {
+        for clients in [1, CLIENTS] {
+            let (mut pushes, mut receives) = (Times::default(), Times::default());
+            for _ in 0..ROUNDS {
+                pushes.measure(clients, || push_one(queue)).await;
+                receives.measure(clients, || receive_one(queue)).await;
+            }
+            println!("| {name} | {clients} | {pushes} | {receives} |");
+        }
+    }
+}
+
+async fn push_one(queue: &Queue) {
+    push(queue).await;
+}
+
+async fn receive_one(queue: &Queue) {
+    let delivery = queue.receive(1, WAIT).await.unwrap().pop().unwrap();
+    delivery.ack().await.unwrap();
+}
+
+/// How long each call took, and all together.
+#[derive(Default)]
+struct Times {
+    calls: Vec<Duration>,
+    total: Duration,
+}
+
+impl Times {
+    /// Calls something [`ROUND`] times, `clients` of them at a time.
+    async fn measure(&mut self, clients: u32, call: impl AsyncFn()) {
+        let started = Instant::now();
+        let clients = (0..clients).map(async |_| {
+            let mut calls = Vec::new();
+            for _ in 0..ROUND / clients {
+                let started = Instant::now();
+                call().await;
+                calls.push(started.elapsed());
+            }
+            calls
+        });
+        self.calls.extend(join_all(clients).await.concat());
+        self.total += started.elapsed();
+    }
+
+    fn percentile(&self, percent: usize) -> Duration {
+        let mut calls = self.calls.clone();
+        calls.sort();
+        calls[(calls.len() - 1) * percent / 100]
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rate = f64::from(ROUND * ROUNDS) / self.total.as_secs_f64();
+        let (median, worst) = (self.percentile(50), self.percentile(99));
+        write!(f, "{rate:.0} | {median:.1?} | {worst:.1?}")
+    }
+}
