@@ -10,7 +10,8 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots bench-uploads bench-queue bench-media lint brand clean
+.PHONY: help setup run test test-infra test-image image artifact plots bench-uploads bench-queue bench-media \
+	lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,18 @@ test: ## Runs all tests, with what they need.
 test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling; no cargo.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
+
+test-image: ## Runs the image as the instances do, and the media tests against its own ffmpeg.
+	@.config/setup tests
+	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra/test_image.py
+	@tools=$$(.config/image tools) drawing=$$(dirname "$$(command -v ffmpeg)"); \
+		PATH="$$tools:$$PATH" ANB_DRAWING_TOOLS="$$drawing" cargo test --locked --test it -- media journey
+
+image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS go to the build.
+	@.config/image build
+
+artifact: ## Packs the image: deployments/VERSION/anb-image.tar.zst and its checksum.
+	@.config/image pack
 
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests

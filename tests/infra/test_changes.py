@@ -100,6 +100,20 @@ def test_06_takes_a_shorter_warm_up_a_larger_group_and_another_version(other):
     assert (group["MaxSize"], group["LaunchTemplate"]["Version"], data["KeyName"]) == (5, "2", "ours")
 
 
+def test_06_takes_spot_beyond_the_first_worker_and_goes_back(other):
+    kept = {"InstanceWarmup": 120, "MaxSize": 5, "ArtifactVersion": "0.0.9", "KeyPairName": "ours"}
+    assert "MixedInstancesPolicy" not in other.group("worker")
+    other.update("workers", OnDemandPercentage=0, **kept)
+    group = other.group("worker")
+    policy = group["MixedInstancesPolicy"]
+    assert policy["InstancesDistribution"] == {
+        "OnDemandBaseCapacity": 1, "OnDemandPercentageAboveBaseCapacity": 0,
+        "SpotAllocationStrategy": "price-capacity-optimized"} | policy["InstancesDistribution"]
+    assert len(policy["LaunchTemplate"]["Overrides"]) == 4 and group["CapacityRebalance"] is True
+    with pytest.raises(ClientError, match="constraint"):
+        other.update("workers", OnDemandPercentage=101, **kept)
+
+
 def test_07_speaks_https_to_a_named_origin(other):
     other.update("cdn", OriginHost="api.anb.example")
     (summary,) = other.cloudfront.list_distributions()["DistributionList"]["Items"][-1:]

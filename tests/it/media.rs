@@ -20,7 +20,7 @@ use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{eventually, processes_about};
+use crate::support::{eventually, processes_about, tool};
 
 /// A media kit with its own scratch folder.
 struct Studio {
@@ -72,7 +72,7 @@ impl Studio {
     reason = "films are drawn and measured outside the code under test"
 )]
 fn run(program: &str, args: &str, file: &Path) -> Vec<u8> {
-    let output = std::process::Command::new(program)
+    let output = std::process::Command::new(tool(program))
         .args(args.split_whitespace())
         .arg(file)
         .output()

@@ -39,7 +39,7 @@ use tokio::sync::OnceCell;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{Answer, PASSWORD, Player};
-pub use film::{draw, film, long_film, mp4};
+pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
 pub use raw::read;
 pub use rows::{Row, descendants, processes_about};

@@ -30,6 +30,7 @@ class Resource:
 
     def __init__(self, logical_id, kind, properties, made):
         self.logical_resource_id, self.type, self.kind = logical_id, kind.type, kind
+        self.cf_resource_type = kind.type
         self.properties, (self.physical_resource_id, self.attributes) = properties, made
 
     def attribute(self, name):
@@ -175,6 +176,10 @@ class Resources:
                     yield from self.references(value)
 
     # Parameters and functions.
+
+    def given(self, name):
+        """A parameter as it was passed, or its default."""
+        return str(self.input_parameters.get(name, self.template["Parameters"][name].get("Default")))
 
     def check_parameters(self):
         known = self.template.get("Parameters", {})

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 
 from moto.server import ThreadedMotoServer
 
-from . import engine
+from . import changes, engine
 
 
 @contextmanager
 def emulator():
     engine.install()
+    changes.install()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

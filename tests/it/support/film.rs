@@ -1,6 +1,6 @@
 //! Films that `ffmpeg` draws for the tests.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use tokio::sync::OnceCell;
 
@@ -29,12 +29,20 @@ async fn draw_film(seconds: u32) -> Vec<u8> {
 pub async fn draw(args: &str, name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
-    let mut ffmpeg = Command::new("ffmpeg");
+    let mut ffmpeg = Command::new(tool("ffmpeg"));
     ffmpeg.args(["-v", "error"]).args(args.split_whitespace());
     ffmpeg.arg(&path);
     let drawn = tokio::task::spawn_blocking(move || ffmpeg.status().unwrap());
     assert!(drawn.await.unwrap().success(), "{args}");
     std::fs::read(path).unwrap()
+}
+
+/// Returns the program that draws or measures a film: the one on `PATH`, or in `ANB_DRAWING_TOOLS` while the
+/// program under test is another.
+pub fn tool(program: &str) -> PathBuf {
+    std::env::var_os("ANB_DRAWING_TOOLS")
+        .map_or_else(PathBuf::new, PathBuf::from)
+        .join(program)
 }
 
 /// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.

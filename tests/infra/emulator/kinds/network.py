@@ -1,6 +1,12 @@
 """EC2: networks, security groups, launch templates."""
 
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+
 from . import deletes, kind, simple, split, tagged
+
+# moto starts no instance from a later version than the first: only there it wraps the user data.
+LaunchTemplateVersion.user_data = property(lambda self: Base64EncodedString(str(self.data["UserData"])))
 
 simple("AWS::EC2::InternetGateway", "create_internet_gateway", "InternetGateway.InternetGatewayId",
        "delete_internet_gateway", {"InternetGatewayId": "ID"}, "internet-gateway")

