@@ -2,6 +2,7 @@
 
 pub mod process;
 mod recovery;
+mod rolling;
 mod two_apis;
 mod uploads;
 
