@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra plots bench-uploads bench-queue lint brand clean
+.PHONY: help setup run test test-infra faults plots bench-uploads bench-queue lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,11 @@ test: ## Runs all tests, with what they need.
 test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling; no cargo.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
+
+faults: ## Breaks everything on purpose: SEED, FAULTS, UPLOADS, VOTES, BACKEND (redis or sqs); docs/faults.md.
+	@.config/setup tests
+	@FAULTS=$${FAULTS:-1000} UPLOADS=$${UPLOADS:-500} VOTES=$${VOTES:-20000} \
+		cargo test --locked --test faults -- --nocapture nothing_is_lost
 
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
