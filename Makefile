@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image image artifact plots bench-uploads bench-queue bench-media \
+.PHONY: help setup run test test-infra test-image faults image artifact plots bench-uploads bench-queue bench-media \
 	lint brand clean
 
 help: ## Lists the targets.
@@ -43,6 +43,11 @@ image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS go to 
 
 artifact: ## Packs the image: deployments/VERSION/anb-image.tar.zst and its checksum.
 	@.config/image pack
+
+faults: ## Breaks everything on purpose: SEED, FAULTS, UPLOADS, VOTES, BACKEND (redis or sqs); docs/faults.md.
+	@.config/setup tests
+	@FAULTS=$${FAULTS:-1000} UPLOADS=$${UPLOADS:-500} VOTES=$${VOTES:-20000} \
+		cargo test --locked --test faults -- --nocapture nothing_is_lost
 
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests

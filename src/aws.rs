@@ -1,6 +1,6 @@
 //! What SQS and S3 share: the SDK's configuration, made once per process, and errors worth reading.
 
-use std::{error::Error as StdError, fmt::Debug, time::Duration};
+use std::{error::Error as StdError, time::Duration};
 
 use anyhow::anyhow;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
@@ -54,15 +54,32 @@ pub fn timeouts(aws: &SdkConfig, attempt: Duration) -> TimeoutConfig {
     limits.operation_attempt_timeout(attempt).build()
 }
 
-/// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked.
-pub fn explain<E, R>(error: SdkError<E, R>) -> anyhow::Error
+/// AWS could not be asked, or has a trouble of its own: the same may succeed later.
+#[derive(Debug, thiserror::Error)]
+#[error("AWS does not answer")]
+pub struct Away;
+
+/// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked;
+/// with [`Away`] if that may pass.
+pub fn explain<E>(error: SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    R: Debug + Send + Sync + 'static,
 {
-    match (error.code(), error.message()) {
+    let is_away = match &error {
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
+            true
+        }
+        SdkError::ServiceError(refusal) => refusal.raw().status().is_server_error(),
+        _ => false,
+    };
+    let explained = match (error.code(), error.message()) {
         (Some(code), Some(message)) => anyhow!("{code}: {message}"),
         (Some(code), None) => anyhow!("{code}"),
         (None, _) => anyhow::Error::new(error),
+    };
+    if is_away {
+        explained.context(Away)
+    } else {
+        explained
     }
 }

@@ -26,38 +26,41 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// When to ask again whether a process is ready (s).
 const RETRY_AFTER_SECS: u32 = 2;
 
-/// What a process needs from others.
+/// What a process needs to work: others, and that nobody stops it.
 #[derive(Clone)]
 pub struct Dependencies {
     db: Db,
     queue: Queue,
     storage: Storage,
+    shutdown: Shutdown,
 }
 
 impl Dependencies {
     /// Returns what the API needs.
-    pub fn of_app(app: &App) -> Self {
+    pub fn of_app(app: &App, shutdown: &Shutdown) -> Self {
         Self {
             db: app.db.clone(),
             queue: app.queue.clone(),
             storage: app.storage.clone(),
+            shutdown: shutdown.clone(),
         }
     }
 
     /// Returns what the worker needs.
-    pub fn of_workshop(workshop: &Workshop) -> Self {
+    pub fn of_workshop(workshop: &Workshop, shutdown: &Shutdown) -> Self {
         Self {
             db: workshop.db.clone(),
             queue: workshop.queue.clone(),
             storage: workshop.storage.clone(),
+            shutdown: shutdown.clone(),
         }
     }
 
     /// Looks at all of them in the background and logs those that do not answer: nothing that is away
     /// stops a start.
-    pub fn report(&self, shutdown: &Shutdown) {
+    pub fn report(&self) {
         let this = self.clone();
-        shutdown.spawn(async move {
+        self.shutdown.spawn(async move {
             Box::pin(this.failing()).await;
         });
     }
@@ -119,8 +122,12 @@ struct Readiness {
     failing: Vec<&'static str>,
 }
 
-/// `GET /ready`: 200 if every dependency answers, else 503 with the names of those that do not.
+/// `GET /ready`: 200 if every dependency answers, else 503 with the names of those that do not; 503 also
+/// once the process was asked to stop.
 pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
+    if dependencies.shutdown.is_requested() {
+        return not_ready("stopping", Vec::new());
+    }
     let failing = Box::pin(dependencies.failing()).await;
     if failing.is_empty() {
         HttpResponse::Ok().json(Readiness {
@@ -128,13 +135,14 @@ pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
             failing,
         })
     } else {
-        let mut response = HttpResponse::ServiceUnavailable();
-        response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
-        response.json(Readiness {
-            status: "unavailable",
-            failing,
-        })
+        not_ready("unavailable", failing)
     }
+}
+
+fn not_ready(status: &'static str, failing: Vec<&'static str>) -> HttpResponse {
+    let mut response = HttpResponse::ServiceUnavailable();
+    response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
+    response.json(Readiness { status, failing })
 }
 
 /// `GET /metrics`: the Prometheus text format.
@@ -146,12 +154,9 @@ async fn metrics() -> HttpResponse {
 
 /// Starts the internal listener as a background task, unless it is off. Returns an error naming the
 /// variable if its address cannot be used.
-pub fn listen(
-    listener: &Listener,
-    dependencies: Dependencies,
-    shutdown: &Shutdown,
-) -> anyhow::Result<()> {
+pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result<()> {
     telemetry::metrics();
+    let shutdown = dependencies.shutdown.clone();
     let dependencies = web::Data::new(dependencies);
     let server = HttpServer::new(move || {
         ActixApp::new()

@@ -104,10 +104,7 @@ impl Media {
         settings.validate().map_err(|message| anyhow!(message))?;
         let tools = Tools::find(launcher).await?;
         let root = std::path::absolute(settings.scratch_root()).context("resolve SCRATCH_PATH")?;
-        let removed = scratch::open_root(&root)?;
-        if removed > 0 {
-            tracing::info!(removed, "removed scratch folders of killed workers");
-        }
+        scratch::open_root(&root)?;
         let target = Target::from(settings);
         let brand = Brand::prepare(&tools, Scratch::create(&root)?, target).await?;
         Ok(Self {
@@ -131,6 +128,12 @@ impl Media {
     /// Creates a private folder for one job.
     pub fn scratch(&self) -> anyhow::Result<Scratch> {
         Scratch::create(&self.scratch_root)
+    }
+
+    /// Removes the folders of jobs whose workers were killed.
+    pub async fn clear_scratch(&self) -> anyhow::Result<()> {
+        let root = self.scratch_root.clone();
+        tokio::task::spawn_blocking(move || scratch::clear(&root)).await?
     }
 
     /// Makes a clip and its poster in `scratch`, telling how far it is.

@@ -1,5 +1,7 @@
 //! The HTTP server: the table of all routes, the middleware in its order, listening and stopping.
 
+mod drain;
+
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -15,6 +17,7 @@ use actix_web::{
 use anyhow::Context as _;
 use tokio::time::timeout;
 
+use self::drain::{Drain, drain};
 use crate::{
     app::App,
     config::http::Settings,
@@ -128,10 +131,12 @@ impl Server {
     /// Binds the API's address. Returns an error naming the variables if that is not possible.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let app = web::Data::new(app);
-        let dependencies = web::Data::new(Dependencies::of_app(&app));
+        let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
         let rankings = web::Data::new(Rankings::new());
         let proxies = TrustedProxies(settings.trusted_proxies);
+        let stopping = Drain::new(shutdown);
+        let drained = web::Data::new(stopping.clone());
         let origins = settings.cors_allowed_origins.clone();
         let factory = move || {
             ActixApp::new()
@@ -140,6 +145,7 @@ impl Server {
                 .app_data(rankings.clone())
                 .app_data(proxies)
                 .app_data(dependencies.clone())
+                .app_data(drained.clone())
                 .app_data(extract::query_config())
                 .configure(root)
                 // A trailing slash is accepted here, and only here: elsewhere it can matter.
@@ -151,23 +157,23 @@ impl Server {
                 .default_service(web::to(async || {
                     Err::<&str, _>(Error::from(Code::NotFound))
                 }))
-                // The last one wrapped runs first: what arrived is held until the answer is out; an id
-                // and a body for every answer, also for those of the middleware below; CORS before
+                // The last one wrapped runs first: what arrived is held until the answer is out; a drain
+                // that no refusal escapes; an id and a body for every answer, also for those of the middleware below; CORS before
                 // the limit, whose refusal a page must be able to read; compression next to the work.
                 .wrap(Compress::default())
                 .wrap(from_fn(limit_address))
                 .wrap(cors(&origins))
                 .wrap(from_fn(respond))
+                .wrap(from_fn(drain))
                 .wrap(from_fn(hold_chunks))
         };
-        let stop = shutdown.clone();
         let address = settings.listen();
         let server = HttpServer::new(factory)
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCARD_TIMEOUT)
             .shutdown_timeout(shutdown.grace().as_secs())
-            .shutdown_signal(async move { stop.requested().await })
+            .shutdown_signal(stopping.until_quiet())
             .bind(address)
             .with_context(|| {
                 format!(

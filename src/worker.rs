@@ -273,6 +273,8 @@ impl Worker {
     /// Sweeps once. After the database was away all leases are expired, though their jobs went on: those
     /// have the time of one lease to revive them, else every running job would begin anew.
     async fn sweep_once(&self, spared_until: &mut Instant) -> anyhow::Result<()> {
+        // The start of a worker is too early for the folders of one that was killed just before.
+        let cleared = self.workshop.media.clear_scratch().await;
         if let Err(error) = self.workshop.db.connection().await {
             *spared_until = Instant::now() + self.workshop.settings.lease;
             return Err(error);
@@ -284,7 +286,8 @@ impl Worker {
         };
         let sweeper = self.workshop.as_ref().into();
         let swept = Box::pin(sweep::run(&sweeper, leases));
-        within(SWEEP_TIMEOUT, swept).await.map(drop)
+        within(SWEEP_TIMEOUT, swept).await?;
+        cleared
     }
 
     /// Waits, but not longer than to the shutdown's request.

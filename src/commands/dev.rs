@@ -53,11 +53,10 @@ async fn run_roles(
     let app = App::build(&serve, &aws).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let workshop = Workshop::build(&work, launcher, &aws).await?;
-    internal::listen(&serve.metrics, Dependencies::of_app(&app), shutdown)?;
+    internal::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;
     internal::listen(
         &work.metrics,
-        Dependencies::of_workshop(&workshop),
-        shutdown,
+        Dependencies::of_workshop(&workshop, shutdown),
     )?;
     let server = Server::bind(app, &serve.http, shutdown)?;
     welcome(server.address().port(), data_dir)?;

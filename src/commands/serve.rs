@@ -15,9 +15,9 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
 
     let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
     let app = App::build(&settings, &aws).await?;
-    let dependencies = Dependencies::of_app(&app);
-    dependencies.report(&shutdown);
-    internal::listen(&settings.metrics, dependencies, &shutdown)?;
+    let dependencies = Dependencies::of_app(&app, &shutdown);
+    dependencies.report();
+    internal::listen(&settings.metrics, dependencies)?;
     let server = Server::bind(app, &settings.http, &shutdown)?;
     tracing::info!(address = %server.address(), "API listens");
 

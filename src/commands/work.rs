@@ -24,9 +24,9 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
         Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
     };
     let workshop = Workshop::build(&settings, launcher, &aws).await?;
-    let dependencies = Dependencies::of_workshop(&workshop);
-    dependencies.report(&shutdown);
-    internal::listen(&settings.metrics, dependencies, &shutdown)?;
+    let dependencies = Dependencies::of_workshop(&workshop, &shutdown);
+    dependencies.report();
+    internal::listen(&settings.metrics, dependencies)?;
 
     let worker = Worker::new(workshop, shutdown.clone());
     match settings.machine.ec2_lifecycle {

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     error::Error as StdError,
-    fmt::Debug,
     future::Future,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -163,14 +162,13 @@ impl Group {
         }))
     }
 
-    async fn tell<T, E, R>(
+    async fn tell<T, E>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T, SdkError<E, R>>>,
+        call: impl Future<Output = Result<T, SdkError<E>>>,
     ) -> Told
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        R: Debug + Send + Sync + 'static,
     {
         match self.ask(operation, call).await {
             Ok(_) => Told::Done,
@@ -178,14 +176,13 @@ impl Group {
         }
     }
 
-    async fn ask<T, E, R>(
+    async fn ask<T, E>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T, SdkError<E, R>>>,
+        call: impl Future<Output = Result<T, SdkError<E>>>,
     ) -> Result<T, Told>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        R: Debug + Send + Sync + 'static,
     {
         if self.denied().contains(operation) {
             return Err(Told::Refused);

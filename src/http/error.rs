@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
-use crate::{db, language::Language, storage, validate::FieldError};
+use crate::{aws, db, language::Language, storage, validate::FieldError};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -293,7 +293,7 @@ impl From<Arc<anyhow::Error>> for Error {
 fn classify(cause: &anyhow::Error) -> Code {
     if cause.is::<storage::Full>() {
         Code::StorageFull
-    } else if cause.chain().any(is_passing) {
+    } else if cause.is::<aws::Away>() || cause.chain().any(is_passing) {
         Code::Unavailable
     } else {
         Code::Internal

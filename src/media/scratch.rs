@@ -1,8 +1,8 @@
 //! One private folder per job, on the configured disk, gone when the job ends however it ends.
 //!
-//! Its owner holds an advisory lock on it. The kernel drops that lock with the process, so at start
-//! a worker removes exactly the folders that killed workers left, also when several workers, or
-//! several containers with their own process numbers, share the disk.
+//! Its owner holds an advisory lock on it. The kernel drops that lock with the process, so a worker
+//! removes exactly the folders that killed workers left, also when several workers, or several
+//! containers with their own process numbers, share the disk.
 
 use std::{
     fs::{self, File},
@@ -53,14 +53,24 @@ impl Scratch {
     }
 }
 
-/// Creates `root` and removes what killed workers left in it; says how many folders that were.
-pub fn open_root(root: &Path) -> anyhow::Result<usize> {
+/// Creates `root` and clears it.
+pub fn open_root(root: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(root)
         .with_context(|| format!("create {} (SCRATCH_PATH)", root.display()))?;
-    remove_stale(root, SETTLED).with_context(|| format!("read {} (SCRATCH_PATH)", root.display()))
+    clear(root)
+}
+
+/// Removes what killed workers left in `root`.
+pub fn clear(root: &Path) -> anyhow::Result<()> {
+    let removed = remove_stale(root, SETTLED)
+        .with_context(|| format!("read {} (SCRATCH_PATH)", root.display()))?;
+    if removed > 0 {
+        tracing::info!(removed, "removed scratch folders of killed workers");
+    }
+    Ok(())
 }
 
 fn remove_stale(root: &Path, settled: Duration) -> std::io::Result<usize> {
@@ -129,8 +139,10 @@ mod tests {
     #[test]
     fn a_folder_that_was_just_created_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("job-new")).unwrap();
-        assert_eq!(open_root(root.path()).unwrap(), 0);
+        let new = root.path().join("job-new");
+        fs::create_dir(&new).unwrap();
+        open_root(root.path()).unwrap();
+        assert!(new.exists());
     }
 
     #[test]

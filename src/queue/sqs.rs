@@ -334,10 +334,9 @@ fn dead_message(message: Message) -> (Handle, String, Option<String>) {
 }
 
 /// Takes no offence at a handle whose time is over.
-fn unless_over<T, E, R>(result: Result<T, SdkError<E, R>>) -> anyhow::Result<()>
+fn unless_over<T, E>(result: Result<T, SdkError<E>>) -> anyhow::Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     /// AWS answers the last with "The receipt handle has expired", and so do the others for a message
     /// that was deleted, or that waits again.

@@ -1,5 +1,6 @@
 //! Making the clip of one video: claim, fetch, transcode, store under the attempt, record. Every write
-//! after the claim carries its attempt, so a worker that lost its lease changes nothing.
+//! after the claim carries its attempt, so a worker that lost its lease changes nothing. What an attempt
+//! stored is removed only after a write that keeps the row from ever naming it.
 
 use std::{
     convert::Infallible,
@@ -70,10 +71,14 @@ pub async fn claim(workshop: &Workshop, video: VideoId) -> anyhow::Result<Option
     jobs::claim(&mut connection, video, workshop.settings.lease).await
 }
 
-/// Extends the claim's lease. Returns false if the claim no longer holds.
+/// Extends the claim's lease. Returns false if the claim is lost: the video was deleted, or another worker
+/// has it. One that has just come to its own end is not.
 pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool> {
     let mut connection = workshop.db.connection().await?;
-    jobs::heartbeat(&mut connection, claim, workshop.settings.lease).await
+    Ok(
+        jobs::heartbeat(&mut connection, claim, workshop.settings.lease).await?
+            || jobs::is_last(&mut connection, claim).await?,
+    )
 }
 
 /// What the row keeps about how its clip was made.
@@ -197,7 +202,6 @@ pub async fn record_failure(
     claim: Claim,
     error: JobError<Failure>,
 ) -> anyhow::Result<Recorded> {
-    discard(workshop, claim).await;
     let (failure, ending) = match error {
         JobError::Fail(failure) => (failure, Recorded::Failed),
         JobError::Retry(error) if claim.failures + 1 < workshop.settings.max_attempts => {
@@ -208,11 +212,11 @@ pub async fn record_failure(
                 jobs::retry(&mut connection, claim, delay).await
             })
             .await?;
-            return Ok(if held {
-                Recorded::Waiting
-            } else {
-                Recorded::Superseded
-            });
+            if !held {
+                return Ok(Recorded::Superseded);
+            }
+            discard(workshop, claim).await;
+            return Ok(Recorded::Waiting);
         }
         JobError::Retry(error) => {
             tracing::error!("last attempt failed: {error:#}");
@@ -228,15 +232,21 @@ pub async fn record_failure(
     if !held {
         return Ok(Recorded::Superseded);
     }
+    discard(workshop, claim).await;
     tracing::info!(code = failure.code(), "video failed");
     Ok(ending)
 }
 
 /// Puts a video back that this worker will not finish; that counts as no failure.
 pub async fn release(workshop: &Workshop, claim: Claim) -> anyhow::Result<()> {
-    discard(workshop, claim).await;
-    let mut connection = workshop.db.connection().await?;
-    jobs::release(&mut connection, claim).await.map(drop)
+    let is_released = {
+        let mut connection = workshop.db.connection().await?;
+        jobs::release(&mut connection, claim).await?
+    };
+    if is_released {
+        discard(workshop, claim).await;
+    }
+    Ok(())
 }
 
 /// Removes what this attempt stored.

@@ -1,9 +1,13 @@
 //! The life of a job in the worker: how it ends, and what interrupts it.
 
 mod interrupted;
+mod late;
 mod progress;
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use anb::{shutdown::Shutdown, worker::Worker};
 use serde_json::json;
@@ -168,6 +172,21 @@ async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
     shutdown.request();
     running.await.unwrap();
     assert_eq!(broker.consumers().await, 0);
+}
+
+#[tokio::test]
+async fn a_running_worker_clears_away_what_a_killed_one_left_on_its_disk() {
+    let app = TestApp::spawn().await;
+    let (running, shutdown) = start(&app).await;
+    let left = app.scratch().join("job-left");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("source.mp4"), "film").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_mins(2);
+    let folder = fs::File::open(&left).unwrap();
+    folder.set_modified(long_ago).unwrap();
+    eventually("the folder is removed", 10, async || !left.exists()).await;
+    shutdown.request();
+    running.await.unwrap();
 }
 
 /// Returns how many messages are not ended.

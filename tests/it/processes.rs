@@ -3,6 +3,7 @@
 pub mod process;
 mod progress;
 mod recovery;
+mod rolling;
 mod two_apis;
 mod uploads;
 

@@ -7,7 +7,7 @@ mod client;
 mod film;
 mod mount;
 mod raw;
-mod relay;
+pub mod relay;
 mod rows;
 mod seed;
 mod services;
@@ -130,6 +130,11 @@ impl TestApp {
 
     /// Starts an API on an SQS queue and a bucket of its own.
     pub async fn spawn_on_aws() -> Self {
+        Self::spawn_on_aws_with(&[], &[]).await
+    }
+
+    /// The same with flags, as [`TestApp::spawn_with`] takes them.
+    pub async fn spawn_on_aws_with(serve: &[&str], work: &[&str]) -> Self {
         let (queue, bucket) = (SqsBroker::fresh().await, aws::Bucket::fresh().await);
         let queue = queue.settings().await;
         let flags = [
@@ -141,7 +146,8 @@ impl TestApp {
             format!("--s3-endpoint-url={}", bucket.url),
         ];
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let mut app = Self::spawn_with(&flags, &flags).await;
+        let (serve, work) = ([&flags[..], serve].concat(), [&flags[..], work].concat());
+        let mut app = Self::spawn_with(&serve, &work).await;
         app.bucket = Some(bucket);
         app
     }

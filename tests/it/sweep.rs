@@ -5,13 +5,15 @@ use std::{fs, time::Duration};
 use anb::{
     app::Workshop,
     ids::VideoId,
-    job::Job,
+    job::{Job, JobError},
     storage::StorageKey,
     videos::{
-        process,
+        Failure,
+        process::{self, Recorded},
         sweep::{self, Leases, Swept},
     },
 };
+use anyhow::anyhow;
 use reqwest::Method;
 
 use crate::support::{RedisBroker, Row, TestApp, mp4};
@@ -251,6 +253,42 @@ async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more
     assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4"]);
     assert!(app.outputs(failed).is_empty());
     assert_eq!(sweep(&workshop).await.unwrap().strays, 0);
+}
+
+#[tokio::test]
+async fn what_arrives_after_an_attempt_was_given_up_is_removed() {
+    let (app, workshop) = open().await;
+    let clip = app.folder.path().join("clip.mp4");
+    fs::write(&clip, "x").unwrap();
+    let [released, retried, failed] = [
+        app.add_row().await,
+        app.add_row().await,
+        app.add_row().await,
+    ];
+    for video in [released, retried, failed] {
+        let claim = process::claim(&workshop, video).await.unwrap().unwrap();
+        let refused = JobError::fail(Failure::WorkerLost);
+        if video == released {
+            process::release(&workshop, claim).await.unwrap();
+        } else if video == retried {
+            let error = JobError::retry(anyhow!("no answer to a PUT"));
+            let recorded = process::record_failure(&workshop, claim, error).await;
+            assert_eq!(recorded.unwrap(), Recorded::Waiting);
+        } else {
+            let recorded = process::record_failure(&workshop, claim, refused).await;
+            assert_eq!(recorded.unwrap(), Recorded::Failed);
+        }
+        let key = StorageKey::Clip(video, 1);
+        workshop.storage.store(key, &clip).await.unwrap();
+    }
+    app.sql("UPDATE videos SET strays_at = strays_at - interval '32 minutes'")
+        .await;
+    // One that waits may yet be revived.
+    assert_eq!(sweep(&workshop).await.unwrap().strays, 1);
+    let done = "UPDATE videos SET status = 'processed', attempt = 3, processed_at = now()";
+    app.sql(&format!("{done} WHERE status = 'uploaded'")).await;
+    assert_eq!(sweep(&workshop).await.unwrap().strays, 2);
+    assert!(app.files().is_empty(), "{:?}", app.files());
 }
 
 #[tokio::test]

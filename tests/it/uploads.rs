@@ -307,3 +307,13 @@ async fn many_uploads_at_once_are_all_accepted() {
     assert_eq!(app.files().len(), 24);
     assert_eq!(app.queue.stats().await.unwrap().waiting, 24);
 }
+
+#[tokio::test]
+async fn an_upload_to_a_bucket_that_cannot_be_reached_shall_come_again() {
+    let mut app = TestApp::spawn_on_aws().await;
+    let ana = app.member("Ana", "Cali").await;
+    app.bucket = None;
+    let answer = app.upload(&ana, mp4(5000), false).await;
+    assert_eq!(answer.refusal(), (503, "unavailable"));
+    assert!(!answer.header("retry-after").is_empty());
+}

@@ -29,10 +29,16 @@ pub async fn delete(
     Ok(())
 }
 
-/// Gives up all multipart uploads of objects whose name begins with `prefix`.
-pub async fn abort_uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<()> {
+/// Gives up the multipart uploads of objects whose name begins with `prefix` and that `condemned` picks.
+pub async fn abort_uploads(
+    bucket: &Bucket,
+    prefix: &str,
+    condemned: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
     for (name, id) in uploads(bucket, prefix).await? {
-        abort_upload(bucket, &name, &id).await?;
+        if condemned(&name) {
+            abort_upload(bucket, &name, &id).await?;
+        }
     }
     Ok(())
 }

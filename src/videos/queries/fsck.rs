@@ -45,7 +45,7 @@ pub async fn known(
          SELECT id, status, attempt,
                 strays_at IS NOT NULL AS is_noted,
                 coalesce(lease_until < now() - interval '1 minute', false)
-                    OR coalesce(strays_at < old, false)
+                    OR coalesce(strays_at < old AND status <> 'uploaded', false)
                     OR (status = 'uploaded' AND enqueued_at IS NULL
                         AND run_after < now() - interval '1 minute') AS is_overdue,
                 videos.votes AS counted,

@@ -1,5 +1,6 @@
 //! SQL of the job's life. Every write but the claim carries the attempt number that the claim gave: it
-//! is the fence that stops a worker whose lease went to another one.
+//! is the fence that stops a worker whose lease went to another one. An attempt that ends without success
+//! leaves a note of strays: what was being stored when it was given up may still arrive.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
     OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
-    SelectableHelper as _, sql_query, sql_types, update,
+    SelectableHelper as _, dsl::exists, select, sql_query, sql_types, update,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
@@ -54,17 +55,21 @@ pub async fn claim(
     Ok(claim)
 }
 
-/// The claimed row, as long as the claim is still the last one. `uploaded` counts: after an expired
-/// lease the sweeper put the row back, but nobody took it.
+/// The claimed row, as long as the claim is still the last one and has not failed: what a worker sent
+/// before it gave up may come late. `uploaded` counts: after an expired lease the sweeper put the row back,
+/// but nobody took it. So does `ended`, as which the claim may have ended it: the answer can get lost, and
+/// the result is sent again.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn held(claim: Claim) -> _ {
+fn held(claim: Claim, ended: VideoStatus) -> _ {
     let video: VideoId = claim.video;
     let attempt: i32 = claim.attempt;
-    let running: [VideoStatus; 2] = [VideoStatus::Processing, VideoStatus::Uploaded];
+    let failures: i32 = claim.failures;
+    let states: [VideoStatus; 3] = [VideoStatus::Processing, VideoStatus::Uploaded, ended];
     videos::table
         .filter(videos::id.eq(video))
         .filter(videos::attempt.eq(attempt))
-        .filter(videos::status.eq_any(running))
+        .filter(videos::failures.eq(failures))
+        .filter(videos::status.eq_any(states))
 }
 
 /// Rows whose lease ran out.
@@ -76,13 +81,21 @@ fn expired() -> _ {
         .and(videos::lease_until.lt(now().nullable()))
 }
 
+/// Returns whether the claim is the last one, however it ended: nobody else has the video.
+pub async fn is_last(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
+    let row = videos::table
+        .find(claim.video)
+        .filter(videos::attempt.eq(claim.attempt));
+    Ok(select(exists(row)).get_result(connection).await?)
+}
+
 /// Extends the lease, also one that expired meanwhile. Returns whether the claim still holds.
 pub async fn heartbeat(
     connection: &mut Connection,
     claim: Claim,
     lease: Duration,
 ) -> anyhow::Result<bool> {
-    let rows = update(held(claim))
+    let rows = update(held(claim, VideoStatus::Processing))
         .set((
             videos::status.eq(VideoStatus::Processing),
             videos::lease_until.eq(from_now(lease).nullable()),
@@ -100,7 +113,7 @@ pub async fn show_progress(
     percent: i16,
     left: Option<Duration>,
 ) -> anyhow::Result<()> {
-    update(held(claim))
+    update(held(claim, VideoStatus::Processing))
         .set((
             videos::progress.eq(greatest(videos::progress, percent)),
             left.map(|left| videos::ready_at.eq(from_now(left).nullable())),
@@ -117,7 +130,7 @@ pub async fn mark_processed(
     claim: Claim,
     report: &Value,
 ) -> anyhow::Result<bool> {
-    let rows = update(held(claim))
+    let rows = update(held(claim, VideoStatus::Processed))
         .set((
             videos::status.eq(VideoStatus::Processed),
             videos::lease_until.eq(NO_TIME),
@@ -135,11 +148,12 @@ pub async fn mark_failed(
     claim: Claim,
     failure: &Value,
 ) -> anyhow::Result<bool> {
-    let rows = update(held(claim))
+    let rows = update(held(claim, VideoStatus::Failed))
         .set((
             videos::status.eq(VideoStatus::Failed),
             videos::failure.eq(Some(failure)),
             videos::lease_until.eq(NO_TIME),
+            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
@@ -153,26 +167,29 @@ pub async fn retry(
     claim: Claim,
     delay: Duration,
 ) -> anyhow::Result<bool> {
-    let rows = update(held(claim))
+    let rows = update(held(claim, VideoStatus::Processing))
         .set((
             videos::status.eq(VideoStatus::Uploaded),
             videos::failures.eq(videos::failures + 1),
             videos::lease_until.eq(NO_TIME),
             videos::run_after.eq(from_now(delay)),
             videos::enqueued_at.eq(NO_TIME),
+            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
     Ok(rows == 1)
 }
 
-/// Puts the video back without counting a failure: its message is released, too. Returns whether the
-/// claim still held.
+/// Puts the video back without counting a failure: its message is released, too. The claim is void then:
+/// a result that was on its way must not come after. Returns whether the claim still held.
 pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
-    let rows = update(held(claim))
+    let rows = update(held(claim, VideoStatus::Processing))
         .set((
             videos::status.eq(VideoStatus::Uploaded),
+            videos::attempt.eq(videos::attempt + 1),
             videos::lease_until.eq(NO_TIME),
+            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
@@ -332,7 +349,8 @@ pub struct Stray {
     pub strays_at: Option<DateTime<Utc>>,
 }
 
-/// Returns up to `limit` videos whose strays were noted longer than `timeout` ago.
+/// Returns up to `limit` videos whose strays were noted longer than `timeout` ago. Of one that waits any
+/// attempt may yet be revived, and name what it stored.
 pub async fn strays(
     connection: &mut Connection,
     timeout: Duration,
@@ -340,6 +358,7 @@ pub async fn strays(
 ) -> anyhow::Result<Vec<Stray>> {
     let old = videos::table.filter(videos::strays_at.lt(ago(timeout).nullable()));
     Ok(old
+        .filter(videos::status.ne(VideoStatus::Uploaded))
         .order(videos::strays_at)
         .limit(limit)
         .select(Stray::as_select())

@@ -88,15 +88,15 @@ fn decode(source: &Path) -> f64 {
 fn earlier(source: &Path, film: &Film) -> Made {
     let folder = films::folder();
     films::mark(&folder.join("mark.png"));
-    let file = |name: &str| folder.join(name);
-    let (cut, silent, video) = (file("cut.mp4"), file("silent.mp4"), file("earlier.mp4"));
+    let place = |name: &str| folder.join(name);
+    let [cut, silent, video] = ["cut.mp4", "silent.mp4", "earlier.mp4"].map(place);
     let graph = "[0:v]scale='min(1280,iw)':'min(720,ih)':force_original_aspect_ratio=decrease,\
          pad=1280:720:(ow-iw)/2:(oh-ih)/2[v];[v][1:v]overlay=main_w-overlay_w-10:10";
     let encode = format!(
         "-v error -y -i {} -i {} -filter_complex {graph} -c:v libx264 -preset ultrafast -crf 28 \
          -tune fastdecode -threads 0 -movflags +faststart -an",
         silent.display(),
-        file("mark.png").display()
+        place("mark.png").display()
     );
     let mut peak = 0;
     let cpu = median(|| {
@@ -300,12 +300,9 @@ fn quality_ffmpeg() -> PathBuf {
     let find = format!("find {} -path */binaries/ffmpeg-* -type f", tools.display());
     let found = Command::new("sh").args(["-c", &find]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
-    PathBuf::from(
-        found
-            .lines()
-            .next()
-            .expect("run `.config/setup benches` first"),
-    )
+    let found = found.lines().next();
+    assert!(found.is_some(), "run `.config/setup benches` first");
+    PathBuf::from(found.unwrap())
 }
 
 fn size(file: &Path) -> u64 {

@@ -255,8 +255,15 @@ impl Video {
 
     /// The row, if the job's claim is still the last one and nothing is decided.
     fn held(&mut self, job: Job) -> Option<&mut Row> {
+        let is_last = self.is_last(job);
         let row = self.row.as_mut()?;
-        (row.attempt == job.attempt && !row.is_ended()).then_some(row)
+        (is_last && row.failures == job.failures && !row.is_ended()).then_some(row)
+    }
+
+    fn is_last(&self, job: Job) -> bool {
+        self.row
+            .as_ref()
+            .is_some_and(|row| row.attempt == job.attempt)
     }
 }
 

@@ -89,7 +89,8 @@ impl Step<'_> {
         let Self {
             action, was, row, ..
         } = self;
-        let is_claim = matches!(action, Action::Take { .. });
+        let is_claim = matches!(action, Action::Take { .. }) && row.status != was.status;
+        let is_given_back = matches!(action, Action::GiveBack { .. }) && was != row;
         let is_redrive = *action == Action::Redrive;
         let gained = row.voters.len() - was.voters.len().min(row.voters.len());
         let laws = [
@@ -107,8 +108,8 @@ impl Step<'_> {
                 "a video that failed by its own fault stays so",
             ),
             (
-                row.attempt == was.attempt + u8::from(is_claim && row.status != was.status),
-                "a claim is an attempt",
+                row.attempt == was.attempt + u8::from(is_claim || is_given_back),
+                "a claim is an attempt, and so is the end of one that is given back",
             ),
             (
                 row.failures == was.failures + u8::from(self.is_retry())

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::{Output, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -120,7 +120,11 @@ impl House {
 
     /// Starts a process with more settings.
     pub fn start_with(&self, role: Role, settings: &[(&str, &str)]) -> Process {
-        let port = free_port();
+        self.start_at(free_port(), role, settings)
+    }
+
+    /// Starts a process at a port. Its log goes on where that of the last one at the port ended.
+    pub fn start_at(&self, port: u16, role: Role, settings: &[(&str, &str)]) -> Process {
         let log = self.folder.path().join(format!("{port}.log"));
         let mut command = match role {
             Role::Serve => {
@@ -135,9 +139,10 @@ impl House {
                 command
             }
         };
+        let file = File::options().append(true).create(true).open(&log);
         command
             .envs(settings.iter().copied())
-            .stderr(File::create(&log).unwrap())
+            .stderr(file.unwrap())
             .stdout(Stdio::null());
         Process {
             child: command.spawn().unwrap(),
@@ -181,23 +186,26 @@ impl Process {
 
     async fn until(&mut self, path: &str) {
         let url = format!("{}{path}", self.url);
-        let child = &mut self.child;
-        let log = &self.log;
         eventually("the process answers", 30, async || {
-            let ended = child.try_wait().unwrap();
-            assert!(
-                ended.is_none(),
-                "{ended:?}: {}",
-                fs::read_to_string(log).unwrap()
-            );
+            let ended = self.has_ended();
+            assert!(ended.is_none(), "{ended:?}: {}", self.log());
             let answer = reqwest::get(&url).await;
             answer.is_ok_and(|answer| answer.status().is_success())
         })
         .await;
     }
 
+    /// Returns how it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.id().unwrap().try_into().unwrap();
+        let id = self.id().try_into().unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
@@ -234,7 +242,7 @@ impl Process {
     }
 
     fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.child.id().unwrap())).unwrap()
+        fs::read_to_string(format!("/proc/{}/{file}", self.id())).unwrap()
     }
 
     /// Returns what it said so far.

@@ -70,6 +70,23 @@ async fn an_upload_that_another_process_left_is_given_up_with_its_video() {
     assert_eq!(bucket.uploads().await, 0);
 }
 
+#[tokio::test]
+async fn uploads_of_lost_attempts_are_given_up_and_that_of_the_last_goes_on() {
+    let bucket = Versioned::fresh().await;
+    let video = VideoId::generate();
+    let mut running = Vec::new();
+    for attempt in [1, 2, 12] {
+        let key = StorageKey::Clip(video, attempt);
+        let mut upload = bucket.storage.create(key).await.unwrap();
+        upload.write(&vec![1; PART_BYTES]).await.unwrap();
+        running.push(upload);
+    }
+    let removed = bucket.storage.delete_other_outputs(video, 2).await;
+    removed.unwrap();
+    assert_eq!(bucket.uploads().await, 1);
+    running.swap_remove(1).finish().await.unwrap();
+}
+
 /// [`crate::support::aws::Bucket`] cannot show it: it keeps the checksum of the short file.
 #[tokio::test]
 async fn a_long_file_replaces_a_short_one() {

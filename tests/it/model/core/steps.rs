@@ -83,16 +83,22 @@ impl State {
             row.lease = Timer::Running;
             return true;
         }
+        if video.is_last(job) {
+            return true;
+        }
         video.outputs.remove(&job.attempt);
         self.workers[worker] = None;
         false
     }
 
-    /// Takes the job from its worker, which has no more to do with it, and what it stored.
+    /// Takes the job from its worker, and what it stored if the row can never name it; more may arrive.
     fn drop_job(&mut self, worker: usize) -> (Job, Option<&mut Row>) {
         let job = self.workers[worker].take().unwrap();
         let video = &mut self.videos[job.video];
-        video.outputs.remove(&job.attempt);
+        if let Some(row) = video.held(job) {
+            row.strays = Timer::Running;
+            video.outputs.remove(&job.attempt);
+        }
         (job, video.held(job))
     }
 
@@ -135,6 +141,7 @@ impl State {
         let (job, row) = self.drop_job(worker);
         if let Some(row) = row {
             row.leave(Status::Uploaded);
+            row.attempt += 1;
         }
         self.send(job.video);
     }

@@ -80,12 +80,15 @@ impl State {
     fn remove_strays(&mut self) -> usize {
         let mut count = 0;
         for Video { row, outputs, .. } in &mut self.videos {
-            let Some(row) = row.as_mut().filter(|row| row.strays == Timer::Over) else {
+            // One that waits may be revived.
+            let is_old =
+                |row: &&mut Row| row.strays == Timer::Over && row.status != Status::Uploaded;
+            let Some(row) = row.as_mut().filter(is_old) else {
                 continue;
             };
             row.strays = Timer::Off;
-            let has_outputs = matches!(row.status, Status::Processing | Status::Processed);
-            outputs.retain(|attempt| has_outputs && *attempt == row.attempt);
+            let is_failed = matches!(row.status, Status::Failed(_));
+            outputs.retain(|attempt| !is_failed && *attempt == row.attempt);
             count += 1;
         }
         count

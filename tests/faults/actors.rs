@@ -1,0 +1,234 @@
+//! What the plan says, done: one actor per target breaks it, and brings it back.
+
+use std::{fs, io, path::Path, sync::atomic::Ordering, time::Duration};
+
+use anb::job::Job;
+use deadpool_redis::redis::{Client, RedisResult, cmd};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
+
+use crate::{
+    history::History,
+    it::processes::process::Process,
+    plan::{Fault, Part, Step, Target},
+    support::{SqsBroker, descendants, relay::Relay},
+    town::{Slot, Town, start_postgres, start_redis},
+    watch::Watch,
+};
+
+/// Longest time that a killed process may take to be gone.
+const GONE: Duration = Duration::from_secs(10);
+
+/// Plays one part of the plan.
+pub async fn play(town: &Town, watch: &Watch, history: &History, part: &Part) {
+    for step in &part.steps {
+        sleep(step.pause).await;
+        match part.target {
+            Target::Worker(number) => {
+                let slot = &town.workers[number];
+                let jobs = async |process: &Process| watch.jobs_of(process);
+                suffer(town, history, part.target, slot, *step, async |process| {
+                    let jobs = jobs(process).await;
+                    kill(process).await;
+                    watch.died(jobs);
+                })
+                .await;
+            }
+            Target::Api(number) => {
+                let slot = &town.apis[number];
+                suffer(town, history, part.target, slot, *step, kill).await;
+            }
+            Target::Database => break_database(town, *step).await,
+            Target::Broker => break_broker(town, *step).await,
+            Target::Storage => break_line(town.storage_line.as_ref().unwrap(), *step).await,
+            Target::Disk => fill(&town.disk, step.lasts).await,
+            Target::Rows => confuse(town, step.fault).await,
+        }
+        let done = town.faults.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(50) {
+            println!("{done} faults");
+        }
+    }
+}
+
+/// Breaks a process of ours, which must end as asked and never by itself.
+async fn suffer(
+    town: &Town,
+    history: &History,
+    target: Target,
+    slot: &Slot,
+    step: Step,
+    kill: impl AsyncFn(&mut Process),
+) {
+    let mut process = slot.process.lock().await;
+    if let Some(code) = process.has_ended() {
+        history.breach(format!(
+            "{target:?}: ended by itself, {code:?}: {}",
+            process.log()
+        ));
+        return slot.revive(&town.house, &mut process).await;
+    }
+    let code = match step.fault {
+        Fault::Kill => {
+            kill(&mut process).await;
+            Some(0)
+        }
+        Fault::Terminate => Slot::stop(&mut process).await,
+        Fault::TerminateTwice => {
+            process.signal(Signal::TERM);
+            sleep(Duration::from_millis(300)).await;
+            if process.has_ended().is_none() {
+                process.signal(Signal::TERM);
+            }
+            Slot::ended(&mut process).await
+        }
+        Fault::Freeze | Fault::FreezeLong => {
+            return frozen(&[process.id()], step.lasts).await;
+        }
+        Fault::FreezeAll => {
+            let id = process.id();
+            return frozen(&[vec![id], descendants(id)].concat(), step.lasts).await;
+        }
+        other => unreachable!("{target:?}: {other:?}"),
+    };
+    if code != Some(0) {
+        history.breach(format!(
+            "{target:?}: {:?} ended it with {code:?}",
+            step.fault
+        ));
+    }
+    slot.revive(&town.house, &mut process).await;
+}
+
+async fn kill(process: &mut Process) {
+    process.signal(Signal::KILL);
+    process.ended(GONE).await;
+}
+
+async fn break_database(town: &Town, step: Step) {
+    let mut running = town.postgres.lock().await;
+    match step.fault {
+        Fault::Kill => {
+            let mut postgres = running.take().unwrap();
+            kill_server(postgres.id().unwrap());
+            postgres.failed().await;
+            *running = Some(start_postgres(&town.folder).await);
+        }
+        Fault::Terminate => {
+            running.take().unwrap().stop().await;
+            *running = Some(start_postgres(&town.folder).await);
+        }
+        Fault::Freeze => freeze_server(running.as_ref().unwrap().id().unwrap(), step).await,
+        _ => break_line(&town.database_line, step).await,
+    }
+}
+
+async fn break_broker(town: &Town, step: Step) {
+    let mut running = town.redis.lock().await;
+    match step.fault {
+        Fault::Kill => {
+            let mut redis = running.take().unwrap();
+            kill_server(redis.id().unwrap());
+            redis.failed().await;
+            *running = Some(start_redis(&town.folder).await);
+        }
+        Fault::Terminate => {
+            running.take().unwrap().stop().await;
+            *running = Some(start_redis(&town.folder).await);
+        }
+        Fault::Freeze => freeze_server(running.as_ref().unwrap().id().unwrap(), step).await,
+        Fault::Wipe if town.storage_line.is_some() => {
+            SqsBroker::at(&town.app.serve.queue).await.wipe().await;
+        }
+        Fault::Wipe => {
+            let url = running.as_ref().unwrap().url();
+            while flush(&url).await.is_err() {}
+        }
+        _ => break_line(&town.broker_line, step).await,
+    }
+}
+
+async fn flush(url: &str) -> RedisResult<()> {
+    let client = Client::open(url)?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    cmd("FLUSHDB").query_async(&mut connection).await
+}
+
+async fn break_line(line: &Relay, step: Step) {
+    match step.fault {
+        Fault::Cut => line.cut(),
+        Fault::Away => {
+            line.close();
+            sleep(step.lasts).await;
+            line.open();
+        }
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// Leaves no room on the disk for a while.
+async fn fill(disk: &Path, lasts: Duration) {
+    let path = disk.join("filler");
+    let full = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut filler = fs::File::create(path)?;
+            io::copy(&mut io::repeat(0), &mut filler)
+        })
+    };
+    let error = full.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    sleep(lasts).await;
+    fs::remove_file(path).unwrap();
+}
+
+/// Confuses rows and queue, as soon as both can be reached.
+async fn confuse(town: &Town, fault: Fault) {
+    loop {
+        let is_done = match fault {
+            Fault::Expire => {
+                let expire = "UPDATE videos SET lease_until = now() - interval '1 second'
+                              WHERE id = (SELECT id FROM videos WHERE status = 'processing'
+                                          ORDER BY started_at DESC LIMIT 1)";
+                town.try_sql(expire).await
+            }
+            Fault::Duplicate => push_again(town).await.is_some(),
+            other => unreachable!("{other:?}"),
+        };
+        if is_done {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn push_again(town: &Town) -> Option<()> {
+    let rows = town.rows().await?;
+    for row in rows.iter().filter(|row| !row.has_ended()) {
+        let job = Job::process_video(row.id, "duplicate".to_owned());
+        town.app.queue.push(&job).await.ok()?;
+    }
+    Some(())
+}
+
+fn kill_server(id: u32) {
+    let all = [vec![id], descendants(id)].concat();
+    signal(&all, Signal::KILL);
+}
+
+async fn freeze_server(id: u32, step: Step) {
+    frozen(&[vec![id], descendants(id)].concat(), step.lasts).await;
+}
+
+async fn frozen(ids: &[u32], lasts: Duration) {
+    signal(ids, Signal::STOP);
+    sleep(lasts).await;
+    signal(ids, Signal::CONT);
+}
+
+fn signal(ids: &[u32], signal: Signal) {
+    for id in ids {
+        let id = Pid::from_raw((*id).try_into().unwrap()).unwrap();
+        let _or_it_has_ended = kill_process(id, signal);
+    }
+}

@@ -1,0 +1,331 @@
+//! The system that is broken: two APIs and three workers, their services, and what lies between them.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use anb::{
+    dev::{Durability, Folder, Options, Postgres, Redis},
+    ids::VideoId,
+};
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{BigInt, Bool, Integer, Nullable, Text, Uuid},
+};
+use diesel_async::RunQueryDsl as _;
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::{
+    Backend, Size,
+    it::processes::process::{House, Process, Role},
+    plan::Target,
+    support::{
+        Mount, TestApp, eventually, free_port,
+        relay::{self, Relay},
+    },
+};
+
+const APIS: usize = 2;
+const WORKERS: usize = 3;
+
+/// Longest time that a process may take to stop: `SHUTDOWN_GRACE`, and a little.
+const STOP: Duration = Duration::from_secs(40);
+
+/// Longest time that a process may take to start, on a busy machine (s).
+const START: u64 = 300;
+
+/// Longest wait for one answer behind the clients' backs.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// What all processes are told. The times are defaults, but for those that the run would only wait for.
+const SETTINGS: [(&str, &str); 7] = [
+    ("DB_POOL_SIZE", "8"),
+    ("JOB_VISIBILITY", "10s"),
+    ("OUTPUT_RESOLUTION", "320x180"),
+    ("SHUTDOWN_GRACE", "25s"),
+    ("UPLOAD_TIMEOUT", "20s"),
+    ("WORKER_CONCURRENCY", "2"),
+    ("WRITE_RATE", "off"),
+];
+
+/// A process that is started again whenever it ends.
+pub struct Slot {
+    role: Role,
+    port: u16,
+    pub process: Mutex<Process>,
+}
+
+pub struct Town {
+    /// Looks at everything past the lines that are cut.
+    pub app: TestApp,
+    pub house: House,
+    pub apis: Vec<Slot>,
+    pub workers: Vec<Slot>,
+    pub postgres: Mutex<Option<Postgres>>,
+    pub redis: Mutex<Option<Redis>>,
+    pub database_line: Relay,
+    pub broker_line: Relay,
+    pub storage_line: Option<Relay>,
+    pub folder: Folder,
+    pub disk: PathBuf,
+    pub faults: AtomicUsize,
+    mount: Option<Mount>,
+    _data: [TempDir; 2],
+}
+
+/// A video's row.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct Row {
+    #[diesel(sql_type = Uuid)]
+    pub id: VideoId,
+    #[diesel(sql_type = Text)]
+    pub status: String,
+    #[diesel(sql_type = Integer)]
+    pub attempt: i32,
+    #[diesel(sql_type = Integer)]
+    pub failures: i32,
+    #[diesel(sql_type = Integer)]
+    pub losses: i32,
+    #[diesel(sql_type = Bool)]
+    pub is_public: bool,
+    #[diesel(sql_type = BigInt)]
+    pub votes: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub code: Option<String>,
+}
+
+impl Row {
+    pub fn has_ended(&self) -> bool {
+        ["processed", "failed"].contains(&self.status.as_str())
+    }
+}
+
+impl Slot {
+    fn start(house: &House, role: Role) -> Self {
+        let port = free_port();
+        Self {
+            role,
+            port,
+            process: Mutex::new(house.start_at(port, role, &[])),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the process until it is up, as a service manager does.
+    pub async fn revive(&self, house: &House, process: &mut Process) {
+        loop {
+            *process = house.start_at(self.port, self.role, &[]);
+            let health = format!("{}/health", self.url());
+            let mut is_up = false;
+            eventually("the process answers or ends", START, async || {
+                let answer = timeout(LOOK, reqwest::get(&health)).await;
+                is_up = matches!(answer, Ok(Ok(_)));
+                is_up || process.has_ended().is_some()
+            })
+            .await;
+            if is_up {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// Stops the process in order. Returns its exit code.
+    pub async fn stop(process: &mut Process) -> Option<i32> {
+        process.signal(Signal::TERM);
+        Self::ended(process).await
+    }
+
+    /// Waits for its end. Returns its exit code.
+    pub async fn ended(process: &mut Process) -> Option<i32> {
+        process.ended(STOP).await
+    }
+}
+
+impl Town {
+    pub async fn build(size: &Size) -> Self {
+        let (data, disk) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let mount = Mount::tmpfs(disk.path(), "size=512m");
+        let folder = Folder::claim(data.path()).unwrap();
+        let postgres = start_postgres(&folder).await;
+        let redis = start_redis(&folder).await;
+
+        let at = |name: &str| disk.path().join(name).display().to_string();
+        let flags = [
+            "--database-url".to_owned(),
+            postgres.url(),
+            "--redis-url".to_owned(),
+            redis.url(),
+            "--upload-path".to_owned(),
+            at("uploads"),
+            "--processed-path".to_owned(),
+            at("processed"),
+        ];
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let serve = [&flags[..], &["--jwt-expiration", "24h"]].concat();
+        let app = match size.backend {
+            Backend::Redis => TestApp::spawn_with(&serve, &flags).await,
+            Backend::Sqs => TestApp::spawn_on_aws_with(&serve, &flags).await,
+        };
+        let mut house = House::of(&app);
+        for (variable, value) in SETTINGS {
+            house.set(variable, value);
+        }
+        house.set("SCRATCH_PATH", &at("scratch"));
+        let database_line = Relay::start(socket_of(&postgres.url()), "").await;
+        let url = format!("postgres://postgres@{}/anb", database_line.address);
+        house.set("DATABASE_URL", &url);
+        let (broker_line, storage_line) = match size.backend {
+            Backend::Redis => {
+                let path = redis.url().replace("redis+unix://", "");
+                let line = Relay::start(relay::Target::Unix(path.into()), "").await;
+                house.set("REDIS_URL", &format!("redis://{}", line.address));
+                (line, None)
+            }
+            Backend::Sqs => {
+                let sqs = app.serve.queue.sqs_endpoint_url.as_deref().unwrap();
+                let s3 = app.serve.storage.s3_endpoint_url.as_deref().unwrap();
+                let queue = Relay::start(relay::Target::Tcp(address_of(sqs)), "").await;
+                let bucket = Relay::start(relay::Target::Tcp(address_of(s3)), "").await;
+                house.set("AWS_ENDPOINT_URL_SQS", &format!("http://{}", queue.address));
+                house.set("AWS_ENDPOINT_URL_S3", &format!("http://{}", bucket.address));
+                (queue, Some(bucket))
+            }
+        };
+        house.run("migrate").await;
+        let start = |role| Slot::start(&house, role);
+        let town = Self {
+            apis: (0..APIS).map(|_| start(Role::Serve)).collect(),
+            workers: (0..WORKERS).map(|_| start(Role::Work)).collect(),
+            app,
+            house,
+            postgres: Mutex::new(Some(postgres)),
+            redis: Mutex::new(Some(redis)),
+            database_line,
+            broker_line,
+            storage_line,
+            folder,
+            disk: disk.path().to_owned(),
+            faults: AtomicUsize::new(0),
+            mount,
+            _data: [data, disk],
+        };
+        for slot in town.slots() {
+            slot.process.lock().await.until_ready().await;
+        }
+        town
+    }
+
+    /// Returns what can be broken here.
+    pub fn targets(&self) -> Vec<Target> {
+        let workers = (0..WORKERS).map(Target::Worker);
+        let apis = (0..APIS).map(Target::Api);
+        let services = [Target::Database, Target::Broker, Target::Rows];
+        let storage = self.storage_line.as_ref().map(|_| Target::Storage);
+        let disk = self.mount.as_ref().map(|_| Target::Disk);
+        workers
+            .chain(apis)
+            .chain(services)
+            .chain(storage)
+            .chain(disk)
+            .collect()
+    }
+
+    /// Returns the address of an API, of each in turn.
+    pub fn api(&self) -> String {
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        self.apis[turn % self.apis.len()].url()
+    }
+
+    pub fn scratch(&self) -> PathBuf {
+        self.disk.join("scratch")
+    }
+
+    /// Stops and starts every process: the end of all trouble.
+    pub async fn rebuild(&self) {
+        let restarts = self.slots().map(async |slot| {
+            let mut process = slot.process.lock().await;
+            Slot::stop(&mut process).await;
+            slot.revive(&self.house, &mut process).await;
+            process.until_ready().await;
+        });
+        join_all(restarts).await;
+    }
+
+    /// Returns all videos; none while the database is away.
+    pub async fn rows(&self) -> Option<Vec<Row>> {
+        let rows = timeout(LOOK, async {
+            let mut connection = self.app.db.connection().await.ok()?;
+            let select = "SELECT id, status::text, attempt, failures, losses, is_public, votes,
+                              failure->>'code' AS code FROM videos";
+            sql_query(select).load(&mut connection).await.ok()
+        });
+        rows.await.ok()?
+    }
+
+    /// Runs a statement; false while the database is away.
+    pub async fn try_sql(&self, statement: &str) -> bool {
+        let run = timeout(LOOK, async {
+            let mut connection = self.app.db.connection().await.ok()?;
+            sql_query(statement).execute(&mut connection).await.ok()
+        });
+        matches!(run.await, Ok(Some(_)))
+    }
+
+    /// Returns every line that a process wrote about `text`.
+    pub fn said_about(&self, text: &str) -> Vec<String> {
+        let logs = fs::read_dir(self.house.scratch().parent().unwrap()).unwrap();
+        let logs = logs.map(|entry| entry.unwrap().path());
+        let logs = logs.filter_map(|log| fs::read_to_string(log).ok());
+        logs.flat_map(|log| {
+            let about = log.lines().filter(|line| line.contains(text));
+            about.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.apis.iter().chain(&self.workers)
+    }
+}
+
+/// Starts a PostgreSQL that keeps what it has committed, whatever happens.
+pub async fn start_postgres(folder: &Folder) -> Postgres {
+    let options = Options::durable(folder.path());
+    Postgres::start(folder, &options).await.unwrap()
+}
+
+/// Starts a Redis that forgets everything when it ends.
+pub async fn start_redis(folder: &Folder) -> Redis {
+    let options = Options {
+        durability: Durability::Throwaway,
+        ..Options::durable(folder.path())
+    };
+    Redis::start(folder, &options).await.unwrap()
+}
+
+/// Returns the socket behind the URL of a private PostgreSQL.
+fn socket_of(url: &str) -> relay::Target {
+    let url = url::Url::parse(url).unwrap();
+    let host = url
+        .query_pairs()
+        .find(|(name, _)| name == "host")
+        .unwrap()
+        .1;
+    relay::Target::Unix(Path::new(&*host).join(".s.PGSQL.5432"))
+}
+
+fn address_of(url: &str) -> SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}

@@ -1,0 +1,267 @@
+//! A rolling restart of two APIs behind a load balancer that asks each for `/ready`, as those of AWS and
+//! Kubernetes do: nobody notices it.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::{future::join_all, stream};
+use reqwest::{Body, Client, Method, RequestBuilder, multipart};
+use rustix::process::Signal;
+use tokio::time::sleep;
+
+use super::process::{House, Process, Role};
+use crate::support::{Player, Seed, TestApp, eventually, mp4};
+
+/// Time between two checks of an instance.
+const CHECK: Duration = Duration::from_millis(300);
+
+/// Longest time that a process may take to stop: the slowest upload, and what it listens on.
+const STOP: Duration = Duration::from_secs(30);
+
+const ROUNDS: usize = 2;
+
+#[tokio::test]
+async fn a_rolling_restart_of_two_apis_fails_no_request() {
+    let app = TestApp::spawn_with(&[], &[]).await;
+    let mut house = House::of(&app);
+    house.set("WRITE_RATE", "off");
+    let mut apis = [house.start(Role::Serve), house.start(Role::Serve)];
+    for api in &mut apis {
+        api.until_ready().await;
+    }
+    let balancer = Balancer::of(&apis);
+    let load = Load::of(&app, &balancer).await;
+    let restart = async {
+        for _ in 0..ROUNDS {
+            for (number, api) in apis.iter_mut().enumerate() {
+                load.until_uploading(number).await;
+                load.stopped.lock().unwrap().push(Instant::now());
+                api.signal(Signal::TERM);
+                assert_eq!(api.ended(STOP).await, Some(0), "{}", api.log());
+                *api = house.start(Role::Serve);
+                api.until_ready().await;
+                balancer.register(number, api);
+            }
+        }
+        load.is_over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(restart, balancer.check(&load.is_over), load.run());
+    load.judge();
+}
+
+/// Spreads requests over the instances that are ready. It asks nobody twice.
+struct Balancer {
+    instances: [Instance; 2],
+    turn: AtomicUsize,
+    http: Client,
+}
+
+struct Instance {
+    url: Mutex<String>,
+    is_ready: AtomicBool,
+    uploads: AtomicUsize,
+}
+
+impl Balancer {
+    fn of(apis: &[Process; 2]) -> Self {
+        let http = Client::builder().retry(reqwest::retry::never());
+        Self {
+            instances: [0, 1].map(|number| Instance {
+                url: Mutex::new(apis[number].url.clone()),
+                is_ready: AtomicBool::new(true),
+                uploads: AtomicUsize::new(0),
+            }),
+            turn: AtomicUsize::new(0),
+            http: http.build().unwrap(),
+        }
+    }
+
+    fn register(&self, number: usize, api: &Process) {
+        let instance = &self.instances[number];
+        instance.url.lock().unwrap().clone_from(&api.url);
+        instance.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes out the instances that are not ready, until it is over.
+    async fn check(&self, is_over: &AtomicBool) {
+        while !is_over.load(Ordering::Relaxed) {
+            for instance in &self.instances {
+                let url = instance.url.lock().unwrap().clone();
+                let answer = self.http.get(format!("{url}/ready")).send().await;
+                let is_ready = answer.is_ok_and(|answer| answer.status() == 200);
+                // Another one may have been registered meanwhile.
+                if *instance.url.lock().unwrap() == url {
+                    instance.is_ready.store(is_ready, Ordering::Relaxed);
+                }
+            }
+            sleep(CHECK).await;
+        }
+    }
+
+    /// Waits for the next instance that is ready: on a busy machine the only one may seem not to be.
+    async fn next(&self) -> &Instance {
+        let mut next = &self.instances[0];
+        eventually("an instance is ready", 30, async || {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            next = &self.instances[turn % self.instances.len()];
+            next.is_ready.load(Ordering::Relaxed)
+        })
+        .await;
+        next
+    }
+
+    fn request(&self, instance: &Instance, method: Method, path: &str) -> RequestBuilder {
+        let url = instance.url.lock().unwrap().clone();
+        self.http.request(method, format!("{url}{path}"))
+    }
+}
+
+/// Reads, votes and uploads, again and again.
+struct Load<'a> {
+    balancer: &'a Balancer,
+    fans: Vec<Player>,
+    videos: Vec<String>,
+    is_over: AtomicBool,
+    stopped: Mutex<Vec<Instant>>,
+    answers: Mutex<Vec<Answered>>,
+}
+
+struct Answered {
+    kind: &'static str,
+    asked: Instant,
+    ended: Instant,
+    failure: Option<String>,
+}
+
+impl<'a> Load<'a> {
+    async fn of(app: &TestApp, balancer: &'a Balancer) -> Self {
+        let ana = app.member("Ana", "Cali").await;
+        let mut videos = Vec::new();
+        for _ in 0..50 {
+            videos.push(app.add(&ana, Seed::PUBLIC).await);
+        }
+        Self {
+            balancer,
+            fans: app.members(6).await,
+            videos,
+            is_over: AtomicBool::new(false),
+            stopped: Mutex::default(),
+            answers: Mutex::default(),
+        }
+    }
+
+    async fn run(&self) {
+        let votes = join_all(self.fans.iter().map(|fan| self.read_and_vote(fan)));
+        let uploads = join_all(self.fans.iter().map(|fan| self.upload(fan)));
+        tokio::join!(votes, uploads);
+    }
+
+    async fn read_and_vote(&self, fan: &Player) {
+        for video in self.videos.iter().cycle() {
+            let get = async |path| {
+                let instance = self.balancer.next().await;
+                self.balancer.request(instance, Method::GET, path)
+            };
+            self.send("read", get("/api/public/videos").await, &[200])
+                .await;
+            self.send("read", get("/api/public/rankings").await, &[200])
+                .await;
+            let path = format!("/api/public/videos/{video}/vote");
+            let vote = self
+                .balancer
+                .request(self.balancer.next().await, Method::POST, &path);
+            // Each fan comes round again.
+            self.send("vote", vote.bearer_auth(&fan.token), &[200, 400])
+                .await;
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
+    async fn upload(&self, fan: &Player) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let instance = self.balancer.next().await;
+            instance.uploads.fetch_add(1, Ordering::Relaxed);
+            let form = multipart::Form::new()
+                .text("title", "Mi mejor jugada")
+                .part("video_file", slowly(mp4(20_000)).file_name("jugada.mp4"));
+            let path = "/api/videos/upload";
+            let request = self.balancer.request(instance, Method::POST, path);
+            let request = request.bearer_auth(&fan.token).multipart(form);
+            self.send("upload", request, &[201]).await;
+            instance.uploads.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn send(&self, kind: &'static str, request: RequestBuilder, good: &[u16]) {
+        let asked = Instant::now();
+        let answer = async {
+            let answer = request.send().await?;
+            let status = answer.status().as_u16();
+            answer.bytes().await?;
+            Ok(status)
+        };
+        let answer: reqwest::Result<u16> = answer.await;
+        let failure = match answer {
+            Ok(status) if good.contains(&status) => None,
+            other => Some(format!("{other:?}")),
+        };
+        self.answers.lock().unwrap().push(Answered {
+            kind,
+            asked,
+            ended: Instant::now(),
+            failure,
+        });
+    }
+
+    /// Waits until an instance receives uploads.
+    async fn until_uploading(&self, number: usize) {
+        let uploads = &self.balancer.instances[number].uploads;
+        eventually("uploads run", 30, async || {
+            uploads.load(Ordering::Relaxed) > 0
+        })
+        .await;
+    }
+
+    /// Checks that every request was answered well, and that some were running at each stop.
+    fn judge(&self) {
+        let answers = self.answers.lock().unwrap();
+        let failed = answers.iter().filter(|answered| answered.failure.is_some());
+        let failed: Vec<_> = failed
+            .map(|answered| (answered.kind, &answered.failure))
+            .collect();
+        for kind in ["read", "vote", "upload"] {
+            let count = answers
+                .iter()
+                .filter(|answered| answered.kind == kind)
+                .count();
+            println!("{kind}: {count} requests");
+        }
+        println!("{} failed of {}", failed.len(), answers.len());
+        assert!(failed.is_empty(), "{failed:#?}");
+        for stopped in self.stopped.lock().unwrap().iter() {
+            let ran = |answered: &Answered| answered.asked < *stopped && answered.ended > *stopped;
+            assert!(
+                answers
+                    .iter()
+                    .any(|answered| answered.kind == "upload" && ran(answered))
+            );
+        }
+    }
+}
+
+/// A file that arrives in small pieces, for a second or two.
+fn slowly(bytes: Vec<u8>) -> multipart::Part {
+    let pieces = stream::unfold(bytes, async |mut bytes| {
+        sleep(Duration::from_millis(100)).await;
+        let rest = bytes.split_off(bytes.len().min(1000));
+        (!bytes.is_empty()).then_some((Ok::<_, std::io::Error>(bytes), rest))
+    });
+    multipart::Part::stream(Body::wrap_stream(pieces))
+}
