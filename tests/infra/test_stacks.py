@@ -117,7 +117,7 @@ def test_the_queue_is_as_the_program_expects_it(account):
     assert main["VisibilityTimeout"] == "900"
     assert (main["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]) == (str(4 * 86400), str(14 * 86400))
     assert json.loads(main["RedrivePolicy"]) == {"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 20}
-    assert FORGOTTEN[account.outputs("sqs")["DeadLetterQueueUrl"]]["RedriveAllowPolicy"] == {
+    assert FORGOTTEN[dead["QueueArn"]]["RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue", "sourceQueueArns": [main["QueueArn"]]}
     for each in (main, dead):
         assert each["SqsManagedSseEnabled"] == "true"

@@ -14,9 +14,11 @@ def queue_attributes(properties):
 
 def update_queue(aws, url, properties, name):
     aws.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes=queue_attributes(properties))
-    FORGOTTEN[url] = {"RedriveAllowPolicy": properties.get("RedriveAllowPolicy")}
     answer = aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["QueueArn"])
-    return url, {"Arn": answer["Attributes"]["QueueArn"], "QueueName": properties["QueueName"]}
+    arn = answer["Attributes"]["QueueArn"]
+    # By its ARN: the addresses of two regions are the same.
+    FORGOTTEN[arn] = {"RedriveAllowPolicy": properties.get("RedriveAllowPolicy")}
+    return url, {"Arn": arn, "QueueName": properties["QueueName"]}
 
 
 @kind("AWS::SQS::Queue", deletes("sqs", "delete_queue", QueueUrl="ID"), update_queue)
