@@ -310,8 +310,7 @@ async fn a_video_is_deleted_with_its_files_and_votes() {
             json!({"message": "El video ha sido eliminado exitosamente.", "video_id": id})
         );
         assert_eq!(app.files(), [""; 0], "{status}");
-        let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM votes)
-            + (SELECT count(*) FROM uploads)";
+        let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM votes)";
         assert_eq!(app.number(rows).await, 0, "{status}");
         let again = app
             .call(&ana, Method::DELETE, &format!("/api/videos/{id}"))

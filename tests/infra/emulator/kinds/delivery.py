@@ -1,6 +1,7 @@
 """CloudFront."""
 
 import json
+import uuid
 
 from ..aws import FORGOTTEN
 from . import kind, split
@@ -22,7 +23,7 @@ def cache_policy(aws, properties, name):
 
 
 def distribution_config(properties):
-    config = json.loads(json.dumps(properties["DistributionConfig"])) | {"CallerReference": "test"}
+    config = json.loads(json.dumps(properties["DistributionConfig"])) | {"CallerReference": str(uuid.uuid4())}
     for origin in config["Origins"]:
         origin["CustomHeaders"] = origin.pop("OriginCustomHeaders", [])
         if custom := origin.get("CustomOriginConfig"):
