@@ -142,13 +142,17 @@ pub async fn mark_processed(
     Ok(rows == 1)
 }
 
-/// Records why the video failed for good. Returns whether the claim still held.
+/// Records why the video failed for good. Returns whether the claim still held. A video that failed keeps
+/// its reason: told again, it must be the same.
 pub async fn mark_failed(
     connection: &mut Connection,
     claim: Claim,
     failure: &Value,
 ) -> anyhow::Result<bool> {
-    let rows = update(held(claim, VideoStatus::Failed))
+    let same = videos::failure
+        .is_null()
+        .or(videos::failure.eq(Some(failure)));
+    let rows = update(held(claim, VideoStatus::Failed).filter(same))
         .set((
             videos::status.eq(VideoStatus::Failed),
             videos::failure.eq(Some(failure)),

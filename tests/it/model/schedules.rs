@@ -1,5 +1,6 @@
 //! Random schedules of two videos and three workers, as proptest draws and shrinks them.
 
+use anb::videos::sweep::Leases;
 use proptest::{
     collection::vec,
     sample::select,
@@ -7,7 +8,7 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::core::{Action, Row, Rules, State, Video};
+use super::core::{Action, Broker, Row, Rules, State, Status, Video};
 
 pub const RULES: Rules = Rules {
     max_failures: 2,
@@ -44,7 +45,7 @@ impl ReferenceStateMachine for Model {
         let actions = state.actions(&RULES).into_iter();
         Union::new_weighted(
             actions
-                .map(|action| (weight(action), Just(action)))
+                .map(|action| (weight(state, action), Just(action)))
                 .collect(),
         )
         .boxed()
@@ -60,15 +61,39 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-/// What ends a story is rare, what leads far is frequent.
-fn weight(action: Action) -> u32 {
+/// What leads far is frequent, what ends a story or changes nothing is rare.
+fn weight(state: &State, action: Action) -> u32 {
+    let is_processed = |video: usize| {
+        let row = state.videos[video].row.as_ref();
+        row.is_some_and(|row| row.status == Status::Processed)
+    };
     match action {
-        Action::Delete { .. }
+        Action::Push { .. }
+        | Action::Take { .. }
+        | Action::Store { .. }
+        | Action::Succeed { .. } => 12,
+        Action::Publish { video } | Action::Vote { video, .. } if is_processed(video) => 6,
+        Action::ExpireLease { .. }
+        | Action::ComeDue { .. }
+        | Action::AgePush { .. }
+        | Action::AgeStrays { .. }
+        | Action::AgeNote { .. }
+        | Action::Sweep {
+            leases: Leases::Expire,
+            broker: Broker::Up,
+        } => 6,
+        Action::Beat { .. }
+        | Action::Fail { .. }
+        | Action::GiveBack { .. }
+        | Action::Die { .. }
+        | Action::Redeliver { .. } => 3,
+        Action::Publish { .. }
+        | Action::Unpublish { .. }
+        | Action::Vote { .. }
+        | Action::Delete { .. }
         | Action::Refuse { .. }
         | Action::Lose { .. }
-        | Action::Redrive
-        | Action::Sweep { .. } => 1,
-        Action::Take { .. } | Action::Store { .. } | Action::Succeed { .. } => 6,
-        _ => 2,
+        | Action::Sweep { .. }
+        | Action::Redrive => 1,
     }
 }

@@ -59,7 +59,7 @@ fn the_sql_does_what_the_model_says() {
     let house = runtime.block_on(House::open());
     let (steps, started) = (AtomicUsize::new(0), Instant::now());
     let followed = TestRunner::new(config).run(
-        &Model::sequential_strategy(5..25),
+        &Model::sequential_strategy(4..16),
         |(state, actions, seen)| {
             steps.fetch_add(actions.len(), Ordering::Relaxed);
             runtime.block_on(house.follow(state, actions, seen))
