@@ -58,6 +58,8 @@ struct Heard {
     notice: Option<Notice>,
     /// The notice is why the worker stops, no signal.
     stops: bool,
+    /// The metadata cannot be read; said once, until it can.
+    is_deaf: bool,
 }
 
 impl Instance {
@@ -100,20 +102,9 @@ impl Instance {
     async fn watch(&self, heard: &mut Heard) {
         let mut ticks = interval(self.pace.poll);
         let mut heartbeat = None;
-        let mut is_failing = false;
         loop {
             ticks.tick().await;
-            match self.metadata.notice().await {
-                Ok(notice) => {
-                    is_failing = false;
-                    self.heed(notice, heard);
-                }
-                Err(error) if !is_failing => {
-                    is_failing = true;
-                    tracing::warn!("the instance's metadata cannot be read: {error:#}");
-                }
-                Err(_) => {}
-            }
+            self.look(heard).await;
             match heard.notice {
                 Some(Notice::Interrupted { at }) if at <= Utc::now() + GIVE_BACK => {
                     self.shutdown.insist();
@@ -126,8 +117,15 @@ impl Instance {
 
     async fn look(&self, heard: &mut Heard) {
         match self.metadata.notice().await {
-            Ok(notice) => self.heed(notice, heard),
-            Err(error) => tracing::warn!("the instance's metadata cannot be read: {error:#}"),
+            Ok(notice) => {
+                heard.is_deaf = false;
+                self.heed(notice, heard);
+            }
+            Err(error) if !heard.is_deaf => {
+                heard.is_deaf = true;
+                tracing::warn!("the instance's metadata cannot be read: {error:#}");
+            }
+            Err(_) => {}
         }
     }
 

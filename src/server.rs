@@ -158,8 +158,9 @@ impl Server {
                     Err::<&str, _>(Error::from(Code::NotFound))
                 }))
                 // The last one wrapped runs first: what arrived is held until the answer is out; a drain
-                // that no refusal escapes; an id and a body for every answer, also for those of the middleware below; CORS before
-                // the limit, whose refusal a page must be able to read; compression next to the work.
+                // that no refusal escapes; an id and a body for every answer, also for those of the
+                // middleware below; CORS before the limit, whose refusal a page must be able to read;
+                // compression next to the work.
                 .wrap(Compress::default())
                 .wrap(from_fn(limit_address))
                 .wrap(cors(&origins))

@@ -7,7 +7,10 @@ use std::fs;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::probe::{Transfer, Video};
+use super::{
+    command::memory,
+    probe::{Transfer, Video},
+};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -44,7 +47,7 @@ impl Admission {
     /// everybody else, and for the files that are read and written.
     pub fn of_this_machine() -> Self {
         let machine = fs::read_to_string("/proc/meminfo").ok();
-        let machine = machine.and_then(|text| total(&text));
+        let machine = machine.and_then(|text| memory(&text, "MemTotal:"));
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
         let container = container.and_then(|text| text.trim().parse().ok());
         let bytes = machine.into_iter().chain(container).min();
@@ -68,15 +71,6 @@ impl Admission {
         let need = u32::try_from(bytes.div_ceil(MEBIBYTE)).unwrap_or(u32::MAX);
         Ok(self.room.acquire_many(need.min(self.budget)).await?)
     }
-}
-
-/// `MemTotal` of `/proc/meminfo`, in bytes.
-fn total(text: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]
@@ -115,7 +109,7 @@ mod tests {
     #[test]
     fn the_machine_says_how_much_it_has() {
         let text = "MemTotal:        1962416 kB\nMemFree:          100000 kB\n";
-        assert_eq!(total(text), Some(1_962_416 * 1024));
+        assert_eq!(memory(text, "MemTotal:"), Some(1_962_416 * 1024));
         assert!(Admission::of_this_machine().budget > 100);
     }
 }

@@ -328,9 +328,12 @@ async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
 /// The most memory that a running process had at once (proc(5): `VmHWM`).
 fn peak_memory(pid: Pid) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    memory(&status, "VmHWM:")
+}
+
+/// Reads a line of a file in `/proc` that tells of memory (proc(5)), as `MemTotal: 1962416 kB`; in bytes.
+pub fn memory(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -175,9 +175,6 @@ impl Bucket {
     pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
         let original = self.object(StorageKey::Original(video));
         let outputs = self.outputs(video);
-        // The rows are gone: what is being sent can only be left over.
-        objects::abort_uploads(self, &original, |_| true).await?;
-        objects::abort_uploads(self, &outputs, |_| true).await?;
         // Longer names only begin alike.
         objects::delete(self, &original, |name| name == original).await?;
         objects::delete(self, &outputs, |_| true).await
@@ -186,16 +183,13 @@ impl Bucket {
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         // With the dot: attempt 1 is not 12.
         let outputs = format!("{}{attempt}.", self.outputs(video));
-        objects::abort_uploads(self, &outputs, |_| true).await?;
         objects::delete(self, &outputs, |_| true).await
     }
 
     pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
         let outputs = self.outputs(video);
         let keep = format!("{outputs}{kept}.");
-        let condemned = |name: &str| !name.starts_with(&keep);
-        objects::abort_uploads(self, &outputs, condemned).await?;
-        objects::delete(self, &outputs, condemned).await
+        objects::delete(self, &outputs, |name| !name.starts_with(&keep)).await
     }
 
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {

@@ -10,13 +10,19 @@ use aws_sdk_s3::{
 use super::Bucket;
 use crate::aws::explain;
 
-/// Removes every version of the objects whose name begins with `prefix` and that `condemned` picks.
+/// Removes the objects whose name begins with `prefix` and that `condemned` picks: first what is being sent
+/// to them, then every version.
 pub async fn delete(
     bucket: &Bucket,
     prefix: &str,
     condemned: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
     let place = || format!("delete {prefix}* from the bucket");
+    for (name, id) in uploads(bucket, prefix).await? {
+        if condemned(&name) {
+            abort_upload(bucket, &name, &id).await?;
+        }
+    }
     let mut found = match versions(bucket, prefix).await.with_context(place)? {
         Some(found) => found,
         None => objects(bucket, prefix).await.with_context(place)?,
@@ -25,20 +31,6 @@ pub async fn delete(
     // As many as one call takes.
     for batch in found.chunks(1000) {
         delete_batch(bucket, batch).await.with_context(place)?;
-    }
-    Ok(())
-}
-
-/// Gives up the multipart uploads of objects whose name begins with `prefix` and that `condemned` picks.
-pub async fn abort_uploads(
-    bucket: &Bucket,
-    prefix: &str,
-    condemned: impl Fn(&str) -> bool,
-) -> anyhow::Result<()> {
-    for (name, id) in uploads(bucket, prefix).await? {
-        if condemned(&name) {
-            abort_upload(bucket, &name, &id).await?;
-        }
     }
     Ok(())
 }
