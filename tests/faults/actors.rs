@@ -4,14 +4,14 @@ use std::{fs, io, path::Path, sync::atomic::Ordering, time::Duration};
 
 use anb::job::Job;
 use deadpool_redis::redis::{Client, RedisResult, cmd};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::{
     history::History,
     it::processes::process::Process,
     plan::{Fault, Part, Step, Target},
-    support::{SqsBroker, descendants, relay::Relay},
+    support::{Frozen, SqsBroker, processes::signal_all, relay::Relay},
     town::{Slot, Town, start_postgres, start_redis},
     watch::Watch,
 };
@@ -83,12 +83,11 @@ async fn suffer(
             Slot::ended(&mut process).await
         }
         Fault::Freeze | Fault::FreezeLong => {
-            return frozen(&[process.id()], step.lasts).await;
+            process.signal(Signal::STOP);
+            sleep(step.lasts).await;
+            return process.signal(Signal::CONT);
         }
-        Fault::FreezeAll => {
-            let id = process.id();
-            return frozen(&[vec![id], descendants(id)].concat(), step.lasts).await;
-        }
+        Fault::FreezeAll => return freeze(process.id(), step).await,
         other => unreachable!("{target:?}: {other:?}"),
     };
     if code != Some(0) {
@@ -110,7 +109,7 @@ async fn break_database(town: &Town, step: Step) {
     match step.fault {
         Fault::Kill => {
             let mut postgres = running.take().unwrap();
-            kill_server(postgres.id().unwrap());
+            signal_all(postgres.id().unwrap(), Signal::KILL);
             postgres.failed().await;
             *running = Some(start_postgres(&town.folder).await);
         }
@@ -118,7 +117,7 @@ async fn break_database(town: &Town, step: Step) {
             running.take().unwrap().stop().await;
             *running = Some(start_postgres(&town.folder).await);
         }
-        Fault::Freeze => freeze_server(running.as_ref().unwrap().id().unwrap(), step).await,
+        Fault::Freeze => freeze(running.as_ref().unwrap().id().unwrap(), step).await,
         _ => break_line(&town.database_line, step).await,
     }
 }
@@ -128,7 +127,7 @@ async fn break_broker(town: &Town, step: Step) {
     match step.fault {
         Fault::Kill => {
             let mut redis = running.take().unwrap();
-            kill_server(redis.id().unwrap());
+            signal_all(redis.id().unwrap(), Signal::KILL);
             redis.failed().await;
             *running = Some(start_redis(&town.folder).await);
         }
@@ -136,7 +135,7 @@ async fn break_broker(town: &Town, step: Step) {
             running.take().unwrap().stop().await;
             *running = Some(start_redis(&town.folder).await);
         }
-        Fault::Freeze => freeze_server(running.as_ref().unwrap().id().unwrap(), step).await,
+        Fault::Freeze => freeze(running.as_ref().unwrap().id().unwrap(), step).await,
         Fault::Wipe if town.storage_line.is_some() => {
             SqsBroker::at(&town.app.serve.queue).await.wipe().await;
         }
@@ -211,24 +210,7 @@ async fn push_again(town: &Town) -> Option<()> {
     Some(())
 }
 
-fn kill_server(id: u32) {
-    let all = [vec![id], descendants(id)].concat();
-    signal(&all, Signal::KILL);
-}
-
-async fn freeze_server(id: u32, step: Step) {
-    frozen(&[vec![id], descendants(id)].concat(), step.lasts).await;
-}
-
-async fn frozen(ids: &[u32], lasts: Duration) {
-    signal(ids, Signal::STOP);
-    sleep(lasts).await;
-    signal(ids, Signal::CONT);
-}
-
-fn signal(ids: &[u32], signal: Signal) {
-    for id in ids {
-        let id = Pid::from_raw((*id).try_into().unwrap()).unwrap();
-        let _or_it_has_ended = kill_process(id, signal);
-    }
+async fn freeze(id: u32, step: Step) {
+    let _frozen = Frozen::freeze(id);
+    sleep(step.lasts).await;
 }

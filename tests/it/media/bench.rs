@@ -13,6 +13,7 @@ use std::{
 
 use self::films::{FILMS, Film};
 use super::{BUMPERS, Studio, run};
+use crate::support::{Share, cpu_seconds, memory};
 
 const EFFORTS: [&str; 3] = ["balanced", "fast", "best"];
 
@@ -134,14 +135,14 @@ fn earlier(source: &Path, film: &Film) -> Made {
 async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
     let mut results = Vec::new();
     for _ in 0..rounds() {
-        let before = cpu_seconds();
+        let before = own_cpu();
         let scratch = studio.media.scratch().unwrap();
         let clip = studio
             .media
             .make_clip(source, &scratch, |_| {})
             .await
             .unwrap();
-        let cpu = cpu_seconds() - before;
+        let cpu = own_cpu() - before;
         results.push((cpu, clip, scratch));
     }
     results.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
@@ -246,10 +247,7 @@ fn watch(program: &str, args: &str, file: &Path) -> u64 {
     let mut child = command.spawn().unwrap();
     let mut peak = 0;
     loop {
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        peak = peak.max(kibibytes.unwrap_or_default() * 1024);
+        peak = peak.max(memory(child.id(), "VmHWM").unwrap_or_default());
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "{program} {args}");
             return peak;
@@ -260,18 +258,13 @@ fn watch(program: &str, args: &str, file: &Path) -> u64 {
 
 /// Runs something and returns its processor time, that of its children included.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let before = cpu_seconds();
+    let before = own_cpu();
     let result = work();
-    (result, cpu_seconds() - before)
+    (result, own_cpu() - before)
 }
 
-/// Processor time of this process and of all children that have ended: fields 14 to 17 of proc(5).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let times = fields.split_whitespace().skip(11).take(4);
-    let ticks: u64 = times.map(|time| time.parse::<u64>().unwrap()).sum();
-    float(ticks) / 100.0
+fn own_cpu() -> f64 {
+    cpu_seconds(std::process::id(), Share::WithChildren)
 }
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {

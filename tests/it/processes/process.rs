@@ -15,10 +15,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, TestApp, aws, eventually, free_port};
-
-/// The unit of processor time in `/proc`: the same on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
+use crate::support::{Place, Share, TestApp, aws, cpu_seconds, eventually, free_port, memory};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy)]
@@ -225,24 +222,12 @@ impl Process {
 
     /// Returns a line of `/proc/{id}/status` that tells of memory (bytes).
     pub fn memory(&self, name: &str) -> u64 {
-        let status = self.proc("status");
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        let kilobytes = line.split_whitespace().nth(1).unwrap();
-        kilobytes.parse::<u64>().unwrap() * 1024
+        memory(self.id(), name).unwrap()
     }
 
     /// Returns the processor time that it took so far.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = self.proc("stat");
-        // User and system time are the 14th and 15th field; the second one may contain blanks.
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let times = fields.split_whitespace().skip(11).take(2);
-        let ticks: u32 = times.map(|time| time.parse::<u32>().unwrap()).sum();
-        f64::from(ticks) / TICKS_PER_SECOND
-    }
-
-    fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.id())).unwrap()
+        cpu_seconds(self.id(), Share::Own)
     }
 
     /// Returns what it said so far.

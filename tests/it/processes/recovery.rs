@@ -18,7 +18,6 @@ use anb::{
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -27,7 +26,7 @@ use super::{
     until_it_runs,
 };
 use crate::support::{
-    Player, RedisBroker, Seed, TestApp, descendants, eventually, film, long_film, mp4,
+    Frozen, Player, RedisBroker, Seed, TestApp, eventually, film, long_film, mp4,
 };
 
 /// Longest that anybody may wait for an answer.
@@ -286,30 +285,4 @@ impl Load {
             answers.len()
         );
     }
-}
-
-/// A server whose processes stand still until this is dropped.
-struct Frozen(u32);
-
-impl Frozen {
-    fn freeze(id: u32) -> Self {
-        signal_all(id, Signal::STOP);
-        Self(id)
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        signal_all(self.0, Signal::CONT);
-    }
-}
-
-/// Signals a server and then what it has started: so a stopped one starts no other meanwhile.
-fn signal_all(id: u32, signal: Signal) {
-    let send = |id: u32| {
-        let id = Pid::from_raw(id.try_into().unwrap()).unwrap();
-        let _or_it_has_ended = kill_process(id, signal);
-    };
-    send(id);
-    descendants(id).into_iter().for_each(send);
 }

@@ -27,7 +27,7 @@ const ROUNDS: usize = 2;
 
 #[tokio::test]
 async fn a_rolling_restart_of_two_apis_fails_no_request() {
-    let app = TestApp::spawn_with(&[], &[]).await;
+    let app = TestApp::spawn().await;
     let mut house = House::of(&app);
     house.set("WRITE_RATE", "off");
     let mut apis = [house.start(Role::Serve), house.start(Role::Serve)];

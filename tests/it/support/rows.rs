@@ -1,9 +1,6 @@
-//! Videos as database and disk hold them: written and read past the API. And what a job runs.
+//! Videos as database and disk hold them: written and read past the API.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anb::{
     ids::VideoId,
@@ -147,36 +144,4 @@ impl TestApp {
     pub fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }
-}
-
-/// Returns the processes on whose command line `path` stands.
-pub fn processes_about(path: &Path) -> Vec<u32> {
-    let path = path.to_str().unwrap();
-    processes()
-        .filter(|id| {
-            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(path)
-        })
-        .collect()
-}
-
-/// Returns the processes that `id` has started, and those that they have started.
-pub fn descendants(id: u32) -> Vec<u32> {
-    let is_child = |child: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        // State and parent follow the name, which may contain blanks.
-        let parent = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split(' ').nth(2));
-        parent == Some(id.to_string().as_str())
-    };
-    let children = processes().filter(is_child);
-    children
-        .flat_map(|child| [vec![child], descendants(child)].concat())
-        .collect()
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

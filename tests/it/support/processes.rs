@@ -1,0 +1,96 @@
+//! Processes as the kernel shows them: which run, what they cost, and what signals do to them.
+
+use std::{fs, path::Path};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The unit of processor time in `/proc`: the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Returns the processes on whose command line `path` stands.
+pub fn processes_about(path: &Path) -> Vec<u32> {
+    let path = path.to_str().unwrap();
+    processes()
+        .filter(|id| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(path)
+        })
+        .collect()
+}
+
+/// Returns the processes that `id` has started, and those that they have started.
+pub fn descendants(id: u32) -> Vec<u32> {
+    let is_child = |child: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // State and parent follow the name, which may contain blanks.
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split(' ').nth(2));
+        parent == Some(id.to_string().as_str())
+    };
+    let children = processes().filter(is_child);
+    children
+        .flat_map(|child| [vec![child], descendants(child)].concat())
+        .collect()
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Signals a process and then what it has started: so a stopped one starts no other meanwhile.
+pub fn signal_all(id: u32, signal: Signal) {
+    let send = |id: u32| {
+        let id = Pid::from_raw(id.try_into().unwrap()).unwrap();
+        let _or_it_has_ended = kill_process(id, signal);
+    };
+    send(id);
+    descendants(id).into_iter().for_each(send);
+}
+
+/// A process that stands still, with what it has started, until this is dropped.
+pub struct Frozen(u32);
+
+impl Frozen {
+    pub fn freeze(id: u32) -> Self {
+        signal_all(id, Signal::STOP);
+        Self(id)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal_all(self.0, Signal::CONT);
+    }
+}
+
+/// Returns what a line of `/proc/{id}/status` tells of memory (bytes); none when the process has ended.
+pub fn memory(id: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Whose processor time counts.
+#[derive(Debug, Clone, Copy)]
+pub enum Share {
+    Own,
+    /// Its own, and that of all its children that have ended.
+    WithChildren,
+}
+
+/// Returns the processor time that a process took so far, by the system and by itself.
+pub fn cpu_seconds(id: u32, share: Share) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // The times are the fields from the 14th on; the second one may contain blanks.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let count = match share {
+        Share::Own => 2,
+        Share::WithChildren => 4,
+    };
+    let times = fields.split_whitespace().skip(11).take(count);
+    let ticks: u32 = times.map(|time| time.parse::<u32>().unwrap()).sum();
+    f64::from(ticks) / TICKS_PER_SECOND
+}
