@@ -43,8 +43,8 @@ struct Made {
     cost: Cost,
     /// Frames before the first one of the source.
     skipped: u64,
-    /// The first frame of the source that is shown.
-    first: u64,
+    /// The first frame of the source that is shown, a whole number.
+    first: f64,
     frames: u64,
 }
 
@@ -88,15 +88,15 @@ fn decode(source: &Path) -> f64 {
 fn earlier(source: &Path, film: &Film) -> Made {
     let folder = films::folder();
     films::mark(&folder.join("mark.png"));
-    let file = |name: &str| folder.join(name);
-    let (cut, silent, video) = (file("cut.mp4"), file("silent.mp4"), file("earlier.mp4"));
+    let [cut, silent, video] =
+        ["cut.mp4", "silent.mp4", "earlier.mp4"].map(|name| folder.join(name));
     let graph = "[0:v]scale='min(1280,iw)':'min(720,ih)':force_original_aspect_ratio=decrease,\
          pad=1280:720:(ow-iw)/2:(oh-ih)/2[v];[v][1:v]overlay=main_w-overlay_w-10:10";
     let encode = format!(
         "-v error -y -i {} -i {} -filter_complex {graph} -c:v libx264 -preset ultrafast -crf 28 \
          -tune fastdecode -threads 0 -movflags +faststart -an",
         silent.display(),
-        file("mark.png").display()
+        folder.join("mark.png").display()
     );
     let mut peak = 0;
     let cpu = median(|| {
@@ -114,8 +114,8 @@ fn earlier(source: &Path, film: &Film) -> Made {
         cpu
     });
     let frames = count_frames(&video);
-    // Copying drops the pictures before the second key frame.
-    let first = (u64::from(film.rate) * 30).saturating_sub(frames);
+    // Copying drops the pictures before the second key frame, and leaves the times of the others.
+    let first = (start(&cut) * f64::from(film.rate)).round();
     let share = KEPT * f64::from(film.rate) / float(frames);
     Made {
         cost: Cost {
@@ -157,7 +157,7 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
         },
         video,
         skipped: BUMPERS / 2,
-        first: 0,
+        first: 0.0,
         frames: clip.frames - BUMPERS,
     };
     (made, cpu / bare)
@@ -177,7 +177,7 @@ fn score(made: &Made, source: &Path, rate: u32) -> Score {
          setpts=N,scale=1280:720:flags=lanczos,format=yuv420p,crop=1280:540:0:180,split[c][d];\
          [a][c]libvmaf=n_subsample=3:shortest=1;[b][d]ssim=shortest=1",
         skipped + frames,
-        first + frames,
+        first + float(*frames),
     );
     let args = format!(
         "-hide_banner -nostats -i {} -i {} -lavfi {graph} -f null -",
@@ -285,13 +285,20 @@ fn rounds() -> usize {
     env::var("BENCH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
 }
 
+/// Seconds before the first picture.
+fn start(video: &Path) -> f64 {
+    ask(video, "start_time").parse().unwrap()
+}
+
 fn count_frames(video: &Path) -> u64 {
-    let args = "-v error -show_entries stream=nb_frames -of csv=p=0";
-    String::from_utf8(run("ffprobe", args, video))
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
+    ask(video, "nb_frames").parse().unwrap()
+}
+
+/// What `ffprobe` says about the picture's stream.
+fn ask(video: &Path, entry: &str) -> String {
+    let args = format!("-v error -select_streams v -show_entries stream={entry} -of csv=p=0");
+    let told = String::from_utf8(run("ffprobe", &args, video)).unwrap();
+    told.trim().to_owned()
 }
 
 /// The `ffmpeg` of `.config/quality.txt`.
@@ -300,12 +307,10 @@ fn quality_ffmpeg() -> PathBuf {
     let find = format!("find {} -path */binaries/ffmpeg-* -type f", tools.display());
     let found = Command::new("sh").args(["-c", &find]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
-    PathBuf::from(
-        found
-            .lines()
-            .next()
-            .expect("run `.config/setup benches` first"),
-    )
+    let Some(ffmpeg) = found.lines().next() else {
+        panic!("run `.config/setup benches` first");
+    };
+    PathBuf::from(ffmpeg)
 }
 
 fn size(file: &Path) -> u64 {
