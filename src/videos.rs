@@ -126,33 +126,28 @@ pub async fn change(
     })
 }
 
-/// Deletes a video: the row, and with it votes and any running job, then its files. A crash leaves a note
-/// in `uploads`, for the sweeper to remove what is left; so does a worker that may still store outputs.
+/// Deletes a video: the row, and with it votes and any running job, then its files. A worker may store
+/// some once more before it is told, and die; so the note in `uploads` stays, for the sweeper to look again.
 pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
     let mut connection = app.db.connection().await?;
-    let deleted = connection
+    let is_deleted = connection
         .transaction(async |connection| {
-            let deleted = queries::delete(connection, user, video).await?;
-            if deleted.is_some() {
+            let is_deleted = queries::delete(connection, user, video).await?;
+            if is_deleted {
                 queries::note_upload(connection, user, video).await?;
             }
-            anyhow::Ok(deleted)
+            anyhow::Ok(is_deleted)
         })
         .await?;
     drop(connection);
-    let Some(deleted) = deleted else {
+    if !is_deleted {
         return Ok(match find_own(app, user, video).await? {
             Err(denial) => DeleteOutcome::Denied(denial),
             Ok(_) => DeleteOutcome::Published,
         });
-    };
+    }
     tracing::info!(%video, "video deleted");
-    let removed = if deleted.may_be_stored_to() {
-        app.storage.delete_video(video).await
-    } else {
-        remove_files(&app.db, &app.storage, video).await
-    };
-    if let Err(error) = removed {
+    if let Err(error) = app.storage.delete_video(video).await {
         // Without its row it is deleted all the same.
         tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
     }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -125,26 +126,40 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         clip: &clip,
     };
     let report = serde_json::to_value(report).context("word the report")?;
+    let outcome = record_success(workshop, claim, &report).await?;
+    if outcome == Outcome::Processed {
+        tracing::info!(
+            took_ms,
+            cpu_ms = clip.cpu_ms,
+            peak_bytes = clip.peak_bytes,
+            source_bytes = clip.source_bytes,
+            bytes,
+            frames = clip.frames,
+            duration_ms = clip.duration_ms,
+            %report,
+            "video processed"
+        );
+    }
+    Ok(outcome)
+}
+
+/// Records that the clip is stored and what made it, and removes what earlier attempts left; or what this
+/// one stored, if its claim no longer held.
+pub async fn record_success(
+    workshop: &Workshop,
+    claim: Claim,
+    report: &Value,
+) -> anyhow::Result<Outcome> {
+    let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
         let mut connection = workshop.db.connection().await?;
-        jobs::mark_processed(&mut connection, claim, &report).await
+        jobs::mark_processed(&mut connection, claim, report).await
     })
     .await?;
     if !held {
         discard(workshop, claim).await;
         return Ok(Outcome::Superseded);
     }
-    tracing::info!(
-        took_ms,
-        cpu_ms = clip.cpu_ms,
-        peak_bytes = clip.peak_bytes,
-        source_bytes = clip.source_bytes,
-        bytes,
-        frames = clip.frames,
-        duration_ms = clip.duration_ms,
-        %report,
-        "video processed"
-    );
     if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
         left_to_the_sweeper(workshop, video, &error).await;
     }

@@ -173,37 +173,17 @@ pub async fn update(
     Ok(changed)
 }
 
-/// A row that was deleted.
-#[derive(Debug, Clone, Copy, Queryable, Selectable)]
-#[diesel(table_name = videos)]
-pub struct Deleted {
-    status: VideoStatus,
-    strays_at: Option<DateTime<Utc>>,
-}
-
-impl Deleted {
-    /// Tells whether a worker may still store outputs: one that runs, or one that lost its lease.
-    pub fn may_be_stored_to(self) -> bool {
-        self.status == VideoStatus::Processing || self.strays_at.is_some()
-    }
-}
-
-/// Deletes a video of `user`, unless it takes part in the vote. Returns none if it did not; of two at
-/// once, one does.
+/// Deletes a video of `user`, unless it takes part in the vote. Returns whether it did; of two at once,
+/// one does.
 pub async fn delete(
     connection: &mut Connection,
     user: UserId,
     video: VideoId,
-) -> anyhow::Result<Option<Deleted>> {
+) -> anyhow::Result<bool> {
     let in_vote = videos::is_public.and(videos::status.eq(VideoStatus::Processed));
     let own = videos::table
         .find(video)
         .filter(videos::user_id.eq(user))
         .filter(not(in_vote));
-    let deleted = delete_from(own)
-        .returning(Deleted::as_returning())
-        .get_result(connection)
-        .await
-        .optional()?;
-    Ok(deleted)
+    Ok(delete_from(own).execute(connection).await? == 1)
 }

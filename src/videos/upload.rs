@@ -179,7 +179,8 @@ async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
         .context("insert the video")
 }
 
-async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result<()> {
+/// Wakes a worker for a new video, and marks it as pushed.
+pub async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result<()> {
     app.queue.push(&Job::process_video(video, trace)).await?;
     let mut connection = app.db.connection().await?;
     queries::jobs::mark_enqueued(&mut connection, video).await

@@ -24,6 +24,7 @@ mod jobs;
 mod journey;
 mod media;
 mod migrations;
+mod model;
 mod operator;
 mod passwords;
 mod processes;

@@ -4,10 +4,8 @@ use std::{fs, time::Duration};
 
 use anb::{
     app::Workshop,
-    config::queue::Settings,
     ids::VideoId,
     job::Job,
-    queue::Queue,
     storage::StorageKey,
     videos::{
         process,
@@ -16,7 +14,7 @@ use anb::{
 };
 use reqwest::Method;
 
-use crate::support::{Row, TestApp, aws, mp4};
+use crate::support::{RedisBroker, Row, TestApp, mp4};
 
 /// What rule (c) calls long ago.
 const LONG_AGO: &str = "enqueued_at = now() - interval '3 minutes'";
@@ -174,13 +172,7 @@ async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
     let expired = app.add_row().await;
     expire(&app, expired, 0).await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop.clone()
     };
     assert!(sweep(&absent).await.is_err());
@@ -198,13 +190,7 @@ async fn an_absent_broker_keeps_no_leftover() {
     app.add_row().await;
     let leftover = add_upload(&app, "32 minutes").await;
     let absent = Workshop {
-        queue: Queue::connect(
-            &Settings::redis_at("redis+unix:///nowhere.sock"),
-            Duration::from_mins(1),
-            &aws::config().await,
-        )
-        .await
-        .unwrap(),
+        queue: RedisBroker::absent().await,
         ..workshop
     };
     assert!(sweep(&absent).await.is_err());
@@ -298,7 +284,7 @@ async fn what_a_worker_stores_after_the_delete_is_removed_when_it_can_store_no_m
     assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
     app.sql("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
         .await;
-    assert_eq!(sweep(&workshop).await.unwrap().uploads, 2);
+    assert_eq!(sweep(&workshop).await.unwrap().uploads, 3);
     assert!(app.files().is_empty(), "{:?}", app.files());
     assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
 }

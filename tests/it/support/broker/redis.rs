@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anb::{config::queue::Settings, queue::Queue};
 use deadpool_redis::redis::{
-    Client, FromRedisValue,
+    AsyncConnectionConfig, Client, FromRedisValue,
     aio::MultiplexedConnection,
     cmd, pipe,
     streams::{StreamId, StreamRangeReply},
@@ -19,6 +19,8 @@ const STREAM: &str = "anb:jobs";
 
 const DEAD: &str = "anb:jobs:dead";
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub struct RedisBroker {
     url: String,
     connection: MultiplexedConnection,
@@ -30,9 +32,22 @@ impl RedisBroker {
         Self::at(&fresh_redis().await).await
     }
 
+    /// Makes a queue on a server that is not there.
+    pub async fn absent() -> Queue {
+        let settings = Settings::redis_at("redis+unix:///nowhere.sock");
+        Queue::connect(&settings, Duration::from_mins(1), &aws::config().await)
+            .await
+            .unwrap()
+    }
+
     pub async fn at(url: &str) -> Self {
         let client = Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        // By default half a second: a busy machine stands still for longer.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .unwrap();
         Self {
             url: url.to_owned(),
             connection,
@@ -80,6 +95,13 @@ impl RedisBroker {
     pub async fn bury(&self, payload: &str, reason: &str) {
         let words = ["XADD", DEAD, "*", "job", payload, "reason", reason];
         let _: String = self.run(&words).await;
+    }
+
+    /// Returns the payloads of the messages that nobody has ended.
+    pub async fn waiting(&self) -> Vec<String> {
+        let reply: StreamRangeReply = self.run(&["XRANGE", STREAM, "-", "+"]).await;
+        let payload = |entry: &StreamId| entry.get("job").unwrap();
+        reply.ids.iter().map(payload).collect()
     }
 
     /// Returns payload and reason of the dead messages.

@@ -1,0 +1,319 @@
+//! The rules of jobs and votes as a pure state machine: what each step of the program does to rows,
+//! files, messages and workers, and what may happen to it at any time.
+//!
+//! Time has no length here: a timer that runs may end at once or never. So whatever holds, holds for
+//! every lease, back-off and patience, and for clocks that stand still.
+
+mod possible;
+mod steps;
+mod sweep;
+
+use std::collections::BTreeSet;
+
+use anb::{
+    videos::{
+        DeleteOutcome,
+        process::{Outcome, Recorded},
+        sweep::{Leases, Swept},
+    },
+    votes::CastOutcome,
+};
+
+/// The user who uploaded all videos; other numbers are fans.
+pub const OWNER: usize = 0;
+
+/// The limits of the program, and how far a model goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// `JOB_MAX_ATTEMPTS`.
+    pub max_failures: u8,
+    pub max_losses: u8,
+    /// Without any, nobody publishes either.
+    pub users: usize,
+    /// Not more wait, and none is delivered twice while so many do.
+    pub messages: usize,
+    /// No video is claimed more often.
+    pub attempts: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub videos: Vec<Video>,
+    /// The videos that messages name, sorted: they may arrive in any order.
+    pub messages: Vec<usize>,
+    pub workers: Vec<Option<Job>>,
+}
+
+/// A video: its row while there is one, and its files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Video {
+    pub row: Option<Row>,
+    /// The attempts whose outputs are stored.
+    pub outputs: BTreeSet<u8>,
+    /// The note in `uploads`, of a video that was deleted.
+    pub note: Timer,
+    /// Whether the API has yet to push it.
+    pub is_new: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Row {
+    pub status: Status,
+    pub attempt: u8,
+    pub failures: u8,
+    pub losses: u8,
+    pub lease: Timer,
+    pub is_due: bool,
+    pub pushed: Timer,
+    pub strays: Timer,
+    pub is_public: bool,
+    pub voters: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    Uploaded,
+    Processing,
+    Processed,
+    Failed(Cause),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The video's own fault.
+    Refused,
+    ProcessingFailed,
+    WorkerLost,
+}
+
+/// A moment in a row: none, not long enough ago (or still to come), or long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    Off,
+    Running,
+    Over,
+}
+
+/// What a worker knows of its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Job {
+    pub video: usize,
+    pub attempt: u8,
+    pub failures: u8,
+    pub has_stored: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The API pushes a new video, at once or late.
+    Push {
+        video: usize,
+    },
+    Publish {
+        video: usize,
+    },
+    Unpublish {
+        video: usize,
+    },
+    Delete {
+        video: usize,
+    },
+    Vote {
+        user: usize,
+        video: usize,
+    },
+
+    /// A message arrives a second time, or comes back.
+    Redeliver {
+        video: usize,
+    },
+    Lose {
+        video: usize,
+    },
+
+    /// A worker receives a message and claims its video.
+    Take {
+        worker: usize,
+        video: usize,
+    },
+    Beat {
+        worker: usize,
+    },
+    Store {
+        worker: usize,
+    },
+    Succeed {
+        worker: usize,
+    },
+    Refuse {
+        worker: usize,
+    },
+    Fail {
+        worker: usize,
+    },
+    GiveBack {
+        worker: usize,
+    },
+    Die {
+        worker: usize,
+    },
+
+    ExpireLease {
+        video: usize,
+    },
+    ComeDue {
+        video: usize,
+    },
+    AgePush {
+        video: usize,
+    },
+    AgeStrays {
+        video: usize,
+    },
+    AgeNote {
+        video: usize,
+    },
+
+    Sweep {
+        leases: Leases,
+        broker: Broker,
+    },
+    Redrive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broker {
+    Up,
+    Down,
+}
+
+/// What whoever acts is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reply {
+    Nothing,
+    Changed(bool),
+    Deleted(DeleteOutcome),
+    Cast(CastOutcome),
+    Claimed(Option<Job>),
+    Held(bool),
+    Succeeded(Outcome),
+    Failed(Recorded),
+    /// None: the broker was missed.
+    Swept(Option<Swept>),
+    Redriven(usize),
+}
+
+impl Row {
+    /// A video that was uploaded and not pushed yet.
+    pub fn new() -> Self {
+        Self {
+            status: Status::Uploaded,
+            attempt: 0,
+            failures: 0,
+            losses: 0,
+            lease: Timer::Off,
+            is_due: true,
+            pushed: Timer::Off,
+            strays: Timer::Off,
+            is_public: false,
+            voters: BTreeSet::new(),
+        }
+    }
+
+    pub fn is_ended(&self) -> bool {
+        matches!(self.status, Status::Processed | Status::Failed(_))
+    }
+
+    pub fn is_votable(&self) -> bool {
+        self.is_public && self.status == Status::Processed
+    }
+
+    fn is_expired(&self) -> bool {
+        self.status == Status::Processing && self.lease == Timer::Over
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.status == Status::Uploaded && self.is_due
+    }
+
+    /// Ends the claim: the video waits, or is done.
+    fn leave(&mut self, status: Status) {
+        self.status = status;
+        self.lease = Timer::Off;
+    }
+}
+
+impl Video {
+    pub fn new(row: Row) -> Self {
+        Self {
+            row: Some(row),
+            outputs: BTreeSet::new(),
+            note: Timer::Off,
+            is_new: true,
+        }
+    }
+
+    /// The row, if the job's claim is still the last one and nothing is decided.
+    fn held(&mut self, job: Job) -> Option<&mut Row> {
+        let row = self.row.as_mut()?;
+        (row.attempt == job.attempt && !row.is_ended()).then_some(row)
+    }
+}
+
+impl State {
+    /// Does what the program does.
+    pub fn apply(&mut self, rules: &Rules, action: Action) -> Reply {
+        match action {
+            Action::Push { video } => self.push_new(video),
+            Action::Publish { video } => return Reply::Changed(self.publish(video)),
+            Action::Unpublish { video } => {
+                self.row(video).is_public = false;
+                return Reply::Changed(true);
+            }
+            Action::Delete { video } => return Reply::Deleted(self.delete(video)),
+            Action::Vote { user, video } => return Reply::Cast(self.vote(user, video)),
+            Action::Redeliver { video } => self.send(video),
+            Action::Lose { video } => self.receive(video),
+            Action::Take { worker, video } => return Reply::Claimed(self.take(worker, video)),
+            Action::Beat { worker } => return Reply::Held(self.beat(worker)),
+            Action::Store { worker } => {
+                let job = self.workers[worker].as_mut().unwrap();
+                job.has_stored = true;
+                self.videos[job.video].outputs.insert(job.attempt);
+            }
+            Action::Succeed { worker } => return Reply::Succeeded(self.succeed(worker)),
+            Action::Refuse { worker } => return Reply::Failed(self.refuse(worker)),
+            Action::Fail { worker } => return Reply::Failed(self.fail(rules, worker)),
+            Action::GiveBack { worker } => self.give_back(worker),
+            Action::Die { worker } => self.workers[worker] = None,
+            Action::ExpireLease { video } => self.row(video).lease = Timer::Over,
+            Action::ComeDue { video } => self.row(video).is_due = true,
+            Action::AgePush { video } => self.row(video).pushed = Timer::Over,
+            Action::AgeStrays { video } => self.row(video).strays = Timer::Over,
+            Action::AgeNote { video } => self.videos[video].note = Timer::Over,
+            Action::Sweep { leases, broker } => {
+                return Reply::Swept(self.sweep(rules, leases, broker));
+            }
+            Action::Redrive => return Reply::Redriven(self.redrive()),
+        }
+        Reply::Nothing
+    }
+
+    fn row(&mut self, video: usize) -> &mut Row {
+        self.videos[video].row.as_mut().unwrap()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.videos.iter().filter_map(|video| video.row.as_ref())
+    }
+
+    fn send(&mut self, video: usize) {
+        let place = self.messages.partition_point(|other| *other < video);
+        self.messages.insert(place, video);
+    }
+
+    fn receive(&mut self, video: usize) {
+        let place = self.messages.iter().position(|other| *other == video);
+        self.messages.remove(place.unwrap());
+    }
+}

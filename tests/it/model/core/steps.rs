@@ -1,0 +1,160 @@
+//! What players, workers and operators do.
+
+use anb::{
+    videos::{
+        DeleteOutcome, Denial,
+        process::{Outcome, Recorded},
+    },
+    votes::CastOutcome,
+};
+
+use super::{Cause, Job, OWNER, Row, Rules, State, Status, Timer};
+
+impl State {
+    pub(super) fn push_new(&mut self, video: usize) {
+        self.videos[video].is_new = false;
+        self.send(video);
+        let row = self.row(video);
+        if row.attempt == 0 {
+            row.pushed = Timer::Running;
+        }
+    }
+
+    pub(super) fn publish(&mut self, video: usize) -> bool {
+        let Some(row) = &mut self.videos[video].row else {
+            return false;
+        };
+        let is_allowed = !matches!(row.status, Status::Failed(_));
+        row.is_public |= is_allowed;
+        is_allowed
+    }
+
+    pub(super) fn delete(&mut self, video: usize) -> DeleteOutcome {
+        let video = &mut self.videos[video];
+        let Some(row) = &video.row else {
+            return DeleteOutcome::Denied(Denial::NotFound);
+        };
+        if row.is_votable() {
+            return DeleteOutcome::Published;
+        }
+        video.row = None;
+        video.is_new = false;
+        video.outputs.clear();
+        // A worker may still store.
+        video.note = Timer::Running;
+        DeleteOutcome::Deleted
+    }
+
+    pub(super) fn vote(&mut self, user: usize, video: usize) -> CastOutcome {
+        match &mut self.videos[video].row {
+            Some(row) if row.is_votable() && user == OWNER => CastOutcome::OwnVideo,
+            Some(row) if row.is_votable() => {
+                if row.voters.insert(user) {
+                    CastOutcome::Counted
+                } else {
+                    CastOutcome::AlreadyVoted
+                }
+            }
+            Some(_) | None => CastOutcome::NotFound,
+        }
+    }
+
+    pub(super) fn take(&mut self, worker: usize, video: usize) -> Option<Job> {
+        self.receive(video);
+        let row = self.videos[video].row.as_mut();
+        let row = row.filter(|row| row.is_waiting())?;
+        row.status = Status::Processing;
+        row.lease = Timer::Running;
+        row.attempt += 1;
+        self.workers[worker] = Some(Job {
+            video,
+            attempt: row.attempt,
+            failures: row.failures,
+            has_stored: false,
+        });
+        self.workers[worker]
+    }
+
+    pub(super) fn beat(&mut self, worker: usize) -> bool {
+        let job = self.workers[worker].unwrap();
+        let video = &mut self.videos[job.video];
+        if let Some(row) = video.held(job) {
+            row.status = Status::Processing;
+            row.lease = Timer::Running;
+            return true;
+        }
+        video.outputs.remove(&job.attempt);
+        self.workers[worker] = None;
+        false
+    }
+
+    /// Takes the job from its worker, which has no more to do with it, and what it stored.
+    fn drop_job(&mut self, worker: usize) -> (Job, Option<&mut Row>) {
+        let job = self.workers[worker].take().unwrap();
+        let video = &mut self.videos[job.video];
+        video.outputs.remove(&job.attempt);
+        (job, video.held(job))
+    }
+
+    pub(super) fn succeed(&mut self, worker: usize) -> Outcome {
+        let job = self.workers[worker].take().unwrap();
+        let video = &mut self.videos[job.video];
+        let Some(row) = video.held(job) else {
+            video.outputs.remove(&job.attempt);
+            return Outcome::Superseded;
+        };
+        row.leave(Status::Processed);
+        video.outputs.retain(|attempt| *attempt == job.attempt);
+        Outcome::Processed
+    }
+
+    pub(super) fn refuse(&mut self, worker: usize) -> Recorded {
+        let (_, Some(row)) = self.drop_job(worker) else {
+            return Recorded::Superseded;
+        };
+        row.leave(Status::Failed(Cause::Refused));
+        Recorded::Failed
+    }
+
+    pub(super) fn fail(&mut self, rules: &Rules, worker: usize) -> Recorded {
+        let (job, Some(row)) = self.drop_job(worker) else {
+            return Recorded::Superseded;
+        };
+        if job.failures + 1 == rules.max_failures {
+            row.leave(Status::Failed(Cause::ProcessingFailed));
+            return Recorded::Dead;
+        }
+        row.leave(Status::Uploaded);
+        row.failures += 1;
+        row.is_due = false;
+        row.pushed = Timer::Off;
+        Recorded::Waiting
+    }
+
+    pub(super) fn give_back(&mut self, worker: usize) {
+        let (job, row) = self.drop_job(worker);
+        if let Some(row) = row {
+            row.leave(Status::Uploaded);
+        }
+        self.send(job.video);
+    }
+
+    pub(super) fn redrive(&mut self) -> usize {
+        let mut reset = Vec::new();
+        for (number, video) in self.videos.iter_mut().enumerate() {
+            let Some(row) = &mut video.row else { continue };
+            if let Status::Failed(Cause::ProcessingFailed | Cause::WorkerLost) = row.status {
+                row.status = Status::Uploaded;
+                row.failures = 0;
+                row.losses = 0;
+                row.is_due = true;
+                row.pushed = Timer::Running;
+                reset.push(number);
+            }
+        }
+        for video in &reset {
+            self.send(*video);
+        }
+        reset.len()
+    }
+}

@@ -1,0 +1,127 @@
+//! Every schedule of a small house, one after the other: no state that can be reached breaks a law.
+
+use std::time::Instant;
+
+use stateright::{Checker as _, Model, Property};
+
+use super::{
+    core::{Action, Cause, Row, Rules, State, Status, Video},
+    laws,
+};
+
+/// A house and what may happen in it.
+struct House {
+    rules: Rules,
+    workers: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Hash)]
+struct Seen {
+    state: State,
+    broken: Option<&'static str>,
+}
+
+impl Model for House {
+    type State = Seen;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<Seen> {
+        let state = State {
+            videos: vec![Video::new(Row::new())],
+            messages: Vec::new(),
+            workers: vec![None; self.workers],
+        };
+        vec![Seen {
+            state,
+            broken: None,
+        }]
+    }
+
+    fn actions(&self, seen: &Seen, actions: &mut Vec<Action>) {
+        if seen.broken.is_none() {
+            actions.extend(seen.state.actions(&self.rules));
+        }
+    }
+
+    fn next_state(&self, seen: &Seen, action: Action) -> Option<Seen> {
+        let mut state = seen.state.clone();
+        state.apply(&self.rules, action);
+        let broken = laws::broken(&self.rules, &seen.state, action, &state);
+        // Workers are alike.
+        state.workers.sort_unstable();
+        (state != seen.state || broken.is_some()).then_some(Seen { state, broken })
+    }
+
+    fn within_boundary(&self, seen: &Seen) -> bool {
+        seen.state.messages.len() <= self.rules.messages
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no step breaks a law", |_, seen: &Seen| {
+                seen.broken.is_none()
+            }),
+            Property::always("all comes to its end", |house: &Self, seen: &Seen| {
+                laws::settles(&house.rules, &seen.state)
+            }),
+            Property::sometimes("a later attempt succeeds", |_, seen: &Seen| {
+                seen.state
+                    .rows()
+                    .any(|row| row.status == Status::Processed && row.attempt > 1)
+            }),
+            Property::sometimes("workers keep dying", |_, seen: &Seen| {
+                has_failed(seen, Cause::WorkerLost)
+            }),
+            Property::sometimes("attempts keep failing", |_, seen: &Seen| {
+                has_failed(seen, Cause::ProcessingFailed)
+            }),
+            Property::sometimes("two workers have one video", |_, seen: &Seen| {
+                seen.state.workers.iter().all(Option::is_some)
+            }),
+            Property::sometimes(
+                "a video is deleted while a worker has it",
+                |_, seen: &Seen| {
+                    let mut jobs = seen.state.workers.iter().flatten();
+                    jobs.any(|job| seen.state.videos[job.video].row.is_none())
+                },
+            ),
+            Property::sometimes("a vote is hidden", |_, seen: &Seen| {
+                seen.state
+                    .rows()
+                    .any(|row| !row.is_public && !row.voters.is_empty())
+            }),
+        ]
+    }
+}
+
+fn has_failed(seen: &Seen, cause: Cause) -> bool {
+    seen.state
+        .rows()
+        .any(|row| row.status == Status::Failed(cause))
+}
+
+#[test]
+fn no_schedule_breaks_a_law() {
+    let rules = Rules {
+        max_failures: 2,
+        max_losses: 2,
+        users: 2,
+        messages: 2,
+        attempts: 2,
+    };
+    let started = Instant::now();
+    let checker = House { rules, workers: 2 }
+        .checker()
+        .threads(2)
+        .spawn_bfs()
+        .join();
+    println!(
+        "{} steps to {} states, {} deep, in {:?}",
+        checker.state_count(),
+        checker.unique_state_count(),
+        checker.max_depth(),
+        started.elapsed()
+    );
+    checker.assert_properties();
+    assert!(checker.state_count() > 100_000);
+}
