@@ -16,7 +16,7 @@ async fn progress_never_goes_back_not_even_in_a_second_attempt() {
     let (worker, _shutdown) = app.worker().await;
     assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
     let mut seen = Vec::new();
-    eventually("the clip is there", 60, async || {
+    eventually("the clip is there", 180, async || {
         seen.push(app.number("SELECT progress FROM videos").await);
         app.status(video).await == "processed"
     })
@@ -46,12 +46,12 @@ async fn a_frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_tried_again() {
     };
     let id = Pid::from_raw(i32::try_from(encoder).unwrap()).unwrap();
     kill_process(id, Signal::STOP).unwrap();
-    eventually("the job is tried again", 60, async || {
+    eventually("the job is tried again", 120, async || {
         app.row(video).await.unwrap().failures == 1
     })
     .await;
     assert_eq!(command_line(encoder), "", "it is gone");
-    eventually("the second attempt succeeds", 60, async || {
+    eventually("the second attempt succeeds", 180, async || {
         app.status(video).await == "processed"
     })
     .await;

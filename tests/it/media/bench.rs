@@ -44,8 +44,8 @@ struct Made {
     cost: Cost,
     /// Frames before the first one of the source.
     skipped: u64,
-    /// The first frame of the source that is shown.
-    first: u64,
+    /// The first frame of the source that is shown, a whole number.
+    first: f64,
     frames: u64,
 }
 
@@ -115,8 +115,8 @@ fn earlier(source: &Path, film: &Film) -> Made {
         cpu
     });
     let frames = count_frames(&video);
-    // Copying drops the pictures before the second key frame.
-    let first = (u64::from(film.rate) * 30).saturating_sub(frames);
+    // Copying drops the pictures before the second key frame, and leaves the times of the others.
+    let first = (start(&cut) * f64::from(film.rate)).round();
     let share = KEPT * f64::from(film.rate) / float(frames);
     Made {
         cost: Cost {
@@ -158,7 +158,7 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
         },
         video,
         skipped: BUMPERS / 2,
-        first: 0,
+        first: 0.0,
         frames: clip.frames - BUMPERS,
     };
     (made, cpu / bare)
@@ -178,7 +178,7 @@ fn score(made: &Made, source: &Path, rate: u32) -> Score {
          setpts=N,scale=1280:720:flags=lanczos,format=yuv420p,crop=1280:540:0:180,split[c][d];\
          [a][c]libvmaf=n_subsample=3:shortest=1;[b][d]ssim=shortest=1",
         skipped + frames,
-        first + frames,
+        first + float(*frames),
     );
     let args = format!(
         "-hide_banner -nostats -i {} -i {} -lavfi {graph} -f null -",
@@ -278,13 +278,20 @@ fn rounds() -> usize {
     env::var("BENCH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
 }
 
+/// Seconds before the first picture.
+fn start(video: &Path) -> f64 {
+    ask(video, "start_time").parse().unwrap()
+}
+
 fn count_frames(video: &Path) -> u64 {
-    let args = "-v error -show_entries stream=nb_frames -of csv=p=0";
-    String::from_utf8(run("ffprobe", args, video))
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
+    ask(video, "nb_frames").parse().unwrap()
+}
+
+/// What `ffprobe` says about the picture's stream.
+fn ask(video: &Path, entry: &str) -> String {
+    let args = format!("-v error -select_streams v -show_entries stream={entry} -of csv=p=0");
+    let told = String::from_utf8(run("ffprobe", &args, video)).unwrap();
+    told.trim().to_owned()
 }
 
 /// The `ffmpeg` of `.config/quality.txt`.

@@ -36,7 +36,7 @@ async fn progress_grows_and_survives_a_restart_of_the_api() {
     worker.signal(Signal::CONT);
 
     let mut video = Value::Null;
-    eventually("the clip is there", 60, async || {
+    eventually("the clip is there", 180, async || {
         video = ask(&app, &second, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["status"] == "processed"
