@@ -99,11 +99,11 @@ impl Storage {
         }
     }
 
-    /// Removes the outputs of all attempts of a video but `kept`.
-    pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
+    /// Removes the outputs of all attempts of a video before `attempt`.
+    pub async fn delete_outputs_before(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         match self {
-            Self::Local(folders) => folders.delete_other_outputs(video, kept).await,
-            Self::S3(bucket) => bucket.delete_other_outputs(video, kept).await,
+            Self::Local(folders) => folders.delete_outputs_before(video, attempt).await,
+            Self::S3(bucket) => bucket.delete_outputs_before(video, attempt).await,
         }
     }
 

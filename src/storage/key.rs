@@ -23,9 +23,8 @@ impl StorageKey {
             ("processed", rest) => {
                 let (video, file) = rest.split_once('/')?;
                 let video = VideoId::parse(video)?;
-                let (attempt, extension) = file.split_once('.')?;
-                let attempt = attempt.parse().ok()?;
-                match extension {
+                let attempt = attempt_of(file)?;
+                match file.split_once('.')?.1 {
                     "mp4" => Self::Clip(video, attempt),
                     "jpg" => Self::Poster(video, attempt),
                     _ => return None,
@@ -60,6 +59,12 @@ impl StorageKey {
             Self::Poster(..) => "image/jpeg",
         }
     }
+}
+
+/// Returns the attempt that made a file in a video's folder, finished or not.
+pub fn attempt_of(file: &str) -> Option<i32> {
+    let (attempt, _) = file.split_once('.')?;
+    attempt.parse().ok()
 }
 
 impl fmt::Display for StorageKey {

@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncWriteExt as _, BufWriter},
 };
 
-use super::{Full, StorageKey};
+use super::{Full, StorageKey, key::attempt_of};
 use crate::{config::storage::Settings, ids::VideoId};
 
 /// Collects small network reads into few large writes (bytes).
@@ -159,21 +159,16 @@ impl Folders {
         Ok(())
     }
 
-    pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
+    pub async fn delete_outputs_before(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         let folder = self.outputs(video);
-        let keep = [
-            StorageKey::Clip(video, kept),
-            StorageKey::Poster(video, kept),
-        ]
-        .map(|key| self.path(key));
         let mut files = match fs::read_dir(&folder).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             files => files.with_context(|| format!("list {}", folder.display()))?,
         };
         while let Some(file) = files.next_entry().await? {
-            let path = file.path();
-            if !keep.contains(&path) {
-                remove_file(&path).await?;
+            let made_by = file.file_name().to_str().and_then(attempt_of);
+            if made_by.is_some_and(|made_by| made_by < attempt) {
+                remove_file(&file.path()).await?;
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
 use super::{
     StorageKey, Stored,
+    key::attempt_of,
     signature::{BUCKET_SECS, seconds},
 };
 use crate::{
@@ -186,10 +187,13 @@ impl Bucket {
         objects::delete(self, &outputs, |_| true).await
     }
 
-    pub async fn delete_other_outputs(&self, video: VideoId, kept: i32) -> anyhow::Result<()> {
+    pub async fn delete_outputs_before(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         let outputs = self.outputs(video);
-        let keep = format!("{outputs}{kept}.");
-        objects::delete(self, &outputs, |name| !name.starts_with(&keep)).await
+        objects::delete(self, &outputs, |name| {
+            let made_by = name.strip_prefix(&outputs).and_then(attempt_of);
+            made_by.is_some_and(|made_by| made_by < attempt)
+        })
+        .await
     }
 
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {

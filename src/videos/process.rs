@@ -164,7 +164,7 @@ pub async fn record_success(
         discard(workshop, claim).await;
         return Ok(Outcome::Superseded);
     }
-    if let Err(error) = workshop.storage.delete_other_outputs(video, attempt).await {
+    if let Err(error) = workshop.storage.delete_outputs_before(video, attempt).await {
         left_to_the_sweeper(workshop, video, &error).await;
     }
     Ok(Outcome::Processed)

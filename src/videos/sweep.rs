@@ -209,9 +209,9 @@ async fn remove_strays(on: &Sweeper<'_>) -> anyhow::Result<usize> {
 }
 
 async fn remove_stray(on: &Sweeper<'_>, stray: Stray) -> anyhow::Result<()> {
-    // Attempts count from one.
-    let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(0);
-    on.storage.delete_other_outputs(stray.id, kept).await?;
+    // Attempts that began since the row was read are none of its business.
+    let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(stray.attempt + 1);
+    on.storage.delete_outputs_before(stray.id, kept).await?;
     let mut connection = on.db.connection().await?;
     jobs::forget_strays(&mut connection, stray).await
 }

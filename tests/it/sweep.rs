@@ -238,9 +238,11 @@ async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more
     assert_eq!(sweep(&workshop).await.unwrap().lost, 1);
     let done = "status = 'processed', attempt = 2, processed_at = now()";
     app.set(lost, done).await;
+    app.set(failed, "attempt = 2").await;
     for video in [lost, failed] {
         fs::create_dir_all(app.processed().join(video.to_string())).unwrap();
-        for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg"] {
+        // The third began after the sweeper read the row.
+        for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg", "3.mp4"] {
             fs::write(app.processed().join(format!("{video}/{name}")), "x").unwrap();
         }
     }
@@ -250,8 +252,8 @@ async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more
             .await;
     }
     assert_eq!(sweep(&workshop).await.unwrap().strays, 2);
-    assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4"]);
-    assert!(app.outputs(failed).is_empty());
+    assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4", "3.mp4"]);
+    assert_eq!(app.outputs(failed), ["3.mp4"]);
     assert_eq!(sweep(&workshop).await.unwrap().strays, 0);
 }
 

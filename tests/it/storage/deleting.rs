@@ -20,8 +20,8 @@ cases! {
     an_attempt_of_many_digits_is_not_the_one_it_begins_with,
     what_was_deleted_can_be_stored_again,
     a_video_of_more_files_than_one_call_takes_is_deleted_whole,
-    other_outputs_of_more_files_than_one_call_takes_are_deleted,
-    keeping_an_attempt_that_is_not_there_deletes_all_others,
+    earlier_outputs_of_more_files_than_one_call_takes_are_deleted,
+    attempts_before_one_that_is_not_there_are_deleted,
 }
 
 async fn deleting_a_video_takes_all_its_files_and_no_others(place: &Place) {
@@ -37,7 +37,7 @@ async fn deleting_a_video_takes_all_its_files_and_no_others(place: &Place) {
 async fn deleting_what_is_not_there_is_no_error(place: &Place) {
     let video = VideoId::generate();
     place.storage.delete_outputs(video, 1).await.unwrap();
-    place.storage.delete_other_outputs(video, 1).await.unwrap();
+    place.storage.delete_outputs_before(video, 1).await.unwrap();
     place.storage.delete_video(video).await.unwrap();
 }
 
@@ -46,7 +46,7 @@ async fn deleting_twice_is_no_error(place: &Place) {
     store_all(place, keys(video)).await;
     for _ in 0..2 {
         place.storage.delete_outputs(video, 1).await.unwrap();
-        place.storage.delete_other_outputs(video, 1).await.unwrap();
+        place.storage.delete_outputs_before(video, 1).await.unwrap();
         place.storage.delete_video(video).await.unwrap();
     }
     assert_eq!(place.names(), [""; 0]);
@@ -67,14 +67,14 @@ async fn one_attempt_is_deleted_or_kept_apart_from_the_others(place: &Place) {
     store_attempts(place, video, [1, 2, 3, 12]).await;
     place.storage.delete_outputs(video, 1).await.unwrap();
     assert_eq!(place.attempts(video).await, [2, 3, 12]);
-    place.storage.delete_other_outputs(video, 2).await.unwrap();
-    assert_eq!(place.attempts(video).await, [2]);
+    place.storage.delete_outputs_before(video, 3).await.unwrap();
+    assert_eq!(place.attempts(video).await, [3, 12]);
 }
 
 async fn deleting_outputs_keeps_the_original(place: &Place) {
     let video = VideoId::generate();
     store_all(place, keys(video)).await;
-    place.storage.delete_other_outputs(video, 2).await.unwrap();
+    place.storage.delete_outputs_before(video, 2).await.unwrap();
     store_attempts(place, video, [3]).await;
     place.storage.delete_outputs(video, 3).await.unwrap();
     assert_eq!(place.names(), [StorageKey::Original(video).to_string()]);
@@ -89,7 +89,7 @@ async fn half_an_attempt_is_deleted_too(place: &Place) {
     .await;
     place.storage.delete_outputs(video, 1).await.unwrap();
     assert_eq!(place.names(), [StorageKey::Poster(video, 2).to_string()]);
-    place.storage.delete_other_outputs(video, 1).await.unwrap();
+    place.storage.delete_outputs_before(video, 3).await.unwrap();
     assert_eq!(place.names(), [""; 0]);
 }
 
@@ -106,7 +106,7 @@ async fn names_that_only_begin_alike_are_kept(place: &Place) {
         place.plant(name);
     }
     place.storage.delete_outputs(video, 1).await.unwrap();
-    place.storage.delete_other_outputs(video, 1).await.unwrap();
+    place.storage.delete_outputs_before(video, 1).await.unwrap();
     place.storage.delete_video(video).await.unwrap();
     others.sort();
     assert_eq!(place.names(), others);
@@ -117,9 +117,13 @@ async fn an_attempt_of_many_digits_is_not_the_one_it_begins_with(place: &Place) 
     store_attempts(place, video, [1, 10, 11, 19]).await;
     place.storage.delete_outputs(video, 1).await.unwrap();
     assert_eq!(place.attempts(video).await, [10, 11, 19]);
-    store_attempts(place, video, [1]).await;
-    place.storage.delete_other_outputs(video, 1).await.unwrap();
-    assert_eq!(place.attempts(video).await, [1]);
+    store_attempts(place, video, [2]).await;
+    place
+        .storage
+        .delete_outputs_before(video, 10)
+        .await
+        .unwrap();
+    assert_eq!(place.attempts(video).await, [10, 11, 19]);
 }
 
 async fn what_was_deleted_can_be_stored_again(place: &Place) {
@@ -139,21 +143,21 @@ async fn a_video_of_more_files_than_one_call_takes_is_deleted_whole(place: &Plac
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn other_outputs_of_more_files_than_one_call_takes_are_deleted(place: &Place) {
+async fn earlier_outputs_of_more_files_than_one_call_takes_are_deleted(place: &Place) {
     let video = VideoId::generate();
     plant_attempts(place, video);
     place
         .storage
-        .delete_other_outputs(video, MANY)
+        .delete_outputs_before(video, MANY)
         .await
         .unwrap();
     assert_eq!(place.names(), [StorageKey::Clip(video, MANY).to_string()]);
 }
 
-async fn keeping_an_attempt_that_is_not_there_deletes_all_others(place: &Place) {
+async fn attempts_before_one_that_is_not_there_are_deleted(place: &Place) {
     let video = VideoId::generate();
     store_attempts(place, video, [1, 2]).await;
-    place.storage.delete_other_outputs(video, 3).await.unwrap();
+    place.storage.delete_outputs_before(video, 3).await.unwrap();
     assert_eq!(place.names(), [""; 0]);
 }
 

@@ -48,8 +48,12 @@ async fn deleted_outputs_leave_no_version() {
     bucket.storage.delete_outputs(video, 1).await.unwrap();
     let left = [12, 2].map(|attempt| StorageKey::Clip(video, attempt).to_string());
     assert_eq!(bucket.versions().await, left);
-    bucket.storage.delete_other_outputs(video, 2).await.unwrap();
-    let left = [StorageKey::Clip(video, 2).to_string()];
+    bucket
+        .storage
+        .delete_outputs_before(video, 12)
+        .await
+        .unwrap();
+    let left = [StorageKey::Clip(video, 12).to_string()];
     assert_eq!(bucket.versions().await, left);
 }
 
@@ -81,10 +85,10 @@ async fn uploads_of_lost_attempts_are_given_up_and_that_of_the_last_goes_on() {
         upload.write(&vec![1; PART_BYTES]).await.unwrap();
         running.push(upload);
     }
-    let removed = bucket.storage.delete_other_outputs(video, 2).await;
+    let removed = bucket.storage.delete_outputs_before(video, 12).await;
     removed.unwrap();
     assert_eq!(bucket.uploads().await, 1);
-    running.swap_remove(1).finish().await.unwrap();
+    running.swap_remove(2).finish().await.unwrap();
 }
 
 /// [`crate::support::aws::Bucket`] cannot show it: it keeps the checksum of the short file.
