@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, sync::atomic::Ordering, time::Duration};
 use anb::job::Job;
 use deadpool_redis::redis::{Client, RedisResult, cmd};
 use rustix::process::Signal;
-use tokio::time::sleep;
+use tokio::{process::Command, time::sleep};
 
 use crate::{
     history::History,
@@ -41,7 +41,10 @@ pub async fn play(town: &Town, watch: &Watch, history: &History, part: &Part) {
             Target::Database => break_database(town, *step).await,
             Target::Broker => break_broker(town, *step).await,
             Target::Storage => break_line(town.storage_line.as_ref().unwrap(), *step).await,
-            Target::Disk => fill(&town.disk, step.lasts).await,
+            Target::Disk => match step.fault {
+                Fault::Slow => slow_down(&town.disk, step.lasts).await,
+                _ => fill(&town.disk, step.lasts).await,
+            },
             Target::Rows => confuse(town, step.fault).await,
         }
         let done = town.faults.fetch_add(1, Ordering::Relaxed) + 1;
@@ -179,6 +182,18 @@ async fn fill(disk: &Path, lasts: Duration) {
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     sleep(lasts).await;
     fs::remove_file(path).unwrap();
+}
+
+/// Lets the disk take writes for a fifth of the time only. A shell does it, so that it never stays frozen.
+async fn slow_down(disk: &Path, lasts: Duration) {
+    const TURN: Duration = Duration::from_millis(250);
+    let turns = lasts.as_millis() / TURN.as_millis() + 1;
+    let script = format!(
+        "for turn in $(seq {turns}); do fsfreeze -f \"$1\"; sleep .2; fsfreeze -u \"$1\"; sleep .05; done"
+    );
+    let mut shell = Command::new("sh");
+    let status = shell.args(["-c", &script, "slow"]).arg(disk).status().await;
+    assert!(status.unwrap().success());
 }
 
 /// Confuses rows and queue, as soon as both can be reached.

@@ -43,6 +43,8 @@ pub enum Fault {
     Wipe,
     /// No room is left for a while.
     Fill,
+    /// Writes wait most of the time.
+    Slow,
     /// The youngest lease expires, as if its worker had been away.
     Expire,
     /// Every waiting and running job is pushed once more.
@@ -111,7 +113,7 @@ impl Target {
             ],
             Self::Broker => &[Fault::Cut, Fault::Away, Fault::Wipe],
             Self::Storage => &[Fault::Cut, Fault::Away],
-            Self::Disk => &[Fault::Fill],
+            Self::Disk => &[Fault::Fill, Fault::Slow],
             Self::Rows => &[Fault::Expire, Fault::Duplicate],
         }
     }
@@ -123,7 +125,7 @@ impl Fault {
             // A lease is 10 s.
             Self::FreezeLong | Self::FreezeAll => 11_000..14_000,
             Self::Freeze => 200..3000,
-            Self::Away | Self::Fill => 200..4000,
+            Self::Away | Self::Fill | Self::Slow => 200..4000,
             Self::Kill
             | Self::Terminate
             | Self::TerminateTwice

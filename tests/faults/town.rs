@@ -155,7 +155,7 @@ impl Slot {
 impl Town {
     pub async fn build(size: &Size) -> Self {
         let (data, disk) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let mount = Mount::tmpfs(disk.path(), "size=512m");
+        let mount = Mount::ext4(disk.path(), &data.path().join("disk"), "512M");
         let folder = Folder::claim(data.path()).unwrap();
         let postgres = start_postgres(&folder).await;
         let redis = start_redis(&folder).await;
