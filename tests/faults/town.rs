@@ -1,9 +1,10 @@
 //! The system that is broken: two APIs and three workers, their services, and what lies between them.
 
 use std::{
-    fs,
+    fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -152,10 +153,23 @@ impl Slot {
     }
 }
 
+/// Mounts a disk whose blocks are a file: it can be filled, and slowed down.
+#[expect(clippy::disallowed_methods, reason = "the disk is made for the test")]
+fn mount(folder: &Path, blocks: &Path) -> Option<Mount> {
+    File::create(blocks).unwrap().set_len(512 << 20).unwrap();
+    let mut format = Command::new("mkfs.ext4");
+    let formatted = format.args(["-q", "-m", "0"]).arg(blocks).status();
+    if !formatted.is_ok_and(|status| status.success()) {
+        println!("skipped: a disk in a file needs mkfs.ext4");
+        return None;
+    }
+    Mount::new(folder, &["-o", "loop", blocks.to_str().unwrap()])
+}
+
 impl Town {
     pub async fn build(size: &Size) -> Self {
         let (data, disk) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let mount = Mount::ext4(disk.path(), &data.path().join("disk"), "512M");
+        let mount = mount(disk.path(), &data.path().join("disk"));
         let folder = Folder::claim(data.path()).unwrap();
         let postgres = start_postgres(&folder).await;
         let redis = start_redis(&folder).await;

@@ -13,28 +13,19 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Mounts one in memory; says so and returns none where this user may not.
+    /// Mounts one in memory.
     pub fn tmpfs(folder: &Path, options: &str) -> Option<Self> {
-        if run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], folder) {
+        Self::new(folder, &["-t", "tmpfs", "-o", options, "tmpfs"])
+    }
+
+    /// Mounts what the arguments of mount(8) say; says so and returns none where this user may not.
+    pub fn new(folder: &Path, args: &[&str]) -> Option<Self> {
+        if run("mount", args, folder) {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
             let folder = folder.to_owned();
             return Some(Self { folder });
         }
-        println!("skipped: mounting a tmpfs needs root");
-        None
-    }
-
-    /// Mounts one whose blocks are a file of `size`, as truncate(1) writes it; says so and returns none where
-    /// this user or this machine cannot.
-    pub fn ext4(folder: &Path, blocks: &Path, size: &str) -> Option<Self> {
-        let mounted = run("truncate", &["--size", size], blocks)
-            && run("mkfs.ext4", &["-q", "-m", "0"], blocks)
-            && run("mount", &["-o", "loop", blocks.to_str().unwrap()], folder);
-        if mounted {
-            let folder = folder.to_owned();
-            return Some(Self { folder });
-        }
-        println!("skipped: a disk in a file needs root, a loop device and mkfs.ext4");
+        println!("skipped: `mount {}` needs root", args.join(" "));
         None
     }
 
