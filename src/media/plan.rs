@@ -94,7 +94,10 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         args.extend(words(&format!(
             "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
         )));
-        args.extend(words(&format!("-c:v mjpeg -q:v {quality} -f image2")));
+        // Each thread of an encoder of stills would hold eight megabytes.
+        args.extend(words(&format!(
+            "-c:v mjpeg -threads 1 -q:v {quality} -f image2"
+        )));
         args.push(file_url(still));
     }
     Plan { frames, args }
