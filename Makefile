@@ -10,8 +10,8 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image faults image artifact plots bench-uploads bench-queue bench-media \
-	lint brand clean
+.PHONY: help setup run test test-infra test-image faults image artifact plots bench bench-uploads bench-queue \
+	bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,12 @@ plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
 
+bench: ## Measures every request at three scales, for docs/performance.md; needs 6 GB of disk in TMPDIR.
+	@.config/setup tests
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture bench::
+
 bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
 	@.config/setup tests
 	@cargo build --release --locked
@@ -62,6 +68,15 @@ bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of 
 bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emulator).
 	@.config/setup tests
 	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
+
+load: ## Runs both load scenarios against URL (http://localhost:8080), for docs/capacity.md.
+	@.config/setup load
+	@mkdir -p .anb/load
+	@failed=0; for scenario in scenario1 scenario2; do \
+		PYTHONDONTWRITEBYTECODE=1 .anb/tools/load/bin/locust -f "tests/load/$$scenario.py" --headless --only-summary \
+			--host "$${URL:-http://localhost:8080}" --csv ".anb/load/$$scenario" --csv-full-history || failed=1; \
+	done; \
+	PYTHONDONTWRITEBYTECODE=1 .anb/tools/load/bin/python tests/load/report.py .anb/load; exit $$failed
 
 bench-media: ## Compares clips with the earlier system's: time, size, picture, memory; plays one in Chromium.
 	@.config/setup benches

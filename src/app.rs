@@ -11,6 +11,7 @@ use crate::{
     db::Db,
     media::Media,
     queue::Queue,
+    shutdown::Shutdown,
     storage::{Addresses, Storage},
 };
 
@@ -27,8 +28,12 @@ pub struct App {
 
 impl App {
     /// Connects to everything that the API needs. Database and Redis may be down: they are asked when
-    /// they are needed.
-    pub async fn build(settings: &config::Serve, aws: &SdkConfig) -> anyhow::Result<Self> {
+    /// they are needed. What runs in the background ends with `shutdown`.
+    pub async fn build(
+        settings: &config::Serve,
+        aws: &SdkConfig,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
         let db = Db::new(&settings.database)?;
         let storage = Storage::connect(&settings.storage, aws).await?;
         let public_url = settings.http.public_url.as_deref();
@@ -37,7 +42,7 @@ impl App {
             queue: Queue::connect(&settings.queue, visibility, aws).await?,
             addresses: Addresses::new(&storage, &settings.auth.jwt_secret, public_url),
             storage,
-            auth: Auth::new(&settings.auth, db.clone())?,
+            auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             db,
         })

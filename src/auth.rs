@@ -3,7 +3,7 @@
 pub mod password;
 pub mod token;
 
-use crate::{config::auth::Settings, db::Db};
+use crate::{config::auth::Settings, db::Db, shutdown::Shutdown};
 pub use password::Passwords;
 pub use token::{Caller, Tokens};
 
@@ -16,10 +16,10 @@ pub struct Auth {
 
 impl Auth {
     /// Makes the authentication of this process.
-    pub fn new(settings: &Settings, db: Db) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> anyhow::Result<Self> {
         Ok(Self {
             passwords: Passwords::new()?,
-            tokens: Tokens::new(settings, db),
+            tokens: Tokens::new(settings, db, shutdown),
         })
     }
 }

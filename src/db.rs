@@ -1,7 +1,9 @@
 //! PostgreSQL: the pool of connections, TLS, and migrations. Queries live with their slices.
 
 pub mod migrations;
+mod prepared;
 pub mod schema;
+pub mod seek;
 pub mod tls;
 pub mod types;
 
@@ -25,13 +27,20 @@ use diesel_async::{
 
 use tokio::time::timeout;
 
-use crate::config::database::{Endpoint, Settings};
+use crate::{
+    batch::Busy,
+    config::database::{Endpoint, Settings},
+};
+pub use prepared::{Prepared, prepared};
 
 /// One connection, as queries take it.
 pub type Connection = AsyncPgConnection;
 
 /// Longest wait for a connection: for a free one, for the checks of idle ones, and for a new one.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most requests that wait for a connection: more would wait for longer than their clients do.
+const MOST_WAITING: usize = 1024;
 
 /// Longest wait for an answer. A server that works on a statement gives it up before, and says so: one
 /// that is silent for longer is frozen, or the network is gone.
@@ -76,6 +85,9 @@ impl Db {
 
     /// Lends a connection. Returns an error when none is free or the server cannot be reached.
     pub async fn connection(&self) -> anyhow::Result<Object<Connection>> {
+        if self.pool.status().waiting >= MOST_WAITING {
+            return Err(Busy.into());
+        }
         // One limit for all of it: the pool would check one idle connection after the other, and each
         // would take its time. One that is being checked when the time is over is thrown away.
         let lent = timeout(POOL_TIMEOUT, self.pool.get()).await;

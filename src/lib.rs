@@ -12,7 +12,7 @@
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the kits of a process, built once |
 //! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical matter each |
-//! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`] | what everybody may use |
+//! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`] | what everybody may use |
 //!
 //! **Direction rule**: a module calls its own layer's lower neighbours and layers below, never above.
 //! Kits do not know each other, but `queue` knows `job`, `auth` `db`, `media` `confine`. Between slices only
@@ -22,6 +22,7 @@
 pub mod app;
 pub mod auth;
 pub mod aws;
+pub mod batch;
 pub mod city;
 pub mod cli;
 pub mod commands;

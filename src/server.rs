@@ -24,15 +24,17 @@ use crate::{
     db,
     http::{
         Code, Error,
+        cache::Answers,
         extract::{self, ClientAddress, TrustedProxies},
         rate::Limits,
         refused::hold_chunks,
-        respond::{REQUEST_ID, respond},
+        respond::{PROBES, REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
-    rankings::{self, Rankings},
+    rankings,
     shutdown::Shutdown,
-    users, videos, votes,
+    users, videos,
+    votes::{self, Votes},
 };
 
 /// How long a client may take for the head of a request.
@@ -48,9 +50,6 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
-
-/// What load balancers ask, as often as they like.
-const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Every route outside `/api`.
 fn root(config: &mut ServiceConfig) {
@@ -130,10 +129,11 @@ pub struct Server {
 impl Server {
     /// Binds the API's address. Returns an error naming the variables if that is not possible.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let votes = web::Data::new(Votes::new(&app.db, shutdown));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
-        let rankings = web::Data::new(Rankings::new());
+        let answers = web::Data::new(Answers::default());
         let proxies = TrustedProxies(settings.trusted_proxies);
         let stopping = Drain::new(shutdown);
         let drained = web::Data::new(stopping.clone());
@@ -142,7 +142,8 @@ impl Server {
             ActixApp::new()
                 .app_data(app.clone())
                 .app_data(limits.clone())
-                .app_data(rankings.clone())
+                .app_data(answers.clone())
+                .app_data(votes.clone())
                 .app_data(proxies)
                 .app_data(dependencies.clone())
                 .app_data(drained.clone())

@@ -13,13 +13,18 @@ use diesel_async::AsyncConnection as _;
 
 use crate::{
     app::App,
-    db::{self, Db, types::VideoStatus},
+    db::{self, Db, seek::Part, types::VideoStatus},
     ids::{UserId, VideoId},
     storage::{Storage, StorageKey},
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
-pub use queries::{Video, jobs::Claim, operator::Depth};
+pub use queries::{
+    Video,
+    jobs::Claim,
+    operator::Depth,
+    ranked::{By, Ranked},
+};
 
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);
@@ -103,6 +108,28 @@ pub async fn find_own(
         Some(_) => Err(Denial::Forbidden),
         None => Err(Denial::NotFound),
     })
+}
+
+/// Returns part of a ranking, of the players of a city or of all.
+pub async fn ranked(
+    app: &App,
+    by: By,
+    city: Option<&str>,
+    part: Part,
+) -> anyhow::Result<Vec<Ranked>> {
+    let mut connection = app.db.connection().await?;
+    queries::ranked::ranked(&mut connection, by, city, part).await
+}
+
+/// Returns part of the public videos whose title or player's name contain `text`.
+pub async fn search(
+    app: &App,
+    text: &str,
+    city: Option<&str>,
+    part: Part,
+) -> anyhow::Result<Vec<Ranked>> {
+    let mut connection = app.db.connection().await?;
+    queries::ranked::search(&mut connection, text, city, part).await
 }
 
 /// Changes title or visibility. Publishing works in any state but `failed`; unpublishing keeps the

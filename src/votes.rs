@@ -1,12 +1,25 @@
-//! Votes: one per person and video.
+//! Votes: one per person and video. Those that arrive together are committed together.
 
 pub mod handlers;
 mod queries;
 
+use std::collections::HashSet;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
 use crate::{
-    app::App,
+    batch::{Batcher, Shared},
+    db::{self, Db},
     ids::{UserId, VideoId},
+    shutdown::Shutdown,
 };
+
+/// A vote that somebody casts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Ballot {
+    user: UserId,
+    video: VideoId,
+}
 
 /// How a vote ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +34,99 @@ pub enum CastOutcome {
     NotFound,
 }
 
-/// Casts the vote of `user` for `video`. Of several at once, one counts.
-pub async fn cast(app: &App, user: UserId, video: VideoId) -> anyhow::Result<CastOutcome> {
-    let mut connection = app.db.connection().await?;
-    queries::cast(&mut connection, user, video).await
+type Result = std::result::Result<CastOutcome, Shared>;
+
+/// Where votes are cast; clones are the same.
+#[derive(Clone)]
+pub struct Votes {
+    committer: Batcher<Ballot, Result>,
+}
+
+impl Votes {
+    /// Starts to take votes.
+    pub fn new(db: &Db, shutdown: &Shutdown) -> Self {
+        let db = db.clone();
+        let committer = Batcher::start(shutdown, move |ballots| {
+            let db = db.clone();
+            async move { commit(&db, &ballots).await }
+        });
+        Self { committer }
+    }
+
+    /// Casts the vote of `user` for `video`. Of several at once, one counts; it is committed when this
+    /// returns, and may be also if nobody waits for that.
+    pub async fn cast(&self, user: UserId, video: VideoId) -> Result {
+        let ended = self.committer.submit(Ballot { user, video }).await;
+        ended.unwrap_or_else(|busy| Err(Shared::from(anyhow::Error::from(busy))))
+    }
+}
+
+/// Casts votes in one transaction. Each gets its own answer: of equal ones the first is the vote.
+async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
+    let mut seen = HashSet::new();
+    let firsts: Vec<Ballot> = ballots
+        .iter()
+        .copied()
+        .filter(|ballot| seen.insert(*ballot))
+        .collect();
+    let mut outcomes = cast_all(db, &firsts).await.into_iter();
+    let mut results: Vec<(Ballot, Result)> = Vec::with_capacity(ballots.len());
+    for ballot in ballots {
+        let result = if seen.remove(ballot) {
+            outcomes.next()
+        } else {
+            let first = results.iter().find(|(other, _)| other == ballot);
+            first.map(|(_, result)| match result {
+                Ok(CastOutcome::Counted) => Ok(CastOutcome::AlreadyVoted),
+                other => other.clone(),
+            })
+        };
+        results.push((*ballot, result.unwrap_or_else(|| Err(no_answer()))));
+    }
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Casts different votes together; alone, if one of them is the cause that PostgreSQL refused all.
+async fn cast_all(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
+    match cast(db, ballots).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(error) if ballots.len() > 1 && is_about_one(&error) => {
+            let mut results = Vec::with_capacity(ballots.len());
+            for ballot in ballots {
+                let alone = cast(db, std::slice::from_ref(ballot)).await;
+                let outcome = alone.map_err(Shared::from);
+                results
+                    .push(outcome.and_then(|alone| alone.first().copied().ok_or_else(no_answer)));
+            }
+            results
+        }
+        Err(error) => {
+            let error = Shared::from(error);
+            ballots.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
+}
+
+async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
+    db::in_time(async {
+        let mut connection = db.connection().await?;
+        queries::cast(&mut connection, ballots).await
+    })
+    .await
+}
+
+/// The database returned fewer rows than there were votes, which cannot be.
+fn no_answer() -> Shared {
+    Shared::from(anyhow::anyhow!("a vote got no answer"))
+}
+
+/// Tells whether nothing was committed because of one vote: its user was just removed.
+fn is_about_one(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(DieselError::DatabaseError(
+            DatabaseErrorKind::ForeignKeyViolation,
+            _
+        ))
+    )
 }

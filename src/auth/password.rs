@@ -1,30 +1,56 @@
 //! Passwords: argon2id (RFC 9106) with the crate's parameters (19 MiB, 2 passes, one lane: OWASP's
-//! recommendation), off the event loop, and only so many at once.
+//! recommendation), on threads of their own, which give way to all others: so that no login slows a read.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
 
 use anyhow::{Context as _, anyhow};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use rustix::process::setpriority_process;
+use tokio::sync::oneshot;
 
-/// Hashes and checks passwords; clones share the bound.
+use crate::batch::Busy;
+
+/// How nice the threads are: they get a tenth of a core that somebody else wants, and all of an idle one.
+const NICENESS: i32 = 10;
+
+/// Most that waits for each thread: about four seconds of work on an idle core. A hundred people who sign up at
+/// once are let in, on two cores too.
+const WAITING: usize = 128;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Hashes and checks passwords; clones share the threads.
 #[derive(Clone)]
 pub struct Passwords {
-    /// One hash takes a core and 19 MiB for tens of milliseconds: never more at once than cores.
-    permits: Arc<Semaphore>,
+    jobs: SyncSender<Job>,
     /// Hash of no password: checked where there is no account, so that both take the same time.
     decoy: Arc<str>,
 }
 
 impl Passwords {
-    /// Makes the hasher of this process.
+    /// Starts the threads of this process: one hash takes a core and 19 MiB, so never more at once than cores.
     pub fn new() -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
+        let (jobs, receiver) = sync_channel(cores * WAITING);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..cores {
+            let receiver = Arc::clone(&receiver);
+            thread::Builder::new()
+                .name("password".to_owned())
+                .spawn(move || work(&receiver))
+                .context("start a thread for passwords")?;
+        }
         Ok(Self {
-            permits: Arc::new(Semaphore::new(cores)),
+            jobs,
             decoy: hash("no account has this password")?.into(),
         })
     }
@@ -53,18 +79,28 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .context("hash a password")?;
-        // The permit goes along: a caller that went away does not make room for one more.
-        spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        })
-        .await
-        .context("hash a password")?
+        let (sender, receiver) = oneshot::channel();
+        let job = Box::new(move || {
+            // Nobody waits any more for one whose client went away.
+            if !sender.is_closed() {
+                drop(sender.send(work()));
+            }
+        });
+        self.jobs.try_send(job).map_err(|_full| Busy)?;
+        receiver.await.context("hash a password")?
+    }
+}
+
+/// Does what is handed in until nobody is left who could.
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    // Refused nowhere: everybody may be nicer.
+    if let Err(error) = setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "passwords are hashed with the priority of all else");
+    }
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        job();
     }
 }
 

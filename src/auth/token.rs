@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, dsl::exists, insert_into,
+    ExpressionMethods as _, QueryDsl as _, QueryableByName, insert_into,
+    sql_types::{Array, BigInt, Bool, Nullable, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -15,12 +16,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    batch::{Batcher, Shared},
     config::auth::Settings,
-    db::{
-        Connection, Db, now,
-        schema::{revoked_tokens, users},
-    },
+    db::{self, Connection, Db, now, prepared, schema::revoked_tokens},
     ids::UserId,
+    shutdown::Shutdown,
 };
 
 /// How long an answer about a token is believed: a revocation works everywhere within 1 s.
@@ -38,6 +38,16 @@ pub struct Tokens {
     lifetime: Duration,
     /// Whether the token with this id is good.
     answers: Cache<Uuid, bool>,
+    /// Asks the database, for all who ask at the same time in one statement.
+    questions: Batcher<Question, Result<bool, Shared>>,
+}
+
+/// Whether a token is good.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    user: UserId,
+    token: Uuid,
+    issued_at: DateTime<Utc>,
 }
 
 /// Who made a request, as a good token says.
@@ -76,9 +86,15 @@ impl Claims {
 
 impl Tokens {
     /// Makes the tokens of this process.
-    pub fn new(settings: &Settings, db: Db) -> Self {
+    pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> Self {
         let secret = settings.jwt_secret.expose_secret().as_bytes();
+        let asked = db.clone();
+        let questions = Batcher::start(shutdown, move |questions| {
+            let db = asked.clone();
+            async move { answer(&db, &questions).await }
+        });
         Self {
+            questions,
             db,
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
@@ -127,8 +143,12 @@ impl Tokens {
         let is_good = if let Some(answer) = self.answers.get(&claims.jti).await {
             answer
         } else {
-            let mut connection = self.db.connection().await?;
-            let answer = is_good(&mut connection, user, &claims).await?;
+            let question = Question {
+                user,
+                token: claims.jti,
+                issued_at: claims.issued_at(),
+            };
+            let answer = self.questions.submit(question).await??;
             // What `revoke` wrote meanwhile stands: this answer may be older.
             let entry = self.answers.entry(claims.jti).or_insert(answer).await;
             entry.into_value()
@@ -160,23 +180,58 @@ impl Tokens {
     }
 }
 
-/// Tells whether the user still exists and the token was not taken back, alone or with all older ones.
-async fn is_good(
+/// Answers together. An error is everybody's.
+async fn answer(db: &Db, questions: &[Question]) -> Vec<Result<bool, Shared>> {
+    let answers = db::in_time(async {
+        let mut connection = db.connection().await?;
+        are_good(&mut connection, questions).await
+    });
+    match answers.await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => {
+            let error = Shared::from(error);
+            questions.iter().map(|_| Err(error.clone())).collect()
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Known {
+    #[diesel(sql_type = Bool)]
+    is_there: bool,
+    #[diesel(sql_type = Bool)]
+    is_revoked: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    valid_after: Option<DateTime<Utc>>,
+}
+
+/// Tells for each token whether its user still exists and it was not taken back, alone or with all older
+/// ones.
+async fn are_good(
     connection: &mut Connection,
-    user: UserId,
-    claims: &Claims,
-) -> anyhow::Result<bool> {
-    let revoked = revoked_tokens::table.filter(revoked_tokens::jti.eq(claims.jti));
-    let answer: Option<(Option<DateTime<Utc>>, bool)> = users::table
-        .filter(users::id.eq(user))
-        .select((users::tokens_valid_after, exists(revoked)))
-        .first(connection)
-        .await
-        .optional()?;
-    let Some((valid_after, is_revoked)) = answer else {
-        return Ok(false);
-    };
-    Ok(!is_revoked && valid_after.is_none_or(|moment| moment < claims.issued_at()))
+    questions: &[Question],
+) -> anyhow::Result<Vec<bool>> {
+    let users: Vec<UserId> = questions.iter().map(|question| question.user).collect();
+    let tokens: Vec<Uuid> = questions.iter().map(|question| question.token).collect();
+    let known: Vec<Known> = prepared(
+        "SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
+             users.tokens_valid_after AS valid_after
+         FROM unnest(?, ?) WITH ORDINALITY AS asked (user_id, token, number)
+         LEFT JOIN users ON users.id = user_id
+         LEFT JOIN revoked_tokens ON jti = token
+         ORDER BY number",
+    )
+    .bind::<Array<BigInt>, _>(users)
+    .bind::<Array<SqlUuid>, _>(tokens)
+    .load(connection)
+    .await?;
+    let answers = known.into_iter().zip(questions).map(|(known, question)| {
+        let is_late = known
+            .valid_after
+            .is_none_or(|moment| moment < question.issued_at);
+        known.is_there && !known.is_revoked && is_late
+    });
+    Ok(answers.collect())
 }
 
 fn since_1970() -> Duration {

@@ -50,7 +50,7 @@ async fn run_roles(
     migrations::run(db::connect(&serve.database).await?).await?;
 
     let aws = aws::load_for(&serve.aws, &serve.queue, &serve.storage).await;
-    let app = App::build(&serve, &aws).await?;
+    let app = App::build(&serve, &aws, shutdown).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let workshop = Workshop::build(&work, launcher, &aws).await?;
     internal::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;

@@ -14,7 +14,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     shutdown.listen()?;
 
     let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
-    let app = App::build(&settings, &aws).await?;
+    let app = App::build(&settings, &aws, &shutdown).await?;
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
     internal::listen(&settings.metrics, dependencies)?;

@@ -63,6 +63,17 @@ diesel::table! {
         progress -> Int2,
         ready_at -> Nullable<Timestamptz>,
         report -> Nullable<Jsonb>,
+        city_key -> Text,
+    }
+}
+
+diesel::table! {
+    standings (user_id) {
+        user_id -> Int8,
+        city_key -> Text,
+        votes -> Int8,
+        since -> Nullable<Timestamptz>,
+        best -> Nullable<Uuid>,
     }
 }
 
@@ -74,9 +85,17 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
 diesel::joinable!(videos -> users (user_id));
 diesel::joinable!(votes -> users (user_id));
 diesel::joinable!(votes -> videos (video_id));
 
-diesel::allow_tables_to_appear_in_same_query!(revoked_tokens, uploads, users, videos, votes);
+diesel::allow_tables_to_appear_in_same_query!(
+    revoked_tokens,
+    standings,
+    uploads,
+    users,
+    videos,
+    votes
+);

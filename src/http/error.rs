@@ -1,13 +1,20 @@
 //! The one error that handlers return, and the list of all codes. [`super::respond`] turns it into the
 //! JSON that clients see, in their language.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
-use crate::{aws, db, language::Language, storage, validate::FieldError};
+use crate::{
+    aws,
+    batch::{self, Shared},
+    db,
+    language::Language,
+    storage,
+    validate::FieldError,
+};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -279,14 +286,10 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// An error that several requests share, each of which logs it.
-impl From<Arc<anyhow::Error>> for Error {
-    fn from(shared: Arc<anyhow::Error>) -> Self {
-        let cause = anyhow::Error::msg(format!("{shared:#}"));
-        Self {
-            cause: Some(cause),
-            ..Self::from(classify(&shared))
-        }
+/// The error of work that was done for several requests, each of which logs it.
+impl From<Shared> for Error {
+    fn from(shared: Shared) -> Self {
+        anyhow::Error::from(shared).into()
     }
 }
 
@@ -310,7 +313,7 @@ const BROKEN_OFF: [&str; 4] = [
 
 /// Tells whether the database could not be reached, was lost underway, or was too busy.
 fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<PoolError>() || cause.is::<db::Silent>() {
+    if cause.is::<PoolError>() || cause.is::<db::Silent>() || cause.is::<batch::Busy>() {
         return true;
     }
     match cause.downcast_ref() {

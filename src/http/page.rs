@@ -1,11 +1,19 @@
-//! Paging of lists: `page` and `limit`, and the `Link` header (RFC 8288) to the pages beside.
+//! Paging of lists: `page` and `limit`, and the `Link` header (RFC 8288) to the pages beside. Deep in a public
+//! list the next page begins `after` a place: so it costs no more than the first one.
+
+use std::{fmt, str::FromStr};
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
+use chrono::DateTime;
 use serde::Serialize;
 use url::form_urlencoded;
 
 use super::Result;
-use crate::validate::{Checks, Problem};
+use crate::{
+    db::seek::{Mark, Part},
+    ids::VideoId,
+    validate::{Checks, Problem},
+};
 
 /// Highest page: deep enough for any list, small enough to multiply.
 const MAX_PAGE: u32 = 1_000_000;
@@ -15,11 +23,63 @@ const MAX_LIMIT: u32 = 100;
 
 const DEFAULT_LIMIT: u32 = 50;
 
+/// From this page of a public list on, the next one is linked by its place.
+const LAST_COUNTED: u32 = 20;
+
 /// One page of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the parameters' names")]
 pub struct Page {
     page: u32,
     limit: u32,
+    after: Option<Cursor>,
+}
+
+/// A place in a public list, as the parameter `after` spells it: everything that the order looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// How many entries come up to it.
+    pub position: i64,
+    pub mark: Mark,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mark { votes, since, id } = self.mark;
+        let micros = since.timestamp_micros();
+        write!(f, "{}.{votes}.{micros}.{id}", self.position)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Problem> {
+        let mut parts = text.split('.');
+        let mut number = || parts.next()?.parse::<u32>().ok().map(i64::from);
+        let (position, votes) = (number(), number());
+        let micros = parts.next().and_then(|part| part.parse().ok());
+        let since = micros.and_then(DateTime::from_timestamp_micros);
+        let id = parts.next().and_then(VideoId::parse);
+        match (position, votes, since, id, parts.next()) {
+            (Some(position), Some(votes), Some(since), Some(id), None) => Ok(Self {
+                position,
+                mark: Mark { votes, since, id },
+            }),
+            _ => Err(Problem::Invalid),
+        }
+    }
+}
+
+/// How the page after this one is found.
+#[derive(Debug, Clone, Copy)]
+pub enum Next {
+    /// There is none.
+    Nothing,
+    /// By its number.
+    Counted,
+    /// By the place where this one ends.
+    After(Cursor),
 }
 
 impl Page {
@@ -39,7 +99,66 @@ impl Page {
         let page = number("page", page, 1, MAX_PAGE);
         let limit = number("limit", limit, DEFAULT_LIMIT, MAX_LIMIT);
         checks.finish()?;
-        Ok(Self { page, limit })
+        Ok(Self {
+            page,
+            limit,
+            after: None,
+        })
+    }
+
+    /// Reads the parameters of a public list: as [`Self::parse`], or `after` in place of `page`.
+    pub fn parse_public(
+        page: Option<&str>,
+        limit: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<Self> {
+        let counted = Self::parse(page, limit)?;
+        let mut checks = Checks::default();
+        let after = after.and_then(|text| {
+            let parsed = text.parse();
+            parsed.map_err(|problem| checks.add("after", problem)).ok()
+        });
+        checks.finish()?;
+        Ok(Self { after, ..counted })
+    }
+
+    /// Returns the part of the list that is on this page, and the entry after it, if there is one.
+    pub fn part(self) -> Part {
+        match self.after {
+            Some(cursor) => Part {
+                after: cursor.mark,
+                offset: 0,
+                limit: self.probe(),
+            },
+            None => Part {
+                after: Mark::START,
+                offset: self.offset(),
+                limit: self.probe(),
+            },
+        }
+    }
+
+    /// How many entries of a public list come before this page.
+    pub fn position(self) -> i64 {
+        self.after
+            .map_or_else(|| self.offset(), |cursor| cursor.position)
+    }
+
+    /// Returns how the page after this one is found, which begins after `end`.
+    pub fn next(self, end: Option<Cursor>) -> Next {
+        match end {
+            None => Next::Nothing,
+            Some(_) if self.after.is_none() && self.page < LAST_COUNTED => Next::Counted,
+            Some(end) => Next::After(end),
+        }
+    }
+
+    /// Returns what tells this page from others of its list.
+    pub fn key(self) -> String {
+        match self.after {
+            Some(cursor) => format!("{cursor} {}", self.limit),
+            None => format!("{} {}", self.page, self.limit),
+        }
     }
 
     /// How many entries come before this page.
@@ -60,6 +179,17 @@ impl Page {
             .map_or((entries, false), |page| (page, entries.len() > limit))
     }
 
+    /// Returns `entries` without the probe, and where the next page begins, if there is one.
+    pub fn cut_after<T>(self, entries: &[T], mark: impl Fn(&T) -> Mark) -> (&[T], Option<Cursor>) {
+        let (shown, has_next) = self.cut(entries);
+        let last = shown.last().filter(|_| has_next);
+        let end = last.map(|last| Cursor {
+            position: self.position() + i64::from(self.limit),
+            mark: mark(last),
+        });
+        (shown, end)
+    }
+
     /// Answers with a page of somebody's own list.
     pub fn private<T: Serialize>(
         self,
@@ -68,30 +198,43 @@ impl Page {
         request: &HttpRequest,
     ) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        if let Some(link) = self.link(has_next, request) {
+        let next = if has_next {
+            Next::Counted
+        } else {
+            Next::Nothing
+        };
+        if let Some(link) = self.link(next, request) {
             response.insert_header((header::LINK, link));
         }
         response.json(entries)
     }
 
     /// Returns the `Link` header's value, if there are pages beside.
-    pub fn link(self, has_next: bool, request: &HttpRequest) -> Option<String> {
+    pub fn link(self, next: Next, request: &HttpRequest) -> Option<String> {
         let mut links = Vec::new();
-        if has_next && self.page < MAX_PAGE {
-            links.push(link(request, self.page + 1, "next"));
+        match next {
+            Next::Counted if self.page < MAX_PAGE => {
+                let page = (self.page + 1).to_string();
+                links.push(link(request, "page", &page, "next"));
+            }
+            Next::After(cursor) => {
+                links.push(link(request, "after", &cursor.to_string(), "next"));
+            }
+            Next::Nothing | Next::Counted => {}
         }
-        if self.page > 1 {
-            links.push(link(request, self.page - 1, "prev"));
+        if self.after.is_none() && self.page > 1 {
+            let page = (self.page - 1).to_string();
+            links.push(link(request, "page", &page, "prev"));
         }
         (!links.is_empty()).then(|| links.join(", "))
     }
 }
 
-fn link(request: &HttpRequest, page: u32, relation: &str) -> String {
+fn link(request: &HttpRequest, place: &str, value: &str, relation: &str) -> String {
     let others = form_urlencoded::parse(request.query_string().as_bytes())
-        .filter(|(name, _)| name != "page");
+        .filter(|(name, _)| name != "page" && name != "after");
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("page", &page.to_string())
+        .append_pair(place, value)
         .extend_pairs(others)
         .finish();
     format!("<{}?{query}>; rel=\"{relation}\"", request.path())
@@ -103,12 +246,17 @@ mod tests {
 
     use super::*;
 
+    fn page(page: u32, limit: u32) -> Page {
+        Page {
+            page,
+            limit,
+            after: None,
+        }
+    }
+
     #[test]
     fn parameters_out_of_range_are_refused() {
-        assert_eq!(
-            Page::parse(None, None).unwrap(),
-            Page { page: 1, limit: 50 }
-        );
+        assert_eq!(Page::parse(None, None).unwrap(), page(1, 50));
         assert_eq!(Page::parse(Some("3"), Some("100")).unwrap().offset(), 200);
         for (page, limit) in [
             ("0", "1"),
@@ -130,14 +278,30 @@ mod tests {
     fn links_keep_the_other_parameters() {
         let request =
             TestRequest::with_uri("/api/x?city=Bogot%C3%A1&page=2&limit=2").to_http_request();
-        let page = Page { page: 2, limit: 2 };
+        let page = page(2, 2);
         assert_eq!(page.cut(&[1, 2]), (&[1, 2][..], false));
         assert_eq!(page.cut(&[1, 2, 3]), (&[1, 2][..], true));
-        let link = page.link(true, &request).unwrap();
+        let link = page.link(Next::Counted, &request).unwrap();
         assert_eq!(
             link,
             "</api/x?page=3&city=Bogot%C3%A1&limit=2>; rel=\"next\", \
              </api/x?page=1&city=Bogot%C3%A1&limit=2>; rel=\"prev\""
         );
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let text = "1000.37.1763990000000001.0198c0de-0000-7000-8000-000000000000";
+        let cursor: Cursor = text.parse().unwrap();
+        assert_eq!(cursor.to_string(), text);
+        for wrong in [
+            "",
+            "1000",
+            "-1.37.1.0198c0de-0000-7000-8000-000000000000",
+            "1.2.x.y",
+        ] {
+            assert_eq!(wrong.parse::<Cursor>(), Err(Problem::Invalid), "{wrong}");
+        }
+        assert!(format!("{text}.").parse::<Cursor>().is_err());
     }
 }

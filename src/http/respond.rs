@@ -14,7 +14,7 @@ use actix_web::{
     middleware::Next,
 };
 use serde::Serialize;
-use tracing::{Instrument as _, field};
+use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
 use super::{
@@ -25,6 +25,9 @@ use crate::{language::Language, validate::FieldBody};
 
 /// Names the request in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What load balancers ask, as often as they like: not worth a line while it goes well.
+pub const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Headers that go with the body that is replaced.
 const DESCRIBES_BODY: [HeaderName; 8] = [
@@ -74,12 +77,17 @@ pub async fn respond(
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7());
     request.extensions_mut().insert(id);
-    let span = tracing::info_span!(
-        "request",
-        request_id = %id.0,
-        method = %request.method(),
-        route = field::Empty,
-    );
+    let is_probe = PROBES.contains(&request.path());
+    let span = if is_probe {
+        Span::none()
+    } else {
+        tracing::info_span!(
+            "request",
+            request_id = %id.0,
+            method = %request.method(),
+            route = field::Empty,
+        )
+    };
     let response = next.call(request).instrument(span.clone()).await?;
     let mut response = response.map_into_left_body();
 
@@ -88,7 +96,9 @@ pub async fn respond(
     let route = response.request().match_pattern().unwrap_or_default();
     span.record("route", &route);
     count(route, &response, started.elapsed());
-    log(&response, started.elapsed());
+    if !is_probe || !response.status().is_success() {
+        log(&response, started.elapsed());
+    }
     if let Some(rendered) = render(&response, id) {
         let (request, _) = response.into_parts();
         response = ServiceResponse::new(request, rendered).map_into_right_body();

@@ -3,22 +3,20 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::{By, Question, Rankings};
 use crate::{
     app::App,
-    http::{Error, Result, cache, filter, page::Page},
+    http::{Error, Result, cache::Answers, filter, page::Page},
     ids::VideoId,
     storage::StorageKey,
     validate::{FieldError, Problem},
+    videos::{self, By, Ranked},
 };
-
-/// How long the ranking may be kept (s).
-const MAX_AGE_SECS: u32 = 1;
 
 #[derive(Deserialize)]
 pub struct RankingQuery {
     page: Option<String>,
     limit: Option<String>,
+    after: Option<String>,
     city: Option<String>,
     by: Option<String>,
 }
@@ -37,11 +35,15 @@ struct Place {
 /// `GET /api/public/rankings`
 pub async fn rank(
     app: web::Data<App>,
-    rankings: web::Data<Rankings>,
+    answers: web::Data<Answers>,
     request: HttpRequest,
     query: web::Query<RankingQuery>,
 ) -> Result<HttpResponse> {
-    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
+    let page = Page::parse_public(
+        query.page.as_deref(),
+        query.limit.as_deref(),
+        query.after.as_deref(),
+    )?;
     let by = match query.by.as_deref() {
         None | Some("player") => By::Player,
         Some("video") => By::Video,
@@ -53,31 +55,25 @@ pub async fn rank(
         }
     };
     let city = filter::city(query.city.as_deref())?;
-    let question = Question {
-        by,
-        city,
-        limit: page.probe(),
-        offset: page.offset(),
+    let key = format!("rankings {by:?} {} {city:?}", page.key());
+    let list = async || {
+        let ranked = videos::ranked(&app, by, city.as_deref(), page.part()).await?;
+        let (ranked, next) = page.cut_after(&ranked, Ranked::mark);
+        let mut places = Vec::with_capacity(ranked.len());
+        for (place, position) in ranked.iter().zip(page.position() + 1..) {
+            let clip = StorageKey::Clip(place.id, place.attempt);
+            places.push(Place {
+                position,
+                username: place.username(),
+                city: place.city.clone(),
+                votes: place.votes,
+                video_id: place.id,
+                title: place.title.clone(),
+                video_url: app.addresses.public(clip).await?,
+            });
+        }
+        Ok((places, next))
     };
-    let rows = rankings.answer(&app, &question).await?;
-    let (rows, has_next) = page.cut(&rows);
-    let mut places = Vec::with_capacity(rows.len());
-    for (row, position) in rows.iter().zip(page.offset() + 1..) {
-        let clip = StorageKey::Clip(row.video, row.attempt);
-        places.push(Place {
-            position,
-            username: format!("{} {}", row.first_name, row.last_name),
-            city: row.city.clone(),
-            votes: row.votes,
-            video_id: row.video,
-            title: row.title.clone(),
-            video_url: app.addresses.public(clip).await?,
-        });
-    }
-    cache::json(
-        &request,
-        &places,
-        MAX_AGE_SECS,
-        page.link(has_next, &request),
-    )
+    let answer = answers.get(key, list).await?;
+    Ok(answer.respond(&request, page))
 }

@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, check_title,
-    queries::lists::{self, Filter, PublicVideo},
+    By, Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Ranked, Video, check_title,
+    queries::lists,
 };
 use crate::{
     app::App,
     db::types::VideoStatus,
     http::{
-        Code, Error, Result, cache,
+        Code, Error, Result,
+        cache::Answers,
         extract::{Authenticated, Json, VideoPath},
         filter,
         page::Page,
@@ -28,9 +29,6 @@ use crate::{
 };
 pub use media::media;
 pub use upload::upload;
-
-/// How long a public list may be kept (s).
-const MAX_AGE_SECS: u32 = 2;
 
 /// A video as its owner sees it.
 #[derive(Serialize)]
@@ -136,8 +134,6 @@ impl From<Denial> for Error {
 pub struct ListQuery {
     page: Option<String>,
     limit: Option<String>,
-    city: Option<String>,
-    q: Option<String>,
 }
 
 /// `GET /api/videos`
@@ -283,14 +279,14 @@ struct PublicVideoBody {
 }
 
 impl PublicVideoBody {
-    async fn new(video: &PublicVideo, addresses: &Addresses) -> anyhow::Result<Self> {
+    async fn new(video: &Ranked, addresses: &Addresses) -> anyhow::Result<Self> {
         let clip = StorageKey::Clip(video.id, video.attempt);
         let poster = StorageKey::Poster(video.id, video.attempt);
         Ok(Self {
             video_id: video.id,
             title: video.title.clone(),
-            username: format!("{} {}", video.player.first_name, video.player.last_name),
-            city: video.player.city.clone(),
+            username: video.username(),
+            city: video.city.clone(),
             votes: video.votes,
             processed_url: addresses.public(clip).await?,
             poster_url: addresses.public(poster).await?,
@@ -300,30 +296,43 @@ impl PublicVideoBody {
     }
 }
 
+#[derive(Deserialize)]
+pub struct PublicListQuery {
+    page: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
+    city: Option<String>,
+    q: Option<String>,
+}
+
 /// `GET /api/public/videos`
 pub async fn list_public(
     app: web::Data<App>,
+    answers: web::Data<Answers>,
     request: HttpRequest,
-    query: web::Query<ListQuery>,
+    query: web::Query<PublicListQuery>,
 ) -> Result<HttpResponse> {
-    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
-    let filter = Filter {
-        city: filter::city(query.city.as_deref())?,
-        text: filter::text(query.q.as_deref()),
+    let page = Page::parse_public(
+        query.page.as_deref(),
+        query.limit.as_deref(),
+        query.after.as_deref(),
+    )?;
+    let city = filter::city(query.city.as_deref())?;
+    let text = filter::text(query.q.as_deref());
+    let key = format!("videos {} {city:?} {text:?}", page.key());
+    let list = async || {
+        let (city, part) = (city.as_deref(), page.part());
+        let found = match &text {
+            None => super::ranked(&app, By::Video, city, part).await?,
+            Some(text) => super::search(&app, text, city, part).await?,
+        };
+        let (found, next) = page.cut_after(&found, Ranked::mark);
+        let mut bodies = Vec::with_capacity(found.len());
+        for video in found {
+            bodies.push(PublicVideoBody::new(video, &app.addresses).await?);
+        }
+        Ok((bodies, next))
     };
-    let videos = {
-        let mut connection = app.db.connection().await?;
-        lists::public(&mut connection, &filter, page.probe(), page.offset()).await?
-    };
-    let (videos, has_next) = page.cut(&videos);
-    let mut bodies = Vec::with_capacity(videos.len());
-    for video in videos {
-        bodies.push(PublicVideoBody::new(video, &app.addresses).await?);
-    }
-    cache::json(
-        &request,
-        &bodies,
-        MAX_AGE_SECS,
-        page.link(has_next, &request),
-    )
+    let answer = answers.get(key, list).await?;
+    Ok(answer.respond(&request, page))
 }

@@ -1,10 +1,11 @@
-//! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`lists`] what the
+//! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`ranked`] what the
 //! public reads, [`operator`] what `anb queue` asks.
 
 pub mod fsck;
 pub mod jobs;
 pub mod lists;
 pub mod operator;
+pub mod ranked;
 
 use std::time::Duration;
 

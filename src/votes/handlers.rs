@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::{CastOutcome, queries};
+use super::{CastOutcome, Votes, queries};
 use crate::{
     app::App,
     http::{
@@ -19,6 +19,7 @@ use crate::{
 /// `POST /api/public/videos/{video_id}/vote`
 pub async fn cast(
     app: web::Data<App>,
+    votes: web::Data<Votes>,
     limits: web::Data<Limits>,
     caller: Authenticated,
     language: Language,
@@ -35,7 +36,7 @@ pub async fn cast(
             refused
         });
     }
-    match super::cast(&app, user, video).await? {
+    match votes.cast(user, video).await? {
         CastOutcome::Counted => {
             let message = Message::new(language, "Voto registrado exitosamente.", "Vote counted.");
             Ok(HttpResponse::Ok().json(message))

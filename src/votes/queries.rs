@@ -3,16 +3,45 @@
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName,
     dsl::exists,
-    select, sql_query,
-    sql_types::{BigInt, Bool, Uuid},
+    select,
+    sql_types::{Array, BigInt, Bool, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::CastOutcome;
+use super::{Ballot, CastOutcome};
 use crate::{
-    db::{Connection, schema::votes},
+    db::{Connection, prepared, schema::votes},
     ids::{UserId, VideoId},
 };
+
+/// Locks the videos in one order, so that two of these at once wait for each other and never in a circle; what
+/// is unpublished or deleted meanwhile is not found. Of two equal votes the second inserts nothing and counts
+/// nothing. A video is updated once, however many voted for it.
+const CAST: &str = "
+    WITH ballot AS MATERIALIZED (
+        SELECT * FROM unnest(?, ?) WITH ORDINALITY AS ballot (user_id, video_id, number)),
+    video AS MATERIALIZED (
+        SELECT id, user_id FROM videos
+        WHERE id = ANY (?) AND is_public AND status = 'processed'
+        ORDER BY id FOR NO KEY UPDATE),
+    inserted AS (
+        INSERT INTO votes (user_id, video_id)
+        SELECT ballot.user_id, id FROM ballot JOIN video ON id = video_id
+        WHERE video.user_id <> ballot.user_id
+        ON CONFLICT DO NOTHING
+        RETURNING user_id, video_id),
+    counted AS (
+        UPDATE videos SET votes = votes + added
+        FROM (SELECT video_id, count(*) AS added FROM inserted GROUP BY video_id) AS votes_of
+        WHERE id = video_id)
+    SELECT inserted.user_id IS NOT NULL AS is_counted,
+        video.id IS NOT NULL AS is_votable,
+        coalesce(video.user_id = ballot.user_id, false) AS is_own
+    FROM ballot
+    LEFT JOIN video ON video.id = ballot.video_id
+    LEFT JOIN inserted
+        ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
+    ORDER BY ballot.number";
 
 #[derive(QueryableByName)]
 struct Cast {
@@ -24,36 +53,20 @@ struct Cast {
     is_votable: bool,
 }
 
-/// Inserts the vote and counts it, in one statement. Of two equal votes at once the second waits for
-/// the first, then inserts nothing and counts nothing. The key-share lock keeps the video from being
-/// deleted in between, and does not hinder other votes.
+/// Inserts votes and counts them, in one statement. Returns how each ended, in their order.
 pub async fn cast(
     connection: &mut Connection,
-    user: UserId,
-    video: VideoId,
-) -> anyhow::Result<CastOutcome> {
-    let cast: Cast = sql_query(
-        "WITH video AS (
-             SELECT id, user_id FROM videos
-             WHERE id = $2 AND is_public AND status = 'processed'
-             FOR KEY SHARE),
-         inserted AS (
-             INSERT INTO votes (user_id, video_id)
-             SELECT $1, id FROM video WHERE user_id <> $1
-             ON CONFLICT DO NOTHING
-             RETURNING video_id),
-         counted AS (
-             UPDATE videos SET votes = votes + 1 FROM inserted WHERE id = inserted.video_id
-             RETURNING id)
-         SELECT EXISTS (SELECT FROM counted) AS is_counted,
-                EXISTS (SELECT FROM video) AS is_votable,
-                EXISTS (SELECT FROM video WHERE user_id = $1) AS is_own",
-    )
-    .bind::<BigInt, _>(user)
-    .bind::<Uuid, _>(video)
-    .get_result(connection)
-    .await?;
-    Ok(match cast {
+    ballots: &[Ballot],
+) -> anyhow::Result<Vec<CastOutcome>> {
+    let users: Vec<UserId> = ballots.iter().map(|ballot| ballot.user).collect();
+    let videos: Vec<VideoId> = ballots.iter().map(|ballot| ballot.video).collect();
+    let cast: Vec<Cast> = prepared(CAST)
+        .bind::<Array<BigInt>, _>(users)
+        .bind::<Array<Uuid>, _>(videos.clone())
+        .bind::<Array<Uuid>, _>(videos)
+        .load(connection)
+        .await?;
+    let outcomes = cast.into_iter().map(|cast| match cast {
         Cast {
             is_counted: true, ..
         } => CastOutcome::Counted,
@@ -62,7 +75,8 @@ pub async fn cast(
         } => CastOutcome::NotFound,
         Cast { is_own: true, .. } => CastOutcome::OwnVideo,
         Cast { .. } => CastOutcome::AlreadyVoted,
-    })
+    });
+    Ok(outcomes.collect())
 }
 
 /// Tells whether `user` has voted for `video`.

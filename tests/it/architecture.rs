@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 7] = [
         "version",
         "telemetry",
         "shutdown",
+        "batch",
     ],
     &[
         "auth", "db", "queue", "job", "storage", "media", "confine", "ec2",
@@ -29,10 +30,11 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// What a module may use within its own layer.
-const BESIDE: [(&str, &str); 11] = [
+const BESIDE: [(&str, &str); 12] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("validate", "language"),
+    ("batch", "shutdown"),
     ("queue", "job"),
     ("auth", "db"),
     ("media", "confine"),

@@ -42,7 +42,7 @@ pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{Answer, PASSWORD, Player};
 pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
-pub use processes::{Frozen, Share, cpu_seconds, memory, processes_about};
+pub use processes::{Frozen, Share, cpu_seconds, descendants, memory, processes_about};
 pub use raw::read;
 pub use rows::Row;
 pub use seed::Seed;
@@ -101,16 +101,17 @@ impl TestApp {
             other => panic!("{other:?}"),
         };
         let shutdown = Shutdown::new(Duration::from_secs(30));
-        let app = App::build(&serve, &aws::config().await).await.unwrap();
-        let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
         // On the runtime that outlives the test: so a test that ends early stops nothing halfway.
-        let (settings, stop) = (serve.http.clone(), shutdown.clone());
-        let url = RUNTIME
+        let (settings, stop) = (serve.clone(), shutdown.clone());
+        let (url, db, queue, storage) = RUNTIME
             .spawn(async move {
-                let server = Server::bind(app, &settings, &stop).unwrap();
+                let aws = aws::config().await;
+                let app = App::build(&settings, &aws, &stop).await.unwrap();
+                let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
+                let server = Server::bind(app, &settings.http, &stop).unwrap();
                 let url = format!("http://{}", server.address());
                 stop.spawn(async move { server.run().await.unwrap() });
-                url
+                (url, db, queue, storage)
             })
             .await
             .unwrap();
@@ -252,6 +253,14 @@ pub fn files_below(folder: &Path) -> Vec<String> {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// Returns the settings of an API that nobody set anything for.
+pub fn default_serve() -> config::Serve {
+    match parse(&[&["anb", "serve"]]) {
+        Command::Serve(settings) => settings,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Parses a command line; of a flag given twice the last counts, so that a test can replace any.

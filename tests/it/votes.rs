@@ -1,10 +1,13 @@
 //! Votes, one at a time and many at once.
 
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Seed, TestApp};
+use crate::support::{Answer, Seed, TestApp, eventually};
 
 const COUNTS: &str = "SELECT count(*) FROM votes";
 
@@ -109,6 +112,7 @@ async fn votes_that_race_with_unpublish_and_delete_are_counted_or_not_found() {
             assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
         }
         assert_eq!(app.number(COUNTS).await, 0);
+        assert_eq!(app.misranked().await, 0);
     }
 }
 
@@ -126,6 +130,151 @@ async fn votes_that_race_with_a_bare_delete_are_counted_or_not_found() {
             assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn votes_at_once_get_each_its_own_answer() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(12).await;
+    let (one, other) = (
+        app.add(&ana, Seed::PUBLIC).await,
+        app.add(&ana, Seed::PUBLIC).await,
+    );
+    let hidden = app.add(&ana, Seed::PRIVATE).await;
+    let votes = fans.iter().chain([&ana]).flat_map(|player| {
+        // The first video twice.
+        [&one, &other, &hidden, &one].map(|id| app.vote(player, id))
+    });
+    let answers = join_all(votes).await;
+    let mut fans_answers = answers.chunks(4);
+    let ana_answers = fans_answers.next_back().unwrap();
+    for answers in fans_answers {
+        let mut twice = [answers[0].refusal(), answers[3].refusal()];
+        twice.sort_unstable();
+        assert_eq!(twice, [(200, ""), (400, "already_voted")]);
+        assert_eq!(answers[1].refusal(), (200, ""));
+        assert_eq!(answers[2].refusal(), (404, "not_found"));
+    }
+    let refused: Vec<_> = ana_answers.iter().map(Answer::refusal).collect();
+    let own = (400, "own_video");
+    assert_eq!(refused, [own, own, (404, "not_found"), own]);
+    for id in [&one, &other] {
+        assert_eq!(app.video(&ana, id).await["votes"], 12);
+    }
+    assert_eq!(app.misranked().await, 0);
+}
+
+#[tokio::test]
+async fn somebody_who_was_just_removed_spoils_nobodys_vote() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(24).await;
+    let (first, second) = (
+        app.add(&ana, Seed::PUBLIC).await,
+        app.add(&ana, Seed::PUBLIC).await,
+    );
+    // From here on their tokens are believed for a moment.
+    for answer in join_all(fans.iter().map(|fan| app.vote(fan, &first))).await {
+        answer.ok();
+    }
+    let (removed, others) = fans.split_at(4);
+    for fan in removed {
+        let remove = format!("DELETE FROM users WHERE email = '{}'", fan.email);
+        app.execute(&remove).await;
+    }
+    let votes = join_all(fans.iter().map(|fan| app.vote(fan, &second))).await;
+    for answer in &votes[..removed.len()] {
+        assert_ne!(answer.status, 200);
+    }
+    for answer in &votes[removed.len()..] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(app.video(&ana, &second).await["votes"], others.len());
+}
+
+#[tokio::test]
+async fn a_vote_whose_client_went_away_is_counted_or_not_cast() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(48).await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let votes = fans.iter().zip(0..).map(|(fan, micros)| {
+        let limit = Duration::from_micros(micros * 200);
+        tokio::time::timeout(limit, app.vote(fan, &id))
+    });
+    let answered = join_all(votes).await;
+    let answered = answered.iter().filter(|answer| answer.is_ok()).count();
+    for fan in &fans {
+        let again = app.vote(fan, &id).await;
+        assert!(
+            again.status == 200 || again.refusal() == (400, "already_voted"),
+            "{again:?}"
+        );
+    }
+    assert!(answered < fans.len(), "nobody went away");
+    assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
+    assert_eq!(app.number(COUNTS).await, 48);
+}
+
+#[tokio::test]
+async fn votes_whose_connection_breaks_are_all_refused_and_none_is_counted() {
+    let app = TestApp::spawn().await;
+    let ana = app.member("Ana", "Cali").await;
+    let fans = app.members(24).await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let mut lock = app.db.connection().await.unwrap();
+    lock.batch_execute("BEGIN; SELECT FROM videos FOR UPDATE")
+        .await
+        .unwrap();
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let answers = tokio::select! {
+        answers = join_all(fans.iter().map(|fan| app.vote(fan, &id))) => answers,
+        () = eventually("every vote is answered", 20, async || {
+            app.execute(cut).await;
+            false
+        }) => unreachable!(),
+    };
+    for answer in answers {
+        assert_eq!(answer.refusal(), (503, "unavailable"));
+        assert_ne!(answer.header("retry-after"), "");
+    }
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(app.number(COUNTS).await, 0);
+    for answer in join_all(fans.iter().map(|fan| app.vote(fan, &id))).await {
+        answer.ok();
+    }
+    assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
+    assert_eq!(app.misranked().await, 0);
+}
+
+#[tokio::test]
+async fn votes_that_race_with_other_changes_of_the_players_are_all_counted() {
+    let app = TestApp::spawn().await;
+    let members = app.members(18).await;
+    let (players, fans) = members.split_at(6);
+    let mut videos = Vec::new();
+    for player in players.iter().chain(players) {
+        videos.push(app.add(player, Seed::PUBLIC).await);
+    }
+    let changes = videos.iter().rev().map(async |id| {
+        for _ in 0..8 {
+            let later = format!(
+                "UPDATE videos SET uploaded_at = uploaded_at + interval '1 s' WHERE id = '{id}'"
+            );
+            app.execute(&later).await;
+        }
+    });
+    let votes = fans
+        .iter()
+        .flat_map(|fan| videos.iter().rev().map(|id| app.vote(fan, id)));
+    let (answers, _) = tokio::join!(join_all(votes), join_all(changes));
+    for answer in answers {
+        answer.ok();
+    }
+    assert_eq!(app.number(COUNTS).await, 144);
+    assert_eq!(app.misranked().await, 0);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ impl World {
             (id_of(&app, &ana).await, id_of(&app, &luis).await)
         };
         let world = Self {
-            tokens: Tokens::new(&app.serve.auth, app.db.clone()),
+            tokens: Tokens::new(&app.serve.auth, app.db.clone(), &app.shutdown),
             app,
             setting,
             owner,

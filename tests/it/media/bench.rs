@@ -264,7 +264,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 }
 
 fn own_cpu() -> f64 {
-    cpu_seconds(std::process::id(), Share::WithChildren)
+    cpu_seconds(std::process::id(), Share::WithChildren).unwrap()
 }
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {

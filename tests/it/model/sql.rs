@@ -23,7 +23,7 @@ use anb::{
         sweep::{self, Sweeper},
         upload,
     },
-    votes,
+    votes::Votes,
 };
 use diesel_async::{SimpleAsyncConnection as _, pooled_connection::deadpool::Object};
 use proptest::{
@@ -76,6 +76,7 @@ fn the_sql_does_what_the_model_says() {
 struct House {
     app: TestApp,
     api: App,
+    votes: Votes,
     workshop: Workshop,
     no_queue: Queue,
     broker: RedisBroker,
@@ -105,7 +106,10 @@ impl House {
             users.push(UserId(app.number(&id).await));
         }
         Self {
-            api: App::build(&app.serve, &aws::config().await).await.unwrap(),
+            api: App::build(&app.serve, &aws::config().await, &app.shutdown)
+                .await
+                .unwrap(),
+            votes: Votes::new(&app.db, &app.shutdown),
             workshop: app.workshop().await,
             no_queue: RedisBroker::absent().await,
             broker: RedisBroker::at(&app.place.redis_url).await,
@@ -180,7 +184,7 @@ impl<'a> Run<'a> {
                 return Reply::Deleted(deleted.unwrap());
             }
             Action::Vote { user, video } => {
-                let cast = votes::cast(api, users[user], self.videos[video]).await;
+                let cast = self.house.votes.cast(users[user], self.videos[video]).await;
                 return Reply::Cast(cast.unwrap());
             }
             Action::Redeliver { video } => app.push(self.videos[video]).await,

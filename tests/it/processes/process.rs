@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
@@ -73,7 +73,8 @@ impl House {
         Self::at("postgres://postgres@127.0.0.1:1/anb", "127.0.0.1:1")
     }
 
-    fn at(database_url: &str, redis_url: &str) -> Self {
+    /// Makes one with services that run somewhere.
+    pub fn at(database_url: &str, redis_url: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let mut house = Self {
             environment: Vec::new(),
@@ -92,6 +93,11 @@ impl House {
     /// Sets a variable of all processes started later.
     pub fn set(&mut self, variable: &'static str, value: &str) {
         self.environment.push((variable, value.to_owned()));
+    }
+
+    /// Where the processes run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn scratch(&self) -> PathBuf {
@@ -227,7 +233,7 @@ impl Process {
 
     /// Returns the processor time that it took so far.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(self.id(), Share::Own)
+        cpu_seconds(self.id(), Share::Own).unwrap()
     }
 
     /// Returns what it said so far.

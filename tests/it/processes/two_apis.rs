@@ -5,12 +5,17 @@ use std::{
     time::Instant,
 };
 
+use diesel_async::SimpleAsyncConnection as _;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::process::{House, Process, Role};
-use crate::support::{Answer, PASSWORD, Player, Seed, TestApp};
+use super::{
+    STOP,
+    process::{House, Process, Role},
+};
+use crate::support::{Answer, PASSWORD, Player, Seed, TestApp, eventually};
 
 /// Of one kind, at once.
 const EQUAL: usize = 64;
@@ -132,4 +137,72 @@ async fn the_counters_are_exact_after_5_000_votes() {
     for id in ids {
         assert_eq!(two.app.video(&ana, &id).await["votes"], FANS);
     }
+}
+
+#[tokio::test]
+async fn every_vote_that_was_answered_survives_a_kill() {
+    let mut two = TwoApis::start().await;
+    let ana = two.app.member("Ana", "Cali").await;
+    let fans = two.app.members(200).await;
+    let id = two.app.add(&ana, Seed::PUBLIC).await;
+    let path = format!("/api/public/videos/{id}/vote");
+    let url = format!("{}{path}", two.apis[0].url);
+    let votes = fans.iter().map(|fan| {
+        let request = two.app.client.post(&url).bearer_auth(&fan.token).send();
+        async { request.await.is_ok_and(|answer| answer.status() == 200) }
+    });
+    let kill = async {
+        eventually("votes are being counted", 10, async || {
+            two.app.number("SELECT count(*) FROM votes").await > 0
+        })
+        .await;
+        two.apis[0].signal(Signal::KILL);
+    };
+    let (answered, ()) = tokio::join!(join_all(votes), kill);
+    assert_eq!(two.apis[0].ended(STOP).await, None);
+    for (fan, was_answered) in fans.iter().zip(answered) {
+        let again = two.app.vote(fan, &id).await;
+        let code = if was_answered { "already_voted" } else { "" };
+        assert!(
+            again.refusal() == (400, "already_voted") || again.refusal() == (200, code),
+            "{again:?}"
+        );
+    }
+    assert_eq!(two.app.video(&ana, &id).await["votes"], fans.len());
+    assert_eq!(two.app.misranked().await, 0);
+}
+
+#[tokio::test]
+async fn a_stop_answers_every_vote_that_has_arrived() {
+    let mut two = TwoApis::start().await;
+    let ana = two.app.member("Ana", "Cali").await;
+    let fans = two.app.members(32).await;
+    let id = two.app.add(&ana, Seed::PUBLIC).await;
+    let mut lock = two.app.db.connection().await.unwrap();
+    let hold = "BEGIN; SELECT FROM videos FOR UPDATE";
+    lock.batch_execute(hold).await.unwrap();
+    let url = format!("{}/api/public/videos/{id}/vote", two.apis[0].url);
+    let votes = fans
+        .iter()
+        .map(|fan| Answer::of(two.app.client.post(&url).bearer_auth(&fan.token)));
+    let stop = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("votes wait for the video", 10, async || {
+            two.app.number(waiting).await > 0
+        })
+        .await;
+        two.apis[0].signal(Signal::TERM);
+        eventually("the stop has begun", 5, async || {
+            two.apis[0].log().contains("stopping")
+        })
+        .await;
+        lock.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(join_all(votes), stop);
+    for answer in answers {
+        answer.ok();
+    }
+    assert_eq!(two.apis[0].ended(STOP).await, Some(0));
+    assert_eq!(two.app.video(&ana, &id).await["votes"], fans.len());
 }

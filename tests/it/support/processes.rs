@@ -81,9 +81,9 @@ pub enum Share {
     WithChildren,
 }
 
-/// Returns the processor time that a process took so far, by the system and by itself.
-pub fn cpu_seconds(id: u32, share: Share) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+/// Returns the processor time that a process took so far, by the system and by itself; none when it has ended.
+pub fn cpu_seconds(id: u32, share: Share) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The times are the fields from the 14th on; the second one may contain blanks.
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let count = match share {
@@ -92,5 +92,5 @@ pub fn cpu_seconds(id: u32, share: Share) -> f64 {
     };
     let times = fields.split_whitespace().skip(11).take(count);
     let ticks: u32 = times.map(|time| time.parse::<u32>().unwrap()).sum();
-    f64::from(ticks) / TICKS_PER_SECOND
+    Some(f64::from(ticks) / TICKS_PER_SECOND)
 }

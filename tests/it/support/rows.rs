@@ -41,6 +41,21 @@ impl TestApp {
         sql_query(statement).execute(&mut connection).await.unwrap()
     }
 
+    /// Counts the players whose row in `standings` is not what their videos say.
+    pub async fn misranked(&self) -> i64 {
+        self.number(
+            "SELECT count(*) FROM users LEFT JOIN standings ON user_id = users.id
+             CROSS JOIN LATERAL (
+                 SELECT coalesce(sum(votes), 0) AS votes, min(uploaded_at) AS since,
+                     (array_agg(id ORDER BY videos.votes DESC, uploaded_at, id))[1] AS best
+                 FROM videos
+                 WHERE user_id = users.id AND is_public AND status = 'processed') AS now
+             WHERE (coalesce(standings.votes, 0), standings.since, standings.best)
+                 IS DISTINCT FROM (now.votes, now.since, now.best)",
+        )
+        .await
+    }
+
     /// Changes a video's row: `assignments` are SQL.
     pub async fn set(&self, video: VideoId, assignments: &str) {
         let statement = format!("UPDATE videos SET {assignments} WHERE id = '{video}'");

@@ -84,7 +84,7 @@ impl TestApp {
             .get_result(&mut connection)
             .await
             .unwrap();
-        let tokens = Tokens::new(&self.serve.auth, self.db.clone());
+        let tokens = Tokens::new(&self.serve.auth, self.db.clone(), &self.shutdown);
         let token = tokens.issue(UserId(row.number)).unwrap();
         Player { email, token }
     }

@@ -1,0 +1,233 @@
+//! What the public may watch, most voted first: videos, or players with their most voted one. A page costs
+//! as many index entries as it skips and shows, however many videos there are.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid},
+};
+use diesel_async::RunQueryDsl as _;
+
+use crate::{
+    db::{
+        Connection, like, prepared,
+        seek::{Mark, Part},
+    },
+    ids::VideoId,
+};
+
+/// What is ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum By {
+    /// Players, by the votes of all their public videos. The one who began earlier wins a tie.
+    Player,
+    /// Videos. The earlier upload wins a tie.
+    Video,
+}
+
+/// One place: a public video, and its player.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Ranked {
+    /// The video, or the player's most voted one.
+    #[diesel(sql_type = Uuid)]
+    pub id: VideoId,
+    #[diesel(sql_type = Text)]
+    pub title: String,
+    #[diesel(sql_type = Integer)]
+    pub attempt: i32,
+    #[diesel(sql_type = Timestamptz)]
+    pub uploaded_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub processed_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Text)]
+    pub first_name: String,
+    #[diesel(sql_type = Text)]
+    pub last_name: String,
+    #[diesel(sql_type = Text)]
+    pub city: String,
+    /// Of the video, or of all the player's.
+    #[diesel(sql_type = BigInt)]
+    pub votes: i64,
+    /// What decides a tie.
+    #[diesel(sql_type = Timestamptz)]
+    pub since: DateTime<Utc>,
+}
+
+impl Ranked {
+    /// Returns the name that the public sees.
+    pub fn username(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+
+    /// Returns the place.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            votes: self.votes,
+            since: self.since,
+            id: self.id,
+        }
+    }
+}
+
+/// Where places are: a table whose indexes have them in order.
+struct Source {
+    table: &'static str,
+    since: &'static str,
+    id: &'static str,
+    /// Which rows have one: the condition of its indexes.
+    is_ranked: &'static str,
+}
+
+/// The statements on one source.
+struct Statements {
+    country: String,
+    cities: String,
+}
+
+static VIDEOS: LazyLock<Statements> = LazyLock::new(|| {
+    Statements::on(&Source {
+        table: "videos",
+        since: "uploaded_at",
+        id: "id",
+        is_ranked: "is_public AND status = 'processed'",
+    })
+});
+
+static PLAYERS: LazyLock<Statements> = LazyLock::new(|| {
+    Statements::on(&Source {
+        table: "standings",
+        since: "since",
+        id: "best",
+        is_ranked: "best IS NOT NULL",
+    })
+});
+
+impl Statements {
+    fn on(source: &Source) -> Self {
+        let Source {
+            table, is_ranked, ..
+        } = source;
+        // One city after the other: each is found in the index by the one before.
+        let cities = format!(
+            "WITH RECURSIVE city (key) AS (
+                 (SELECT city_key FROM {table}
+                  WHERE {is_ranked} AND city_key >= ? AND city_key < ? ORDER BY city_key LIMIT 1)
+                 UNION ALL
+                 (SELECT (SELECT city_key FROM {table}
+                          WHERE {is_ranked} AND city_key > city.key AND city_key < ?
+                          ORDER BY city_key LIMIT 1)
+                  FROM city WHERE key IS NOT NULL)) "
+        );
+        let of_city = format!("{is_ranked} AND city_key = city.key");
+        Self {
+            country: shown(&later(source, is_ranked)),
+            cities: cities
+                + &shown(&format!(
+                    "city CROSS JOIN LATERAL {}",
+                    later(source, &of_city)
+                )),
+        }
+    }
+}
+
+/// The entries after a place, in two ranges of one index: those with as many votes, and those with fewer.
+fn later(source: &Source, condition: &str) -> String {
+    let Source {
+        table, since, id, ..
+    } = source;
+    format!(
+        "((SELECT votes, {since} AS since, {id} AS id FROM {table}
+           WHERE {condition} AND votes = ? AND ({since}, {id}) > (?, ?)
+           ORDER BY {since}, {id} LIMIT ?)
+          UNION ALL
+          (SELECT votes, {since}, {id} FROM {table}
+           WHERE {condition} AND votes < ?
+           ORDER BY votes DESC, {since}, {id} LIMIT ?)) AS later"
+    )
+}
+
+/// The entries of a part of `places`, with what is shown of them.
+fn shown(places: &str) -> String {
+    format!(
+        "SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at,
+             u.first_name, u.last_name, u.city, place.votes, place.since
+         FROM (SELECT later.* FROM {places}
+               ORDER BY later.votes DESC, later.since, later.id LIMIT ? OFFSET ?) AS place
+         JOIN videos v ON v.id = place.id JOIN users u ON u.id = v.user_id
+         ORDER BY place.votes DESC, place.since, place.id"
+    )
+}
+
+/// Follows the blank in the order of bytes: `bogota` and all that goes on after a blank, as `bogota d c`,
+/// stand between `bogota` and `bogota!`.
+const AFTER_BLANK: char = '!';
+
+/// Returns part of a ranking: of a city, folded, and of those whose name goes on after it; or of all.
+pub async fn ranked(
+    connection: &mut Connection,
+    by: By,
+    city: Option<&str>,
+    part: Part,
+) -> anyhow::Result<Vec<Ranked>> {
+    let statements = match by {
+        By::Player => &*PLAYERS,
+        By::Video => &*VIDEOS,
+    };
+    let statement = match city {
+        None => prepared(&statements.country),
+        Some(city) => {
+            let end = format!("{city}{AFTER_BLANK}");
+            prepared(&statements.cities)
+                .bind::<Text, _>(city)
+                .bind::<Text, _>(end.clone())
+                .bind::<Text, _>(end)
+        }
+    };
+    let Part {
+        after,
+        offset,
+        limit,
+    } = part;
+    let reach = offset.saturating_add(limit);
+    let found = statement
+        .bind::<BigInt, _>(after.votes)
+        .bind::<Timestamptz, _>(after.since)
+        .bind::<Uuid, _>(after.id)
+        .bind::<BigInt, _>(reach)
+        .bind::<BigInt, _>(after.votes)
+        .bind::<BigInt, _>(reach)
+        .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(offset)
+        .load(connection)
+        .await?;
+    Ok(found)
+}
+
+/// As [`ranked`] by video, of those with `text` in their title or their player's name. Reads as many videos
+/// as it takes to find enough.
+pub async fn search(
+    connection: &mut Connection,
+    text: &str,
+    city: Option<&str>,
+    part: Part,
+) -> anyhow::Result<Vec<Ranked>> {
+    let found = sql_query(
+        "SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at,
+             u.first_name, u.last_name, u.city, v.votes, v.uploaded_at AS since
+         FROM videos v JOIN users u ON u.id = v.user_id
+         WHERE v.is_public AND v.status = 'processed'
+             AND (v.title ILIKE $1 OR u.first_name || ' ' || u.last_name ILIKE $1)
+             AND ($2 IS NULL OR (v.city_key >= $2 AND v.city_key < $3))
+         ORDER BY v.votes DESC, v.uploaded_at, v.id LIMIT $4 OFFSET $5",
+    );
+    Ok(found
+        .bind::<Text, _>(format!("%{}%", like(text)))
+        .bind::<Nullable<Text>, _>(city)
+        .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
+        .bind::<BigInt, _>(part.limit)
+        .bind::<BigInt, _>(part.offset)
+        .load(connection)
+        .await?)
+}

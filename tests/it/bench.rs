@@ -1,0 +1,227 @@
+//! `make bench`: what requests cost the API and PostgreSQL. The full run measures the release build and writes
+//! its tables into `docs/performance.md`; a slice of it runs with the other tests and judges no time.
+
+mod arena;
+mod load;
+mod moments;
+mod seed;
+
+use std::{fmt::Write as _, fs, time::Duration};
+
+use self::{
+    arena::Arena,
+    load::{Load, Outcome},
+    moments::Size,
+};
+
+/// Videos of the three seasons.
+const SCALES: [u32; 3] = [5_000, 100_000, 1_000_000];
+
+/// The middle one of so many runs counts.
+const RUNS: usize = 3;
+
+/// How long a run takes.
+const SPAN: Duration = Duration::from_secs(4);
+
+/// What is measured once, and what of it with the other tests.
+const FULL: Size = Size {
+    span: SPAN,
+    uploads: &[1, 8, 32],
+    megabytes: 100,
+};
+const SLICE: Size = Size {
+    span: Duration::from_secs(1),
+    uploads: &[1, 2],
+    megabytes: 1,
+};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
+
+/// What stands above the rows of a table.
+const HEAD_LINES: usize = 5;
+
+/// Where the tables stand in the document.
+const MARKS: [&str; 2] = ["<!-- make bench -->\n", "<!-- end -->\n"];
+
+/// One kind of request.
+struct Row {
+    name: &'static str,
+    connections: usize,
+    method: &'static str,
+    paths: Paths,
+    /// People who send it, each with a token; none: anybody.
+    people: usize,
+}
+
+enum Paths {
+    Fixed(Vec<String>),
+    /// Votes for so many videos, in each run for others, less the first ones.
+    Votes {
+        videos: usize,
+        skipped: usize,
+    },
+}
+
+#[tokio::test]
+#[ignore = "takes a quarter of an hour: make bench"]
+async fn the_release_build_is_measured_at_three_scales() {
+    let mut tables = String::new();
+    for videos in SCALES {
+        let arena = Arena::open(videos).await;
+        let table = measure(&arena, videos, RUNS, SPAN).await;
+        tables += &table;
+        if videos == SCALES[0] {
+            let moments = moments::measure(&arena, &FULL).await;
+            println!("{moments}");
+            tables += &moments;
+        }
+        arena.close().await;
+    }
+    let document = fs::read_to_string(DOCUMENT).unwrap();
+    let (before, rest) = document.split_once(MARKS[0]).unwrap();
+    let (_, after) = rest.split_once(MARKS[1]).unwrap();
+    let document = [before, MARKS[0], &tables, MARKS[1], after].concat();
+    fs::write(DOCUMENT, document).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_of_the_bench_is_answered() {
+    let arena = Arena::open(500).await;
+    let table = measure(&arena, 500, 1, Duration::from_secs(1)).await;
+    assert_eq!(table.lines().count(), rows().len() + HEAD_LINES, "{table}");
+    let moments = moments::measure(&arena, &SLICE).await;
+    println!("{moments}");
+    assert_eq!(
+        moments.lines().count(),
+        3 + 5 + SLICE.uploads.len(),
+        "{moments}"
+    );
+    let counted = "SELECT sum(votes)::text AS text FROM videos";
+    let cast = "SELECT count(*)::text AS text FROM votes";
+    assert_eq!(arena.column(counted).await, arena.column(cast).await);
+    arena.close().await;
+}
+
+/// Measures every row, and returns the table.
+async fn measure(arena: &Arena, videos: u32, runs: usize, span: Duration) -> String {
+    let mut table = format!(
+        "\n{videos} videos:\n\n\
+         | request | req/s | p50 / p99 | CPU per 1,000: API / PG | peak memory |\n|---|---|---|---|---|\n"
+    );
+    for row in rows() {
+        let tokens = arena
+            .fans(row.people.min(usize::try_from(videos).unwrap() * 20))
+            .await;
+        let mut outcomes = Vec::new();
+        for run in 0..runs {
+            let load = Load {
+                connections: row.connections,
+                method: row.method,
+                paths: &row.paths.of(arena, run).await,
+                tokens: &tokens,
+            };
+            let outcome = load.run(arena, span).await;
+            assert!(
+                outcome.broken == 0.0 && outcome.refused == 0.0,
+                "{}: {outcome:?}",
+                row.name
+            );
+            outcomes.push(outcome);
+        }
+        let cost = |outcome: &Outcome| outcome.api_cpu + outcome.database_cpu;
+        outcomes.sort_by(|one, other| cost(one).total_cmp(&cost(other)));
+        let line = line(&row, &outcomes[outcomes.len() / 2]);
+        print!("{line}");
+        table += &line;
+    }
+    table
+}
+
+fn line(row: &Row, outcome: &Outcome) -> String {
+    let mut line = String::new();
+    writeln!(
+        line,
+        "| {} c{} | {:.0} | {:.1} / {:.1} ms | {:.3} / {:.3} s | {} MB |",
+        row.name,
+        row.connections,
+        outcome.per_second,
+        outcome.p50_ms,
+        outcome.p99_ms,
+        outcome.api_cpu,
+        outcome.database_cpu,
+        outcome.peak / 1_000_000,
+    )
+    .unwrap();
+    line
+}
+
+impl Paths {
+    async fn of(&self, arena: &Arena, run: usize) -> Vec<String> {
+        match self {
+            Self::Fixed(paths) => paths.clone(),
+            Self::Votes { videos, skipped } => {
+                let others = format!(
+                    "SELECT '/api/public/videos/' || id || '/vote' AS text FROM videos
+                     ORDER BY id LIMIT {videos} OFFSET {}",
+                    skipped + run * videos
+                );
+                arena.column(&others).await
+            }
+        }
+    }
+}
+
+/// Every row of the table, cheapest first.
+fn rows() -> Vec<Row> {
+    let read = |name, connections, paths| Row {
+        name,
+        connections,
+        method: "GET",
+        paths: Paths::Fixed(paths),
+        people: 0,
+    };
+    let vote = |name, people, videos, skipped| Row {
+        name,
+        connections: 32,
+        method: "POST",
+        paths: Paths::Votes { videos, skipped },
+        people,
+    };
+    vec![
+        read("`/health`", 64, vec!["/health".to_owned()]),
+        read("rankings", 16, vec!["/api/public/rankings".to_owned()]),
+        read(
+            "rankings by city",
+            16,
+            vec!["/api/public/rankings?city=medellin".to_owned()],
+        ),
+        read(
+            "rankings, 5 cities × 20 pages × 2",
+            16,
+            pages("/api/public/rankings", &["by=player", "by=video"]),
+        ),
+        read("public videos", 16, vec!["/api/public/videos".to_owned()]),
+        read(
+            "public videos, 5 cities × 20 pages",
+            16,
+            pages("/api/public/videos", &[""]),
+        ),
+        Row {
+            people: 64,
+            ..read("profile", 32, vec!["/api/auth/profile".to_owned()])
+        },
+        vote("vote, spread", 20_000, 97, 0),
+        vote("vote, one video", 100_000, 1, 300),
+    ]
+}
+
+/// Returns the first twenty pages of a list, of the whole country and of four cities.
+fn pages(path: &str, variants: &[&str]) -> Vec<String> {
+    let mut paths = Vec::new();
+    for variant in variants {
+        for city in ["", "bogota", "medellin", "cali", "ciudad%2029"] {
+            paths.extend((1..=20).map(|page| format!("{path}?{variant}&city={city}&page={page}")));
+        }
+    }
+    paths
+}

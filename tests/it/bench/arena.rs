@@ -1,0 +1,132 @@
+//! Where the bench runs: a private PostgreSQL that syncs to disk, seeded, and the API as a process.
+
+use std::time::Duration;
+
+use anb::{
+    auth::Tokens,
+    config::database,
+    db::{self, Db, migrations},
+    dev::{Options, Services},
+    ids::UserId,
+    shutdown::Shutdown,
+};
+use diesel::{QueryableByName, sql_query, sql_types::Text};
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use tempfile::TempDir;
+
+use super::seed;
+use crate::{
+    processes::process::{House, Process, Role},
+    support::{Share, cpu_seconds, default_serve, descendants},
+};
+
+/// A server for a database of gigabytes; the rest is as `anb dev` sets it.
+const POSTGRES: [&str; 3] = [
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "maintenance_work_mem=256MB",
+];
+
+/// Settings of the API that is measured: nobody is refused for asking often.
+const UNLIMITED: [(&str, &str); 2] = [("WRITE_RATE", "off"), ("LOGIN_RATE", "off")];
+
+/// The services and the process.
+pub struct Arena {
+    pub serve: Process,
+    pub house: House,
+    pub db: Db,
+    tokens: Tokens,
+    services: Services,
+    // Last: the servers' files are in it.
+    _folder: TempDir,
+}
+
+impl Arena {
+    /// Starts everything, with `videos` videos and ten times as many votes in the database.
+    pub async fn open(videos: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::durable(folder.path());
+        options.postgres_settings = POSTGRES.map(str::to_owned).to_vec();
+        let services = Services::start(&options).await.unwrap();
+        let settings = database::Settings::at(&services.postgres.url());
+        migrations::run(db::connect(&settings).await.unwrap())
+            .await
+            .unwrap();
+        let mut connection = db::connect(&settings).await.unwrap();
+        connection.batch_execute(&seed::all(videos)).await.unwrap();
+        // Each alone: they run in no transaction.
+        for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
+            connection.batch_execute(tidy).await.unwrap();
+        }
+
+        let house = House::at(&services.postgres.url(), &services.redis.url());
+        let serve = house.start_with(Role::Serve, &UNLIMITED);
+        let mut arena = Self {
+            db: Db::new(&settings).unwrap(),
+            tokens: Tokens::new(
+                &default_serve().auth,
+                Db::new(&settings).unwrap(),
+                &Shutdown::new(Duration::ZERO),
+            ),
+            serve,
+            house,
+            services,
+            _folder: folder,
+        };
+        arena.serve.until_ready().await;
+        arena
+    }
+
+    /// Starts one more process.
+    pub fn start(&self, role: Role) -> Process {
+        self.house.start_with(role, &UNLIMITED)
+    }
+
+    /// Stops everything.
+    pub async fn close(self) {
+        let Self {
+            serve,
+            services,
+            db,
+            tokens,
+            ..
+        } = self;
+        drop((serve, db, tokens));
+        services.stop().await;
+    }
+
+    /// Returns the processor time that PostgreSQL took so far, all its processes together.
+    pub fn database_cpu_seconds(&self) -> f64 {
+        let postmaster = self.services.postgres.id().unwrap();
+        let ended = cpu_seconds(postmaster, Share::WithChildren).unwrap();
+        let children = descendants(postmaster).into_iter();
+        ended
+            + children
+                .filter_map(|id| cpu_seconds(id, Share::Own))
+                .sum::<f64>()
+    }
+
+    /// Returns tokens of `count` people who have no video.
+    pub async fn fans(&self, count: usize) -> Vec<String> {
+        let ids = format!(
+            "SELECT id::text AS text FROM users WHERE city_key = '{}' ORDER BY id LIMIT {count}",
+            seed::FANS
+        );
+        let ids = self.column(&ids).await;
+        assert_eq!(ids.len(), count);
+        let token = |id: String| self.tokens.issue(UserId(id.parse().unwrap())).unwrap();
+        ids.into_iter().map(token).collect()
+    }
+
+    /// Returns one column of text.
+    pub async fn column(&self, query: &str) -> Vec<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            text: String,
+        }
+        let mut connection = self.db.connection().await.unwrap();
+        let rows: Vec<Row> = sql_query(query).load(&mut connection).await.unwrap();
+        rows.into_iter().map(|row| row.text).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! Load by `wrk`, and what it costs the API and PostgreSQL.
+
+use std::{collections::HashMap, fs, path::Path, time::Duration};
+
+use tokio::process::Command;
+
+use super::arena::Arena;
+
+/// Whoever sends the load takes at most as many cores.
+pub const THREADS: usize = 2;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/bench/requests.lua");
+
+/// What is sent, by how many at once.
+pub struct Load<'a> {
+    pub connections: usize,
+    pub method: &'a str,
+    pub paths: &'a [String],
+    pub tokens: &'a [String],
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    pub per_second: f64,
+    /// Answers with a status below 400, per second.
+    pub goodput: f64,
+    /// Answers with a status of 400 or more.
+    pub refused: f64,
+    /// Connections that broke, requests without an answer.
+    pub broken: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    /// Processor time of a thousand requests (s).
+    pub api_cpu: f64,
+    pub database_cpu: f64,
+    /// Most memory of the API so far (bytes).
+    pub peak: u64,
+}
+
+impl Load<'_> {
+    /// Sends requests for as long as `span`.
+    pub async fn run(&self, arena: &Arena, span: Duration) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = write(folder.path(), "paths", self.paths);
+        let tokens = write(folder.path(), "tokens", self.tokens);
+        let (api, database) = (arena.serve.cpu_seconds(), arena.database_cpu_seconds());
+        #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+        let mut wrk = Command::new("wrk");
+        wrk.arg(format!("-t{THREADS}"))
+            .arg(format!("-c{}", self.connections.max(THREADS)))
+            .arg(format!("-d{}s", span.as_secs().max(1)))
+            .args(["--timeout", "20s", "-s", SCRIPT])
+            .args([&arena.serve.url, "--", self.method, &paths]);
+        if !self.tokens.is_empty() {
+            wrk.arg(&tokens);
+        }
+        let output = wrk
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("{error}: install wrk, .config/setup tests does"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let figures = figures(&text);
+        let figure = |name: &str| *figures.get(name).unwrap_or_else(|| panic!("{output:?}"));
+        let requests = figure("requests");
+        assert!(requests > 0.0, "{text}");
+        let thousands = requests / 1000.0;
+        Outcome {
+            per_second: requests / figure("seconds"),
+            goodput: (requests - figure("refused")) / figure("seconds"),
+            refused: figure("refused"),
+            broken: figure("broken"),
+            p50_ms: figure("p50_us") / 1000.0,
+            p99_ms: figure("p99_us") / 1000.0,
+            api_cpu: (arena.serve.cpu_seconds() - api) / thousands,
+            database_cpu: (arena.database_cpu_seconds() - database) / thousands,
+            peak: arena.serve.memory("VmHWM"),
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, lines: &[String]) -> String {
+    let path = folder.join(name);
+    fs::write(&path, lines.join("\n")).unwrap();
+    path.display().to_string()
+}
+
+/// Reads the line of `name=number` that the script prints.
+fn figures(text: &str) -> HashMap<&str, f64> {
+    let line = text.lines().find(|line| line.starts_with("requests="));
+    line.into_iter()
+        .flat_map(str::split_whitespace)
+        .filter_map(|word| {
+            let (name, number) = word.split_once('=')?;
+            Some((name, number.parse().ok()?))
+        })
+        .collect()
+}

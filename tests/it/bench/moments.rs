@@ -1,0 +1,226 @@
+//! What one number tells: the start, logins beside reads, too much at once, uploads next to `dd`, and how soon
+//! a worker has a video.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Bytes;
+use anb::ids::VideoId;
+use futures_util::future::join_all;
+use reqwest::{
+    Body, Client,
+    multipart::{Form, Part},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, process::Command, time::sleep};
+
+use super::{
+    arena::Arena,
+    load::{Load, Outcome},
+};
+use crate::{
+    processes::process::Role,
+    support::{PASSWORD, eventually, mp4},
+};
+
+/// How many log in at once.
+const LOGINS: usize = 16;
+
+/// Connections that ask for as much as the API can do, and for far more than that.
+const FULL: usize = 32;
+const TOO_MANY: usize = 2_000;
+
+/// Videos that a worker gets one after the other.
+const VIDEOS: usize = 20;
+
+/// How much is measured.
+pub struct Size {
+    pub span: Duration,
+    /// How many uploads run at once, one number after the other.
+    pub uploads: &'static [usize],
+    pub megabytes: usize,
+}
+
+/// Measures all of it, and returns a table.
+pub async fn measure(arena: &Arena, size: &Size) -> String {
+    let mut rows = start(arena).await;
+    rows.push(logins(arena, size.span).await);
+    rows.push(overload(arena, size.span).await);
+    let token = somebody(arena).await;
+    for count in size.uploads {
+        rows.push(uploads(arena, &token, *count, size.megabytes).await);
+    }
+    rows.push(pick_up(arena, &token).await);
+    let rows = rows.join("\n");
+    format!("\n| what | measured |\n|---|---|\n{rows}\n")
+}
+
+async fn start(arena: &Arena) -> Vec<String> {
+    let begun = Instant::now();
+    let mut process = arena.start(Role::Serve);
+    let address = process.url.strip_prefix("http://").unwrap().to_owned();
+    while TcpStream::connect(&address).await.is_err() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let took = begun.elapsed().as_millis();
+    process.until_ready().await;
+    let idle = process.memory("VmRSS") / 1_000_000;
+    vec![
+        format!("| start of `serve` until it listens | {took} ms |"),
+        format!("| memory of `serve` when it is ready | {idle} MB |"),
+    ]
+}
+
+async fn logins(arena: &Arena, span: Duration) -> String {
+    let email = sign_up(arena).await;
+    let paths = ["/api/public/rankings".to_owned()];
+    let reads = Load {
+        connections: 16,
+        method: "GET",
+        paths: &paths,
+        tokens: &[],
+    };
+    let alone = reads.run(arena, span).await;
+    let crowd = join_all((0..LOGINS).map(async |_| {
+        loop {
+            log_in(arena, &email).await;
+        }
+    }));
+    let beside = tokio::select! {
+        outcome = reads.run(arena, span) => outcome,
+        _ = crowd => unreachable!(),
+    };
+    format!(
+        "| p99 of rankings c16 alone / beside {LOGINS} logins at once | {:.1} / {:.1} ms: {:.1} × |",
+        alone.p99_ms,
+        beside.p99_ms,
+        beside.p99_ms / alone.p99_ms
+    )
+}
+
+async fn overload(arena: &Arena, span: Duration) -> String {
+    let tokens = arena.fans(64).await;
+    let paths = ["/api/auth/profile".to_owned()];
+    let profiles = |connections| Load {
+        connections,
+        method: "GET",
+        paths: &paths,
+        tokens: &tokens,
+    };
+    let most: Outcome = profiles(FULL).run(arena, span).await;
+    let Outcome {
+        per_second,
+        goodput,
+        peak,
+        p50_ms,
+        p99_ms,
+        ..
+    } = profiles(TOO_MANY).run(arena, span).await;
+    format!(
+        "| profile c{TOO_MANY}: {:.1} × what is possible | {goodput:.0}/s answered, {:.0} % of c{FULL}; {:.0}/s refused; \
+         p50 / p99 {p50_ms:.0} / {p99_ms:.0} ms; peak {} MB |",
+        per_second / most.goodput,
+        goodput / most.goodput * 100.0,
+        per_second - goodput,
+        peak / 1_000_000
+    )
+}
+
+async fn uploads(arena: &Arena, token: &str, count: usize, megabytes: usize) -> String {
+    let total = f64::from(u32::try_from(count * megabytes).unwrap());
+    let folder = tempfile::tempdir_in(arena.house.folder()).unwrap();
+    let begun = Instant::now();
+    join_all((0..count).map(|number| dd(folder.path(), number, megabytes))).await;
+    let plain = total / begun.elapsed().as_secs_f64();
+    drop(folder);
+
+    let mut process = arena.start(Role::Serve);
+    process.until_ready().await;
+    let idle = process.memory("VmRSS");
+    let film = Bytes::from(mp4(megabytes * 1_000_000));
+    let (begun, cpu) = (Instant::now(), process.cpu_seconds());
+    let url = &process.url;
+    join_all((0..count).map(|_| upload(url, token, film.clone()))).await;
+    let rate = total / begun.elapsed().as_secs_f64();
+    let cpu = (process.cpu_seconds() - cpu) / f64::from(u32::try_from(count).unwrap());
+    let above = process.memory("VmHWM").saturating_sub(idle) / 1_000_000;
+    format!(
+        "| {count} uploads of {megabytes} MB at once / `dd conv=fsync` | {rate:.0} / {plain:.0} MB/s: {:.2} ×; \
+         CPU {cpu:.2} s each; {above} MB over idle |",
+        rate / plain
+    )
+}
+
+async fn dd(folder: &Path, number: usize, megabytes: usize) {
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    let mut dd = Command::new("dd");
+    let file = folder.join(number.to_string());
+    dd.arg(format!("of={}", file.display()))
+        .arg(format!("count={megabytes}"))
+        .args(["if=/dev/zero", "bs=1000000", "conv=fsync"]);
+    let output = dd.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// From the commit of an upload, which is before its answer, until a worker has it.
+async fn pick_up(arena: &Arena, token: &str) -> String {
+    arena
+        .column("WITH gone AS (DELETE FROM videos WHERE status = 'uploaded') SELECT '' AS text")
+        .await;
+    let mut work = arena.start(Role::Work);
+    work.until_ready().await;
+    for number in 1..=VIDEOS {
+        upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
+        eventually("the worker has it", 30, async || {
+            let begun = "SELECT id::text AS text FROM videos WHERE started_at IS NOT NULL";
+            arena.column(begun).await.len() == number
+        })
+        .await;
+    }
+    let waited = "SELECT round(1000 * extract(epoch FROM
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY started_at - uploaded_at)), 1)::text AS text
+        FROM videos WHERE started_at IS NOT NULL";
+    let median = arena.column(waited).await.concat();
+    format!("| upload committed → job started, p50 of {VIDEOS} | {median} ms |")
+}
+
+async fn somebody(arena: &Arena) -> String {
+    let email = sign_up(arena).await;
+    log_in(arena, &email).await
+}
+
+async fn sign_up(arena: &Arena) -> String {
+    let email = format!("{}@example.com", VideoId::generate());
+    let form = json!({
+        "first_name": "Ana", "last_name": "Prueba", "email": email, "city": "Cali", "country": "Colombia",
+        "password1": PASSWORD, "password2": PASSWORD,
+    });
+    post(arena, "/api/auth/signup", &form).await;
+    email
+}
+
+async fn log_in(arena: &Arena, email: &str) -> String {
+    let form = json!({"email": email, "password": PASSWORD});
+    let answer = post(arena, "/api/auth/login", &form).await;
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn post(arena: &Arena, path: &str, form: &Value) -> Value {
+    let url = format!("{}{path}", arena.serve.url);
+    let answer = Client::new().post(url).json(form).send().await.unwrap();
+    let answer = answer.error_for_status().unwrap();
+    answer.json().await.unwrap()
+}
+
+async fn upload(url: &str, token: &str, film: Bytes) {
+    let length = u64::try_from(film.len()).unwrap();
+    let part = Part::stream_with_length(Body::from(film), length).file_name("jugada.mp4");
+    let form = Form::new()
+        .text("title", "Mi mejor jugada")
+        .part("video_file", part);
+    let request = Client::new().post(format!("{url}/api/videos/upload"));
+    let answer = request.bearer_auth(token).multipart(form).send().await;
+    answer.unwrap().error_for_status().unwrap();
+}

@@ -1,0 +1,49 @@
+//! A season in SQL, set-based: a player for each five videos, in thirty cities of unequal size, and ten
+//! votes for each video, few for most and many for some. And fans, who have no video and never voted.
+
+/// The folded city of the fans.
+pub const FANS: &str = "bogota";
+
+/// How many fans there are: each is somebody who votes.
+pub const FAN_COUNT: u32 = 100_000;
+
+/// Returns statements that fill an empty database. No trigger runs for each row, the foreign keys of `votes`
+/// are not checked, and its indexes are made afterwards.
+pub fn all(videos: u32) -> String {
+    let players = (videos / 5).max(20);
+    let fans = FAN_COUNT.min(videos * 20);
+    format!(
+        "SELECT setseed(0.5);
+         CREATE TEMP TABLE cities AS SELECT * FROM (VALUES
+             (0, 'Bogotá D.C.', 'bogota d c'), (1, 'Medellín', 'medellin'), (2, 'Cali', 'cali'),
+             (3, 'Barranquilla', 'barranquilla'), (4, 'Santiago de Tolú', 'santiago de tolu')
+         ) AS city (number, name, key);
+         INSERT INTO cities
+             SELECT n, 'Ciudad ' || n, 'ciudad ' || n FROM generate_series(5, 29) AS n;
+         INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+             SELECT 'Jugadora' || n, 'Prueba', 'player' || n || '@example.com', '', name, key, 'Colombia'
+             FROM generate_series(1, {players}) AS n
+             JOIN cities ON number = floor(30 * power((n * 7919 % 1000) / 1000.0, 2));
+         INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+             SELECT 'Fan' || n, 'Prueba', 'fan' || n || '@example.com', '', 'Bogotá', '{FANS}', 'Colombia'
+             FROM generate_series(1, {fans}) AS n;
+         ALTER TABLE videos DISABLE TRIGGER USER;
+         INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
+                 uploaded_at, processed_at, city_key)
+             SELECT gen_random_uuid(), users.id, 'Mi mejor jugada número ' || n, 'processed', true,
+                 least(floor(-10 * ln(1 - random())), {players}), 50000000, 1, moment, moment, city_key
+             FROM generate_series(1, {videos}) AS n
+             JOIN users ON users.id = n % {players} + 1,
+                 LATERAL (SELECT now() - make_interval(secs => n) AS moment) AS uploaded;
+         ALTER TABLE videos ENABLE TRIGGER USER;
+         SELECT rank_players(array_agg(DISTINCT user_id ORDER BY user_id)) FROM videos;
+         ALTER TABLE votes DISABLE TRIGGER ALL;
+         ALTER TABLE votes DROP CONSTRAINT votes_pkey;
+         DROP INDEX votes_video_id;
+         INSERT INTO votes (user_id, video_id)
+             SELECT (user_id + n) % {players} + 1, id FROM videos, generate_series(1, votes) AS n;
+         ALTER TABLE votes ADD PRIMARY KEY (user_id, video_id);
+         CREATE INDEX votes_video_id ON votes (video_id);
+         ALTER TABLE votes ENABLE TRIGGER ALL"
+    )
+}

@@ -1,0 +1,59 @@
+//! Public lists as this process, browsers and CDNs keep them.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{places, season};
+use crate::support::{Answer, eventually};
+
+#[tokio::test]
+async fn who_has_a_list_already_is_told_so() {
+    let app = season().await;
+    for path in ["/api/public/rankings", "/api/public/videos"] {
+        let first = app.get(path).await;
+        let caching = first.header("cache-control");
+        let max_age = caching.strip_prefix("public, max-age=").unwrap();
+        let age: u32 = first.header("age").parse().unwrap();
+        assert!(age <= max_age.parse().unwrap() && max_age == "1");
+        let known = |tag: &str| {
+            let request = app.request(Method::GET, path).header("if-none-match", tag);
+            Answer::of(request)
+        };
+        let again = known(&first.header("etag")).await;
+        assert_eq!((again.status.as_u16(), &again.body), (304, &Value::Null));
+        assert_eq!(again.header("etag"), first.header("etag"));
+        assert_eq!(known("\"another\"").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_ranking_changes_within_a_moment() {
+    let app = season().await;
+    app.get("/api/public/rankings").await.ok();
+    app.execute("UPDATE videos SET votes = 50 WHERE title = 'Luis uno'")
+        .await;
+    eventually("Luis leads", 3, async || {
+        let ranking = app.get("/api/public/rankings").await.ok();
+        places(&ranking)[0] == (1, "Luis uno", 50)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_are_compressed_and_still_compared_by_their_tag() {
+    let app = season().await;
+    for path in ["/api/public/rankings", "/api/public/videos"] {
+        let plain = app.get(path).await;
+        let request = app.request(Method::GET, path);
+        let packed = Answer::of(request.header("accept-encoding", "gzip")).await;
+        assert_eq!(packed.header("content-encoding"), "gzip", "{path}");
+        assert!(packed.header("vary").contains("accept-encoding"), "{path}");
+        assert_eq!(packed.header("etag"), plain.header("etag"), "{path}");
+        let request = app.request(Method::HEAD, path);
+        let head = Answer::of(request).await;
+        assert_eq!(
+            (head.status.as_u16(), head.header("etag")),
+            (200, plain.header("etag"))
+        );
+    }
+}

@@ -1,0 +1,69 @@
+"""Scenario 1: 10, then 50, then 100 people at once sign up, log in, upload, list, vote and look at the ranking.
+
+A refused or broken request is a failure; nothing is retried. LOAD_STAGE is how long a stage takes (s).
+"""
+
+import os
+import random
+import uuid
+
+from film import film
+from locust import HttpUser, LoadTestShape, between, task
+from locust.exception import StopUser
+
+STAGE = int(os.environ.get("LOAD_STAGE", "60"))
+STAGES = (10, 50, 100)
+PASSWORD = "canasta-2026"
+CITIES = ("Bogotá", "Medellín", "Cali", "Barranquilla", "Tunja")
+
+
+class Stages(LoadTestShape):
+    """Each stage begins at once: that is how a crowd comes."""
+
+    def tick(self):
+        stage = int(self.get_run_time() // STAGE)
+        return (STAGES[stage], STAGES[stage]) if stage < len(STAGES) else None
+
+
+class Player(HttpUser):
+    wait_time = between(0.5, 1.5)
+
+    def on_start(self):
+        self.own, self.voted = set(), set()
+        email = f"{uuid.uuid4()}@example.com"
+        self.client.post("/api/auth/signup", json={
+            "first_name": "Ana", "last_name": "Carga", "email": email, "password1": PASSWORD, "password2": PASSWORD,
+            "city": random.choice(CITIES), "country": "Colombia"})
+        answer = self.client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
+        if not answer.ok:
+            raise StopUser
+        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.upload()
+
+    @task(1)
+    def upload(self):
+        answer = self.client.post(
+            "/api/videos/upload", files={"video_file": ("jugada.mp4", film(), "video/mp4")},
+            data={"title": "Mi mejor jugada", "is_public": "true"})
+        if answer.ok:
+            self.own.add(answer.json()["task_id"])
+
+    @task(4)
+    def list_own(self):
+        self.client.get("/api/videos")
+
+    @task(4)
+    def vote(self):
+        page = random.randint(1, 3)
+        listed = self.client.get(f"/api/public/videos?page={page}", name="/api/public/videos")
+        ids = {video["video_id"] for video in listed.json()} if listed.ok else set()
+        new = ids - self.own - self.voted
+        if new:
+            chosen = random.choice(sorted(new))
+            self.voted.add(chosen)
+            self.client.post(f"/api/public/videos/{chosen}/vote", name="/api/public/videos/{id}/vote")
+
+    @task(8)
+    def rank(self):
+        city = random.choice(("", *CITIES))
+        self.client.get(f"/api/public/rankings?city={city}", name="/api/public/rankings")
