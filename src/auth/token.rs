@@ -34,7 +34,8 @@ const REMEMBERED: u64 = 100_000;
 pub struct Tokens {
     db: Db,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    /// Of the secret that signs, and of the other one.
+    decoding: Vec<DecodingKey>,
     lifetime: Duration,
     /// Whether the token with this id is good.
     answers: Cache<Uuid, bool>,
@@ -88,6 +89,8 @@ impl Tokens {
     /// Makes the tokens of this process.
     pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> Self {
         let secret = settings.jwt_secret.expose_secret().as_bytes();
+        let other = settings.jwt_secret_other.iter();
+        let secrets = [&settings.jwt_secret].into_iter().chain(other);
         let asked = db.clone();
         let questions = Batcher::start(shutdown, move |questions| {
             let db = asked.clone();
@@ -97,7 +100,9 @@ impl Tokens {
             questions,
             db,
             encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
+            decoding: secrets
+                .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()))
+                .collect(),
             lifetime: settings.jwt_expiration,
             answers: Cache::builder()
                 .max_capacity(REMEMBERED)
@@ -133,10 +138,11 @@ impl Tokens {
         let mut rules = Validation::new(Algorithm::HS256);
         rules.leeway = 0;
         rules.set_required_spec_claims(&["exp", "sub"]);
-        let Ok(decoded) = decode::<Claims>(token, &self.decoding, &rules) else {
+        let mut decoded = self.decoding.iter().map(|key| decode(token, key, &rules));
+        let Some(Ok(decoded)) = decoded.find(Result::is_ok) else {
             return Ok(None);
         };
-        let claims = decoded.claims;
+        let claims: Claims = decoded.claims;
         let Ok(user) = claims.sub.parse().map(UserId) else {
             return Ok(None);
         };

@@ -29,6 +29,10 @@ pub struct Settings {
     #[arg(long, env = "JWT_SECRET", default_value = DEVELOPMENT_SECRET, hide_default_value = true,
           hide_env_values = true, value_name = "SECRET", value_parser = super::secret)]
     pub jwt_secret: SecretString,
+    /// Another secret, whose access tokens are accepted as well while secrets are rotated
+    #[arg(long, env = "JWT_SECRET_OTHER", hide_env_values = true, value_name = "SECRET",
+          value_parser = super::secret)]
+    pub jwt_secret_other: Option<SecretString>,
     /// How long an access token is good for [unit: 45m, 1h, 24h …]
     #[arg(long, env = "JWT_EXPIRATION", default_value = "1h", value_name = "TIME",
           value_parser = super::duration)]
@@ -50,18 +54,22 @@ impl Settings {
         if self.environment == Environment::Development {
             return Ok(());
         }
-        let secret = self.jwt_secret.expose_secret();
         ensure!(
-            secret != DEVELOPMENT_SECRET,
+            self.jwt_secret.expose_secret() != DEVELOPMENT_SECRET,
             "JWT_SECRET is not set: ENVIRONMENT=production needs a secret of its own, for example \
              from `openssl rand -hex 32`"
         );
-        ensure!(
-            secret.len() >= MIN_SECRET_BYTES,
-            "JWT_SECRET has {} bytes: ENVIRONMENT=production needs at least {MIN_SECRET_BYTES}, for \
-             example from `openssl rand -hex 32`",
-            secret.len()
-        );
+        for (name, secret) in [
+            ("JWT_SECRET", Some(&self.jwt_secret)),
+            ("JWT_SECRET_OTHER", self.jwt_secret_other.as_ref()),
+        ] {
+            let bytes = secret.map_or(MIN_SECRET_BYTES, |secret| secret.expose_secret().len());
+            ensure!(
+                bytes >= MIN_SECRET_BYTES,
+                "{name} has {bytes} bytes: ENVIRONMENT=production needs at least \
+                 {MIN_SECRET_BYTES}, for example from `openssl rand -hex 32`"
+            );
+        }
         Ok(())
     }
 }

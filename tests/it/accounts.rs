@@ -337,6 +337,22 @@ async fn tokens_that_are_not_ours_are_refused() {
 }
 
 #[tokio::test]
+async fn while_secrets_are_rotated_tokens_of_both_are_good() {
+    const OTHER: &str = "the one that signed until this morning";
+    let secrets = ["--jwt-secret", SECRET, "--jwt-secret-other", OTHER];
+    let app = TestApp::spawn_with(&secrets, &[]).await;
+    let ana = app.member("Ana", "Cali").await;
+    for (secret, is_good) in [(SECRET, true), (OTHER, true), ("a third one", false)] {
+        let token = token(&app, &ana, secret, seconds() + 60).await;
+        assert_eq!(
+            profile(&app, &token).await.status == 200,
+            is_good,
+            "{secret}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn without_a_bearer_token_nobody_is_let_in() {
     let app = TestApp::spawn().await;
     let ana = app.member("Ana", "Cali").await;

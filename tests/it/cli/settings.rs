@@ -121,8 +121,14 @@ fn production_refuses_a_weak_secret() {
         ("ENVIRONMENT", "production"),
         ("JWT_SECRET", secret),
         ("REDIS_URL", "http://redis"),
+        ("JWT_SECRET_OTHER", "hunter2"),
     ];
     let ran = shell.run(&variables, &["serve"]);
+    assert!(
+        ran.refusal().contains("JWT_SECRET_OTHER has 7 bytes"),
+        "{ran:?}"
+    );
+    let ran = shell.run(&variables[..3], &["serve"]);
     assert!(ran.refusal().contains("REDIS_URL"), "{ran:?}");
 }
 
