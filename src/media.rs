@@ -102,7 +102,7 @@ impl Media {
     /// `launcher` is the `anb` executable. Call from async code, not from `spawn_blocking`.
     pub async fn prepare(settings: &Settings, launcher: PathBuf) -> anyhow::Result<Self> {
         settings.validate().map_err(|message| anyhow!(message))?;
-        let tools = Tools::find(launcher).await?;
+        let tools = Tools::find(launcher, settings.media_sandbox).await?;
         let root = std::path::absolute(settings.scratch_root()).context("resolve SCRATCH_PATH")?;
         scratch::open_root(&root)?;
         let target = Target::from(settings);

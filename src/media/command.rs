@@ -1,15 +1,17 @@
 //! The one way to start an external program: confined, bounded, and dead when its future is.
 //!
 //! Every program runs through `anb confine` (`crate::confine`) in its own process group, with an
-//! empty environment, no standard input, limits on CPU, memory, file size and time, and bounded
-//! memory here for what it says. Each cause of failure is a variant that callers branch on.
+//! empty environment, no standard input, limits on CPU, memory, file size and time, a sandbox where
+//! the kernel has one, and bounded memory here for what it says. Each cause of failure is a variant
+//! that callers branch on.
+
+mod error;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -20,7 +22,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::confine::NOT_STARTED;
+pub use self::error::Error;
+use self::error::failure;
 
 /// Bytes of standard error that are kept, the last ones.
 const STDERR_BYTES: usize = 8 * 1024;
@@ -37,12 +40,22 @@ pub struct Limits {
     pub file_bytes: u64,
 }
 
+/// Files that a program may touch in the sandbox, besides its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach<'a> {
+    /// Files, or folders with all below.
+    pub read: &'a [&'a Path],
+    /// Folder whose files may also be read and made.
+    pub write: Option<&'a Path>,
+}
+
 /// One program to run.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// Absolute path, see [`find`].
     pub program: &'a Path,
     pub args: &'a [OsString],
+    pub reach: Reach<'a>,
     pub limits: Limits,
 }
 
@@ -57,60 +70,25 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Why a program did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{program} is not installed: no executable of that name on PATH")]
-    Missing { program: String },
-    #[error("start {program} through {}", launcher.display())]
-    Start {
-        program: String,
-        launcher: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{program} could not be started: {stderr}")]
-    NotStarted { program: String, stderr: String },
-    #[error("read the output of {program}")]
-    Read {
-        program: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{program} said more than {limit} bytes")]
-    TooTalkative { program: String, limit: usize },
-    #[error("{program} was killed after {} s", after.as_secs())]
-    TimedOut { program: String, after: Duration },
-    #[error("{program} was killed: it said nothing for {} s", after.as_secs())]
-    Frozen { program: String, after: Duration },
-    #[error("{program} used up its {} s of CPU time", limit.as_secs())]
-    OutOfCpu { program: String, limit: Duration },
-    #[error("{program} wrote a file of more than {limit} bytes")]
-    FileTooLarge { program: String, limit: u64 },
-    #[error("{program} was killed by signal {signal}: {stderr}")]
-    Killed {
-        program: String,
-        signal: i32,
-        stderr: String,
-    },
-    #[error("{program} failed with code {code}: {stderr}")]
-    Exit {
-        program: String,
-        code: i32,
-        stderr: String,
-    },
-}
-
 /// Starts programs through one launcher executable.
 #[derive(Debug, Clone)]
 pub struct Runner {
     launcher: PathBuf,
+    is_sandboxed: bool,
 }
 
 impl Runner {
-    /// `launcher` is the `anb` executable.
+    /// Starts programs in the sandbox; `launcher` is the `anb` executable.
     pub fn new(launcher: PathBuf) -> Self {
-        Self { launcher }
+        Self {
+            launcher,
+            is_sandboxed: true,
+        }
+    }
+
+    /// Starts programs without the sandbox; all limits stay.
+    pub fn leave_sandbox(&mut self) {
+        self.is_sandboxed = false;
     }
 
     /// Runs a program, handing each piece of its standard output to `on_stdout`.
@@ -190,6 +168,18 @@ impl Runner {
         Ok(stdout)
     }
 
+    fn sandbox<'a>(&self, reach: Reach<'a>) -> Vec<&'a OsStr> {
+        if !self.is_sandboxed {
+            return Vec::new();
+        }
+        let option = |name, path: &'a Path| [OsStr::new(name), path.as_os_str()];
+        let read = reach.read.iter().map(|path| option("--read", path));
+        let write = reach.write.iter().map(|folder| option("--write", folder));
+        let mut args = vec![OsStr::new("--sandbox")];
+        args.extend(read.chain(write).flatten());
+        args
+    }
+
     fn spawn(&self, call: &Call<'_>) -> Result<Child, Error> {
         #[expect(
             clippy::disallowed_methods,
@@ -206,7 +196,9 @@ impl Runner {
             .arg(call.limits.memory_bytes.to_string())
             .arg("--file-size")
             .arg(call.limits.file_bytes.to_string())
-            .args(["--death-signal", "kill", "--"])
+            .args(["--death-signal", "kill"])
+            .args(self.sandbox(call.reach))
+            .arg("--")
             .arg(call.program)
             .args(call.args)
             .env_clear()
@@ -251,45 +243,6 @@ impl Drop for Group {
         {
             tracing::warn!(%error, pid = pid.as_raw_pid(), "a process group could not be killed");
         }
-    }
-}
-
-fn failure(
-    program: String,
-    status: ExitStatus,
-    cpu: Option<Duration>,
-    limits: Limits,
-    stderr: String,
-) -> Error {
-    let signal = status.signal().and_then(Signal::from_named_raw);
-    let spent = cpu.is_some_and(|cpu| cpu + Duration::from_secs(1) >= limits.cpu);
-    match (signal, status.code()) {
-        (Some(Signal::XFSZ), _) => Error::FileTooLarge {
-            program,
-            limit: limits.file_bytes,
-        },
-        (Some(Signal::XCPU), _) => Error::OutOfCpu {
-            program,
-            limit: limits.cpu,
-        },
-        (Some(Signal::KILL), _) if spent => Error::OutOfCpu {
-            program,
-            limit: limits.cpu,
-        },
-        // 126 and 127: the dynamic loader failed.
-        (_, Some(code)) if code == i32::from(NOT_STARTED) || matches!(code, 126 | 127) => {
-            Error::NotStarted { program, stderr }
-        }
-        (_, Some(code)) => Error::Exit {
-            program,
-            code,
-            stderr,
-        },
-        (_, None) => Error::Killed {
-            program,
-            signal: status.signal().unwrap_or_default(),
-            stderr,
-        },
     }
 }
 

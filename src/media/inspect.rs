@@ -82,7 +82,10 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
         .into();
     args.extend(["-show_entries".into(), format!("{entries}{more}").into()]);
     args.extend(["-of".into(), "json".into(), file_url(film)]);
-    let report = tools.ffprobe(&args).await.context("look at a made film")?;
+    let report = tools
+        .ffprobe(film, &args)
+        .await
+        .context("look at a made film")?;
     Film::parse(&report)
 }
 

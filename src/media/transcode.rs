@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     Clip, Error, Media, admission,
     brand::Brand,
-    command,
+    command::{self, Reach},
     inspect::{self, Expected},
     plan::{self, Files, RATE},
     poster,
@@ -31,6 +31,9 @@ use crate::version::VERSION;
 /// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
 const MOSTLY_UNDECODABLE: i32 = 69;
 
+/// What `ffmpeg` says when the pictures between filters no longer fit into memory.
+const FULL_FILTERS: &str = "Error marking filters as finished";
+
 /// Makes a clip of `source` in the job's folder.
 pub async fn make_clip(
     media: &Media,
@@ -39,7 +42,7 @@ pub async fn make_clip(
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<Clip, Error> {
     check_head(source).await?;
-    let report = media.tools.ffprobe(&Probe::args(source)).await;
+    let report = media.tools.ffprobe(source, &Probe::args(source)).await;
     let report = report.map_err(probe_failure)?;
     let probe = Probe::parse(&report)?;
     let video = judge(&probe, media.rules)?;
@@ -47,8 +50,8 @@ pub async fn make_clip(
     let files = Files {
         source: source.to_owned(),
         watermark: media.brand.watermark(),
-        body: scratch.file("body.mp4"),
-        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.file(name)),
+        body: scratch.output("body.mp4"),
+        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.output(name)),
     };
     // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
     let _turn = media
@@ -59,7 +62,7 @@ pub async fn make_clip(
     let mut meter = Meter::start(plan.frames);
     let encoded = media
         .tools
-        .encode(&plan.args, media.target, |bytes| {
+        .encode(&plan.args, media.target, &files, |bytes| {
             if let Some(made) = meter.read(bytes) {
                 progress(made);
             }
@@ -109,7 +112,7 @@ async fn check_head(source: &Path) -> Result<(), Error> {
     let limit = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
     let mut file = file.take(limit);
     file.read_to_end(&mut head).await.context("read source")?;
-    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAVideo.into())
+    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAnMp4.into())
 }
 
 /// Puts the body between the bumpers and verifies the whole; a difference is a failure, never a
@@ -131,9 +134,13 @@ async fn join(
         .context("check the body")?;
 
     media.brand.lend(scratch)?;
-    let (list, clip) = (scratch.file("join.ffconcat"), scratch.file("clip.mp4"));
+    let (list, clip) = (scratch.file("join.ffconcat"), scratch.output("clip.mp4"));
     fs::write(&list, parts(frames - 2 * Brand::FRAMES)).context("write the list of parts")?;
-    let joined = media.tools.ffmpeg(&plan::join(&list, &clip)).await;
+    let reach = Reach {
+        read: &[scratch.path()],
+        write: clip.parent(),
+    };
+    let joined = media.tools.ffmpeg(&plan::join(&list, &clip), reach).await;
     let joined = joined.context("join the bumpers")?;
 
     let film = inspect::packets(&media.tools, &clip).await?;
@@ -155,7 +162,7 @@ fn parts(body: u64) -> String {
     let (opening, body) = (micros(Brand::FRAMES), micros(body));
     format!(
         "ffconcat version 1.0\nfile opening.mp4\nduration {opening}us\n\
-         file body.mp4\nduration {body}us\nfile closing.mp4\n"
+         file out/body.mp4\nduration {body}us\nfile closing.mp4\n"
     )
 }
 
@@ -167,43 +174,52 @@ pub fn size(file: &Path) -> anyhow::Result<u64> {
 
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
-    match error {
-        command::Error::OutOfCpu { .. } | command::Error::TooTalkative { .. } => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { stderr, .. } if is_over_a_bound(&stderr) => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { .. } => Refusal::Corrupt.into(),
-        error => Error::Failed(error.into()),
-    }
+    let refusal = match &error {
+        command::Error::OutOfCpu { .. }
+        | command::Error::OutOfMemory { .. }
+        | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
+        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => Some(Refusal::TooComplex),
+        command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        _ => None,
+    };
+    sorted(refusal, error)
 }
 
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
-    match &error {
-        command::Error::OutOfCpu { .. } | command::Error::FileTooLarge { .. } => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => {
-            Refusal::TooComplex.into()
+    let refusal = match &error {
+        command::Error::OutOfCpu { .. }
+        | command::Error::OutOfMemory { .. }
+        | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),
+        command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        command::Error::Exit { stderr, .. }
+            if is_over_a_bound(stderr) || (frames > 0 && stderr.contains(FULL_FILTERS)) =>
+        {
+            Some(Refusal::TooComplex)
         }
         command::Error::Exit { code, stderr, .. }
             if !is_about_this_machine(stderr) && (frames == 0 || *code == MOSTLY_UNDECODABLE) =>
         {
-            Refusal::Corrupt.into()
+            Some(Refusal::Corrupt)
         }
-        _ => Error::Failed(error.into()),
-    }
+        _ => None,
+    };
+    sorted(refusal, error)
+}
+
+/// Logs why a source is refused, for its row has the code alone. What a program said may be the
+/// file's own words: escaped.
+fn sorted(refusal: Option<Refusal>, error: command::Error) -> Error {
+    let Some(refusal) = refusal else {
+        return Error::Failed(error.into());
+    };
+    let cause = error.to_string();
+    tracing::info!(code = refusal.code(), ?cause, "source refused");
+    refusal.into()
 }
 
 fn is_over_a_bound(stderr: &str) -> bool {
-    [
-        "exceeds specified max pixel count",
-        "Cannot allocate memory",
-    ]
-    .iter()
-    .any(|text| stderr.contains(text))
+    stderr.contains("exceeds specified max pixel count")
 }
 
 fn is_about_this_machine(stderr: &str) -> bool {
@@ -260,6 +276,40 @@ mod tests {
         ] {
             assert!(
                 matches!(error, Error::Refused(Refusal::TooComplex)),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_film_that_needs_too_much_memory_is_too_complex() {
+        let error = || command::Error::OutOfMemory {
+            program: "ffmpeg".into(),
+            limit: 1,
+            stderr: String::new(),
+        };
+        for error in [
+            probe_failure(error()),
+            encode_failure(error(), 5),
+            encode_failure(exit(1, FULL_FILTERS), 5),
+        ] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::TooComplex)),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_film_that_crashes_a_program_is_corrupt() {
+        let error = || command::Error::Crashed {
+            program: "ffmpeg".into(),
+            signal: 11,
+            stderr: String::new(),
+        };
+        for error in [probe_failure(error()), encode_failure(error(), 5)] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::Corrupt)),
                 "{error:?}"
             );
         }

@@ -342,7 +342,7 @@ async fn a_playlist_in_disguise_reads_no_other_file() {
     let source = studio.folder.path().join("playlist.mp4");
     let playlist = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n", secret.display());
     fs::write(&source, &playlist).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::NotAVideo);
+    assert_eq!(studio.refusal(&source).await, Refusal::NotAnMp4);
     // With a head that passes for an MP4, the forced demuxer is what refuses it.
     fs::write(&source, format!("\0\0\0\x10ftypisom\0\0\0\0{playlist}")).unwrap();
     assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
