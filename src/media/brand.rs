@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::{
-    command::Reach,
+    command::{Costs, Reach},
     inspect::{self, Expected},
     plan::{self, Target},
     scratch::Scratch,
@@ -81,7 +81,7 @@ async fn encode(
         read: &[&still],
         write: Some(folder.path()),
     };
-    let made = tools.ffmpeg(&args, reach).await;
+    let made = tools.ffmpeg(&args, reach, &mut Costs::default()).await;
     made.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &film).await?;
     film.check(Expected {

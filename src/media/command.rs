@@ -16,6 +16,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
@@ -59,15 +60,22 @@ pub struct Call<'a> {
     pub limits: Limits,
 }
 
-/// What a successful run leaves.
-#[derive(Debug)]
-pub struct Output {
+/// What runs cost together, whether they succeed or not.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Costs {
     /// User and system time, where the kernel tells.
-    pub cpu: Option<Duration>,
+    pub cpu_ms: Option<u64>,
     /// Most memory at once, as far as it was seen: looked at whenever standard output says something.
     pub peak_bytes: Option<u64>,
-    /// The end of standard error.
-    pub stderr: String,
+}
+
+impl Costs {
+    fn spend(&mut self, cpu: Option<Duration>) {
+        let Some(cpu) = cpu.and_then(|cpu| u64::try_from(cpu.as_millis()).ok()) else {
+            return;
+        };
+        self.cpu_ms = Some(self.cpu_ms.unwrap_or(0) + cpu);
+    }
 }
 
 /// Starts programs through one launcher executable.
@@ -91,24 +99,25 @@ impl Runner {
         self.is_sandboxed = false;
     }
 
-    /// Runs a program, handing each piece of its standard output to `on_stdout`.
+    /// Runs a program, handing each piece of its standard output to `on_stdout` and adding to `costs`.
+    /// Returns the end of its standard error.
     ///
     /// Dropping the future kills the program and all that it started.
     pub async fn run(
         &self,
         call: &Call<'_>,
+        costs: &mut Costs,
         mut on_stdout: impl FnMut(&[u8]) + Send,
-    ) -> Result<Output, Error> {
+    ) -> Result<String, Error> {
         let program = name(call.program);
         let mut child = self.spawn(call)?;
         let mut group = Group(child.id().and_then(pid));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut peak_bytes = None;
         let work = async {
             let mut tail = Vec::new();
             let Limits { silence, wall, .. } = call.limits;
             let hear = |bytes: &[u8]| {
-                peak_bytes = peak_bytes.max(group.0.and_then(peak_memory));
+                costs.peak_bytes = costs.peak_bytes.max(group.0.and_then(peak_memory));
                 on_stdout(bytes);
             };
             tokio::try_join!(
@@ -136,36 +145,40 @@ impl Runner {
         };
         // Its number may now belong to somebody else.
         group.0 = None;
+        costs.spend(cpu);
         let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
         if status.success() {
-            return Ok(Output {
-                cpu,
-                peak_bytes,
-                stderr,
-            });
+            return Ok(stderr);
         }
         Err(failure(program, status, cpu, call.limits, stderr))
     }
 
-    /// Runs a program and returns its whole standard output, of at most `max_bytes`.
-    pub async fn capture(&self, call: &Call<'_>, max_bytes: usize) -> Result<Vec<u8>, Error> {
+    /// Runs a program and returns its whole standard output, of at most `max_bytes`, and the end of its
+    /// standard error.
+    pub async fn capture(
+        &self,
+        call: &Call<'_>,
+        costs: &mut Costs,
+        max_bytes: usize,
+    ) -> Result<(Vec<u8>, String), Error> {
         let mut stdout = Vec::new();
         let mut too_much = false;
-        self.run(call, |bytes| {
-            if stdout.len().saturating_add(bytes.len()) > max_bytes {
-                too_much = true;
-            } else {
-                stdout.extend_from_slice(bytes);
-            }
-        })
-        .await?;
+        let stderr = self
+            .run(call, costs, |bytes| {
+                if stdout.len().saturating_add(bytes.len()) > max_bytes {
+                    too_much = true;
+                } else {
+                    stdout.extend_from_slice(bytes);
+                }
+            })
+            .await?;
         if too_much {
             return Err(Error::TooTalkative {
                 program: name(call.program),
                 limit: max_bytes,
             });
         }
-        Ok(stdout)
+        Ok((stdout, stderr))
     }
 
     fn sandbox<'a>(&self, reach: Reach<'a>) -> Vec<&'a OsStr> {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, anyhow, ensure};
 
 use super::{
-    command::{Call, Error, Limits, Output, Reach, Runner, find},
+    command::{Call, Costs, Error, Limits, Reach, Runner, find},
     plan::{Files, Target},
 };
 use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
@@ -113,8 +113,14 @@ impl Tools {
         &self.version
     }
 
-    /// Describes a film, with the arguments that `probe` or `inspect` made.
-    pub async fn ffprobe(&self, film: &Path, args: &[OsString]) -> Result<Vec<u8>, Error> {
+    /// Describes a film, with the arguments that `probe` or `inspect` made. Returns also what `ffprobe`
+    /// complained about.
+    pub async fn ffprobe(
+        &self,
+        film: &Path,
+        args: &[OsString],
+        costs: &mut Costs,
+    ) -> Result<(Vec<u8>, String), Error> {
         let call = Call {
             program: &self.ffprobe,
             args,
@@ -124,28 +130,34 @@ impl Tools {
             },
             limits: PROBE,
         };
-        self.runner.capture(&call, REPORT_BYTES).await
+        self.runner.capture(&call, costs, REPORT_BYTES).await
     }
 
     /// Works on files that we made.
-    pub async fn ffmpeg(&self, args: &[OsString], reach: Reach<'_>) -> Result<Output, Error> {
+    pub async fn ffmpeg(
+        &self,
+        args: &[OsString],
+        reach: Reach<'_>,
+        costs: &mut Costs,
+    ) -> Result<(), Error> {
         let call = Call {
             program: &self.ffmpeg,
             args,
             reach,
             limits: OWN,
         };
-        self.runner.run(&call, |_| {}).await
+        self.runner.run(&call, costs, |_| {}).await.map(drop)
     }
 
-    /// Decodes a player's file and encodes it for `target`.
+    /// Decodes a player's file and encodes it for `target`. Returns what `ffmpeg` complained about.
     pub async fn encode(
         &self,
         args: &[OsString],
         target: Target,
         files: &Files,
+        costs: &mut Costs,
         on_stdout: impl FnMut(&[u8]) + Send,
-    ) -> Result<Output, Error> {
+    ) -> Result<String, Error> {
         // The heaviest honest source, 4K at 60 frames with tone mapping, needs 3 s per second.
         let seconds = u64::from(target.max_seconds);
         let cpu = Duration::from_secs(60 + 10 * seconds);
@@ -170,7 +182,7 @@ impl Tools {
             },
             limits,
         };
-        self.runner.run(&call, on_stdout).await
+        self.runner.run(&call, costs, on_stdout).await
     }
 
     async fn list(&self, list: &str) -> anyhow::Result<String> {
@@ -181,8 +193,9 @@ impl Tools {
             reach: NO_FILES,
             limits: PROBE,
         };
-        let listed = self.runner.capture(&call, REPORT_BYTES).await;
-        let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
+        let costs = &mut Costs::default();
+        let listed = self.runner.capture(&call, costs, REPORT_BYTES).await;
+        let (listed, _) = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
         Ok(String::from_utf8_lossy(&listed).into_owned())
     }
 

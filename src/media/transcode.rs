@@ -5,18 +5,18 @@
 
 use std::{
     borrow::Cow,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Media, admission,
+    Clip, Error, Media, Report, admission,
     brand::Brand,
-    command::{self, Reach},
+    command::{self, Costs, Reach},
     inspect::{self, Expected},
     plan::{self, Files, RATE},
     poster,
@@ -34,18 +34,31 @@ const MOSTLY_UNDECODABLE: i32 = 69;
 /// What `ffmpeg` says when the pictures between filters no longer fit into memory.
 const FULL_FILTERS: &str = "Error marking filters as finished";
 
-/// Makes a clip of `source` in the job's folder.
+/// Makes a clip of `source` in the job's folder, and keeps `report`.
 pub async fn make_clip(
     media: &Media,
     source: &Path,
     scratch: &Scratch,
+    report: &mut Report,
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<Clip, Error> {
+    report.anb = &VERSION;
+    media.tools.version().clone_into(&mut report.ffmpeg);
+    report.source_bytes = size(source)?;
     check_head(source).await?;
-    let report = media.tools.ffprobe(source, &Probe::args(source)).await;
-    let report = report.map_err(probe_failure)?;
-    let probe = Probe::parse(&report)?;
-    let video = judge(&probe, media.rules)?;
+    let args = Probe::args(source);
+    let json = media.tools.ffprobe(source, &args, &mut report.probing);
+    let (json, complaints) = json.await.map_err(|error| {
+        report.cause = Some(words(&error));
+        probe_failure(error)
+    })?;
+    report.probe = serde_json::from_slice(&json).context("keep ffprobe's JSON")?;
+    let probe = Probe::parse(&json)?;
+    let video = judge(&probe, media.rules).map_err(|refusal| match refusal {
+        // Of some codecs it then says no size, and nothing worse.
+        Refusal::Corrupt if is_over_a_bound(&complaints) => Refusal::TooComplex,
+        refusal => refusal,
+    })?;
 
     let files = Files {
         source: source.to_owned(),
@@ -59,16 +72,21 @@ pub async fn make_clip(
         .enter(admission::need(video, media.target.threads))
         .await?;
     let plan = plan::plan(video, media.target, &files);
+    report.arguments = shown(&plan.args);
     let mut meter = Meter::start(plan.frames);
+    let costs = &mut report.making;
     let encoded = media
         .tools
-        .encode(&plan.args, media.target, &files, |bytes| {
+        .encode(&plan.args, media.target, &files, costs, |bytes| {
             if let Some(made) = meter.read(bytes) {
                 progress(made);
             }
         })
-        .await
-        .map_err(|error| encode_failure(error, meter.frames()))?;
+        .await;
+    let complaints = encoded.map_err(|error| {
+        report.cause = Some(words(&error));
+        encode_failure(error, meter.frames())
+    })?;
     let body_frames = meter.frames();
     if body_frames * 2 < plan.frames {
         return Err(Refusal::Corrupt.into());
@@ -78,31 +96,20 @@ pub async fn make_clip(
         tracing::warn!(
             frames = body_frames,
             expected = plan.frames,
-            ffmpeg = encoded.stderr,
+            ffmpeg = complaints,
             "the source decodes only in part"
         );
     }
 
     let frames = body_frames + 2 * Brand::FRAMES;
-    let (video, joined) = join(media, scratch, &files.body, frames).await?;
+    let video = join(media, scratch, &files.body, frames, &mut report.making).await?;
     progress(Progress::MADE);
-    let arguments = plan.args.iter().map(|word| word.to_string_lossy());
     Ok(Clip {
-        probe: serde_json::from_slice(&report).context("keep ffprobe's JSON")?,
-        arguments: arguments.map(Cow::into_owned).collect(),
-        ffmpeg: media.tools.version().to_owned(),
-        anb: VERSION.clone(),
-        source_bytes: size(source)?,
         bytes: size(&video)?,
         video,
         poster: poster::choose(&files.stills)?,
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
-        cpu_ms: encoded
-            .cpu
-            .zip(joined)
-            .and_then(|(encoded, joined)| u64::try_from((encoded + joined).as_millis()).ok()),
-        peak_bytes: encoded.peak_bytes,
     })
 }
 
@@ -122,7 +129,8 @@ async fn join(
     scratch: &Scratch,
     body: &Path,
     frames: u64,
-) -> anyhow::Result<(PathBuf, Option<Duration>)> {
+    costs: &mut Costs,
+) -> anyhow::Result<PathBuf> {
     let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
     inspect::headers(&media.tools, body)
         .await?
@@ -140,8 +148,9 @@ async fn join(
         read: &[scratch.path()],
         write: clip.parent(),
     };
-    let joined = media.tools.ffmpeg(&plan::join(&list, &clip), reach).await;
-    let joined = joined.context("join the bumpers")?;
+    let args = plan::join(&list, &clip);
+    let joined = media.tools.ffmpeg(&args, reach, costs).await;
+    joined.context("join the bumpers")?;
 
     let film = inspect::packets(&media.tools, &clip).await?;
     film.check(Expected {
@@ -151,7 +160,7 @@ async fn join(
     })
     .and_then(|()| film.check_times())
     .context("check the clip")?;
-    Ok((clip, joined.cpu))
+    Ok(clip)
 }
 
 /// The concat list of a clip whose body has this many frames.
@@ -182,7 +191,7 @@ fn probe_failure(error: command::Error) -> Error {
         command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Refusal::Corrupt),
         _ => None,
     };
-    sorted(refusal, error)
+    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
 }
 
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
@@ -204,18 +213,17 @@ fn encode_failure(error: command::Error, frames: u64) -> Error {
         }
         _ => None,
     };
-    sorted(refusal, error)
+    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
 }
 
-/// Logs why a source is refused, for its row has the code alone. What a program said may be the
-/// file's own words: escaped.
-fn sorted(refusal: Option<Refusal>, error: command::Error) -> Error {
-    let Some(refusal) = refusal else {
-        return Error::Failed(error.into());
-    };
-    let cause = error.to_string();
-    tracing::info!(code = refusal.code(), ?cause, "source refused");
-    refusal.into()
+/// What a program said may be the file's own words; no JSON of PostgreSQL holds a NUL.
+fn words(error: &command::Error) -> String {
+    error.to_string().replace('\0', "\u{fffd}")
+}
+
+fn shown(args: &[OsString]) -> Vec<String> {
+    let words = args.iter().map(|word| word.to_string_lossy());
+    words.map(Cow::into_owned).collect()
 }
 
 fn is_over_a_bound(stderr: &str) -> bool {
