@@ -10,8 +10,8 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image faults image artifact plots bench bench-uploads bench-queue \
-	bench-media load lint brand clean
+.PHONY: help setup run test test-infra test-image faults fuzz-media image artifact plots bench bench-uploads \
+	bench-queue bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ faults: ## Breaks everything on purpose: SEED, FAULTS, UPLOADS, VOTES, BACKEND (
 plots: ## Draws the plots of docs/scaling.md again.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
+
+fuzz-media: ## Runs 10,000 damaged films (FUZZ_MUTATIONS, FUZZ_SEED for others) through the media kit.
+	@.config/setup tests
+	@FUZZ_MUTATIONS="$${FUZZ_MUTATIONS:-10000}" cargo test --locked --test it -- --nocapture hostile::no_mutation
 
 bench: ## Measures every request at three scales, for docs/performance.md; needs 6 GB of disk in TMPDIR.
 	@.config/setup tests

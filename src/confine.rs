@@ -1,18 +1,22 @@
 //! The launcher `anb confine -- program args`: limits itself, ties its life to its parent's, then
 //! becomes the program.
 //!
-//! A program started through it cannot outlive, outgrow or outspend its job, and no `unsafe`
-//! `pre_exec` hook is needed. `media::command` and `dev` call it; it is hidden from `--help`.
+//! A program started through it cannot outlive, outgrow or outspend its job, in a [`sandbox`] it
+//! cannot look beyond it, and no `unsafe` `pre_exec` hook is needed. `media::command` and `dev` call
+//! it; it is hidden from `--help`.
 //!
 //! The kernel ties the death signal to the parent *thread*. Spawn from async code, whose threads
 //! live as long as the runtime, never from `spawn_blocking`, whose threads retire when idle. A
 //! program that changes its user id loses the signal.
+
+pub mod sandbox;
 
 use std::{
     convert::Infallible,
     ffi::OsString,
     io::Write,
     os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -43,6 +47,16 @@ pub struct Args {
     /// Signal that the program gets when its parent dies
     #[arg(long, value_name = "SIGNAL", ignore_case = true)]
     pub death_signal: Option<DeathSignal>,
+    /// Reach no file but these and the program's own, no socket and no other process; fails where
+    /// the kernel cannot ensure it
+    #[arg(long)]
+    pub sandbox: bool,
+    /// File or folder that may be read in the sandbox
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    pub read: Vec<PathBuf>,
+    /// Folder in which files may be read and written in the sandbox
+    #[arg(long, value_name = "FOLDER", requires = "sandbox")]
+    pub write: Option<PathBuf>,
     /// Program and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -92,6 +106,10 @@ fn confine_and_exec(args: &Args) -> anyhow::Result<Infallible> {
         && getppid().map(Pid::as_raw_pid) != Some(parent)
     {
         bail!("parent {parent} is gone");
+    }
+    if args.sandbox {
+        sandbox::enter(Path::new(program), &args.read, args.write.as_deref())
+            .context("enter the sandbox")?;
     }
     // Last, for this executable is itself larger than some limits.
     limit(Resource::As, args.memory).context("limit memory")?;

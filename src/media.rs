@@ -32,6 +32,7 @@ use serde_json::Value;
 
 use self::{admission::Admission, brand::Brand, plan::Target, tools::Tools, verdict::Rules};
 pub use self::{
+    command::Costs,
     progress::Progress,
     scratch::Scratch,
     sniff::{NotAnMp4, SNIFF_BYTES, sniff},
@@ -50,7 +51,7 @@ pub struct Media {
     admission: Admission,
 }
 
-/// A finished clip in the job's folder. Its JSON has all but the paths: enough to make it again.
+/// A finished clip in the job's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clip {
     /// MP4, index first.
@@ -59,24 +60,31 @@ pub struct Clip {
     /// JPEG of the same size as the clip.
     #[serde(skip)]
     pub poster: PathBuf,
-    /// What `ffprobe` said about the source.
-    pub probe: Value,
-    /// What `ffmpeg` was told.
-    pub arguments: Vec<String>,
-    /// Versions of `ffmpeg` and of this program.
-    pub ffmpeg: String,
-    pub anb: String,
-    /// Size of the source.
-    pub source_bytes: u64,
     /// Size of the video.
     pub bytes: u64,
     /// Bumpers included, as in `duration_ms`.
     pub frames: u64,
     pub duration_ms: u64,
-    /// User and system time of encoding and joining, where the kernel tells.
-    pub cpu_ms: Option<u64>,
-    /// Most memory of `ffmpeg` at once, where the kernel tells.
-    pub peak_bytes: Option<u64>,
+}
+
+/// What a job was given, did and spent, as far as it came: enough to do it again.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Versions of this program and of `ffmpeg`.
+    pub anb: &'static str,
+    pub ffmpeg: String,
+    /// Size of the source.
+    pub source_bytes: u64,
+    /// What `ffprobe` said about the source.
+    pub probe: Option<Value>,
+    pub probing: Costs,
+    /// What `ffmpeg` was told.
+    pub arguments: Vec<String>,
+    /// Costs of encoding and joining.
+    #[serde(flatten)]
+    pub making: Costs,
+    /// The words of the program that could not go on.
+    pub cause: Option<String>,
 }
 
 /// Why there is no clip.
@@ -102,7 +110,7 @@ impl Media {
     /// `launcher` is the `anb` executable. Call from async code, not from `spawn_blocking`.
     pub async fn prepare(settings: &Settings, launcher: PathBuf) -> anyhow::Result<Self> {
         settings.validate().map_err(|message| anyhow!(message))?;
-        let tools = Tools::find(launcher).await?;
+        let tools = Tools::find(launcher, settings.media_sandbox).await?;
         let root = std::path::absolute(settings.scratch_root()).context("resolve SCRATCH_PATH")?;
         scratch::open_root(&root)?;
         let target = Target::from(settings);
@@ -136,15 +144,16 @@ impl Media {
         tokio::task::spawn_blocking(move || scratch::clear(&root)).await?
     }
 
-    /// Makes a clip and its poster in `scratch`, telling how far it is.
+    /// Makes a clip and its poster in `scratch`, telling how far it is, and in the end what became of it.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(
         &self,
         source: &Path,
         scratch: &Scratch,
+        report: &mut Report,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
-        transcode::make_clip(self, source, scratch, progress).await
+        transcode::make_clip(self, source, scratch, report, progress).await
     }
 }

@@ -68,6 +68,26 @@ pub struct Settings {
     /// which is memory on some systems)
     #[arg(long, env = "SCRATCH_PATH", value_name = "FOLDER")]
     pub scratch_path: Option<PathBuf>,
+    /// Sandbox of FFmpeg: no file but the job's, no network, no other process
+    #[arg(
+        long,
+        env = "MEDIA_SANDBOX",
+        value_enum,
+        default_value = "auto",
+        value_name = "MODE"
+    )]
+    pub media_sandbox: Sandbox,
+}
+
+/// Whether `ffmpeg` runs in the sandbox of `anb confine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sandbox {
+    /// Where the kernel has Landlock and seccomp; else the worker warns and goes on without
+    Auto,
+    /// Always; the worker does not start where it cannot be had
+    Require,
+    /// Never: for a build of FFmpeg that does not run in it
+    Off,
 }
 
 /// How much work a clip is worth.

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::{
+    command::{Costs, Reach},
     inspect::{self, Expected},
     plan::{self, Target},
     scratch::Scratch,
@@ -76,7 +77,11 @@ async fn encode(
     let film = folder.file(&format!("{name}.mp4"));
     write(&still, picture)?;
     let args = plan::bumper(&still, Brand::FRAMES, target, &film);
-    let made = tools.ffmpeg(&args).await;
+    let reach = Reach {
+        read: &[&still],
+        write: Some(folder.path()),
+    };
+    let made = tools.ffmpeg(&args, reach, &mut Costs::default()).await;
     made.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &film).await?;
     film.check(Expected {

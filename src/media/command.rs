@@ -1,26 +1,30 @@
 //! The one way to start an external program: confined, bounded, and dead when its future is.
 //!
 //! Every program runs through `anb confine` (`crate::confine`) in its own process group, with an
-//! empty environment, no standard input, limits on CPU, memory, file size and time, and bounded
-//! memory here for what it says. Each cause of failure is a variant that callers branch on.
+//! empty environment, no standard input, limits on CPU, memory, file size and time, a sandbox where
+//! the kernel has one, and bounded memory here for what it says. Each cause of failure is a variant
+//! that callers branch on.
+
+mod error;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
     time::timeout,
 };
 
-use crate::confine::NOT_STARTED;
+pub use self::error::Error;
+use self::error::failure;
 
 /// Bytes of standard error that are kept, the last ones.
 const STDERR_BYTES: usize = 8 * 1024;
@@ -37,100 +41,83 @@ pub struct Limits {
     pub file_bytes: u64,
 }
 
+/// Files that a program may touch in the sandbox, besides its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach<'a> {
+    /// Files, or folders with all below.
+    pub read: &'a [&'a Path],
+    /// Folder whose files may also be read and made.
+    pub write: Option<&'a Path>,
+}
+
 /// One program to run.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// Absolute path, see [`find`].
     pub program: &'a Path,
     pub args: &'a [OsString],
+    pub reach: Reach<'a>,
     pub limits: Limits,
 }
 
-/// What a successful run leaves.
-#[derive(Debug)]
-pub struct Output {
+/// What runs cost together, whether they succeed or not.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Costs {
     /// User and system time, where the kernel tells.
-    pub cpu: Option<Duration>,
+    pub cpu_ms: Option<u64>,
     /// Most memory at once, as far as it was seen: looked at whenever standard output says something.
     pub peak_bytes: Option<u64>,
-    /// The end of standard error.
-    pub stderr: String,
 }
 
-/// Why a program did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{program} is not installed: no executable of that name on PATH")]
-    Missing { program: String },
-    #[error("start {program} through {}", launcher.display())]
-    Start {
-        program: String,
-        launcher: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{program} could not be started: {stderr}")]
-    NotStarted { program: String, stderr: String },
-    #[error("read the output of {program}")]
-    Read {
-        program: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{program} said more than {limit} bytes")]
-    TooTalkative { program: String, limit: usize },
-    #[error("{program} was killed after {} s", after.as_secs())]
-    TimedOut { program: String, after: Duration },
-    #[error("{program} was killed: it said nothing for {} s", after.as_secs())]
-    Frozen { program: String, after: Duration },
-    #[error("{program} used up its {} s of CPU time", limit.as_secs())]
-    OutOfCpu { program: String, limit: Duration },
-    #[error("{program} wrote a file of more than {limit} bytes")]
-    FileTooLarge { program: String, limit: u64 },
-    #[error("{program} was killed by signal {signal}: {stderr}")]
-    Killed {
-        program: String,
-        signal: i32,
-        stderr: String,
-    },
-    #[error("{program} failed with code {code}: {stderr}")]
-    Exit {
-        program: String,
-        code: i32,
-        stderr: String,
-    },
+impl Costs {
+    fn spend(&mut self, cpu: Option<Duration>) {
+        let Some(cpu) = cpu.and_then(|cpu| u64::try_from(cpu.as_millis()).ok()) else {
+            return;
+        };
+        self.cpu_ms = Some(self.cpu_ms.unwrap_or(0) + cpu);
+    }
 }
 
 /// Starts programs through one launcher executable.
 #[derive(Debug, Clone)]
 pub struct Runner {
     launcher: PathBuf,
+    is_sandboxed: bool,
 }
 
 impl Runner {
-    /// `launcher` is the `anb` executable.
+    /// Starts programs in the sandbox; `launcher` is the `anb` executable.
     pub fn new(launcher: PathBuf) -> Self {
-        Self { launcher }
+        Self {
+            launcher,
+            is_sandboxed: true,
+        }
     }
 
-    /// Runs a program, handing each piece of its standard output to `on_stdout`.
+    /// Starts programs without the sandbox; all limits stay.
+    pub fn leave_sandbox(&mut self) {
+        self.is_sandboxed = false;
+    }
+
+    /// Runs a program, handing each piece of its standard output to `on_stdout` and adding to `costs`.
+    /// Returns the end of its standard error.
     ///
     /// Dropping the future kills the program and all that it started.
     pub async fn run(
         &self,
         call: &Call<'_>,
+        costs: &mut Costs,
         mut on_stdout: impl FnMut(&[u8]) + Send,
-    ) -> Result<Output, Error> {
+    ) -> Result<String, Error> {
         let program = name(call.program);
         let mut child = self.spawn(call)?;
         let mut group = Group(child.id().and_then(pid));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut peak_bytes = None;
         let work = async {
             let mut tail = Vec::new();
             let Limits { silence, wall, .. } = call.limits;
             let hear = |bytes: &[u8]| {
-                peak_bytes = peak_bytes.max(group.0.and_then(peak_memory));
+                costs.peak_bytes = costs.peak_bytes.max(group.0.and_then(peak_memory));
                 on_stdout(bytes);
             };
             tokio::try_join!(
@@ -158,36 +145,52 @@ impl Runner {
         };
         // Its number may now belong to somebody else.
         group.0 = None;
+        costs.spend(cpu);
         let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
         if status.success() {
-            return Ok(Output {
-                cpu,
-                peak_bytes,
-                stderr,
-            });
+            return Ok(stderr);
         }
         Err(failure(program, status, cpu, call.limits, stderr))
     }
 
-    /// Runs a program and returns its whole standard output, of at most `max_bytes`.
-    pub async fn capture(&self, call: &Call<'_>, max_bytes: usize) -> Result<Vec<u8>, Error> {
+    /// Runs a program and returns its whole standard output, of at most `max_bytes`, and the end of its
+    /// standard error.
+    pub async fn capture(
+        &self,
+        call: &Call<'_>,
+        costs: &mut Costs,
+        max_bytes: usize,
+    ) -> Result<(Vec<u8>, String), Error> {
         let mut stdout = Vec::new();
         let mut too_much = false;
-        self.run(call, |bytes| {
-            if stdout.len().saturating_add(bytes.len()) > max_bytes {
-                too_much = true;
-            } else {
-                stdout.extend_from_slice(bytes);
-            }
-        })
-        .await?;
+        let stderr = self
+            .run(call, costs, |bytes| {
+                if stdout.len().saturating_add(bytes.len()) > max_bytes {
+                    too_much = true;
+                } else {
+                    stdout.extend_from_slice(bytes);
+                }
+            })
+            .await?;
         if too_much {
             return Err(Error::TooTalkative {
                 program: name(call.program),
                 limit: max_bytes,
             });
         }
-        Ok(stdout)
+        Ok((stdout, stderr))
+    }
+
+    fn sandbox<'a>(&self, reach: Reach<'a>) -> Vec<&'a OsStr> {
+        if !self.is_sandboxed {
+            return Vec::new();
+        }
+        let option = |name, path: &'a Path| [OsStr::new(name), path.as_os_str()];
+        let read = reach.read.iter().map(|path| option("--read", path));
+        let write = reach.write.iter().map(|folder| option("--write", folder));
+        let mut args = vec![OsStr::new("--sandbox")];
+        args.extend(read.chain(write).flatten());
+        args
     }
 
     fn spawn(&self, call: &Call<'_>) -> Result<Child, Error> {
@@ -206,7 +209,9 @@ impl Runner {
             .arg(call.limits.memory_bytes.to_string())
             .arg("--file-size")
             .arg(call.limits.file_bytes.to_string())
-            .args(["--death-signal", "kill", "--"])
+            .args(["--death-signal", "kill"])
+            .args(self.sandbox(call.reach))
+            .arg("--")
             .arg(call.program)
             .args(call.args)
             .env_clear()
@@ -251,45 +256,6 @@ impl Drop for Group {
         {
             tracing::warn!(%error, pid = pid.as_raw_pid(), "a process group could not be killed");
         }
-    }
-}
-
-fn failure(
-    program: String,
-    status: ExitStatus,
-    cpu: Option<Duration>,
-    limits: Limits,
-    stderr: String,
-) -> Error {
-    let signal = status.signal().and_then(Signal::from_named_raw);
-    let spent = cpu.is_some_and(|cpu| cpu + Duration::from_secs(1) >= limits.cpu);
-    match (signal, status.code()) {
-        (Some(Signal::XFSZ), _) => Error::FileTooLarge {
-            program,
-            limit: limits.file_bytes,
-        },
-        (Some(Signal::XCPU), _) => Error::OutOfCpu {
-            program,
-            limit: limits.cpu,
-        },
-        (Some(Signal::KILL), _) if spent => Error::OutOfCpu {
-            program,
-            limit: limits.cpu,
-        },
-        // 126 and 127: the dynamic loader failed.
-        (_, Some(code)) if code == i32::from(NOT_STARTED) || matches!(code, 126 | 127) => {
-            Error::NotStarted { program, stderr }
-        }
-        (_, Some(code)) => Error::Exit {
-            program,
-            code,
-            stderr,
-        },
-        (_, None) => Error::Killed {
-            program,
-            signal: status.signal().unwrap_or_default(),
-            stderr,
-        },
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use super::{
+    command::Costs,
     plan::{RATE, TIMESCALE},
     probe::file_url,
     tools::Tools,
@@ -82,7 +83,10 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
         .into();
     args.extend(["-show_entries".into(), format!("{entries}{more}").into()]);
     args.extend(["-of".into(), "json".into(), file_url(film)]);
-    let report = tools.ffprobe(&args).await.context("look at a made film")?;
+    let (report, _) = tools
+        .ffprobe(film, &args, &mut Costs::default())
+        .await
+        .context("look at a made film")?;
     Film::parse(&report)
 }
 

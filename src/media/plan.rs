@@ -132,14 +132,14 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     // In the middle of each of as many parts, the first of which decodes in any source that is taken.
     let part = frames.div_ceil(STILLS);
     format!(
-        "[0:{index}]{shift}fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
+        "[0:{index}]{shift},fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
          [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
          format=yuva420p[mark];\
          [picture][mark]overlay={mark_x}:{mark_y},split[body][still];\
          [still]select=eq(mod(n\\,{part})\\,{middle}),scale=in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc,\
          format=yuvj420p,split=3[p0][p1][p2]",
         index = video.index,
-        shift = shift(video.start),
+        shift = shift(video.start, target.max_seconds),
         scale = scale(video, picture),
         mark_width = mark.width,
         mark_height = mark.height,
@@ -149,14 +149,16 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     )
 }
 
-/// Moves the picture's first frame to time zero.
+/// Moves the picture's first frame to time zero, and all that is not shown to just behind what is: `fps`
+/// would fill a hole of a month, picture by picture, before it looks whether anybody wants them.
 ///
 /// By a constant, not by `STARTPTS`: the graph starts anew when the stream changes its size.
-fn shift(start: Duration) -> String {
-    if start.is_zero() {
-        return String::new();
-    }
-    format!("setpts=PTS-{}/(1000000*TB),", start.as_micros())
+fn shift(start: Duration, max_seconds: u32) -> String {
+    let start = match start.as_micros() {
+        0 => String::new(),
+        micros => format!("-{micros}/(1000000*TB)"),
+    };
+    format!("setpts=min(PTS{start}\\,{}/TB)", max_seconds + 1)
 }
 
 /// Scales to the picture's rectangle and to BT.709, tone-mapping what is brighter.
@@ -305,7 +307,7 @@ mod tests {
             TARGET,
             900,
         );
-        assert!(graph.starts_with("[0:0]setpts=PTS-1500000/(1000000*TB),fps=30:start_time=0,"));
+        assert!(graph.starts_with(r"[0:0]setpts=min(PTS-1500000/(1000000*TB)\,31/TB),fps=30:"));
     }
 
     #[test]

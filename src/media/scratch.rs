@@ -18,6 +18,10 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "job-";
 
+/// The part of a folder that programs may write in. The rest may be linked: a player's original,
+/// the bumpers of all clips.
+const OUTPUTS: &str = "out";
+
 /// A folder younger than this may not have been locked yet by the worker that creates it.
 const SETTLED: Duration = Duration::from_mins(1);
 
@@ -36,6 +40,7 @@ impl Scratch {
             .with_context(|| format!("create a folder in {} (SCRATCH_PATH)", root.display()))?;
         let lock = File::open(folder.path()).context("open the scratch folder")?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).context("lock scratch folder")?;
+        fs::create_dir(folder.path().join(OUTPUTS)).context("create the folder of outputs")?;
         Ok(Self {
             folder,
             _lock: lock,
@@ -47,9 +52,14 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// The path of a file in it.
+    /// The path of a file that programs only read.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The path of a file that a program writes, and may read.
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.folder.path().join(OUTPUTS).join(name)
     }
 }
 

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
 use super::{
-    command::{Call, Error, Limits, Output, Runner, find},
-    plan::Target,
+    command::{Call, Costs, Error, Limits, Reach, Runner, find},
+    plan::{Files, Target},
 };
+use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -20,7 +21,8 @@ const PROBE: Limits = Limits {
     cpu: Duration::from_secs(20),
     wall: Duration::from_mins(2),
     silence: Duration::from_mins(2),
-    memory_bytes: 1024 * MEBIBYTE,
+    // A film of 4K needs 400.
+    memory_bytes: 640 * MEBIBYTE,
     file_bytes: MEBIBYTE,
 };
 
@@ -39,6 +41,12 @@ const FROZEN: Duration = Duration::from_secs(30);
 /// What `ffprobe` may say; a long report is an attack.
 const REPORT_BYTES: usize = 8 * 1024 * 1024;
 
+/// For what only looks at the program itself.
+const NO_FILES: Reach<'static> = Reach {
+    read: &[],
+    write: None,
+};
+
 const ENCODERS: [&str; 2] = ["libx264", "mjpeg"];
 
 const FILTERS: [&str; 11] = [
@@ -56,8 +64,8 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds both programs and checks that they have what the plans use.
-    pub async fn find(launcher: PathBuf) -> anyhow::Result<Self> {
+    /// Finds both programs, tries the sandbox, and checks that they have what the plans use.
+    pub async fn find(launcher: PathBuf, sandbox: Sandbox) -> anyhow::Result<Self> {
         const INSTALL: &str = "install FFmpeg 5.1 or later (package `ffmpeg`)";
         let mut tools = Self {
             runner: Runner::new(launcher),
@@ -66,7 +74,7 @@ impl Tools {
             version: String::new(),
         };
         // "ffmpeg version 5.1.9 Copyright …"
-        let banner = tools.list("-version").await?;
+        let banner = tools.settle(sandbox).await?;
         let version = banner.split_whitespace().nth(2);
         version.unwrap_or("unknown").clone_into(&mut tools.version);
         tools.check("-encoders", &ENCODERS).await?;
@@ -74,38 +82,82 @@ impl Tools {
         Ok(tools)
     }
 
+    /// Keeps the sandbox if `ffmpeg` runs in it, says so, and returns `ffmpeg`'s banner.
+    async fn settle(&mut self, sandbox: Sandbox) -> anyhow::Result<String> {
+        let reason = match sandbox {
+            Sandbox::Off => anyhow!("MEDIA_SANDBOX is off"),
+            Sandbox::Auto | Sandbox::Require => match self.list("-version").await {
+                Ok(banner) => {
+                    let landlock = landlock_version();
+                    tracing::info!(
+                        landlock,
+                        "media sandbox active: ffmpeg sees its own files only, and no socket"
+                    );
+                    return Ok(banner);
+                }
+                Err(error) if sandbox == Sandbox::Require => {
+                    return Err(error.context(
+                        "MEDIA_SANDBOX is require, but ffmpeg cannot run in the sandbox",
+                    ));
+                }
+                Err(error) => error,
+            },
+        };
+        tracing::warn!("media sandbox not active, limits alone confine ffmpeg: {reason:#}");
+        self.runner.leave_sandbox();
+        self.list("-version").await
+    }
+
     /// Version of `ffmpeg`, as its builder names it.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Describes a file, with the arguments that `probe` or `inspect` made.
-    pub async fn ffprobe(&self, args: &[OsString]) -> Result<Vec<u8>, Error> {
+    /// Describes a film, with the arguments that `probe` or `inspect` made. Returns also what `ffprobe`
+    /// complained about.
+    pub async fn ffprobe(
+        &self,
+        film: &Path,
+        args: &[OsString],
+        costs: &mut Costs,
+    ) -> Result<(Vec<u8>, String), Error> {
         let call = Call {
             program: &self.ffprobe,
             args,
+            reach: Reach {
+                read: &[film],
+                write: None,
+            },
             limits: PROBE,
         };
-        self.runner.capture(&call, REPORT_BYTES).await
+        self.runner.capture(&call, costs, REPORT_BYTES).await
     }
 
     /// Works on files that we made.
-    pub async fn ffmpeg(&self, args: &[OsString]) -> Result<Output, Error> {
+    pub async fn ffmpeg(
+        &self,
+        args: &[OsString],
+        reach: Reach<'_>,
+        costs: &mut Costs,
+    ) -> Result<(), Error> {
         let call = Call {
             program: &self.ffmpeg,
             args,
+            reach,
             limits: OWN,
         };
-        self.runner.run(&call, |_| {}).await
+        self.runner.run(&call, costs, |_| {}).await.map(drop)
     }
 
-    /// Decodes a player's file and encodes it for `target`.
+    /// Decodes a player's file and encodes it for `target`. Returns what `ffmpeg` complained about.
     pub async fn encode(
         &self,
         args: &[OsString],
         target: Target,
+        files: &Files,
+        costs: &mut Costs,
         on_stdout: impl FnMut(&[u8]) + Send,
-    ) -> Result<Output, Error> {
+    ) -> Result<String, Error> {
         // The heaviest honest source, 4K at 60 frames with tone mapping, needs 3 s per second.
         let seconds = u64::from(target.max_seconds);
         let cpu = Duration::from_secs(60 + 10 * seconds);
@@ -124,9 +176,13 @@ impl Tools {
         let call = Call {
             program: &self.ffmpeg,
             args,
+            reach: Reach {
+                read: &[&files.source, &files.watermark],
+                write: files.body.parent(),
+            },
             limits,
         };
-        self.runner.run(&call, on_stdout).await
+        self.runner.run(&call, costs, on_stdout).await
     }
 
     async fn list(&self, list: &str) -> anyhow::Result<String> {
@@ -134,10 +190,12 @@ impl Tools {
         let call = Call {
             program: &self.ffmpeg,
             args: &args,
+            reach: NO_FILES,
             limits: PROBE,
         };
-        let listed = self.runner.capture(&call, REPORT_BYTES).await;
-        let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
+        let costs = &mut Costs::default();
+        let listed = self.runner.capture(&call, costs, REPORT_BYTES).await;
+        let (listed, _) = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
         Ok(String::from_utf8_lossy(&listed).into_owned())
     }
 

@@ -5,18 +5,18 @@
 
 use std::{
     borrow::Cow,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Media, admission,
+    Clip, Error, Media, Report, admission,
     brand::Brand,
-    command,
+    command::{self, Costs, Reach},
     inspect::{self, Expected},
     plan::{self, Files, RATE},
     poster,
@@ -31,24 +31,40 @@ use crate::version::VERSION;
 /// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
 const MOSTLY_UNDECODABLE: i32 = 69;
 
-/// Makes a clip of `source` in the job's folder.
+/// What `ffmpeg` says when the pictures between filters no longer fit into memory.
+const FULL_FILTERS: &str = "Error marking filters as finished";
+
+/// Makes a clip of `source` in the job's folder, and keeps `report`.
 pub async fn make_clip(
     media: &Media,
     source: &Path,
     scratch: &Scratch,
+    report: &mut Report,
     progress: impl Fn(Progress) + Send + Sync,
 ) -> Result<Clip, Error> {
+    report.anb = &VERSION;
+    media.tools.version().clone_into(&mut report.ffmpeg);
+    report.source_bytes = size(source)?;
     check_head(source).await?;
-    let report = media.tools.ffprobe(&Probe::args(source)).await;
-    let report = report.map_err(probe_failure)?;
-    let probe = Probe::parse(&report)?;
-    let video = judge(&probe, media.rules)?;
+    let args = Probe::args(source);
+    let json = media.tools.ffprobe(source, &args, &mut report.probing);
+    let (json, complaints) = json.await.map_err(|error| {
+        report.cause = Some(words(&error));
+        probe_failure(error)
+    })?;
+    report.probe = serde_json::from_slice(&json).context("keep ffprobe's JSON")?;
+    let probe = Probe::parse(&json)?;
+    let video = judge(&probe, media.rules).map_err(|refusal| match refusal {
+        // Of some codecs it then says no size, and nothing worse.
+        Refusal::Corrupt if is_over_a_bound(&complaints) => Refusal::TooComplex,
+        refusal => refusal,
+    })?;
 
     let files = Files {
         source: source.to_owned(),
         watermark: media.brand.watermark(),
-        body: scratch.file("body.mp4"),
-        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.file(name)),
+        body: scratch.output("body.mp4"),
+        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.output(name)),
     };
     // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
     let _turn = media
@@ -56,16 +72,21 @@ pub async fn make_clip(
         .enter(admission::need(video, media.target.threads))
         .await?;
     let plan = plan::plan(video, media.target, &files);
+    report.arguments = shown(&plan.args);
     let mut meter = Meter::start(plan.frames);
+    let costs = &mut report.making;
     let encoded = media
         .tools
-        .encode(&plan.args, media.target, |bytes| {
+        .encode(&plan.args, media.target, &files, costs, |bytes| {
             if let Some(made) = meter.read(bytes) {
                 progress(made);
             }
         })
-        .await
-        .map_err(|error| encode_failure(error, meter.frames()))?;
+        .await;
+    let complaints = encoded.map_err(|error| {
+        report.cause = Some(words(&error));
+        encode_failure(error, meter.frames())
+    })?;
     let body_frames = meter.frames();
     if body_frames * 2 < plan.frames {
         return Err(Refusal::Corrupt.into());
@@ -75,31 +96,20 @@ pub async fn make_clip(
         tracing::warn!(
             frames = body_frames,
             expected = plan.frames,
-            ffmpeg = encoded.stderr,
+            ffmpeg = complaints,
             "the source decodes only in part"
         );
     }
 
     let frames = body_frames + 2 * Brand::FRAMES;
-    let (video, joined) = join(media, scratch, &files.body, frames).await?;
+    let video = join(media, scratch, &files.body, frames, &mut report.making).await?;
     progress(Progress::MADE);
-    let arguments = plan.args.iter().map(|word| word.to_string_lossy());
     Ok(Clip {
-        probe: serde_json::from_slice(&report).context("keep ffprobe's JSON")?,
-        arguments: arguments.map(Cow::into_owned).collect(),
-        ffmpeg: media.tools.version().to_owned(),
-        anb: VERSION.clone(),
-        source_bytes: size(source)?,
         bytes: size(&video)?,
         video,
         poster: poster::choose(&files.stills)?,
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
-        cpu_ms: encoded
-            .cpu
-            .zip(joined)
-            .and_then(|(encoded, joined)| u64::try_from((encoded + joined).as_millis()).ok()),
-        peak_bytes: encoded.peak_bytes,
     })
 }
 
@@ -109,7 +119,7 @@ async fn check_head(source: &Path) -> Result<(), Error> {
     let limit = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
     let mut file = file.take(limit);
     file.read_to_end(&mut head).await.context("read source")?;
-    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAVideo.into())
+    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAnMp4.into())
 }
 
 /// Puts the body between the bumpers and verifies the whole; a difference is a failure, never a
@@ -119,7 +129,8 @@ async fn join(
     scratch: &Scratch,
     body: &Path,
     frames: u64,
-) -> anyhow::Result<(PathBuf, Option<Duration>)> {
+    costs: &mut Costs,
+) -> anyhow::Result<PathBuf> {
     let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
     inspect::headers(&media.tools, body)
         .await?
@@ -131,10 +142,15 @@ async fn join(
         .context("check the body")?;
 
     media.brand.lend(scratch)?;
-    let (list, clip) = (scratch.file("join.ffconcat"), scratch.file("clip.mp4"));
+    let (list, clip) = (scratch.file("join.ffconcat"), scratch.output("clip.mp4"));
     fs::write(&list, parts(frames - 2 * Brand::FRAMES)).context("write the list of parts")?;
-    let joined = media.tools.ffmpeg(&plan::join(&list, &clip)).await;
-    let joined = joined.context("join the bumpers")?;
+    let reach = Reach {
+        read: &[scratch.path()],
+        write: clip.parent(),
+    };
+    let args = plan::join(&list, &clip);
+    let joined = media.tools.ffmpeg(&args, reach, costs).await;
+    joined.context("join the bumpers")?;
 
     let film = inspect::packets(&media.tools, &clip).await?;
     film.check(Expected {
@@ -144,7 +160,7 @@ async fn join(
     })
     .and_then(|()| film.check_times())
     .context("check the clip")?;
-    Ok((clip, joined.cpu))
+    Ok(clip)
 }
 
 /// The concat list of a clip whose body has this many frames.
@@ -155,7 +171,7 @@ fn parts(body: u64) -> String {
     let (opening, body) = (micros(Brand::FRAMES), micros(body));
     format!(
         "ffconcat version 1.0\nfile opening.mp4\nduration {opening}us\n\
-         file body.mp4\nduration {body}us\nfile closing.mp4\n"
+         file out/body.mp4\nduration {body}us\nfile closing.mp4\n"
     )
 }
 
@@ -167,43 +183,51 @@ pub fn size(file: &Path) -> anyhow::Result<u64> {
 
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
-    match error {
-        command::Error::OutOfCpu { .. } | command::Error::TooTalkative { .. } => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { stderr, .. } if is_over_a_bound(&stderr) => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { .. } => Refusal::Corrupt.into(),
-        error => Error::Failed(error.into()),
-    }
+    let refusal = match &error {
+        command::Error::OutOfCpu { .. }
+        | command::Error::OutOfMemory { .. }
+        | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
+        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => Some(Refusal::TooComplex),
+        command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        _ => None,
+    };
+    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
 }
 
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
-    match &error {
-        command::Error::OutOfCpu { .. } | command::Error::FileTooLarge { .. } => {
-            Refusal::TooComplex.into()
-        }
-        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => {
-            Refusal::TooComplex.into()
+    let refusal = match &error {
+        command::Error::OutOfCpu { .. }
+        | command::Error::OutOfMemory { .. }
+        | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),
+        command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        command::Error::Exit { stderr, .. }
+            if is_over_a_bound(stderr) || (frames > 0 && stderr.contains(FULL_FILTERS)) =>
+        {
+            Some(Refusal::TooComplex)
         }
         command::Error::Exit { code, stderr, .. }
             if !is_about_this_machine(stderr) && (frames == 0 || *code == MOSTLY_UNDECODABLE) =>
         {
-            Refusal::Corrupt.into()
+            Some(Refusal::Corrupt)
         }
-        _ => Error::Failed(error.into()),
-    }
+        _ => None,
+    };
+    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
+}
+
+/// What a program said may be the file's own words; no JSON of PostgreSQL holds a NUL.
+fn words(error: &command::Error) -> String {
+    error.to_string().replace('\0', "\u{fffd}")
+}
+
+fn shown(args: &[OsString]) -> Vec<String> {
+    let words = args.iter().map(|word| word.to_string_lossy());
+    words.map(Cow::into_owned).collect()
 }
 
 fn is_over_a_bound(stderr: &str) -> bool {
-    [
-        "exceeds specified max pixel count",
-        "Cannot allocate memory",
-    ]
-    .iter()
-    .any(|text| stderr.contains(text))
+    stderr.contains("exceeds specified max pixel count")
 }
 
 fn is_about_this_machine(stderr: &str) -> bool {
@@ -260,6 +284,40 @@ mod tests {
         ] {
             assert!(
                 matches!(error, Error::Refused(Refusal::TooComplex)),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_film_that_needs_too_much_memory_is_too_complex() {
+        let error = || command::Error::OutOfMemory {
+            program: "ffmpeg".into(),
+            limit: 1,
+            stderr: String::new(),
+        };
+        for error in [
+            probe_failure(error()),
+            encode_failure(error(), 5),
+            encode_failure(exit(1, FULL_FILTERS), 5),
+        ] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::TooComplex)),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_film_that_crashes_a_program_is_corrupt() {
+        let error = || command::Error::Crashed {
+            program: "ffmpeg".into(),
+            signal: 11,
+            stderr: String::new(),
+        };
+        for error in [probe_failure(error()), encode_failure(error(), 5)] {
+            assert!(
+                matches!(error, Error::Refused(Refusal::Corrupt)),
                 "{error:?}"
             );
         }

@@ -49,6 +49,8 @@ pub enum Refusal {
         lines: u32,
         min_lines: u32,
     },
+    /// Its first bytes are not those of an MP4 or MOV video: the answer of the upload, too.
+    NotAnMp4,
     NotAVideo,
     Corrupt,
     UnsupportedCodec {
@@ -126,6 +128,7 @@ impl Refusal {
             Self::TooShort { .. } => "too_short",
             Self::TooLong { .. } => "too_long",
             Self::LowResolution { .. } => "low_resolution",
+            Self::NotAnMp4 => "not_an_mp4",
             Self::NotAVideo => "not_a_video",
             Self::Corrupt => "corrupt",
             Self::UnsupportedCodec { .. } => "unsupported_codec",
@@ -158,6 +161,7 @@ impl Refusal {
             Self::LowResolution { lines, min_lines } => format!(
                 "El video tiene {lines} líneas; debe tener al menos {min_lines}. Grábalo o expórtalo con más resolución."
             ),
+            Self::NotAnMp4 => "El archivo no es un video MP4.".into(),
             Self::NotAVideo => {
                 "El archivo no contiene un video. Sube un MP4 grabado con tu cámara o celular."
                     .into()
@@ -193,6 +197,7 @@ impl Refusal {
             Self::LowResolution { lines, min_lines } => format!(
                 "The video has {lines} lines; it must have at least {min_lines}. Record or export it at a higher resolution."
             ),
+            Self::NotAnMp4 => "The file is not an MP4 video.".into(),
             Self::NotAVideo => {
                 "The file contains no video. Upload an MP4 recorded with your camera or phone."
                     .into()
@@ -364,6 +369,7 @@ mod tests {
                 lines: 1,
                 min_lines: 2,
             },
+            Refusal::NotAnMp4,
             Refusal::NotAVideo,
             Refusal::Corrupt,
             Refusal::UnsupportedCodec {

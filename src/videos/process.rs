@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -23,7 +24,7 @@ use crate::{
     app::Workshop,
     ids::VideoId,
     job::JobError,
-    media::{self, Clip, Progress},
+    media::{self, Clip, Progress, Refusal},
     storage::StorageKey,
 };
 
@@ -81,18 +82,42 @@ pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool
     )
 }
 
-/// What the row keeps about how its clip was made.
+/// A failure for good, and what the row keeps about the job that found it.
+#[derive(Debug)]
+pub struct Fault {
+    failure: Failure,
+    report: Option<Value>,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            report: None,
+        }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Failure::from(refusal).into()
+    }
+}
+
+/// What the row keeps about how its clip was made, or why there is none.
 #[derive(Serialize)]
 struct Report<'a> {
-    /// From the fetch to the stored poster.
+    /// From the fetch to the stored poster, or to the refusal.
     took_ms: u64,
     #[serde(flatten)]
-    clip: &'a Clip,
+    job: &'a media::Report,
+    #[serde(flatten)]
+    clip: Option<&'a Clip>,
 }
 
 /// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
 /// to [`discard`].
-pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Failure>> {
+pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Fault>> {
     let Claim { video, attempt, .. } = claim;
     let started = Instant::now();
     let scratch = workshop.media.scratch()?;
@@ -106,13 +131,23 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     let note = |progress| {
         told.send_replace(progress);
     };
+    let mut job = media::Report::default();
     let made = tokio::select! {
-        made = workshop.media.make_clip(&source, &scratch, note) => made,
+        made = workshop.media.make_clip(&source, &scratch, &mut job, note) => made,
         never = show_progress(workshop, claim, progress) => match never {},
+    };
+    let worded = |took_ms, clip| {
+        let job = &job;
+        serde_json::to_value(Report { took_ms, job, clip }).context("word the report")
     };
     let clip = match made {
         Ok(clip) => clip,
-        Err(media::Error::Refused(refusal)) => return Err(JobError::fail(refusal)),
+        Err(media::Error::Refused(refusal)) => {
+            return Err(JobError::Fail(Fault {
+                failure: refusal.into(),
+                report: Some(worded(millis_since(started), None)?),
+            }));
+        }
         Err(media::Error::Failed(error)) => return Err(JobError::retry(error)),
     };
     let bytes = workshop
@@ -124,19 +159,15 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         .store(StorageKey::Poster(video, attempt), &clip.poster)
         .await?;
 
-    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let report = Report {
-        took_ms,
-        clip: &clip,
-    };
-    let report = serde_json::to_value(report).context("word the report")?;
+    let took_ms = millis_since(started);
+    let report = worded(took_ms, Some(&clip))?;
     let outcome = record_success(workshop, claim, &report).await?;
     if outcome == Outcome::Processed {
         tracing::info!(
             took_ms,
-            cpu_ms = clip.cpu_ms,
-            peak_bytes = clip.peak_bytes,
-            source_bytes = clip.source_bytes,
+            cpu_ms = job.making.cpu_ms,
+            peak_bytes = job.making.peak_bytes,
+            source_bytes = job.source_bytes,
             bytes,
             frames = clip.frames,
             duration_ms = clip.duration_ms,
@@ -152,7 +183,7 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
 pub async fn record_success(
     workshop: &Workshop,
     claim: Claim,
-    report: &serde_json::Value,
+    report: &Value,
 ) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
@@ -200,10 +231,10 @@ async fn show_progress(
 pub async fn record_failure(
     workshop: &Workshop,
     claim: Claim,
-    error: JobError<Failure>,
+    error: JobError<Fault>,
 ) -> anyhow::Result<Recorded> {
-    let (failure, ending) = match error {
-        JobError::Fail(failure) => (failure, Recorded::Failed),
+    let (Fault { failure, report }, ending) = match error {
+        JobError::Fail(fault) => (fault, Recorded::Failed),
         JobError::Retry(error) if claim.failures + 1 < workshop.settings.max_attempts => {
             let delay = backoff(claim.failures);
             tracing::warn!(?delay, "attempt failed, the next one follows: {error:#}");
@@ -220,20 +251,21 @@ pub async fn record_failure(
         }
         JobError::Retry(error) => {
             tracing::error!("last attempt failed: {error:#}");
-            (Failure::ProcessingFailed, Recorded::Dead)
+            (Failure::ProcessingFailed.into(), Recorded::Dead)
         }
     };
     let row = failure.to_row().context("word the failure")?;
     let held = until_recorded("failed", || async {
         let mut connection = workshop.db.connection().await?;
-        jobs::mark_failed(&mut connection, claim, &row).await
+        jobs::mark_failed(&mut connection, claim, &row, report.as_ref()).await
     })
     .await?;
     if !held {
         return Ok(Recorded::Superseded);
     }
     discard(workshop, claim).await;
-    tracing::info!(code = failure.code(), "video failed");
+    let report = report.as_ref().map(tracing::field::display);
+    tracing::info!(code = failure.code(), report, "video failed");
     Ok(ending)
 }
 
@@ -288,6 +320,10 @@ where
         tries += 1;
         tokio::time::sleep(RECORD_RETRY).await;
     }
+}
+
+fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the wait before the next attempt: exponential, with jitter so that jobs which failed

@@ -1,5 +1,7 @@
 //! The launcher, run as the media kit and the private services run it.
 
+mod sandbox;
+
 use std::{
     path::PathBuf,
     process::Output,

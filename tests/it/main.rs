@@ -21,6 +21,7 @@ mod env_files;
 mod errors;
 mod files_served;
 mod fsck;
+mod hostile;
 mod jobs;
 mod journey;
 mod media;

@@ -14,7 +14,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Clip, Error, Media, Progress, Refusal, Scratch},
+    media::{Clip, Error, Media, Progress, Refusal, Report, Scratch},
 };
 use clap::Parser;
 use serde_json::Value;
@@ -54,7 +54,8 @@ impl Studio {
 
     async fn clip(&self, source: &Path) -> (Result<Clip, Error>, Scratch) {
         let scratch = self.media.scratch().unwrap();
-        let clip = self.media.make_clip(source, &scratch, |_| {}).await;
+        let report = &mut Report::default();
+        let clip = self.media.make_clip(source, &scratch, report, |_| {}).await;
         (clip, scratch)
     }
 
@@ -131,14 +132,15 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     let scratch = studio.media.scratch().unwrap();
     let note = |progress: Progress| reports.lock().unwrap().push(progress.percent);
 
+    let mut report = Report::default();
     let clip = studio
         .media
-        .make_clip(&source, &scratch, note)
+        .make_clip(&source, &scratch, &mut report, note)
         .await
         .unwrap();
 
     assert_eq!((clip.frames, clip.duration_ms), (900 + BUMPERS, 34_000));
-    assert!(clip.cpu_ms.unwrap() > 100);
+    assert!(report.making.cpu_ms.unwrap() > 100);
     let film = describe(&clip.video);
     assert_eq!(film["streams"].as_array().unwrap().len(), 1);
     let stream = &film["streams"][0];
@@ -342,7 +344,7 @@ async fn a_playlist_in_disguise_reads_no_other_file() {
     let source = studio.folder.path().join("playlist.mp4");
     let playlist = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n", secret.display());
     fs::write(&source, &playlist).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::NotAVideo);
+    assert_eq!(studio.refusal(&source).await, Refusal::NotAnMp4);
     // With a head that passes for an MP4, the forced demuxer is what refuses it.
     fs::write(&source, format!("\0\0\0\x10ftypisom\0\0\0\0{playlist}")).unwrap();
     assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
@@ -407,10 +409,11 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let folder = scratch.path().to_owned();
     let started = tokio::sync::Notify::new();
     let note = |_: Progress| started.notify_one();
+    let mut report = Report::default();
 
     // Boxed with `Send`, as a worker's task needs it.
     let clip: Pin<Box<dyn Future<Output = _> + Send>> =
-        Box::pin(studio.media.make_clip(&source, &scratch, note));
+        Box::pin(studio.media.make_clip(&source, &scratch, &mut report, note));
 
     tokio::select! {
         clip = clip => panic!("too fast: {clip:?}"),

@@ -142,12 +142,13 @@ pub async fn mark_processed(
     Ok(rows == 1)
 }
 
-/// Records why the video failed for good. Returns whether the claim still held. A video that failed keeps
+/// Records why the video failed for good, and what is known about that. Returns whether the claim still held. A video that failed keeps
 /// its reason: told again, it must be the same.
 pub async fn mark_failed(
     connection: &mut Connection,
     claim: Claim,
     failure: &Value,
+    report: Option<&Value>,
 ) -> anyhow::Result<bool> {
     let same = videos::failure
         .is_null()
@@ -156,6 +157,7 @@ pub async fn mark_failed(
         .set((
             videos::status.eq(VideoStatus::Failed),
             videos::failure.eq(Some(failure)),
+            videos::report.eq(report),
             videos::lease_until.eq(NO_TIME),
             videos::strays_at.eq(now().nullable()),
         ))

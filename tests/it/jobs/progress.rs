@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::start;
-use crate::support::{TestApp, eventually, film, long_film, processes_about};
+use crate::support::{TestApp, draw, eventually, film, long_film, mp4, processes_about};
 
 #[tokio::test]
 async fn progress_never_goes_back_not_even_in_a_second_attempt() {
@@ -85,6 +85,39 @@ async fn the_row_says_what_made_the_clip_and_what_it_cost() {
     );
     assert_eq!(complete.await, 1);
     assert_eq!(app.status(video).await, "processed");
+}
+
+#[tokio::test]
+async fn the_row_of_a_refused_video_says_what_was_found_and_what_it_cost() {
+    let app = TestApp::spawn().await;
+    let sound = draw("-f lavfi -i sine=d=1 -c:a aac", "film.mp4").await;
+    let silent = app.add_video(&sound).await;
+    let broken = app.add_video(&mp4(5000)).await;
+    app.work_off().await;
+    for (video, fact) in [
+        (silent, "failure->>'code' = 'not_a_video'"),
+        (
+            silent,
+            "report->'probe'->'streams'->0->>'codec_name' = 'aac'",
+        ),
+        (silent, "report->'cause' = 'null'"),
+        (broken, "failure->>'code' = 'corrupt'"),
+        (broken, "report->'probe' = 'null'"),
+        (
+            broken,
+            "report->>'cause' ~ '^ffprobe failed with code 1: .*moov atom not found'",
+        ),
+        (broken, "(report->>'source_bytes')::int = 5000"),
+    ] {
+        for fact in [
+            fact,
+            "(report->>'took_ms')::int > 0",
+            "(report->'probing'->>'cpu_ms')::int > 0",
+        ] {
+            let told = format!("SELECT ({fact})::int FROM videos WHERE id = '{video}'");
+            assert_eq!(app.number(&told).await, 1, "{fact}");
+        }
+    }
 }
 
 fn command_line(id: u32) -> String {

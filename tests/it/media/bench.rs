@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use anb::media::Report;
+
 use self::films::{FILMS, Film};
 use super::{BUMPERS, Studio, run};
 use crate::support::{Share, cpu_seconds, memory};
@@ -137,24 +139,25 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
     for _ in 0..rounds() {
         let before = own_cpu();
         let scratch = studio.media.scratch().unwrap();
+        let mut report = Report::default();
         let clip = studio
             .media
-            .make_clip(source, &scratch, |_| {})
+            .make_clip(source, &scratch, &mut report, |_| {})
             .await
             .unwrap();
         let cpu = own_cpu() - before;
-        results.push((cpu, clip, scratch));
+        results.push((cpu, clip, report.making, scratch));
     }
     results.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-    let (cpu, clip, _scratch) = results.swap_remove(results.len() / 2);
+    let (cpu, clip, costs, _scratch) = results.swap_remove(results.len() / 2);
     let video = films::folder().join("ours.mp4");
     fs::copy(&clip.video, &video).unwrap();
-    let bare = float(clip.cpu_ms.unwrap()) / 1000.0;
+    let bare = float(costs.cpu_ms.unwrap()) / 1000.0;
     let made = Made {
         cost: Cost {
             cpu,
             bytes: float(clip.bytes),
-            peak: float(clip.peak_bytes.unwrap()),
+            peak: float(costs.peak_bytes.unwrap()),
         },
         video,
         skipped: BUMPERS / 2,
