@@ -146,8 +146,8 @@ impl Code {
             Self::NotAnMp4 => (
                 StatusCode::BAD_REQUEST,
                 "not_an_mp4",
-                "El archivo no es un video MP4.",
-                "The file is not an MP4 video.",
+                "El archivo no es un video MP4. Expórtalo como MP4 y súbelo de nuevo.",
+                "The file is not an MP4 video. Export it as MP4 and upload it again.",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,

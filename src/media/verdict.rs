@@ -161,7 +161,9 @@ impl Refusal {
             Self::LowResolution { lines, min_lines } => format!(
                 "El video tiene {lines} líneas; debe tener al menos {min_lines}. Grábalo o expórtalo con más resolución."
             ),
-            Self::NotAnMp4 => "El archivo no es un video MP4.".into(),
+            Self::NotAnMp4 => {
+                "El archivo no es un video MP4. Expórtalo como MP4 y súbelo de nuevo.".into()
+            }
             Self::NotAVideo => {
                 "El archivo no contiene un video. Sube un MP4 grabado con tu cámara o celular."
                     .into()
@@ -197,7 +199,9 @@ impl Refusal {
             Self::LowResolution { lines, min_lines } => format!(
                 "The video has {lines} lines; it must have at least {min_lines}. Record or export it at a higher resolution."
             ),
-            Self::NotAnMp4 => "The file is not an MP4 video.".into(),
+            Self::NotAnMp4 => {
+                "The file is not an MP4 video. Export it as MP4 and upload it again.".into()
+            }
             Self::NotAVideo => {
                 "The file contains no video. Upload an MP4 recorded with your camera or phone."
                     .into()

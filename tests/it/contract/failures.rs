@@ -34,6 +34,12 @@ fn failures() -> Vec<(&'static str, Value, &'static str, &'static str)> {
              resolution.",
         ),
         (
+            "not_an_mp4",
+            json!({}),
+            "El archivo no es un video MP4. Expórtalo como MP4 y súbelo de nuevo.",
+            "The file is not an MP4 video. Export it as MP4 and upload it again.",
+        ),
+        (
             "not_a_video",
             json!({}),
             "El archivo no contiene un video. Sube un MP4 grabado con tu cámara o celular.",
