@@ -30,9 +30,9 @@ pub fn encoder(target: Target) -> Vec<OsString> {
 
 /// Preset, rate factor and further decisions: points on the Pareto front in `docs/media.md`.
 fn trade(effort: Effort) -> (&'static str, f32, &'static str) {
-    // Macroblock-tree rate control is worth more than what `veryfast` does, at half its cost; so are more
-    // B-frames, where the picture is calm, and small partitions. Weighting brings nothing on what a camera sees.
-    const SHARP: &str = "mbtree=1:rc-lookahead=20:weightp=0:bframes=5:b-adapt=1:\
+    // Macroblock-tree rate control is worth more than what `veryfast` does, at half its cost; so are
+    // B-frames where they fit, and small partitions. Weighting brings nothing on what a camera sees.
+    const SHARP: &str = "mbtree=1:rc-lookahead=20:weightp=0:b-adapt=1:\
                          partitions=i4x4,i8x8,p8x8,b8x8:qcomp=0.7:";
     match effort {
         Effort::Fast => ("superfast", 28.5, SHARP),
