@@ -204,12 +204,11 @@ impl<'a> Load<'a> {
         let answer = async {
             let answer = request.send().await?;
             let status = answer.status().as_u16();
-            answer.bytes().await?;
-            Ok(status)
+            Ok((status, answer.text().await?))
         };
-        let answer: reqwest::Result<u16> = answer.await;
+        let answer: reqwest::Result<(u16, String)> = answer.await;
         let failure = match answer {
-            Ok(status) if good.contains(&status) => None,
+            Ok((status, _)) if good.contains(&status) => None,
             other => Some(format!("{other:?}")),
         };
         self.answers.lock().unwrap().push(Answered {
