@@ -220,12 +220,16 @@ pub async fn search(
          WHERE v.is_public AND v.status = 'processed'
              AND (v.title ILIKE $1 OR u.first_name || ' ' || u.last_name ILIKE $1)
              AND ($2 IS NULL OR (v.city_key >= $2 AND v.city_key < $3))
-         ORDER BY v.votes DESC, v.uploaded_at, v.id LIMIT $4 OFFSET $5",
+             AND (v.votes < $4 OR (v.votes = $4 AND (v.uploaded_at, v.id) > ($5, $6)))
+         ORDER BY v.votes DESC, v.uploaded_at, v.id LIMIT $7 OFFSET $8",
     );
     Ok(found
         .bind::<Text, _>(format!("%{}%", like(text)))
         .bind::<Nullable<Text>, _>(city)
         .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
+        .bind::<BigInt, _>(part.after.votes)
+        .bind::<Timestamptz, _>(part.after.since)
+        .bind::<Uuid, _>(part.after.id)
         .bind::<BigInt, _>(part.limit)
         .bind::<BigInt, _>(part.offset)
         .load(connection)

@@ -41,6 +41,7 @@ async fn deep_in_a_list_the_next_page_is_linked_by_its_place() {
         "rankings?by=video&",
         "rankings?by=video&city=cali&",
         "videos?",
+        "videos?q=prueba&",
     ] {
         let path = format!("/api/public/{list}limit=1&page=");
         let all = app.get(&format!("/api/public/{list}limit=24")).await.ok();
