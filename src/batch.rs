@@ -41,6 +41,23 @@ impl From<Arc<anyhow::Error>> for Shared {
     }
 }
 
+impl From<Busy> for Shared {
+    fn from(busy: Busy) -> Self {
+        anyhow::Error::from(busy).into()
+    }
+}
+
+/// Deals out what was done for `count` together: an error is everybody's.
+pub fn deal<R>(together: anyhow::Result<Vec<R>>, count: usize) -> Vec<Result<R, Shared>> {
+    match together {
+        Ok(results) => results.into_iter().map(Ok).collect(),
+        Err(error) => vec![Shared::from(error); count]
+            .into_iter()
+            .map(Err)
+            .collect(),
+    }
+}
+
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("do it together with others")

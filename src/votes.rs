@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::{
-    batch::{Batcher, Shared},
+    batch::{self, Batcher, Shared},
     db::{self, Db},
     ids::{UserId, VideoId},
     shutdown::Shutdown,
@@ -56,8 +56,7 @@ impl Votes {
     /// Casts the vote of `user` for `video`. Of several at once, one counts; it is committed when this
     /// returns, and may be also if nobody waits for that.
     pub async fn cast(&self, user: UserId, video: VideoId) -> Result {
-        let ended = self.committer.submit(Ballot { user, video }).await;
-        ended.unwrap_or_else(|busy| Err(Shared::from(anyhow::Error::from(busy))))
+        self.committer.submit(Ballot { user, video }).await?
     }
 }
 
@@ -89,21 +88,16 @@ async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
 /// Casts different votes together; alone, if one of them is the cause that PostgreSQL refused all.
 async fn cast_all(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     match cast(db, ballots).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
         Err(error) if ballots.len() > 1 && is_about_one(&error) => {
             let mut results = Vec::with_capacity(ballots.len());
             for ballot in ballots {
                 let alone = cast(db, std::slice::from_ref(ballot)).await;
-                let outcome = alone.map_err(Shared::from);
-                results
-                    .push(outcome.and_then(|alone| alone.first().copied().ok_or_else(no_answer)));
+                let outcome = batch::deal(alone, 1).pop();
+                results.push(outcome.unwrap_or_else(|| Err(no_answer())));
             }
             results
         }
-        Err(error) => {
-            let error = Shared::from(error);
-            ballots.iter().map(|_| Err(error.clone())).collect()
-        }
+        together => batch::deal(together, ballots.len()),
     }
 }
 

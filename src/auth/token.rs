@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    batch::{Batcher, Shared},
+    batch::{self, Batcher, Shared},
     config::auth::Settings,
     db::{self, Connection, Db, now, prepared, schema::revoked_tokens},
     ids::UserId,
@@ -88,9 +88,8 @@ impl Claims {
 impl Tokens {
     /// Makes the tokens of this process.
     pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> Self {
-        let secret = settings.jwt_secret.expose_secret().as_bytes();
-        let other = settings.jwt_secret_other.iter();
-        let secrets = [&settings.jwt_secret].into_iter().chain(other);
+        let signing = &settings.jwt_secret;
+        let secrets = [signing].into_iter().chain(&settings.jwt_secret_other);
         let asked = db.clone();
         let questions = Batcher::start(shutdown, move |questions| {
             let db = asked.clone();
@@ -99,7 +98,7 @@ impl Tokens {
         Self {
             questions,
             db,
-            encoding: EncodingKey::from_secret(secret),
+            encoding: EncodingKey::from_secret(signing.expose_secret().as_bytes()),
             decoding: secrets
                 .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()))
                 .collect(),
@@ -186,19 +185,13 @@ impl Tokens {
     }
 }
 
-/// Answers together. An error is everybody's.
+/// Answers together.
 async fn answer(db: &Db, questions: &[Question]) -> Vec<Result<bool, Shared>> {
     let answers = db::in_time(async {
         let mut connection = db.connection().await?;
         are_good(&mut connection, questions).await
     });
-    match answers.await {
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(error) => {
-            let error = Shared::from(error);
-            questions.iter().map(|_| Err(error.clone())).collect()
-        }
-    }
+    batch::deal(answers.await, questions.len())
 }
 
 #[derive(QueryableByName)]

@@ -5,7 +5,10 @@
 //! follows. What newer kernels add (Landlock for TCP, devices, signals) is taken where it exists;
 //! the list of system calls closes the same holes on older ones.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use landlock::{
@@ -88,8 +91,7 @@ fn restrict_files(program: &Path, read: &[PathBuf], write: Option<&Path>) -> any
 fn restrict_calls() -> anyhow::Result<()> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    let mut rules: std::collections::BTreeMap<_, _> =
-        CALLS.iter().map(|call| (*call, vec![])).collect();
+    let mut rules: BTreeMap<_, _> = CALLS.iter().map(|call| (*call, vec![])).collect();
     let thread = u64::try_from(libc::CLONE_THREAD)?;
     for (call, argument, condition) in [
         (libc::SYS_clone, thread, SeccompCmpOp::MaskedEq(thread)),

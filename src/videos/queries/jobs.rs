@@ -142,8 +142,8 @@ pub async fn mark_processed(
     Ok(rows == 1)
 }
 
-/// Records why the video failed for good, and what is known about that. Returns whether the claim still held. A video that failed keeps
-/// its reason: told again, it must be the same.
+/// Records why the video failed for good, and what is known about that. Returns whether the claim still
+/// held. A video that failed keeps its reason: told again, it must be the same.
 pub async fn mark_failed(
     connection: &mut Connection,
     claim: Claim,

@@ -61,13 +61,11 @@ impl Arena {
 
         let house = House::at(&services.postgres.url(), &services.redis.url());
         let serve = house.start_with(Role::Serve, &UNLIMITED);
+        let db = Db::new(&settings).unwrap();
+        let shutdown = Shutdown::new(Duration::ZERO);
         let mut arena = Self {
-            db: Db::new(&settings).unwrap(),
-            tokens: Tokens::new(
-                &default_serve().auth,
-                Db::new(&settings).unwrap(),
-                &Shutdown::new(Duration::ZERO),
-            ),
+            tokens: Tokens::new(&default_serve().auth, db.clone(), &shutdown),
+            db,
             serve,
             house,
             services,
