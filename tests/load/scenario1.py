@@ -5,15 +5,13 @@ A refused or broken request is a failure; nothing is retried. LOAD_STAGE is how 
 
 import os
 import random
-import uuid
 
-from film import film
 from locust import HttpUser, LoadTestShape, between, task
 from locust.exception import StopUser
+from player import join, upload
 
 STAGE = int(os.environ.get("LOAD_STAGE", "60"))
 STAGES = (10, 50, 100)
-PASSWORD = "canasta-2026"
 CITIES = ("Bogotá", "Medellín", "Cali", "Barranquilla", "Tunja")
 
 
@@ -30,23 +28,15 @@ class Player(HttpUser):
 
     def on_start(self):
         self.own, self.voted = set(), set()
-        email = f"{uuid.uuid4()}@example.com"
-        self.client.post("/api/auth/signup", json={
-            "first_name": "Ana", "last_name": "Carga", "email": email, "password1": PASSWORD, "password2": PASSWORD,
-            "city": random.choice(CITIES), "country": "Colombia"})
-        answer = self.client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
-        if not answer.ok:
+        if not join(self.client, random.choice(CITIES)):
             raise StopUser
-        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         self.upload()
 
     @task(1)
     def upload(self):
-        answer = self.client.post(
-            "/api/videos/upload", files={"video_file": ("jugada.mp4", film(), "video/mp4")},
-            data={"title": "Mi mejor jugada", "is_public": "true"})
-        if answer.ok:
-            self.own.add(answer.json()["task_id"])
+        video = upload(self.client)
+        if video:
+            self.own.add(video)
 
     @task(4)
     def list_own(self):

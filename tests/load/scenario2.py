@@ -5,15 +5,13 @@ seconds, is a failure.
 
 import os
 import time
-import uuid
 
 import gevent
-from film import film
 from locust import HttpUser, events, task
 from locust.exception import StopUser
+from player import join, upload
 
 PATIENCE = float(os.environ.get("LOAD_PATIENCE", "1800"))
-PASSWORD = "canasta-2026"
 VIDEOS = int(os.environ.get("LOAD_VIDEOS", "50"))
 
 ready, done = [], []
@@ -26,25 +24,18 @@ def at_once(parser):
 
 class Uploader(HttpUser):
     def on_start(self):
-        email = f"{uuid.uuid4()}@example.com"
-        self.client.post("/api/auth/signup", json={
-            "first_name": "Luis", "last_name": "Carga", "email": email, "password1": PASSWORD, "password2": PASSWORD,
-            "city": "Cali", "country": "Colombia"})
-        answer = self.client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
+        is_in = join(self.client, "Cali")
         ready.append(self)
-        if not answer.ok:
+        if not is_in:
             self.leave()
-        self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         while len(ready) < VIDEOS:
             gevent.sleep(0.05)
 
     @task
     def upload_and_wait(self):
-        answer = self.client.post(
-            "/api/videos/upload", files={"video_file": ("jugada.mp4", film(), "video/mp4")},
-            data={"title": "Mi mejor jugada", "is_public": "true"})
-        if answer.ok:
-            self.wait_for(answer.json()["task_id"])
+        video = upload(self.client)
+        if video:
+            self.wait_for(video)
         self.leave()
 
     def leave(self):
