@@ -61,7 +61,7 @@ bench: ## Measures every request at three scales, for docs/performance.md; needs
 	@.config/setup tests
 	@cargo build --release --locked
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
-		cargo test --locked --test it -- --ignored --nocapture bench::
+		cargo test --locked --test it -- --ignored --nocapture bench::the_release_build
 
 bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
 	@.config/setup tests

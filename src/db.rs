@@ -25,7 +25,7 @@ use diesel_async::{
     },
 };
 
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     batch::Busy,
@@ -57,7 +57,8 @@ pub struct Db {
 }
 
 impl Db {
-    /// Makes a pool; no connection is opened yet. Returns an error if the settings cannot be used.
+    /// Makes a pool, whose connections live on the runtime that this is called on; none is opened yet. Returns an
+    /// error if the settings cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let mut endpoint = settings.endpoint()?;
         if endpoint.postgres.get_options().is_none() {
@@ -66,11 +67,17 @@ impl Db {
         let tls = tls::connector(&endpoint)?;
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Verified;
+        // A connection ends with the runtime that opened it, and each thread of the server has its own, which
+        // ends once that thread has answered all. So the one opens them that lives as long as the pool.
+        let runtime = Handle::current();
         config.custom_setup = Box::new(move |_| {
             let (endpoint, tls) = (endpoint.clone(), tls.clone());
+            let opening = runtime.spawn(async move { connect_with(&endpoint, tls).await });
             Box::pin(async move {
-                connect_with(&endpoint, tls)
+                opening
                     .await
+                    .map_err(anyhow::Error::from)
+                    .flatten()
                     .map_err(|error| ConnectionError::BadConnection(format!("{error:#}")))
             })
         });

@@ -62,7 +62,7 @@ enum Paths {
     },
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a quarter of an hour: make bench"]
 async fn the_release_build_is_measured_at_three_scales() {
     let mut tables = String::new();

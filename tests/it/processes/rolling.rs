@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diesel_async::SimpleAsyncConnection as _;
 use futures_util::{future::join_all, stream};
 use reqwest::{Body, Client, Method, RequestBuilder, multipart};
 use rustix::process::Signal;
-use tokio::time::sleep;
+use tokio::{runtime, task, time::sleep};
 
 use super::process::{House, Process, Role};
 use crate::support::{Player, Seed, TestApp, eventually, mp4};
@@ -52,6 +53,22 @@ async fn a_rolling_restart_of_two_apis_fails_no_request() {
     };
     tokio::join!(restart, balancer.check(&load.is_over), load.run());
     load.judge();
+}
+
+/// Each thread of the server has a runtime of its own, which ends with the thread: during a stop the first one
+/// to have answered everything must not take the connections along on which the others still wait.
+#[tokio::test]
+async fn a_database_connection_outlives_the_thread_that_opened_it() {
+    let app = TestApp::spawn().await;
+    let db = app.db.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(db.connection()).unwrap()
+    });
+    let mut connection = task::spawn_blocking(|| thread.join().unwrap())
+        .await
+        .unwrap();
+    connection.batch_execute("SELECT 1").await.unwrap();
 }
 
 /// Spreads requests over the instances that are ready. It asks nobody twice.
