@@ -40,7 +40,7 @@ pub type Connection = AsyncPgConnection;
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most requests that wait for a connection: more would wait for longer than their clients do.
-const MOST_WAITING: usize = 1024;
+const MOST_WAITING: usize = 4096;
 
 /// Longest wait for an answer. A server that works on a statement gives it up before, and says so: one
 /// that is silent for longer is frozen, or the network is gone.

@@ -51,12 +51,16 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that a browser may remember which origins are allowed (s).
 const CORS_MAX_AGE_SECS: usize = 600;
 
-/// Every route outside `/api`.
-fn root(config: &mut ServiceConfig) {
+/// What load balancers ask, as often as they like.
+fn probes(config: &mut ServiceConfig) {
     config
         .service(resource("/health").route(read().to(internal::health)))
-        .service(resource("/ready").route(read().to(internal::ready)))
-        .service(resource("/media/{key:.*}").route(read().to(videos::handlers::media)));
+        .service(resource("/ready").route(read().to(internal::ready)));
+}
+
+/// What browsers load by address.
+fn files(config: &mut ServiceConfig) {
+    config.service(resource("/media/{key:.*}").route(read().to(videos::handlers::media)));
 }
 
 /// Every route below `/api`. Resources, and not single routes: so a wrong method is 405, not 404.
@@ -148,23 +152,28 @@ impl Server {
                 .app_data(dependencies.clone())
                 .app_data(drained.clone())
                 .app_data(extract::query_config())
-                .configure(root)
-                // A trailing slash is accepted here, and only here: elsewhere it can matter.
+                .configure(probes)
                 .service(
-                    web::scope("/api")
-                        .wrap(NormalizePath::trim())
-                        .configure(api),
+                    // CORS before the limit, whose refusal a page must be able to read; compression next
+                    // to the work.
+                    web::scope("")
+                        .wrap(Compress::default())
+                        .wrap(from_fn(limit_address))
+                        .wrap(cors(&origins))
+                        .configure(files)
+                        // A trailing slash is accepted here, and only here: elsewhere it can matter.
+                        .service(
+                            web::scope("/api")
+                                .wrap(NormalizePath::trim())
+                                .configure(api),
+                        )
+                        .default_service(web::to(async || {
+                            Err::<&str, _>(Error::from(Code::NotFound))
+                        })),
                 )
-                .default_service(web::to(async || {
-                    Err::<&str, _>(Error::from(Code::NotFound))
-                }))
                 // The last one wrapped runs first: what arrived is held until the answer is out; a drain
                 // that no refusal escapes; an id and a body for every answer, also for those of the
-                // middleware below; CORS before the limit, whose refusal a page must be able to read;
-                // compression next to the work.
-                .wrap(Compress::default())
-                .wrap(from_fn(limit_address))
-                .wrap(cors(&origins))
+                // middleware below.
                 .wrap(from_fn(respond))
                 .wrap(from_fn(drain))
                 .wrap(from_fn(hold_chunks))
@@ -214,9 +223,8 @@ async fn limit_address(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
-    let is_probe = PROBES.contains(&request.path());
     let limits = request.app_data::<web::Data<Limits>>().cloned();
-    if let Some(limits) = limits.filter(|_| !is_probe) {
+    if let Some(limits) = limits {
         let client = ClientAddress::of(request.request());
         if let Err(refused) = limits.address.take(&client.0) {
             return Ok(request.error_response(refused).map_into_right_body());

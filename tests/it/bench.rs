@@ -93,7 +93,7 @@ async fn every_row_of_the_bench_is_answered() {
     println!("{moments}");
     assert_eq!(
         moments.lines().count(),
-        3 + 5 + SLICE.uploads.len(),
+        3 + 6 + SLICE.uploads.len(),
         "{moments}"
     );
     let counted = "SELECT sum(votes)::text AS text FROM videos";
@@ -119,6 +119,7 @@ async fn measure(arena: &Arena, videos: u32, runs: usize, span: Duration) -> Str
                 method: row.method,
                 paths: &row.paths.of(arena, run).await,
                 tokens: &tokens,
+                ..Load::default()
             };
             let outcome = load.run(arena, span).await;
             assert!(

@@ -14,9 +14,27 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/bench/reques
 /// What is sent, by how many at once.
 pub struct Load<'a> {
     pub connections: usize,
+    /// How long each connection waits between two requests (ms).
+    pub pause_ms: u32,
     pub method: &'a str,
     pub paths: &'a [String],
+    /// One for each request in turn; none: without.
     pub tokens: &'a [String],
+    /// JSON; empty: none.
+    pub body: &'a str,
+}
+
+impl Default for Load<'_> {
+    fn default() -> Self {
+        Self {
+            connections: 1,
+            pause_ms: 0,
+            method: "GET",
+            paths: &[],
+            tokens: &[],
+            body: "",
+        }
+    }
 }
 
 /// What came of it.
@@ -43,7 +61,10 @@ impl Load<'_> {
     pub async fn run(&self, arena: &Arena, span: Duration) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let paths = write(folder.path(), "paths", self.paths);
-        let tokens = write(folder.path(), "tokens", self.tokens);
+        let tokens = match self.tokens {
+            [] => String::new(),
+            tokens => write(folder.path(), "tokens", tokens),
+        };
         let (api, database) = (arena.serve.cpu_seconds(), arena.database_cpu_seconds());
         #[expect(clippy::disallowed_methods, reason = "tests start programs")]
         let mut wrk = Command::new("wrk");
@@ -51,10 +72,8 @@ impl Load<'_> {
             .arg(format!("-c{}", self.connections.max(THREADS)))
             .arg(format!("-d{}s", span.as_secs().max(1)))
             .args(["--timeout", "20s", "-s", SCRIPT])
-            .args([&arena.serve.url, "--", self.method, &paths]);
-        if !self.tokens.is_empty() {
-            wrk.arg(&tokens);
-        }
+            .args([&arena.serve.url, "--", self.method])
+            .args([&self.pause_ms.to_string(), &paths, &tokens, self.body]);
         let output = wrk
             .output()
             .await

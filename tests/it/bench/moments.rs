@@ -3,6 +3,7 @@
 
 use std::{
     path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,12 @@ const LOGINS: usize = 16;
 const FULL: usize = 32;
 const TOO_MANY: usize = 2_000;
 
+/// How many times more logins are sent per second than are possible.
+const OVERLOAD: f64 = 5.0;
+
+/// Logins that wait for each core (`auth/password.rs`).
+const PASSWORDS_WAITING: usize = 128;
+
 /// Videos that a worker gets one after the other.
 const VIDEOS: usize = 20;
 
@@ -47,6 +54,7 @@ pub struct Size {
 pub async fn measure(arena: &Arena, size: &Size) -> String {
     let mut rows = start(arena).await;
     rows.push(logins(arena, size.span).await);
+    rows.push(crowd(arena, size.span).await);
     rows.push(overload(arena, size.span).await);
     let token = somebody(arena).await;
     for count in size.uploads {
@@ -78,9 +86,8 @@ async fn logins(arena: &Arena, span: Duration) -> String {
     let paths = ["/api/public/rankings".to_owned()];
     let reads = Load {
         connections: 16,
-        method: "GET",
         paths: &paths,
-        tokens: &[],
+        ..Load::default()
     };
     let alone = reads.run(arena, span).await;
     let crowd = join_all((0..LOGINS).map(async |_| {
@@ -100,31 +107,60 @@ async fn logins(arena: &Arena, span: Duration) -> String {
     )
 }
 
-async fn overload(arena: &Arena, span: Duration) -> String {
+/// Far more at once than ever run at the same time: they wait their turn.
+async fn crowd(arena: &Arena, span: Duration) -> String {
     let tokens = arena.fans(64).await;
     let paths = ["/api/auth/profile".to_owned()];
     let profiles = |connections| Load {
         connections,
-        method: "GET",
         paths: &paths,
         tokens: &tokens,
+        ..Load::default()
     };
-    let most: Outcome = profiles(FULL).run(arena, span).await;
-    let Outcome {
-        per_second,
-        goodput,
-        peak,
-        p50_ms,
-        p99_ms,
-        ..
-    } = profiles(TOO_MANY).run(arena, span).await;
+    let most = profiles(FULL).run(arena, span).await;
+    let crowd = profiles(TOO_MANY).run(arena, span).await;
+    format!("| profile c{TOO_MANY} | {}", beside(&crowd, &most, FULL))
+}
+
+/// More per second than the processors can hash, whether answered or not: what cannot be done is refused.
+async fn overload(arena: &Arena, span: Duration) -> String {
+    let body = json!({"email": sign_up(arena).await, "password": PASSWORD}).to_string();
+    let paths = ["/api/auth/login".to_owned()];
+    let logins = |connections, pause_ms| Load {
+        connections,
+        pause_ms,
+        method: "POST",
+        paths: &paths,
+        body: &body,
+        ..Load::default()
+    };
+    let most = logins(LOGINS, 0).run(arena, span).await;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number"
+    )]
+    let each_second = (most.goodput * OVERLOAD) as usize;
+    // Those who wait for their answer ask nothing meanwhile.
+    let waiting = PASSWORDS_WAITING * thread::available_parallelism().unwrap().get();
+    let crowd = logins(each_second + waiting, 1000)
+        .run(arena, span * 3)
+        .await;
+    format!("| logins: {}", beside(&crowd, &most, LOGINS))
+}
+
+fn beside(crowd: &Outcome, most: &Outcome, connections: usize) -> String {
+    assert!(crowd.broken == 0.0, "{crowd:?}");
     format!(
-        "| profile c{TOO_MANY}: {:.1} × what is possible | {goodput:.0}/s answered, {:.0} % of c{FULL}; {:.0}/s refused; \
-         p50 / p99 {p50_ms:.0} / {p99_ms:.0} ms; peak {} MB |",
-        per_second / most.goodput,
-        goodput / most.goodput * 100.0,
-        per_second - goodput,
-        peak / 1_000_000
+        "{:.1} × what is possible | {:.0}/s answered, {:.0} % of c{connections}; {:.0}/s refused; \
+         p50 / p99 {:.0} / {:.0} ms; peak {} MB |",
+        crowd.per_second / most.goodput,
+        crowd.goodput,
+        crowd.goodput / most.goodput * 100.0,
+        crowd.per_second - crowd.goodput,
+        crowd.p50_ms,
+        crowd.p99_ms,
+        crowd.peak / 1_000_000
     )
 }
 

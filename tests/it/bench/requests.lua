@@ -1,5 +1,6 @@
--- Requests of the bench. Arguments: a file with a path in each line, then (for POST) a file with a token in each.
--- Request number n pairs path and token so that none repeats before all tokens met all paths.
+-- Requests of the bench. Arguments: method, pause of each connection between two requests (ms), a file with a path
+-- in each line, a file with a token in each or "", a JSON body or "". Request number n pairs path and token so that
+-- none repeats before all tokens met all paths.
 
 local threads = 0
 
@@ -19,20 +20,30 @@ end
 
 function init(arguments)
     method = arguments[1]
-    paths = lines(arguments[2])
-    tokens = arguments[3] and lines(arguments[3])
+    pause = tonumber(arguments[2])
+    paths = lines(arguments[3])
+    tokens = arguments[4] ~= "" and lines(arguments[4])
+    body = arguments[5] ~= "" and arguments[5] or nil
     next_one = first
 end
 
 function request()
     local n = next_one
     next_one = n + step
+    local headers = {}
+    if body then
+        headers["Content-Type"] = "application/json"
+    end
     if not tokens then
-        return wrk.format(method, paths[n % #paths + 1])
+        return wrk.format(method, paths[n % #paths + 1], headers, body)
     end
     local round = math.floor(n / #tokens)
-    local headers = { ["Authorization"] = "Bearer " .. tokens[n % #tokens + 1] }
-    return wrk.format(method, paths[(n + round) % #paths + 1], headers)
+    headers["Authorization"] = "Bearer " .. tokens[n % #tokens + 1]
+    return wrk.format(method, paths[(n + round) % #paths + 1], headers, body)
+end
+
+function delay()
+    return pause
 end
 
 function done(summary, latency)

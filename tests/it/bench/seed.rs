@@ -36,7 +36,7 @@ pub fn all(videos: u32) -> String {
              JOIN users ON users.id = n % {players} + 1,
                  LATERAL (SELECT now() - make_interval(secs => n) AS moment) AS uploaded;
          ALTER TABLE videos ENABLE TRIGGER USER;
-         SELECT rank_players(array_agg(DISTINCT user_id ORDER BY user_id)) FROM videos;
+         SELECT rank_everybody();
          ALTER TABLE votes DISABLE TRIGGER ALL;
          ALTER TABLE votes DROP CONSTRAINT votes_pkey;
          DROP INDEX votes_video_id;
