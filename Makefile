@@ -76,7 +76,7 @@ bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emu
 load: ## Runs both load scenarios against URL (http://localhost:8080), for docs/capacity.md.
 	@.config/setup load
 	@mkdir -p .anb/load
-	@failed=0; for scenario in scenario1 scenario2; do \
+	@failed=0; for scenario in scenario2 scenario1; do \
 		PYTHONDONTWRITEBYTECODE=1 .anb/tools/load/bin/locust -f "tests/load/$$scenario.py" --headless --only-summary \
 			--host "$${URL:-http://localhost:8080}" --csv ".anb/load/$$scenario" --csv-full-history || failed=1; \
 	done; \

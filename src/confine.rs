@@ -22,7 +22,8 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
+    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process,
+    setrlimit,
 };
 
 /// Exit code of a launcher that could not become the program, as `env` and `timeout` use it: no
@@ -44,6 +45,9 @@ pub struct Args {
     /// Size of any written file in bytes, then SIGXFSZ
     #[arg(long, value_name = "BYTES")]
     pub file_size: Option<u64>,
+    /// How far the program steps back behind others that want a processor
+    #[arg(long, value_name = "NICENESS", value_parser = clap::value_parser!(i32).range(0..=19))]
+    pub nice: Option<i32>,
     /// Signal that the program gets when its parent dies
     #[arg(long, value_name = "SIGNAL", ignore_case = true)]
     pub death_signal: Option<DeathSignal>,
@@ -92,6 +96,9 @@ fn confine_and_exec(args: &Args) -> anyhow::Result<Infallible> {
     limit(Resource::Core, Some(0)).context("switch off core dumps")?;
     limit(Resource::Cpu, args.cpu).context("limit CPU time")?;
     limit(Resource::Fsize, args.file_size).context("limit file size")?;
+    if let Some(niceness) = args.nice {
+        setpriority_process(None, niceness).context("step back behind others")?;
+    }
     if let Some(signal) = args.death_signal {
         let signal = match signal {
             DeathSignal::Kill => Signal::KILL,

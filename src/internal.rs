@@ -7,7 +7,7 @@ use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::{
     app::{App, Workshop},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Longest wait for the answer of one dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often measurements are put together.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// When to ask again whether a process is ready (s).
 const RETRY_AFTER_SECS: u32 = 2;
@@ -155,8 +158,8 @@ async fn metrics() -> HttpResponse {
 /// Starts the internal listener as a background task, unless it is off. Returns an error naming the
 /// variable if its address cannot be used.
 pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result<()> {
-    telemetry::metrics();
     let shutdown = dependencies.shutdown.clone();
+    shutdown.spawn(tidy_metrics(shutdown.clone()));
     let dependencies = web::Data::new(dependencies);
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -191,6 +194,18 @@ pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result
         }
     });
     Ok(())
+}
+
+/// Puts measurements together until the end: each takes room until then, and perhaps nobody ever asks.
+async fn tidy_metrics(shutdown: Shutdown) {
+    let metrics = telemetry::metrics();
+    let mut ticks = interval(TIDY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => metrics.run_upkeep(),
+            () = shutdown.insisted() => return,
+        }
+    }
 }
 
 /// Removes a socket that a killed process left behind; anything else stays.

@@ -149,7 +149,7 @@ pub fn normal_email(email: &str) -> String {
 /// Creates an account. Of several equal sign-ups at once, one creates it.
 pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome> {
     // Before a connection is taken: hashing takes long.
-    let password_hash = app.auth.passwords.hash(sign_up.password).await?;
+    let password_hash = app.auth.passwords.turn()?.hash(sign_up.password).await?;
     let user = queries::NewUser {
         first_name: &sign_up.first_name,
         last_name: &sign_up.last_name,
@@ -172,6 +172,7 @@ pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome
 /// Returns whose e-mail address and password these are. An unknown address takes as long as a wrong
 /// password.
 pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<Option<UserId>> {
+    let turn = app.auth.passwords.turn()?;
     // PostgreSQL cannot even compare NUL. The connection goes back before hashing starts.
     let found = if email.contains('\0') {
         None
@@ -180,7 +181,7 @@ pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<
         queries::find_credentials(&mut connection, email).await?
     };
     let (user, stored) = found.unzip();
-    let is_right = app.auth.passwords.verify(password, stored).await?;
+    let is_right = turn.verify(password, stored).await?;
     Ok(user.filter(|_| is_right))
 }
 
@@ -207,10 +208,11 @@ pub async fn change_password(
     let Some(stored) = stored else {
         return Ok(PasswordOutcome::WrongCurrent);
     };
-    if !passwords.verify(form.current, Some(stored.clone())).await? {
+    let turn = passwords.turn()?;
+    if !turn.verify(form.current, Some(stored.clone())).await? {
         return Ok(PasswordOutcome::WrongCurrent);
     }
-    let hash = passwords.hash(form.password1).await?;
+    let hash = passwords.turn()?.hash(form.password1).await?;
     let mut connection = app.db.connection().await?;
     // By the clock that issues tokens, so that one issued right after is newer.
     let is_changed =
@@ -236,7 +238,7 @@ pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<Strin
         .take(RANDOM_LENGTH)
         .map(char::from)
         .collect();
-    let hash = Passwords::new()?.hash(password.clone()).await?;
+    let hash = Passwords::new()?.turn()?.hash(password.clone()).await?;
     let mut connection = db.connection().await?;
     let email = normal_email(email);
     let is_reset = queries::reset_password(&mut connection, &email, &hash, Utc::now()).await?;

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
 };
@@ -15,14 +15,14 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use rustix::process::setpriority_process;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::batch::Busy;
 
 /// How nice the threads are: they get a tenth of a core that somebody else wants, and all of an idle one.
 const NICENESS: i32 = 10;
 
-/// Most that waits for each thread: about four seconds of work on an idle core. A hundred people who sign up at
+/// Most that has a turn for each thread: about four seconds of work on an idle core. A hundred people who sign up at
 /// once are let in, on two cores too.
 const WAITING: usize = 128;
 
@@ -31,7 +31,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Hashes and checks passwords; clones share the threads.
 #[derive(Clone)]
 pub struct Passwords {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
+    turns: Arc<Semaphore>,
     /// Hash of no password: checked where there is no account, so that both take the same time.
     decoy: Arc<str>,
 }
@@ -40,7 +41,7 @@ impl Passwords {
     /// Starts the threads of this process: one hash takes a core and 19 MiB, so never more at once than cores.
     pub fn new() -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, receiver) = sync_channel(cores * WAITING);
+        let (jobs, receiver) = channel();
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..cores {
             let receiver = Arc::clone(&receiver);
@@ -51,21 +52,42 @@ impl Passwords {
         }
         Ok(Self {
             jobs,
+            turns: Arc::new(Semaphore::new(cores * WAITING)),
             decoy: hash("no account has this password")?.into(),
         })
     }
 
+    /// Returns the right to one hash. Take it before any other work: whoever gets none is refused at once, and has
+    /// cost nothing.
+    pub fn turn(&self) -> Result<Turn, Busy> {
+        let turns = Arc::clone(&self.turns);
+        let permit = turns.try_acquire_owned().map_err(|_none_left| Busy)?;
+        Ok(Turn {
+            jobs: self.jobs.clone(),
+            decoy: Arc::clone(&self.decoy),
+            permit,
+        })
+    }
+}
+
+/// The right to hash or check one password.
+pub struct Turn {
+    jobs: Sender<Job>,
+    decoy: Arc<str>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
     /// Returns the password's hash as a PHC string.
-    pub async fn hash(&self, password: String) -> anyhow::Result<String> {
-        self.bounded(move || hash(&password)).await
+    pub async fn hash(self, password: String) -> anyhow::Result<String> {
+        self.spend(move |_| hash(&password)).await
     }
 
     /// Tells whether the password belongs to `stored`, a PHC string. With `None` the answer is `false`,
     /// after the same time.
-    pub async fn verify(&self, password: String, stored: Option<String>) -> anyhow::Result<bool> {
-        let decoy = Arc::clone(&self.decoy);
-        self.bounded(move || {
-            let parsed = PasswordHash::new(stored.as_deref().unwrap_or(&decoy))
+    pub async fn verify(self, password: String, stored: Option<String>) -> anyhow::Result<bool> {
+        self.spend(move |decoy| {
+            let parsed = PasswordHash::new(stored.as_deref().unwrap_or(decoy))
                 .map_err(|error| anyhow!("read the stored password hash: {error}"))?;
             let is_right = Argon2::default()
                 .verify_password(password.as_bytes(), &parsed)
@@ -75,18 +97,25 @@ impl Passwords {
         .await
     }
 
-    async fn bounded<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    async fn spend<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&str) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
+        let Self {
+            jobs,
+            decoy,
+            permit,
+        } = self;
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move || {
             // Nobody waits any more for one whose client went away.
             if !sender.is_closed() {
-                drop(sender.send(work()));
+                let result = work(&decoy);
+                drop(permit);
+                drop(sender.send(result));
             }
         });
-        self.jobs.try_send(job).map_err(|_full| Busy)?;
+        jobs.send(job).map_err(|_ended| Busy)?;
         receiver.await.context("hash a password")?
     }
 }
@@ -119,20 +148,32 @@ mod tests {
     async fn only_the_right_password_of_an_account_is_accepted() {
         let passwords = Passwords::new().unwrap();
         let long = "ñ".repeat(64);
-        let stored = passwords.hash(long.clone()).await.unwrap();
+        let turn = || passwords.turn().unwrap();
+        let stored = turn().hash(long.clone()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"), "{stored}");
         assert!(
-            passwords
+            turn()
                 .verify(long.clone(), Some(stored.clone()))
                 .await
                 .unwrap()
         );
         assert!(
-            !passwords
+            !turn()
                 .verify("wrong".to_owned(), Some(stored))
                 .await
                 .unwrap()
         );
-        assert!(!passwords.verify(long, None).await.unwrap());
+        assert!(!turn().verify(long, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn turns_end_and_come_back() {
+        let passwords = Passwords::new().unwrap();
+        let mut turns: Vec<Turn> = std::iter::from_fn(|| passwords.turn().ok()).collect();
+        assert!(turns.len() >= WAITING && turns.len().is_multiple_of(WAITING));
+        let turn = turns.pop().unwrap();
+        turn.hash("used up".to_owned()).await.unwrap();
+        assert!(passwords.turn().is_ok());
+        drop(turns);
     }
 }

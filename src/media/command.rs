@@ -26,6 +26,10 @@ use tokio::{
 pub use self::error::Error;
 use self::error::failure;
 
+/// A clip waits for people: beside anything that somebody waits for it gets a thirtieth of a processor, beside the
+/// hashing of passwords (10) a quarter, and all of an idle one.
+const NICENESS: &str = "15";
+
 /// Bytes of standard error that are kept, the last ones.
 const STDERR_BYTES: usize = 8 * 1024;
 
@@ -209,6 +213,7 @@ impl Runner {
             .arg(call.limits.memory_bytes.to_string())
             .arg("--file-size")
             .arg(call.limits.file_bytes.to_string())
+            .args(["--nice", NICENESS])
             .args(["--death-signal", "kill"])
             .args(self.sandbox(call.reach))
             .arg("--")

@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use tokio::{
     fs::{self, File},
     io::{AsyncWriteExt as _, BufWriter},
-    task::JoinHandle,
 };
 
 use super::{Full, StorageKey, key::attempt_of};
@@ -20,10 +19,6 @@ use crate::{config::storage::Settings, ids::VideoId};
 
 /// Collects small network reads into few large writes (bytes).
 const BUFFER_BYTES: usize = 256 * 1024;
-
-/// Bytes after which the disk begins with what it has: it works while more arrives, and the wait at the end is
-/// for the rest only.
-const SYNC_BYTES: usize = 16 * 1024 * 1024;
 
 /// Ends the name of a file that is still being written.
 const PART: &str = "part";
@@ -42,9 +37,6 @@ pub struct Folders {
 pub struct Upload {
     key: StorageKey,
     file: BufWriter<File>,
-    /// Written since the last sync began.
-    unsynced: usize,
-    syncing: Option<JoinHandle<io::Result<()>>>,
     part: Part,
 }
 
@@ -110,8 +102,6 @@ impl Folders {
         Ok(Upload {
             key,
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
-            unsynced: 0,
-            syncing: None,
             part: Part {
                 path,
                 is_finished: false,
@@ -202,34 +192,15 @@ impl Folders {
 
 impl Upload {
     pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = async {
-            self.file.write_all(bytes).await?;
-            self.unsynced += bytes.len();
-            if self.unsynced >= SYNC_BYTES {
-                self.unsynced = 0;
-                self.synced().await?;
-                let file = self.file.get_ref().try_clone().await?;
-                self.syncing = Some(tokio::spawn(async move { file.sync_data().await }));
-            }
-            Ok(())
-        };
-        written
+        self.file
+            .write_all(bytes)
             .await
-            .map_err(|error: io::Error| cause(self.key, error))
-    }
-
-    /// Waits for the sync that runs. It must be asked: the disk tells of a failure only once.
-    async fn synced(&mut self) -> io::Result<()> {
-        match self.syncing.take() {
-            Some(syncing) => syncing.await?,
-            None => Ok(()),
-        }
+            .map_err(|error| cause(self.key, error))
     }
 
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let finished = async {
             self.file.flush().await?;
-            self.synced().await?;
             self.file.get_ref().sync_all().await?;
             let path = self.part.path.with_extension("");
             fs::rename(&self.part.path, &path).await?;

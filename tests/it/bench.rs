@@ -5,6 +5,7 @@ mod arena;
 mod load;
 mod moments;
 mod seed;
+mod uploads;
 
 use std::{fmt::Write as _, fs, time::Duration};
 

@@ -30,18 +30,19 @@ fn limits_reach_the_program() {
         "--cpu=7",
         "--memory=2048000000",
         "--file-size=5120",
+        "--nice=15",
     ];
     let show = [
         "--",
         "/bin/sh",
         "-c",
-        "ulimit -t; ulimit -v; ulimit -f; ulimit -Hc",
+        "ulimit -t; ulimit -v; ulimit -f; ulimit -Hc; nice",
     ];
     let output = run(ANB, &[&limits[..], &show[..]].concat());
-    // Seconds, kilobytes, blocks of 512 bytes, no core dump.
+    // Seconds, kilobytes, blocks of 512 bytes, no core dump, niceness.
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "7\n2000000\n10\n0\n"
+        "7\n2000000\n10\n0\n15\n"
     );
 }
 

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use anb::{
+    ids::{UserId, VideoId},
+    shutdown::Shutdown,
+    votes::{CastOutcome, Votes},
+};
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -274,6 +279,39 @@ async fn votes_that_race_with_other_changes_of_the_players_are_all_counted() {
         answer.ok();
     }
     assert_eq!(app.number(COUNTS).await, 144);
+    assert_eq!(app.misranked().await, 0);
+}
+
+/// Each process commits the votes of a moment together: two of them lock the same videos and players at once.
+#[tokio::test]
+async fn batches_of_two_processes_lock_in_one_order() {
+    let app = TestApp::spawn().await;
+    let members = app.members(45).await;
+    let (players, fans) = members.split_at(5);
+    let mut videos = Vec::new();
+    for player in players.iter().cycle().take(20) {
+        let id = app.add(player, Seed::PUBLIC).await;
+        videos.push(VideoId::parse(&id).unwrap());
+    }
+    let ids = fans.iter().map(async |fan| {
+        let id = format!("SELECT id FROM users WHERE email = '{}'", fan.email);
+        UserId(app.number(&id).await)
+    });
+    let fans = join_all(ids).await;
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let processes = [0, 1].map(|_| Votes::new(&app.db, &shutdown));
+    for fans in fans.chunks(2) {
+        let votes = fans.iter().zip(&processes).enumerate();
+        let votes = votes.flat_map(|(number, (fan, process))| {
+            let mut videos = videos.clone();
+            videos.rotate_left(number * 10);
+            videos.into_iter().map(|video| process.cast(*fan, video))
+        });
+        for outcome in join_all(votes).await {
+            assert_eq!(outcome.unwrap(), CastOutcome::Counted);
+        }
+    }
+    assert_eq!(app.number(COUNTS).await, 800);
     assert_eq!(app.misranked().await, 0);
 }
 

@@ -2,24 +2,20 @@
 //! a worker has a video.
 
 use std::{
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use actix_web::web::Bytes;
 use anb::ids::VideoId;
-use futures_util::future::join_all;
-use reqwest::{
-    Body, Client,
-    multipart::{Form, Part},
-};
+use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, process::Command, time::sleep};
+use tokio::{net::TcpStream, time::sleep};
 
 use super::{
     arena::Arena,
     load::{Load, Outcome},
+    uploads,
 };
 use crate::{
     processes::process::Role,
@@ -58,7 +54,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     rows.push(overload(arena, size.span).await);
     let token = somebody(arena).await;
     for count in size.uploads {
-        rows.push(uploads(arena, &token, *count, size.megabytes).await);
+        rows.push(uploads::measure(arena, &token, *count, size.megabytes).await);
     }
     rows.push(pick_up(arena, &token).await);
     let rows = rows.join("\n");
@@ -82,23 +78,17 @@ async fn start(arena: &Arena) -> Vec<String> {
 }
 
 async fn logins(arena: &Arena, span: Duration) -> String {
-    let email = sign_up(arena).await;
     let paths = ["/api/public/rankings".to_owned()];
     let reads = Load {
         connections: 16,
         paths: &paths,
         ..Load::default()
     };
+    let login = ["/api/auth/login".to_owned()];
+    let body = credentials(&sign_up(arena).await).to_string();
+    let logins = log_ins(&login, &body, LOGINS, 0);
     let alone = reads.run(arena, span).await;
-    let crowd = join_all((0..LOGINS).map(async |_| {
-        loop {
-            log_in(arena, &email).await;
-        }
-    }));
-    let beside = tokio::select! {
-        outcome = reads.run(arena, span) => outcome,
-        _ = crowd => unreachable!(),
-    };
+    let (beside, _) = tokio::join!(reads.run(arena, span), logins.run(arena, span));
     format!(
         "| p99 of rankings c16 alone / beside {LOGINS} logins at once | {:.1} / {:.1} ms: {:.1} × |",
         alone.p99_ms,
@@ -118,35 +108,35 @@ async fn crowd(arena: &Arena, span: Duration) -> String {
         ..Load::default()
     };
     let most = profiles(FULL).run(arena, span).await;
-    let crowd = profiles(TOO_MANY).run(arena, span).await;
-    format!("| profile c{TOO_MANY} | {}", beside(&crowd, &most, FULL))
+    // Longer, since it takes a while until all are connected.
+    let crowd = profiles(TOO_MANY).run(arena, span * 3).await;
+    format!("| profile c{TOO_MANY}: {}", beside(&crowd, &most, FULL))
 }
 
 /// More per second than the processors can hash, whether answered or not: what cannot be done is refused.
 async fn overload(arena: &Arena, span: Duration) -> String {
-    let body = json!({"email": sign_up(arena).await, "password": PASSWORD}).to_string();
-    let paths = ["/api/auth/login".to_owned()];
-    let logins = |connections, pause_ms| Load {
-        connections,
-        pause_ms,
-        method: "POST",
-        paths: &paths,
-        body: &body,
-        ..Load::default()
-    };
-    let most = logins(LOGINS, 0).run(arena, span).await;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a small number"
-    )]
-    let each_second = (most.goodput * OVERLOAD) as usize;
+    let login = ["/api/auth/login".to_owned()];
+    let body = credentials(&sign_up(arena).await).to_string();
+    let most = log_ins(&login, &body, LOGINS, 0).run(arena, span).await;
+    let each_second = (most.goodput * OVERLOAD).round().to_string();
+    let each_second: usize = each_second.parse().unwrap();
     // Those who wait for their answer ask nothing meanwhile.
     let waiting = PASSWORDS_WAITING * thread::available_parallelism().unwrap().get();
-    let crowd = logins(each_second + waiting, 1000)
+    let crowd = log_ins(&login, &body, each_second + waiting, 1000)
         .run(arena, span * 3)
         .await;
     format!("| logins: {}", beside(&crowd, &most, LOGINS))
+}
+
+fn log_ins<'a>(paths: &'a [String], body: &'a str, connections: usize, pause_ms: u32) -> Load<'a> {
+    Load {
+        connections,
+        pause_ms,
+        method: "POST",
+        paths,
+        body,
+        ..Load::default()
+    }
 }
 
 fn beside(crowd: &Outcome, most: &Outcome, connections: usize) -> String {
@@ -164,42 +154,6 @@ fn beside(crowd: &Outcome, most: &Outcome, connections: usize) -> String {
     )
 }
 
-async fn uploads(arena: &Arena, token: &str, count: usize, megabytes: usize) -> String {
-    let total = f64::from(u32::try_from(count * megabytes).unwrap());
-    let folder = tempfile::tempdir_in(arena.house.folder()).unwrap();
-    let begun = Instant::now();
-    join_all((0..count).map(|number| dd(folder.path(), number, megabytes))).await;
-    let plain = total / begun.elapsed().as_secs_f64();
-    drop(folder);
-
-    let mut process = arena.start(Role::Serve);
-    process.until_ready().await;
-    let idle = process.memory("VmRSS");
-    let film = Bytes::from(mp4(megabytes * 1_000_000));
-    let (begun, cpu) = (Instant::now(), process.cpu_seconds());
-    let url = &process.url;
-    join_all((0..count).map(|_| upload(url, token, film.clone()))).await;
-    let rate = total / begun.elapsed().as_secs_f64();
-    let cpu = (process.cpu_seconds() - cpu) / f64::from(u32::try_from(count).unwrap());
-    let above = process.memory("VmHWM").saturating_sub(idle) / 1_000_000;
-    format!(
-        "| {count} uploads of {megabytes} MB at once / `dd conv=fsync` | {rate:.0} / {plain:.0} MB/s: {:.2} ×; \
-         CPU {cpu:.2} s each; {above} MB over idle |",
-        rate / plain
-    )
-}
-
-async fn dd(folder: &Path, number: usize, megabytes: usize) {
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
-    let mut dd = Command::new("dd");
-    let file = folder.join(number.to_string());
-    dd.arg(format!("of={}", file.display()))
-        .arg(format!("count={megabytes}"))
-        .args(["if=/dev/zero", "bs=1000000", "conv=fsync"]);
-    let output = dd.output().await.unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
-
 /// From the commit of an upload, which is before its answer, until a worker has it.
 async fn pick_up(arena: &Arena, token: &str) -> String {
     arena
@@ -208,7 +162,7 @@ async fn pick_up(arena: &Arena, token: &str) -> String {
     let mut work = arena.start(Role::Work);
     work.until_ready().await;
     for number in 1..=VIDEOS {
-        upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
+        uploads::upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
         eventually("the worker has it", 30, async || {
             let begun = "SELECT id::text AS text FROM videos WHERE started_at IS NOT NULL";
             arena.column(begun).await.len() == number
@@ -238,9 +192,12 @@ async fn sign_up(arena: &Arena) -> String {
 }
 
 async fn log_in(arena: &Arena, email: &str) -> String {
-    let form = json!({"email": email, "password": PASSWORD});
-    let answer = post(arena, "/api/auth/login", &form).await;
+    let answer = post(arena, "/api/auth/login", &credentials(email)).await;
     answer["access_token"].as_str().unwrap().to_owned()
+}
+
+fn credentials(email: &str) -> Value {
+    json!({"email": email, "password": PASSWORD})
 }
 
 async fn post(arena: &Arena, path: &str, form: &Value) -> Value {
@@ -248,15 +205,4 @@ async fn post(arena: &Arena, path: &str, form: &Value) -> Value {
     let answer = Client::new().post(url).json(form).send().await.unwrap();
     let answer = answer.error_for_status().unwrap();
     answer.json().await.unwrap()
-}
-
-async fn upload(url: &str, token: &str, film: Bytes) {
-    let length = u64::try_from(film.len()).unwrap();
-    let part = Part::stream_with_length(Body::from(film), length).file_name("jugada.mp4");
-    let form = Form::new()
-        .text("title", "Mi mejor jugada")
-        .part("video_file", part);
-    let request = Client::new().post(format!("{url}/api/videos/upload"));
-    let answer = request.bearer_auth(token).multipart(form).send().await;
-    answer.unwrap().error_for_status().unwrap();
 }
