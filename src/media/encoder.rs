@@ -35,7 +35,7 @@ fn trade(effort: Effort) -> (&'static str, f32, &'static str) {
     const SHARP: &str = "mbtree=1:rc-lookahead=20:weightp=0:b-adapt=1:\
                          partitions=i4x4,i8x8,p8x8,b8x8:qcomp=0.7:";
     match effort {
-        Effort::Fast => ("superfast", 28.5, SHARP),
+        Effort::Fast => ("superfast", 29.0, SHARP),
         Effort::Balanced => ("superfast", 25.0, SHARP),
         Effort::Best => ("faster", 23.0, ""),
     }
