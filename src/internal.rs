@@ -6,6 +6,7 @@ use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::time::{interval, timeout};
 
@@ -159,7 +160,8 @@ async fn metrics() -> HttpResponse {
 /// variable if its address cannot be used.
 pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result<()> {
     let shutdown = dependencies.shutdown.clone();
-    shutdown.spawn(tidy_metrics(shutdown.clone()));
+    // Named here, so that the recording has started when this returns.
+    shutdown.spawn(tidy_metrics(telemetry::metrics(), shutdown.clone()));
     let dependencies = web::Data::new(dependencies);
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -197,8 +199,7 @@ pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result
 }
 
 /// Puts measurements together until the end: each takes room until then, and perhaps nobody ever asks.
-async fn tidy_metrics(shutdown: Shutdown) {
-    let metrics = telemetry::metrics();
+async fn tidy_metrics(metrics: &PrometheusHandle, shutdown: Shutdown) {
     let mut ticks = interval(TIDY);
     loop {
         tokio::select! {

@@ -63,8 +63,7 @@ impl Passwords {
         let turns = Arc::clone(&self.turns);
         let permit = turns.try_acquire_owned().map_err(|_none_left| Busy)?;
         Ok(Turn {
-            jobs: self.jobs.clone(),
-            decoy: Arc::clone(&self.decoy),
+            passwords: self.clone(),
             permit,
         })
     }
@@ -72,8 +71,7 @@ impl Passwords {
 
 /// The right to hash or check one password.
 pub struct Turn {
-    jobs: Sender<Job>,
-    decoy: Arc<str>,
+    passwords: Passwords,
     permit: OwnedSemaphorePermit,
 }
 
@@ -101,11 +99,8 @@ impl Turn {
         self,
         work: impl FnOnce(&str) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        let Self {
-            jobs,
-            decoy,
-            permit,
-        } = self;
+        let Self { passwords, permit } = self;
+        let Passwords { jobs, decoy, .. } = passwords;
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move || {
             // Nobody waits any more for one whose client went away.

@@ -61,13 +61,11 @@ async fn a_rolling_restart_of_two_apis_fails_no_request() {
 async fn a_database_connection_outlives_the_thread_that_opened_it() {
     let app = TestApp::spawn().await;
     let db = app.db.clone();
-    let thread = std::thread::spawn(move || {
+    let opened = task::spawn_blocking(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(db.connection()).unwrap()
     });
-    let mut connection = task::spawn_blocking(|| thread.join().unwrap())
-        .await
-        .unwrap();
+    let mut connection = opened.await.unwrap();
     connection.batch_execute("SELECT 1").await.unwrap();
 }
 
