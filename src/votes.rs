@@ -3,9 +3,10 @@
 pub mod handlers;
 mod queries;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use tokio::time::sleep;
 
 use crate::{
     batch::{self, Batcher, Shared},
@@ -13,6 +14,12 @@ use crate::{
     ids::{UserId, VideoId},
     shutdown::Shutdown,
 };
+
+/// How long votes wait until they are counted; the lists reckon with 250 ms (`http/cache.rs`).
+const COUNT_EVERY: Duration = Duration::from_millis(200);
+
+/// When to try again after votes could not be counted.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A vote that somebody casts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,8 +50,9 @@ pub struct Votes {
 }
 
 impl Votes {
-    /// Starts to take votes.
+    /// Starts to take votes, and to count them.
     pub fn new(db: &Db, shutdown: &Shutdown) -> Self {
+        shutdown.spawn(keep_counting(db.clone(), shutdown.clone()));
         let db = db.clone();
         let committer = Batcher::start(shutdown, move |ballots| {
             let db = db.clone();
@@ -107,6 +115,28 @@ async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
         queries::cast(&mut connection, ballots).await
     })
     .await
+}
+
+/// Counts votes until the end, whoever took them: what a killed process left too.
+async fn keep_counting(db: Db, shutdown: Shutdown) {
+    let mut is_failing = false;
+    loop {
+        let round = async {
+            sleep(if is_failing { RETRY } else { COUNT_EVERY }).await;
+            let mut connection = db.connection().await?;
+            queries::count(&mut connection).await
+        };
+        let counted = tokio::select! {
+            counted = db::in_time(round) => counted,
+            () = shutdown.insisted() => return,
+        };
+        if let Err(error) = &counted
+            && !is_failing
+        {
+            tracing::warn!("votes cannot be counted: {error:#}");
+        }
+        is_failing = counted.is_err();
+    }
 }
 
 /// The database returned fewer rows than there were votes, which cannot be.

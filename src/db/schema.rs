@@ -85,6 +85,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    uncounted (video_id) {
+        video_id -> Uuid,
+        votes -> Int8,
+    }
+}
+
 diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
 diesel::joinable!(videos -> users (user_id));
@@ -94,6 +101,7 @@ diesel::joinable!(votes -> videos (video_id));
 diesel::allow_tables_to_appear_in_same_query!(
     revoked_tokens,
     standings,
+    uncounted,
     uploads,
     users,
     videos,

@@ -1,7 +1,6 @@
 //! Parts of lists that are ordered by votes, the most first, then by time, then by id.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use crate::ids::VideoId;
 
@@ -13,19 +12,10 @@ pub struct Mark {
     pub id: VideoId,
 }
 
-impl Mark {
-    /// Before everything.
-    pub const START: Self = Self {
-        votes: i64::MAX,
-        since: DateTime::UNIX_EPOCH,
-        id: VideoId(Uuid::nil()),
-    };
-}
-
-/// Which entries: `limit` of those after a place, less the first `offset` of them.
+/// Which entries: `limit` of all, or of those after a place, less the first `offset` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    pub after: Mark,
+    pub after: Option<Mark>,
     pub offset: i64,
     pub limit: i64,
 }

@@ -26,8 +26,11 @@ use serde::Serialize;
 use super::page::{Cursor, Page};
 use crate::batch::Shared;
 
+/// How old what the database tells may be: votes are in the counters that soon (`votes.rs`).
+const LAG: Duration = Duration::from_millis(250);
+
 /// An older answer is renewed by the next who asks; meanwhile all others get it.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_millis(1500);
 
 /// Nobody gets an older answer.
 const STALE: Duration = Duration::from_secs(2);
@@ -55,7 +58,7 @@ pub struct Answer {
     tag: EntityTag,
     /// Where the next page begins.
     next: Option<Cursor>,
-    /// When the database was asked.
+    /// What was true then is in it.
     since: Instant,
     /// Somebody renews it.
     is_claimed: AtomicBool,
@@ -109,6 +112,7 @@ impl Answers {
     ) -> Result<Arc<Answer>, Shared> {
         let make = async || {
             let since = Instant::now();
+            let since = since.checked_sub(LAG).unwrap_or(since);
             let (entries, next) = list().await?;
             Answer::new(&entries, next, since).map(Arc::new)
         };

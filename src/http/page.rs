@@ -124,17 +124,14 @@ impl Page {
 
     /// Returns the part of the list that is on this page, and the entry after it, if there is one.
     pub fn part(self) -> Part {
-        match self.after {
-            Some(cursor) => Part {
-                after: cursor.mark,
-                offset: 0,
-                limit: self.probe(),
+        Part {
+            after: self.after.map(|cursor| cursor.mark),
+            offset: if self.after.is_some() {
+                0
+            } else {
+                self.offset()
             },
-            None => Part {
-                after: Mark::START,
-                offset: self.offset(),
-                limit: self.probe(),
-            },
+            limit: self.probe(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anb::ids::VideoId;
+use anb::{ids::VideoId, shutdown::Shutdown, votes::Votes};
 use serde_json::{Value, json};
 
 use crate::{
@@ -135,15 +135,27 @@ async fn a_wiped_queue_is_filled_again(app: &TestApp) {
 #[tokio::test]
 async fn a_wrong_counter_is_counted_again() {
     let app = TestApp::spawn().await;
+    app.members(2).await;
     let video = app.add_video(b"film").await;
-    app.set(video, "votes = 3").await;
+    // Nobody counts while it is wrong.
+    app.shutdown.insist();
     app.sql(&format!(
         "INSERT INTO votes (user_id, video_id) SELECT id, '{video}' FROM users"
     ))
     .await;
-    let found = json!([{"kind": "wrong_votes", "video": video, "counted": 3, "votes": 1}]);
+    let votes = app.number("SELECT count(*) FROM votes").await;
+    app.sql(&format!("INSERT INTO uncounted VALUES ('{video}', 1)"))
+        .await;
+    app.set(video, &format!("votes = {votes} - 1")).await;
+    assert_eq!(check(&app, "").await, (0, json!([])));
+
+    app.set(video, "votes = 30").await;
+    let found = json!([{"kind": "wrong_votes", "video": video, "counted": 31, "votes": votes}]);
     assert_eq!(check(&app, "--fix").await, (1, repaired(&found, true)));
     assert_eq!(check(&app, "").await, (0, json!([])));
+    let _counting = Votes::new(&app.db, &Shutdown::new(Duration::ZERO));
+    app.counted().await;
+    assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
 }
 
 /// Runs the command and returns exit code and findings.

@@ -31,6 +31,7 @@ async fn a_video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestAp
         app.vote(&luis, &id).await.ok()["message"],
         "Voto registrado exitosamente."
     );
+    app.counted().await;
     let ranking = app.get("/api/public/rankings?city=bogota").await.ok();
     assert_eq!(
         ranking,

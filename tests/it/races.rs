@@ -69,6 +69,7 @@ async fn a_video_is_whole_or_gone_whatever_happens_at_once() {
     let mut survivors: Vec<_> = survivors.into_iter().flatten().collect();
     survivors.sort();
     assert_eq!(survivors.len(), LIVES / MOMENTS.len());
+    app.counted().await;
     assert_eq!(app.misranked().await, 0);
 
     let listed = app.get("/api/public/videos").await.ok();

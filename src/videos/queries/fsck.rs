@@ -48,11 +48,13 @@ pub async fn known(
                     OR coalesce(strays_at < old AND status <> 'uploaded', false)
                     OR (status = 'uploaded' AND enqueued_at IS NULL
                         AND run_after < now() - interval '1 minute') AS is_overdue,
-                videos.votes AS counted,
+                videos.votes + coalesce(uncounted.votes, 0) AS counted,
                 (SELECT count(*) FROM votes WHERE video_id = videos.id) AS votes,
                 status = 'uploaded' AND coalesce(enqueued_at < now() - interval '5 minutes', false)
                     AND run_after <= now() AS is_waiting_long
-         FROM videos, limits
+         FROM videos
+         LEFT JOIN (SELECT video_id, sum(votes)::bigint AS votes FROM uncounted GROUP BY 1) AS uncounted
+             ON video_id = id, limits
          UNION ALL
          SELECT video_id, NULL, 0, true, started_at < old, 0, 0, false
          FROM uploads, limits
@@ -87,10 +89,12 @@ pub async fn lock(connection: &mut Connection, video: VideoId) -> anyhow::Result
     Ok(())
 }
 
-/// Counts the votes of a video anew.
+/// Counts the votes of a video anew, less those that are still to be counted.
 pub async fn recount(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     sql_query(
-        "UPDATE videos SET votes = (SELECT count(*) FROM votes WHERE video_id = $1) WHERE id = $1",
+        "UPDATE videos SET votes = (SELECT count(*) FROM votes WHERE video_id = $1)
+             - (SELECT coalesce(sum(votes), 0) FROM uncounted WHERE video_id = $1)
+         WHERE id = $1",
     )
     .bind::<sql_types::Uuid, _>(video)
     .execute(connection)

@@ -82,6 +82,13 @@ struct Source {
 
 /// The statements on one source.
 struct Statements {
+    /// For a part that begins with the first place.
+    first: Texts,
+    /// For a part after a place.
+    later: Texts,
+}
+
+struct Texts {
     country: String,
     cities: String,
 }
@@ -106,6 +113,15 @@ static PLAYERS: LazyLock<Statements> = LazyLock::new(|| {
 
 impl Statements {
     fn on(source: &Source) -> Self {
+        Self {
+            first: Texts::of(source, first),
+            later: Texts::of(source, later),
+        }
+    }
+}
+
+impl Texts {
+    fn of(source: &Source, entries: fn(&Source, &str) -> String) -> Self {
         let Source {
             table, is_ranked, ..
         } = source;
@@ -122,14 +138,25 @@ impl Statements {
         );
         let of_city = format!("{is_ranked} AND city_key = city.key");
         Self {
-            country: shown(&later(source, is_ranked)),
+            country: shown(&entries(source, is_ranked)),
             cities: cities
                 + &shown(&format!(
                     "city CROSS JOIN LATERAL {}",
-                    later(source, &of_city)
+                    entries(source, &of_city)
                 )),
         }
     }
+}
+
+/// The first entries.
+fn first(source: &Source, condition: &str) -> String {
+    let Source {
+        table, since, id, ..
+    } = source;
+    format!(
+        "(SELECT votes, {since} AS since, {id} AS id FROM {table}
+          WHERE {condition} ORDER BY votes DESC, {since}, {id} LIMIT ?) AS entry"
+    )
 }
 
 /// The entries after a place, in two ranges of one index: those with as many votes, and those with fewer.
@@ -144,7 +171,7 @@ fn later(source: &Source, condition: &str) -> String {
           UNION ALL
           (SELECT votes, {since}, {id} FROM {table}
            WHERE {condition} AND votes < ?
-           ORDER BY votes DESC, {since}, {id} LIMIT ?)) AS later"
+           ORDER BY votes DESC, {since}, {id} LIMIT ?)) AS entry"
     )
 }
 
@@ -153,8 +180,8 @@ fn shown(places: &str) -> String {
     format!(
         "SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at,
              u.first_name, u.last_name, u.city, place.votes, place.since
-         FROM (SELECT later.* FROM {places}
-               ORDER BY later.votes DESC, later.since, later.id LIMIT ? OFFSET ?) AS place
+         FROM (SELECT entry.* FROM {places}
+               ORDER BY entry.votes DESC, entry.since, entry.id LIMIT ? OFFSET ?) AS place
          JOIN videos v ON v.id = place.id JOIN users u ON u.id = v.user_id
          ORDER BY place.votes DESC, place.since, place.id"
     )
@@ -175,29 +202,37 @@ pub async fn ranked(
         By::Player => &*PLAYERS,
         By::Video => &*VIDEOS,
     };
-    let statement = match city {
-        None => prepared(&statements.country),
-        Some(city) => {
-            let end = format!("{city}{AFTER_BLANK}");
-            prepared(&statements.cities)
-                .bind::<Text, _>(city)
-                .bind::<Text, _>(end.clone())
-                .bind::<Text, _>(end)
-        }
-    };
     let Part {
         after,
         offset,
         limit,
     } = part;
+    let texts = match after {
+        None => &statements.first,
+        Some(_) => &statements.later,
+    };
+    let statement = match city {
+        None => prepared(&texts.country),
+        Some(city) => {
+            let end = format!("{city}{AFTER_BLANK}");
+            prepared(&texts.cities)
+                .bind::<Text, _>(city)
+                .bind::<Text, _>(end.clone())
+                .bind::<Text, _>(end)
+        }
+    };
     let reach = offset.saturating_add(limit);
+    let statement = match after {
+        None => statement.bind::<BigInt, _>(reach),
+        Some(after) => statement
+            .bind::<BigInt, _>(after.votes)
+            .bind::<Timestamptz, _>(after.since)
+            .bind::<Uuid, _>(after.id)
+            .bind::<BigInt, _>(reach)
+            .bind::<BigInt, _>(after.votes)
+            .bind::<BigInt, _>(reach),
+    };
     let found = statement
-        .bind::<BigInt, _>(after.votes)
-        .bind::<Timestamptz, _>(after.since)
-        .bind::<Uuid, _>(after.id)
-        .bind::<BigInt, _>(reach)
-        .bind::<BigInt, _>(after.votes)
-        .bind::<BigInt, _>(reach)
         .bind::<BigInt, _>(limit)
         .bind::<BigInt, _>(offset)
         .load(connection)
@@ -220,16 +255,16 @@ pub async fn search(
          WHERE v.is_public AND v.status = 'processed'
              AND (v.title ILIKE $1 OR u.first_name || ' ' || u.last_name ILIKE $1)
              AND ($2 IS NULL OR (v.city_key >= $2 AND v.city_key < $3))
-             AND (v.votes < $4 OR (v.votes = $4 AND (v.uploaded_at, v.id) > ($5, $6)))
+             AND ($4 IS NULL OR v.votes < $4 OR (v.votes = $4 AND (v.uploaded_at, v.id) > ($5, $6)))
          ORDER BY v.votes DESC, v.uploaded_at, v.id LIMIT $7 OFFSET $8",
     );
     Ok(found
         .bind::<Text, _>(format!("%{}%", like(text)))
         .bind::<Nullable<Text>, _>(city)
         .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
-        .bind::<BigInt, _>(part.after.votes)
-        .bind::<Timestamptz, _>(part.after.since)
-        .bind::<Uuid, _>(part.after.id)
+        .bind::<Nullable<BigInt>, _>(part.after.map(|after| after.votes))
+        .bind::<Nullable<Timestamptz>, _>(part.after.map(|after| after.since))
+        .bind::<Nullable<Uuid>, _>(part.after.map(|after| after.id))
         .bind::<BigInt, _>(part.limit)
         .bind::<BigInt, _>(part.offset)
         .load(connection)

@@ -48,7 +48,8 @@ impl Stored {
                  lease_until < now() AS lease, run_after <= now() AS is_due,
                  enqueued_at < now() - interval '2 minutes' AS pushed,
                  strays_at < now() - interval '31 minutes' AS strays,
-                 noted.at < now() - interval '31 minutes' AS note, is_public, votes,
+                 noted.at < now() - interval '31 minutes' AS note, is_public,
+                 votes + (SELECT coalesce(sum(votes), 0)::bigint FROM uncounted WHERE video_id = asked.id) AS votes,
                  ARRAY(SELECT user_id FROM votes WHERE video_id = asked.id) AS voters
              FROM unnest($1) WITH ORDINALITY AS asked (id, place)
              LEFT JOIN videos USING (id)

@@ -13,7 +13,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{TestApp, files_below};
+use super::{TestApp, eventually, files_below};
 
 /// What a test asks about a video's row.
 #[derive(Debug, PartialEq, Eq, QueryableByName)]
@@ -39,6 +39,14 @@ impl TestApp {
     pub async fn sql(&self, statement: &str) -> usize {
         let mut connection = self.db.connection().await.unwrap();
         sql_query(statement).execute(&mut connection).await.unwrap()
+    }
+
+    /// Waits until all votes are counted.
+    pub async fn counted(&self) {
+        eventually("the votes are counted", 10, async || {
+            self.number("SELECT count(*) FROM uncounted").await == 0
+        })
+        .await;
     }
 
     /// Counts the players whose row in `standings` is not what their videos say.
