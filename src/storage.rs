@@ -10,6 +10,7 @@ mod signature;
 use std::path::Path;
 
 use aws_config::SdkConfig;
+use bytes::Bytes;
 
 use crate::{
     config::storage::{Settings, StorageType},
@@ -126,10 +127,10 @@ impl Storage {
 
 impl Upload {
     /// Appends `bytes`.
-    pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
         match self {
             Self::Local(upload) => upload.write(bytes).await,
-            Self::S3(upload) => upload.write(bytes).await,
+            Self::S3(upload) => upload.write(&bytes).await,
         }
     }
 

@@ -2,6 +2,7 @@
 //! is committed before the first byte, so that a killed upload leaves a trace that the sweeper cleans.
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use diesel_async::AsyncConnection as _;
 
 use super::{
@@ -76,7 +77,7 @@ impl Receiving {
     }
 
     /// Takes the next bytes.
-    pub async fn write(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Refusal> {
         self.bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         if self.bytes > self.max_bytes {
             return Err(Refusal::TooLarge);

@@ -123,7 +123,7 @@ async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Recei
 
 async fn read_file(form: &mut Form, field: &mut Field, file: &mut Receiving) -> Result<()> {
     while let Some(chunk) = form.chunk(field).await? {
-        file.write(&chunk).await?;
+        file.write(chunk).await?;
     }
     Ok(file.sniff()?)
 }

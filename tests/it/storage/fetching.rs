@@ -83,7 +83,7 @@ async fn a_clone_is_the_same_storage(place: &Place) {
     let clone = place.storage.clone();
     let mut upload = clone.create(key).await.unwrap();
     drop(clone);
-    upload.write(b"film").await.unwrap();
+    upload.write("film".into()).await.unwrap();
     upload.finish().await.unwrap();
     place.holds(key, b"film").await;
 }

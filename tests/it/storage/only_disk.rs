@@ -103,7 +103,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Storage> {
 async fn write_three_megabytes(storage: &Storage, key: StorageKey) -> anyhow::Result<()> {
     let mut upload = storage.create(key).await?;
     for _ in 0..3 {
-        upload.write(&vec![2; 1 << 20]).await?;
+        upload.write(vec![2; 1 << 20].into()).await?;
     }
     upload.finish().await
 }

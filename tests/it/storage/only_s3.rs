@@ -126,7 +126,7 @@ async fn prefixes_are_those_of_the_settings() {
     let video = VideoId::generate();
     for key in keys(video) {
         let mut upload = storage.create(key).await.unwrap();
-        upload.write(b"x").await.unwrap();
+        upload.write("x".into()).await.unwrap();
         upload.finish().await.unwrap();
     }
     let names = [
@@ -183,7 +183,7 @@ async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
     let key = StorageKey::Original(VideoId::generate());
     let mut upload = storage.create(key).await.unwrap();
     let written = async {
-        upload.write(&vec![1; 2 * PART_BYTES + 1]).await?;
+        upload.write(vec![1; 2 * PART_BYTES + 1].into()).await?;
         upload.finish().await
     };
     let error = format!("{:#}", written.await.unwrap_err());
@@ -195,7 +195,7 @@ async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
     })
     .await;
     let mut upload = storage.create(key).await.unwrap();
-    upload.write(&vec![1; 1 << 20]).await.unwrap();
+    upload.write(vec![1; 1 << 20].into()).await.unwrap();
     upload.finish().await.unwrap();
 }
 
@@ -204,7 +204,7 @@ async fn a_bucket_that_goes_away_is_an_error() {
     let place = Place::s3().await;
     let key = StorageKey::Original(VideoId::generate());
     let mut upload = place.storage.create(key).await.unwrap();
-    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
     let storage = place.storage.clone();
     drop(place);
     let (finished, ready) = tokio::join!(upload.finish(), storage.ready());

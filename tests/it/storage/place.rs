@@ -49,7 +49,10 @@ impl Place {
 
     pub async fn write(&self, key: StorageKey, content: impl AsRef<[u8]>) {
         let mut upload = self.storage.create(key).await.unwrap();
-        upload.write(content.as_ref()).await.unwrap();
+        upload
+            .write(content.as_ref().to_vec().into())
+            .await
+            .unwrap();
         upload.finish().await.unwrap();
     }
 

@@ -74,7 +74,7 @@ async fn a_client_that_goes_away_gives_the_upload_up() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let mut upload = storage.create(key()).await.unwrap();
-    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
     drop(upload);
     until_aborted(&script).await;
     assert!(script.asked("CompleteMultipartUpload").is_empty());
@@ -85,7 +85,7 @@ async fn giving_up_is_over_when_it_returns() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let mut upload = storage.create(key()).await.unwrap();
-    upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+    upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
     upload.abort().await.unwrap();
     assert_eq!(script.asked("AbortMultipartUpload").len(), 1);
 }
@@ -99,7 +99,7 @@ async fn an_upload_that_is_gone_already_is_given_up() {
     .await;
     let storage = connect(&script).await.unwrap();
     let mut upload = storage.create(key()).await.unwrap();
-    upload.write(&vec![1; PART_BYTES]).await.unwrap();
+    upload.write(vec![1; PART_BYTES].into()).await.unwrap();
     upload.abort().await.unwrap();
 }
 
@@ -264,7 +264,7 @@ fn key() -> StorageKey {
 
 async fn write(storage: &Storage, bytes: usize) -> anyhow::Result<()> {
     let mut upload = storage.create(key()).await?;
-    upload.write(&vec![1; bytes]).await?;
+    upload.write(vec![1; bytes].into()).await?;
     upload.finish().await
 }
 

@@ -64,7 +64,7 @@ async fn an_upload_that_another_process_left_is_given_up_with_its_video() {
     let mut left = Vec::new();
     for key in keys(video) {
         let mut upload = bucket.storage.create(key).await.unwrap();
-        upload.write(&vec![1; PART_BYTES]).await.unwrap();
+        upload.write(vec![1; PART_BYTES].into()).await.unwrap();
         left.push(upload);
     }
     assert_eq!(bucket.uploads().await, 3);
@@ -82,7 +82,7 @@ async fn uploads_of_lost_attempts_are_given_up_and_that_of_the_last_goes_on() {
     for attempt in [1, 2, 12] {
         let key = StorageKey::Clip(video, attempt);
         let mut upload = bucket.storage.create(key).await.unwrap();
-        upload.write(&vec![1; PART_BYTES]).await.unwrap();
+        upload.write(vec![1; PART_BYTES].into()).await.unwrap();
         running.push(upload);
     }
     let removed = bucket.storage.delete_outputs_before(video, 12).await;
@@ -99,7 +99,7 @@ async fn a_long_file_replaces_a_short_one() {
     bucket.write_all([key]).await;
     let long = content(PART_BYTES + 1, 1);
     let mut upload = bucket.storage.create(key).await.unwrap();
-    upload.write(&long).await.unwrap();
+    upload.write(long.clone().into()).await.unwrap();
     upload.finish().await.unwrap();
     let folder = TempDir::new().unwrap();
     let copy = folder.path().join("copy");
@@ -144,7 +144,7 @@ impl Versioned {
     async fn write_all(&self, keys: impl IntoIterator<Item = StorageKey>) {
         for key in keys {
             let mut upload = self.storage.create(key).await.unwrap();
-            upload.write(b"x").await.unwrap();
+            upload.write("x".into()).await.unwrap();
             upload.finish().await.unwrap();
         }
     }

@@ -47,7 +47,7 @@ async fn what_is_written_in_odd_pieces_comes_back_whole(place: &Place) {
         .cycle()
     {
         let (piece, later) = rest.split_at(size.min(rest.len()));
-        upload.write(piece).await.unwrap();
+        upload.write(piece.to_vec().into()).await.unwrap();
         rest = later;
         if rest.is_empty() {
             break;
@@ -62,7 +62,7 @@ async fn what_is_written_byte_by_byte_comes_back_whole(place: &Place) {
     let bytes = content(3000, 1);
     let mut upload = place.storage.create(key).await.unwrap();
     for byte in bytes.chunks(1) {
-        upload.write(byte).await.unwrap();
+        upload.write(byte.to_vec().into()).await.unwrap();
     }
     upload.finish().await.unwrap();
     place.holds(key, &bytes).await;
@@ -91,7 +91,7 @@ async fn around(place: &Place, size: usize) {
         let key = original();
         let mut upload = place.storage.create(key).await.unwrap();
         for piece in bytes[..size].chunks(65_536) {
-            upload.write(piece).await.unwrap();
+            upload.write(piece.to_vec().into()).await.unwrap();
         }
         upload.finish().await.unwrap();
         place.holds(key, &bytes[..size]).await;
@@ -111,7 +111,7 @@ async fn a_long_file_comes_back_whole(place: &Place) {
     let bytes = content(LARGE_BYTES, 1);
     let mut upload = place.storage.create(key).await.unwrap();
     for piece in bytes.chunks(256 * 1024 + 1) {
-        upload.write(piece).await.unwrap();
+        upload.write(piece.to_vec().into()).await.unwrap();
     }
     upload.finish().await.unwrap();
     place.holds(key, &bytes).await;
@@ -120,7 +120,7 @@ async fn a_long_file_comes_back_whole(place: &Place) {
 async fn nothing_is_there_before_the_end(place: &Place) {
     for key in keys(VideoId::generate()) {
         let mut upload = place.storage.create(key).await.unwrap();
-        upload.write(&vec![1; PART_BYTES + 1]).await.unwrap();
+        upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
         assert!(place.fetch(key).await.is_none(), "{key}");
         upload.finish().await.unwrap();
         place.holds(key, &vec![1; PART_BYTES + 1]).await;
@@ -190,7 +190,7 @@ async fn thirty_two_at_once_do_not_mix(place: &Place) {
         let bytes = content(200_000 + usize::try_from(seed).unwrap(), seed);
         let mut upload = place.storage.create(key).await.unwrap();
         for piece in bytes.chunks(10_007) {
-            upload.write(piece).await.unwrap();
+            upload.write(piece.to_vec().into()).await.unwrap();
         }
         upload.finish().await.unwrap();
         (key, bytes)
@@ -267,6 +267,6 @@ fn original() -> StorageKey {
 /// Starts a file and does not end it.
 async fn started(storage: &Storage, key: StorageKey, bytes: usize) -> anb::storage::Upload {
     let mut upload = storage.create(key).await.unwrap();
-    upload.write(&vec![1; bytes]).await.unwrap();
+    upload.write(vec![1; bytes].into()).await.unwrap();
     upload
 }

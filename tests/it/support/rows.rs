@@ -121,7 +121,7 @@ impl TestApp {
             .create(StorageKey::Original(video))
             .await
             .unwrap();
-        file.write(original).await.unwrap();
+        file.write(original.to_vec().into()).await.unwrap();
         file.finish().await.unwrap();
         // At once: the sweeper of a running worker would push it a second time.
         self.insert(video, "now()").await;
