@@ -94,7 +94,7 @@ async fn every_row_of_the_bench_is_answered() {
     println!("{moments}");
     assert_eq!(
         moments.lines().count(),
-        3 + 6 + SLICE.uploads.len(),
+        3 + 7 + SLICE.uploads.len(),
         "{moments}"
     );
     let counted = "SELECT ((SELECT sum(votes) FROM videos) + (SELECT coalesce(sum(votes), 0) FROM uncounted))::text

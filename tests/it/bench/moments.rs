@@ -35,6 +35,9 @@ const OVERLOAD: f64 = 5.0;
 /// Logins that wait for each core (`auth/password.rs`).
 const PASSWORDS_WAITING: usize = 128;
 
+/// Votes that are cast one after the other.
+const LONE_VOTES: usize = 100;
+
 /// Videos that a worker gets one after the other.
 const VIDEOS: usize = 20;
 
@@ -52,6 +55,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     rows.push(logins(arena, size.span).await);
     rows.push(crowd(arena, size.span).await);
     rows.push(overload(arena, size.span).await);
+    rows.push(lone_votes(arena).await);
     let token = somebody(arena).await;
     for count in size.uploads {
         rows.push(uploads::measure(arena, &token, *count, size.megabytes).await);
@@ -151,6 +155,39 @@ fn beside(crowd: &Outcome, most: &Outcome, connections: usize) -> String {
         crowd.p50_ms,
         crowd.p99_ms,
         crowd.peak / 1_000_000
+    )
+}
+
+/// One vote after the other, beside rows that are inserted without the API: a vote that meets no other is not kept
+/// for one.
+async fn lone_votes(arena: &Arena) -> String {
+    let fans = arena.fans(LONE_VOTES).await;
+    let last = "SELECT id::text AS text FROM videos ORDER BY id DESC LIMIT 1";
+    let video = arena.column(last).await.concat();
+    let url = format!("{}/api/public/videos/{video}/vote", arena.serve.url);
+    let client = Client::new();
+    let mut votes = Vec::new();
+    for fan in fans {
+        let request = client.post(&url).bearer_auth(fan);
+        let begun = Instant::now();
+        request.send().await.unwrap().error_for_status().unwrap();
+        votes.push(begun.elapsed());
+    }
+    let mut rows = Vec::new();
+    for _ in 0..LONE_VOTES {
+        let begun = Instant::now();
+        let insert = "WITH row AS (INSERT INTO revoked_tokens VALUES (gen_random_uuid(), now())) SELECT '' AS text";
+        arena.column(insert).await;
+        rows.push(begun.elapsed());
+    }
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1000.0
+    };
+    format!(
+        "| one vote after the other / rows committed past the API, p50 of {LONE_VOTES} | {:.1} / {:.1} ms |",
+        median(votes),
+        median(rows)
     )
 }
 
