@@ -44,12 +44,13 @@ const CAST: &str = "
     ORDER BY ballot.number";
 
 /// Moves votes into the counters of their videos. Two of these at once, and [`CAST`], lock videos in the same
-/// order; of a video that was deleted the votes are gone.
+/// order; of a video that was deleted the votes are gone. An array has each looked up by its key, however many rows
+/// the planner expects.
 const COUNT: &str = "
     WITH taken AS (DELETE FROM uncounted RETURNING video_id, votes),
     added AS (SELECT video_id, sum(votes)::bigint AS votes FROM taken GROUP BY video_id),
     video AS MATERIALIZED (
-        SELECT id FROM videos WHERE id IN (SELECT video_id FROM added)
+        SELECT id FROM videos WHERE id = ANY (ARRAY(SELECT video_id FROM added))
         ORDER BY id FOR NO KEY UPDATE)
     UPDATE videos SET votes = videos.votes + added.votes
     FROM video JOIN added ON added.video_id = video.id

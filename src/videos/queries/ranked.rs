@@ -175,14 +175,17 @@ fn later(source: &Source, condition: &str) -> String {
     )
 }
 
-/// The entries of a part of `places`, with what is shown of them.
+/// The entries of a part of `places`, with what is shown of them. `LIMIT 1` has each looked up by its key: of a
+/// statement whose limits it does not know, the planner expects more than that, and read all videos.
 fn shown(places: &str) -> String {
     format!(
-        "SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at,
-             u.first_name, u.last_name, u.city, place.votes, place.since
+        "SELECT entry.*, place.votes, place.since
          FROM (SELECT entry.* FROM {places}
                ORDER BY entry.votes DESC, entry.since, entry.id LIMIT ? OFFSET ?) AS place
-         JOIN videos v ON v.id = place.id JOIN users u ON u.id = v.user_id
+         CROSS JOIN LATERAL (
+             SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
+             FROM videos v JOIN users u ON u.id = v.user_id
+             WHERE v.id = place.id LIMIT 1) AS entry
          ORDER BY place.votes DESC, place.since, place.id"
     )
 }
