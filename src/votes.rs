@@ -93,10 +93,10 @@ async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Casts different votes together; alone, if one of them is the cause that PostgreSQL refused all.
+/// Casts different votes together; each by itself, if one of them is the cause that PostgreSQL refused all.
 async fn cast_all(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     match cast(db, ballots).await {
-        Err(error) if ballots.len() > 1 && is_about_one(&error) => {
+        Err(error) if is_about_one(&error) => {
             let mut results = Vec::with_capacity(ballots.len());
             for ballot in ballots {
                 let alone = cast(db, std::slice::from_ref(ballot)).await;
@@ -144,7 +144,8 @@ fn no_answer() -> Shared {
     Shared::from(anyhow::anyhow!("a vote got no answer"))
 }
 
-/// Tells whether nothing was committed because of one vote: its user was just removed.
+/// Tells whether nothing was committed because of one vote: its video or its user was removed after the statement
+/// began. Cast again, it does not find the video.
 fn is_about_one(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),

@@ -14,21 +14,21 @@ use crate::{
     ids::{UserId, VideoId},
 };
 
-/// Locks the videos in one order, so that two of these at once wait for each other and never in a circle; what
-/// is unpublished or deleted meanwhile is not found. Of two equal votes the second inserts nothing and counts
-/// nothing. Counters are left to [`COUNT`]: a video that changes is changed in four indexes, and its player in
-/// three, which was more than half of what a vote cost.
+/// Inserts in one order, so that two of these at once wait for each other and never in a circle. The foreign keys
+/// lock a video against being deleted, and nothing else: those who vote for the same video at once do not wait. Who
+/// unpublishes one meanwhile comes after the vote, whose statement began before. Of two equal votes the second inserts
+/// nothing and counts nothing. Counters are left to [`COUNT`]: a video that changes is changed in four indexes, and its
+/// player in three, which was more than half of what a vote cost.
 const CAST: &str = "
     WITH ballot AS MATERIALIZED (
         SELECT * FROM unnest(?, ?) WITH ORDINALITY AS ballot (user_id, video_id, number)),
     video AS MATERIALIZED (
-        SELECT id, user_id FROM videos
-        WHERE id = ANY (?) AND is_public AND status = 'processed'
-        ORDER BY id FOR NO KEY UPDATE),
+        SELECT id, user_id FROM videos WHERE id = ANY (?) AND is_public AND status = 'processed'),
     inserted AS (
         INSERT INTO votes (user_id, video_id)
         SELECT ballot.user_id, id FROM ballot JOIN video ON id = video_id
         WHERE video.user_id <> ballot.user_id
+        ORDER BY ballot.user_id, id
         ON CONFLICT DO NOTHING
         RETURNING user_id, video_id),
     noted AS (
@@ -43,8 +43,7 @@ const CAST: &str = "
         ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
     ORDER BY ballot.number";
 
-/// Moves votes into the counters of their videos. Two of these at once, and [`CAST`], lock videos in the same
-/// order; of a video that was deleted the votes are gone. An array has each looked up by its key, however many rows
+/// Moves votes into the counters of their videos. Two of these at once lock videos in the same order; of a video that was deleted the votes are gone. An array has each looked up by its key, however many rows
 /// the planner expects.
 const COUNT: &str = "
     WITH taken AS (DELETE FROM uncounted RETURNING video_id, votes),

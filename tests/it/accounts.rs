@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anb::ids::UserId;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -41,8 +40,7 @@ async fn profile(app: &TestApp, token: &str) -> Answer {
 
 /// Signs a token of `player`, with any secret and expiry.
 async fn token(app: &TestApp, player: &Player, secret: &str, expires: u64) -> String {
-    let query = format!("SELECT id FROM users WHERE email = '{}'", player.email);
-    sign(UserId(app.number(&query).await), secret, expires)
+    sign(app.user_id(player).await, secret, expires)
 }
 
 #[tokio::test]

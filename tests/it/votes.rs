@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anb::{
-    ids::{UserId, VideoId},
+    ids::VideoId,
     shutdown::Shutdown,
     votes::{CastOutcome, Votes},
 };
@@ -29,7 +29,30 @@ async fn a_vote_counts_once() {
     let again = app.vote(&luis, &id).await;
     assert_eq!(again.refusal(), (400, "already_voted"));
     assert_eq!(again.body["error"], "Ya has votado por este video.");
-    assert_eq!(app.votes_of(&ana, &id).await, 1);
+    assert_eq!(app.video(&ana, &id).await["votes"], 1);
+}
+
+#[tokio::test]
+async fn a_player_sees_votes_that_are_not_counted_yet() {
+    let app = TestApp::spawn().await;
+    // What is skipped is not deleted, and so never counted.
+    let (function, trigger) = (
+        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER skip BEFORE DELETE ON uncounted FOR EACH ROW EXECUTE FUNCTION skip()",
+    );
+    app.sql(function).await;
+    app.sql(trigger).await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    app.vote(&luis, &id).await.ok();
+
+    assert_eq!(app.number("SELECT max(votes) FROM videos").await, 0);
+    assert_eq!(app.video(&ana, &id).await["votes"], 1);
+    let own = app.call(&ana, Method::GET, "/api/videos").await.ok();
+    assert_eq!(own[0]["votes"], 1);
 }
 
 #[tokio::test]
@@ -165,7 +188,7 @@ async fn votes_at_once_get_each_its_own_answer() {
     let own = (400, "own_video");
     assert_eq!(refused, [own, own, (404, "not_found"), own]);
     for id in [&one, &other] {
-        assert_eq!(app.votes_of(&ana, id).await, 12);
+        assert_eq!(app.video(&ana, id).await["votes"], 12);
     }
     assert_eq!(app.misranked().await, 0);
 }
@@ -195,7 +218,7 @@ async fn somebody_who_was_just_removed_spoils_nobodys_vote() {
     for answer in &votes[removed.len()..] {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    assert_eq!(app.votes_of(&ana, &second).await, others.len());
+    assert_eq!(app.video(&ana, &second).await["votes"], others.len());
 }
 
 #[tokio::test]
@@ -218,7 +241,7 @@ async fn a_vote_whose_client_went_away_is_counted_or_not_cast() {
         );
     }
     assert!(answered < fans.len(), "nobody went away");
-    assert_eq!(app.votes_of(&ana, &id).await, fans.len());
+    assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
     assert_eq!(app.number(COUNTS).await, 48);
 }
 
@@ -250,7 +273,7 @@ async fn votes_whose_connection_breaks_are_all_refused_and_none_is_counted() {
     for answer in join_all(fans.iter().map(|fan| app.vote(fan, &id))).await {
         answer.ok();
     }
-    assert_eq!(app.votes_of(&ana, &id).await, fans.len());
+    assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
     assert_eq!(app.misranked().await, 0);
 }
 
@@ -287,9 +310,9 @@ async fn votes_that_race_with_other_changes_of_the_players_are_all_counted() {
     assert_eq!(app.misranked().await, 0);
 }
 
-/// Each process commits the votes of a moment together: two of them lock the same videos and players at once.
+/// Each process commits the votes of a moment together: two of them cast the same votes at once, in another order.
 #[tokio::test]
-async fn batches_of_two_processes_lock_in_one_order() {
+async fn batches_of_two_processes_insert_in_one_order() {
     let app = TestApp::spawn().await;
     let members = app.members(45).await;
     let (players, fans) = members.split_at(5);
@@ -298,22 +321,29 @@ async fn batches_of_two_processes_lock_in_one_order() {
         let id = app.add(player, Seed::PUBLIC).await;
         videos.push(VideoId::parse(&id).unwrap());
     }
-    let ids = fans.iter().map(async |fan| {
-        let id = format!("SELECT id FROM users WHERE email = '{}'", fan.email);
-        UserId(app.number(&id).await)
-    });
+    let ids = fans.iter().map(async |fan| app.user_id(fan).await);
     let fans = join_all(ids).await;
     let shutdown = Shutdown::new(Duration::ZERO);
     let processes = [0, 1].map(|_| Votes::new(&app.db, &shutdown));
     for fans in fans.chunks(2) {
-        let votes = fans.iter().zip(&processes).enumerate();
-        let votes = votes.flat_map(|(number, (fan, process))| {
-            let mut videos = videos.clone();
-            videos.rotate_left(number * 10);
-            videos.into_iter().map(|video| process.cast(*fan, video))
-        });
-        for outcome in join_all(votes).await {
-            assert_eq!(outcome.unwrap(), CastOutcome::Counted);
+        let ballots: Vec<_> = fans
+            .iter()
+            .flat_map(|fan| videos.iter().map(move |video| (*fan, *video)))
+            .collect();
+        let there = ballots.iter();
+        let back = ballots.iter().rev();
+        let [one, other] = &processes;
+        let votes = there.map(|(fan, video)| one.cast(*fan, *video));
+        let again = back.map(|(fan, video)| other.cast(*fan, *video));
+        let (votes, again) = tokio::join!(join_all(votes), join_all(again));
+        for (vote, again) in votes.into_iter().zip(again.into_iter().rev()) {
+            let outcomes = [vote.unwrap(), again.unwrap()];
+            let counted = outcomes.iter().filter(|it| **it == CastOutcome::Counted);
+            assert_eq!(counted.count(), 1, "{outcomes:?}");
+            assert!(
+                outcomes.contains(&CastOutcome::AlreadyVoted),
+                "{outcomes:?}"
+            );
         }
     }
     assert_eq!(app.number(COUNTS).await, 800);
@@ -323,6 +353,35 @@ async fn batches_of_two_processes_lock_in_one_order() {
         800
     );
     assert_eq!(app.misranked().await, 0);
+}
+
+#[tokio::test]
+async fn a_video_that_is_deleted_under_a_vote_is_not_found() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let (id, user) = (app.add(&ana, Seed::PUBLIC).await, app.user_id(&luis).await);
+    let votes = Votes::new(&app.db, &Shutdown::new(Duration::ZERO));
+    let mut deletion = app.db.connection().await.unwrap();
+    deletion
+        .batch_execute("BEGIN; DELETE FROM videos")
+        .await
+        .unwrap();
+    let commit = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the vote waits for the deletion", 10, async || {
+            app.number(waits).await == 1
+        })
+        .await;
+        deletion.batch_execute("COMMIT").await.unwrap();
+    };
+    let vote = votes.cast(user, VideoId::parse(&id).unwrap());
+    let (outcome, ()) = tokio::join!(vote, commit);
+    assert_eq!(outcome.unwrap(), CastOutcome::NotFound);
+    assert_eq!(app.number("SELECT count(*) FROM uncounted").await, 0);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ impl World {
         } else {
             let ana = app.member("Ana", "Cali").await;
             let luis = app.member("Luis", "Cali").await;
-            (id_of(&app, &ana).await, id_of(&app, &luis).await)
+            (app.user_id(&ana).await, app.user_id(&luis).await)
         };
         let world = Self {
             tokens: Tokens::new(&app.serve.auth, app.db.clone(), &app.shutdown),
@@ -224,10 +224,4 @@ impl World {
             Setting::Away | Setting::NoAccounts | Setting::NoVideos
         )
     }
-}
-
-async fn id_of(app: &TestApp, player: &Player) -> UserId {
-    let email = &player.email;
-    let id = format!("SELECT id FROM users WHERE email = '{email}'");
-    UserId(app.number(&id).await)
 }

@@ -102,8 +102,7 @@ impl House {
         let mut users = Vec::new();
         for user in 0..RULES.users {
             let player = app.member(&format!("Fan{user}"), "Cali").await;
-            let id = format!("SELECT id FROM users WHERE email = '{}'", player.email);
-            users.push(UserId(app.number(&id).await));
+            users.push(app.user_id(&player).await);
         }
         Self {
             api: App::build(&app.serve, &aws::config().await, &app.shutdown)

@@ -67,6 +67,12 @@ impl TestApp {
         row.number
     }
 
+    /// Returns somebody's id.
+    pub async fn user_id(&self, player: &Player) -> UserId {
+        let id = format!("SELECT id FROM users WHERE email = '{}'", player.email);
+        UserId(self.number(&id).await)
+    }
+
     /// Adds somebody who has a token and whose password nobody knows.
     pub async fn member(&self, name: &str, city: &str) -> Player {
         let email = format!("{}@example.com", name.to_lowercase());
