@@ -14,9 +14,10 @@ use diesel::{
     AsChangeset, BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _,
     OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
     delete as delete_from,
-    dsl::{AsExprOf, not},
+    dsl::{AsExprOf, not, sql},
+    expression::SqlLiteral,
     insert_into,
-    sql_types::Bool,
+    sql_types::{BigInt, Bool},
     update as update_table,
 };
 use diesel_async::RunQueryDsl as _;
@@ -41,6 +42,8 @@ pub struct Video {
     pub title: String,
     pub status: VideoStatus,
     pub is_public: bool,
+    /// All that were cast: also those that its counter lacks.
+    #[diesel(select_expression = votes_so_far(), select_expression_type = SqlLiteral<BigInt>)]
     pub votes: i64,
     pub attempt: i32,
     pub failure: Option<Value>,
@@ -48,6 +51,11 @@ pub struct Video {
     pub processed_at: Option<DateTime<Utc>>,
     pub progress: i16,
     pub ready_at: Option<DateTime<Utc>>,
+}
+
+fn votes_so_far() -> SqlLiteral<BigInt> {
+    sql("videos.votes
+        + (SELECT coalesce(sum(uncounted.votes), 0)::bigint FROM uncounted WHERE video_id = videos.id)")
 }
 
 #[derive(AsChangeset)]

@@ -262,7 +262,6 @@ async fn unpublishing_hides_a_video_and_keeps_its_votes() {
     );
     let id = app.add(&ana, Seed::PUBLIC).await;
     app.vote(&luis, &id).await.ok();
-    app.counted().await;
 
     let hidden = patch(&app, &ana, &id, json!({"is_public": false}))
         .await

@@ -99,7 +99,7 @@ async fn of_64_equal_votes_one_counts() {
     let id = two.app.add(&ana, Seed::PUBLIC).await;
     let votes = (0..EQUAL).map(|_| two.vote(&luis, &id));
     assert_one(&join_all(votes).await, 200, "already_voted");
-    assert_eq!(two.app.votes_of(&ana, &id).await, 1);
+    assert_eq!(two.app.video(&ana, &id).await["votes"], 1);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn the_counters_are_exact_after_5_000_votes() {
     let rows = two.app.number("SELECT count(*) FROM votes").await;
     assert_eq!(usize::try_from(rows), Ok(FANS * VIDEOS));
     for id in ids {
-        assert_eq!(two.app.votes_of(&ana, &id).await, FANS);
+        assert_eq!(two.app.video(&ana, &id).await["votes"], FANS);
     }
 }
 
@@ -168,7 +168,7 @@ async fn every_vote_that_was_answered_survives_a_kill() {
             "{again:?}"
         );
     }
-    assert_eq!(two.app.votes_of(&ana, &id).await, fans.len());
+    assert_eq!(two.app.video(&ana, &id).await["votes"], fans.len());
     assert_eq!(two.app.misranked().await, 0);
 }
 
@@ -204,5 +204,5 @@ async fn a_stop_answers_every_vote_that_has_arrived() {
         answer.ok();
     }
     assert_eq!(two.apis[0].ended(STOP).await, Some(0));
-    assert_eq!(two.app.votes_of(&ana, &id).await, fans.len());
+    assert_eq!(two.app.video(&ana, &id).await["votes"], fans.len());
 }

@@ -146,12 +146,6 @@ impl TestApp {
             .ok()
     }
 
-    /// Returns the votes of a video as its owner sees them, once all that were cast are counted.
-    pub async fn votes_of(&self, player: &Player, id: &str) -> Value {
-        self.counted().await;
-        self.video(player, id).await["votes"].clone()
-    }
-
     /// Reads a file at the address that the API told.
     pub async fn fetch(&self, address: &str) -> reqwest::Response {
         let base = Url::parse(&self.url).unwrap();
