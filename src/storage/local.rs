@@ -7,12 +7,15 @@ use std::{
     fs::File,
     io::{self, IoSlice, Write as _},
     mem,
+    num::NonZeroU64,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use rustix::fs::{Advice, fadvise};
 use tokio::{
     fs,
     task::{JoinHandle, spawn_blocking},
@@ -22,10 +25,14 @@ use super::{Full, StorageKey, key::attempt_of};
 use crate::{config::storage::Settings, ids::VideoId};
 
 /// Collects small network reads into few large writes (bytes). While one is written, the next is collected.
-const BUFFER_BYTES: usize = 256 * 1024;
+const BUFFER_BYTES: u64 = 256 * 1024;
 
 /// Most network reads that are collected: who sends byte by byte does not fill memory with what goes with each.
 const MOST_READS: usize = 64;
+
+/// After so many bytes the disk begins with them, while more arrive (bytes). Else it begins at the end, and the
+/// client waits for all of it.
+const BEHIND_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Ends the name of a file that is still being written.
 const PART: &str = "part";
@@ -46,8 +53,10 @@ pub struct Upload {
     file: Arc<File>,
     /// What arrived and is to be written, as it arrived: copied together it cost a tenth of an upload.
     collected: Vec<Bytes>,
-    collected_bytes: usize,
+    collected_bytes: u64,
     writing: Option<JoinHandle<io::Result<()>>>,
+    /// What the disk was not asked to begin with yet.
+    behind: Range<u64>,
     part: Part,
 }
 
@@ -116,6 +125,7 @@ impl Folders {
             collected: Vec::new(),
             collected_bytes: 0,
             writing: None,
+            behind: 0..0,
             part: Part {
                 path,
                 is_finished: false,
@@ -207,7 +217,7 @@ impl Folders {
 
 impl Upload {
     pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
-        self.collected_bytes += bytes.len();
+        self.collected_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.collected.push(bytes);
         if self.collected_bytes < BUFFER_BYTES && self.collected.len() < MOST_READS {
             return Ok(());
@@ -238,9 +248,15 @@ impl Upload {
     /// Begins to write what was collected, once what was collected before is written.
     async fn flush(&mut self) -> io::Result<()> {
         self.written().await?;
-        self.collected_bytes = 0;
         let (file, collected) = (Arc::clone(&self.file), mem::take(&mut self.collected));
-        self.writing = Some(spawn_blocking(move || write_all(&file, &collected)));
+        let end = self.behind.end + mem::take(&mut self.collected_bytes);
+        self.behind.end = end;
+        let is_due = end - self.behind.start >= BEHIND_BYTES;
+        let due = is_due.then(|| mem::replace(&mut self.behind, end..end));
+        self.writing = Some(spawn_blocking(move || {
+            write_all(&file, &collected)?;
+            due.map_or(Ok(()), |due| begin_writeback(&file, due))
+        }));
         Ok(())
     }
 
@@ -264,6 +280,13 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has the disk begin with a part of the file, and does not wait for it. `POSIX_FADV_DONTNEED` does that, before it
+/// drops what is on the disk already (its manual page says so): of this part nothing.
+fn begin_writeback(file: &File, part: Range<u64>) -> io::Result<()> {
+    let length = NonZeroU64::new(part.end - part.start);
+    Ok(fadvise(file, part.start, length, Advice::DontNeed)?)
 }
 
 fn part_path(path: &Path) -> PathBuf {
