@@ -1,6 +1,6 @@
 //! Where the bench runs: a private PostgreSQL that syncs to disk, seeded, and the API as a process.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anb::{
     auth::Tokens,
@@ -27,8 +27,12 @@ const POSTGRES: [&str; 3] = [
     "maintenance_work_mem=256MB",
 ];
 
-/// Settings of the API that is measured: nobody is refused for asking often.
-const UNLIMITED: [(&str, &str); 2] = [("WRITE_RATE", "off"), ("LOGIN_RATE", "off")];
+/// Settings of the API that is measured: nobody is refused for asking often, and no error costs a backtrace.
+const UNLIMITED: [(&str, &str); 3] = [
+    ("WRITE_RATE", "off"),
+    ("LOGIN_RATE", "off"),
+    ("RUST_BACKTRACE", "0"),
+];
 
 /// The services and the process.
 pub struct Arena {
@@ -102,6 +106,17 @@ impl Arena {
             + children
                 .filter_map(|id| cpu_seconds(id, Share::Own))
                 .sum::<f64>()
+    }
+
+    /// Returns the processor time that Redis took so far.
+    pub fn redis_cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.services.redis.id().unwrap(), Share::Own).unwrap()
+    }
+
+    /// Returns where Redis listens.
+    pub fn redis_socket(&self) -> PathBuf {
+        let url = self.services.redis.url();
+        PathBuf::from(url.split_once("://").unwrap().1)
     }
 
     /// Returns tokens of `count` people who have no video.

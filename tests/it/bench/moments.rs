@@ -1,4 +1,4 @@
-//! What one number tells: the start, logins beside reads, too much at once, uploads next to `dd`, and how soon
+//! What one number tells: the machine, the start, logins beside reads, too much at once, uploads next to `dd`, and how soon
 //! a worker has a video.
 
 use std::{
@@ -8,9 +8,10 @@ use std::{
 
 use actix_web::web::Bytes;
 use anb::ids::VideoId;
+use chrono::{DateTime, Utc};
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::sleep};
+use tokio::{net::TcpStream, process::Command, time::sleep};
 
 use super::{
     arena::Arena,
@@ -35,6 +36,9 @@ const OVERLOAD: f64 = 5.0;
 /// Logins that wait for each core (`auth/password.rs`).
 const PASSWORDS_WAITING: usize = 128;
 
+/// How often the machine is asked for nothing.
+const PINGS: u32 = 200_000;
+
 /// Votes that are cast one after the other.
 const LONE_VOTES: usize = 100;
 
@@ -47,6 +51,8 @@ const VIDEOS: usize = 20;
 /// How much is measured.
 pub struct Size {
     pub span: Duration,
+    /// The middle one of so many rounds counts, where two things are compared.
+    pub rounds: usize,
     /// How many uploads run at once, one number after the other.
     pub uploads: &'static [usize],
     pub megabytes: usize,
@@ -54,18 +60,40 @@ pub struct Size {
 
 /// Measures all of it, and returns a table.
 pub async fn measure(arena: &Arena, size: &Size) -> String {
-    let mut rows = start(arena).await;
-    rows.push(logins(arena, size.span).await);
-    rows.push(crowd(arena, size.span).await);
-    rows.push(overload(arena, size.span).await);
+    let mut rows = vec![machine(arena).await];
+    rows.extend(start(arena).await);
+    rows.push(logins(arena, size).await);
+    rows.push(crowd(arena, size).await);
+    rows.push(overload(arena, size).await);
     rows.push(lone_votes(arena).await);
     let token = somebody(arena).await;
     for count in size.uploads {
-        rows.push(uploads::measure(arena, &token, *count, size.megabytes).await);
+        rows.push(uploads::measure(arena, &token, *count, size).await);
     }
     rows.push(pick_up(arena, &token).await);
     let rows = rows.join("\n");
     format!("\n| what | measured |\n|---|---|\n{rows}\n")
+}
+
+/// What a small answer over a socket costs here, by a program that everybody knows: by this, runs on two machines, or on
+/// one that its neighbours slow down, can be compared.
+async fn machine(arena: &Arena) -> String {
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    let mut ping = Command::new("redis-benchmark");
+    ping.args(["-c", "64", "-t", "ping_mbulk", "-q", "-n"])
+        .arg(PINGS.to_string())
+        .arg("-s")
+        .arg(arena.redis_socket());
+    let (begun, cpu) = (Instant::now(), arena.redis_cpu_seconds());
+    let output = ping.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let cpu = arena.redis_cpu_seconds() - cpu;
+    let thousands = f64::from(PINGS) / 1000.0;
+    format!(
+        "| the machine: Redis answers `PING` c64 | {:.0}/s, CPU per 1,000: {:.4} s |",
+        thousands * 1000.0 / begun.elapsed().as_secs_f64(),
+        cpu / thousands
+    )
 }
 
 async fn start(arena: &Arena) -> Vec<String> {
@@ -84,7 +112,7 @@ async fn start(arena: &Arena) -> Vec<String> {
     ]
 }
 
-async fn logins(arena: &Arena, span: Duration) -> String {
+async fn logins(arena: &Arena, size: &Size) -> String {
     let paths = ["/api/public/rankings".to_owned()];
     let reads = Load {
         connections: 16,
@@ -94,18 +122,20 @@ async fn logins(arena: &Arena, span: Duration) -> String {
     let login = ["/api/auth/login".to_owned()];
     let body = credentials(&sign_up(arena).await).to_string();
     let logins = log_ins(&login, &body, LOGINS, 0);
-    let alone = reads.run(arena, span).await;
-    let (beside, _) = tokio::join!(reads.run(arena, span), logins.run(arena, span));
+    let mut rounds = Vec::new();
+    for _ in 0..size.rounds {
+        let alone = reads.run(arena, size.span).await.p99_ms;
+        let (beside, _) = tokio::join!(reads.run(arena, size.span), logins.run(arena, size.span));
+        rounds.push((beside.p99_ms / alone, alone, beside.p99_ms));
+    }
+    let (times, alone, beside) = middle(rounds, |round| round.0);
     format!(
-        "| p99 of rankings c16 alone / beside {LOGINS} logins at once | {:.1} / {:.1} ms: {:.1} × |",
-        alone.p99_ms,
-        beside.p99_ms,
-        beside.p99_ms / alone.p99_ms
+        "| p99 of rankings c16 alone / beside {LOGINS} logins at once | {alone:.1} / {beside:.1} ms: {times:.1} × |"
     )
 }
 
 /// Far more at once than ever run at the same time: they wait their turn.
-async fn crowd(arena: &Arena, span: Duration) -> String {
+async fn crowd(arena: &Arena, size: &Size) -> String {
     let tokens = arena.fans(64).await;
     let paths = ["/api/auth/profile".to_owned()];
     let profiles = |connections| Load {
@@ -114,32 +144,28 @@ async fn crowd(arena: &Arena, span: Duration) -> String {
         tokens: &tokens,
         ..Load::default()
     };
-    let before = profiles(FULL).run(arena, span).await;
-    // Longer, since it takes a while until all are connected.
-    let crowd = profiles(TOO_MANY).run(arena, span * 3).await;
-    let after = profiles(FULL).run(arena, span).await;
-    format!(
-        "| profile c{TOO_MANY}: {}",
-        beside(&crowd, [&before, &after], FULL)
-    )
+    let possible = profiles(FULL);
+    let row = beside(arena, size, &possible, Duration::ZERO, |_| {
+        profiles(TOO_MANY)
+    })
+    .await;
+    format!("| profile c{TOO_MANY}: {row}")
 }
 
 /// More per second than the processors can hash, whether answered or not: what cannot be done is refused.
-async fn overload(arena: &Arena, span: Duration) -> String {
+async fn overload(arena: &Arena, size: &Size) -> String {
     let login = ["/api/auth/login".to_owned()];
     let body = credentials(&sign_up(arena).await).to_string();
-    let before = log_ins(&login, &body, LOGINS, 0).run(arena, span).await;
-    let each_second = (before.goodput * OVERLOAD).round().to_string();
-    let each_second: usize = each_second.parse().unwrap();
+    let possible = log_ins(&login, &body, LOGINS, 0);
     // Those who wait for their answer ask nothing meanwhile.
     let waiting = PASSWORDS_WAITING * thread::available_parallelism().unwrap().get();
-    let crowd = log_ins(&login, &body, each_second + waiting, 1000)
-        .run(arena, span * 3)
-        .await;
-    // What still waits is done, though nobody wants it any more.
-    sleep(QUEUED).await;
-    let after = log_ins(&login, &body, LOGINS, 0).run(arena, span).await;
-    format!("| logins: {}", beside(&crowd, [&before, &after], LOGINS))
+    // What still waits at the end is done, though nobody wants it any more.
+    let row = beside(arena, size, &possible, QUEUED, |possible| {
+        let each_second = (possible.goodput * OVERLOAD).round().to_string();
+        let each_second: usize = each_second.parse().unwrap();
+        log_ins(&login, &body, each_second + waiting, 1000)
+    });
+    format!("| logins: {}", row.await)
 }
 
 fn log_ins<'a>(paths: &'a [String], body: &'a str, connections: usize, pause_ms: u32) -> Load<'a> {
@@ -153,21 +179,46 @@ fn log_ins<'a>(paths: &'a [String], body: &'a str, connections: usize, pause_ms:
     }
 }
 
-/// Compares with what is possible, measured before and after: a machine that others share is never twice the same.
-fn beside(crowd: &Outcome, possible: [&Outcome; 2], connections: usize) -> String {
-    assert!(crowd.broken == 0.0, "{crowd:?}");
-    let most = f64::midpoint(possible[0].goodput, possible[1].goodput);
+/// Compares a crowd with what is possible, measured before and after it: a machine that others share is never twice
+/// the same. After the crowd it takes `rest` until nothing waits any more.
+async fn beside<'a>(
+    arena: &Arena,
+    size: &Size,
+    possible: &Load<'_>,
+    rest: Duration,
+    crowd: impl Fn(&Outcome) -> Load<'a>,
+) -> String {
+    let mut rounds = Vec::new();
+    let mut before = possible.run(arena, size.span).await;
+    for _ in 0..size.rounds {
+        // Longer, since it takes a while until all are connected.
+        let crowd = crowd(&before).run(arena, size.span * 3).await;
+        assert!(crowd.broken == 0.0, "{crowd:?}");
+        sleep(rest).await;
+        let after = possible.run(arena, size.span).await;
+        let most = f64::midpoint(before.goodput, after.goodput);
+        rounds.push((crowd.goodput / most, most, crowd));
+        before = after;
+    }
+    let (share, most, crowd) = middle(rounds, |round| round.0);
     format!(
-        "{:.1} × what is possible | {:.0}/s answered, {:.0} % of c{connections}; {:.0}/s refused; \
+        "{:.1} × what is possible | {:.0}/s answered, {:.0} % of c{}; {:.0}/s refused; \
          p50 / p99 {:.0} / {:.0} ms; peak {} MB |",
         crowd.per_second / most,
         crowd.goodput,
-        crowd.goodput / most * 100.0,
+        share * 100.0,
+        possible.connections,
         crowd.per_second - crowd.goodput,
         crowd.p50_ms,
         crowd.p99_ms,
         crowd.peak / 1_000_000
     )
+}
+
+/// Returns the middle one of what was measured.
+pub fn middle<T>(mut measured: Vec<T>, by: impl Fn(&T) -> f64) -> T {
+    measured.sort_by(|one, other| by(one).total_cmp(&by(other)));
+    measured.swap_remove(measured.len() / 2)
 }
 
 /// One vote after the other, beside rows that are inserted without the API: a vote that meets no other is not kept
@@ -203,26 +254,36 @@ async fn lone_votes(arena: &Arena) -> String {
     )
 }
 
-/// From the commit of an upload, which is before its answer, until a worker has it.
+/// From the answer of an upload until a worker that has nothing else to do has begun; below zero, if it began before
+/// the answer was there.
 async fn pick_up(arena: &Arena, token: &str) -> String {
     arena
         .column("WITH gone AS (DELETE FROM videos WHERE status = 'uploaded') SELECT '' AS text")
         .await;
     let mut work = arena.start(Role::Work);
     work.until_ready().await;
-    for number in 1..=VIDEOS {
+    let mut waits = Vec::new();
+    for _ in 0..VIDEOS {
         uploads::upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
+        let answered = Utc::now();
+        let mut begun = Vec::new();
         eventually("the worker has it", 30, async || {
-            let begun = "SELECT id::text AS text FROM videos WHERE started_at IS NOT NULL";
-            arena.column(begun).await.len() == number
+            // It is no film, so that it fails.
+            let last = "SELECT (extract(epoch FROM started_at) * 1000000)::bigint::text AS text
+                FROM videos WHERE uploaded_at > now() - interval '30 s' AND status = 'failed'
+                ORDER BY uploaded_at DESC LIMIT 1";
+            begun = arena.column(last).await;
+            let left =
+                "SELECT id::text AS text FROM videos WHERE status IN ('uploaded', 'processing')";
+            !begun.is_empty() && arena.column(left).await.is_empty()
         })
         .await;
+        let begun: i64 = begun.concat().parse().unwrap();
+        let begun = DateTime::from_timestamp_micros(begun).unwrap();
+        waits.push((begun - answered).as_seconds_f64() * 1000.0);
     }
-    let waited = "SELECT round(1000 * extract(epoch FROM
-            percentile_cont(0.5) WITHIN GROUP (ORDER BY started_at - uploaded_at)), 1)::text AS text
-        FROM videos WHERE started_at IS NOT NULL";
-    let median = arena.column(waited).await.concat();
-    format!("| upload committed → job started, p50 of {VIDEOS} | {median} ms |")
+    let median = middle(waits, |wait| *wait);
+    format!("| upload answered → job started, p50 of {VIDEOS} | {median:.1} ms |")
 }
 
 async fn somebody(arena: &Arena) -> String {
