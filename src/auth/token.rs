@@ -36,6 +36,8 @@ pub struct Tokens {
     encoding: EncodingKey,
     /// Of the secret that signs, and of the other one.
     decoding: Vec<DecodingKey>,
+    /// What a token must be beside signed.
+    rules: Validation,
     lifetime: Duration,
     /// Whether the token with this id is good.
     answers: Cache<Uuid, bool>,
@@ -95,9 +97,13 @@ impl Tokens {
             let db = asked.clone();
             async move { answer(&db, &questions).await }
         });
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.leeway = 0;
+        rules.set_required_spec_claims(&["exp", "sub"]);
         Self {
             questions,
             db,
+            rules,
             encoding: EncodingKey::from_secret(signing.expose_secret().as_bytes()),
             decoding: secrets
                 .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()))
@@ -134,10 +140,8 @@ impl Tokens {
     /// Returns who holds `token`, or none if it is not ours, expired or taken back. Returns an error
     /// if the database cannot tell.
     pub async fn verify(&self, token: &str) -> anyhow::Result<Option<Caller>> {
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.leeway = 0;
-        rules.set_required_spec_claims(&["exp", "sub"]);
-        let mut decoded = self.decoding.iter().map(|key| decode(token, key, &rules));
+        let rules = &self.rules;
+        let mut decoded = self.decoding.iter().map(|key| decode(token, key, rules));
         let Some(Ok(decoded)) = decoded.find(Result::is_ok) else {
             return Ok(None);
         };
