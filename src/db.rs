@@ -117,6 +117,11 @@ impl Db {
             .context("get a database connection")
     }
 
+    /// Opens a connection beside those that are lent: whoever has it waits for nobody.
+    pub async fn own_connection(&self) -> anyhow::Result<Connection> {
+        Ok(Object::take(self.connection().await?))
+    }
+
     /// Returns an error unless the database answers and has this program's schema.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;

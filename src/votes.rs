@@ -15,7 +15,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// How long votes wait until they are counted; the lists reckon with 250 ms (`http/cache.rs`).
+/// How long votes wait until they are counted; the lists reckon with 500 ms (`http/cache.rs`).
 const COUNT_EVERY: Duration = Duration::from_millis(200);
 
 /// When to try again after votes could not be counted.
@@ -117,14 +117,20 @@ async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
     .await
 }
 
-/// Counts votes until the end, whoever took them: what a killed process left too.
+/// Counts votes until the end, whoever took them: what a killed process left too. On a connection of its own, since the
+/// lists reckon with it also while thousands wait for one.
 async fn keep_counting(db: Db, shutdown: Shutdown) {
+    let mut own = None;
     let mut is_failing = false;
     loop {
         let round = async {
             sleep(if is_failing { RETRY } else { COUNT_EVERY }).await;
-            let mut connection = db.connection().await?;
-            queries::count(&mut connection).await
+            let mut connection = match own.take() {
+                Some(connection) => connection,
+                None => db.own_connection().await?,
+            };
+            queries::count(&mut connection).await?;
+            Ok(connection)
         };
         let counted = tokio::select! {
             counted = db::in_time(round) => counted,
@@ -136,6 +142,8 @@ async fn keep_counting(db: Db, shutdown: Shutdown) {
             tracing::warn!("votes cannot be counted: {error:#}");
         }
         is_failing = counted.is_err();
+        // What failed may be of no use any more: the next round opens another one.
+        own = counted.ok();
     }
 }
 

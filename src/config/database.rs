@@ -72,7 +72,7 @@ pub struct Settings {
         value_name = "FILE"
     )]
     pub ssl_root_cert: Option<PathBuf>,
-    /// Most connections of this process
+    /// Most connections of this process; an API has one more, which counts votes
     #[arg(long = "db-pool-size", env = "DB_POOL_SIZE", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub pool_size: u16,

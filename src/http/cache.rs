@@ -26,8 +26,9 @@ use serde::Serialize;
 use super::page::{Cursor, Page};
 use crate::batch::Shared;
 
-/// How old what the database tells may be: votes are in the counters that soon (`votes.rs`).
-const LAG: Duration = Duration::from_millis(250);
+/// How old what the database tells may be: votes are in the counters that soon (`votes.rs`), also while the database
+/// has no processor to spare.
+const LAG: Duration = Duration::from_millis(500);
 
 /// An older answer is renewed by the next who asks; meanwhile all others get it.
 const FRESH: Duration = Duration::from_millis(1500);

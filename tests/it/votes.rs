@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anb::{
+    db::Db,
     ids::VideoId,
     shutdown::Shutdown,
     votes::{CastOutcome, Votes},
@@ -53,6 +54,36 @@ async fn a_player_sees_votes_that_are_not_counted_yet() {
     assert_eq!(app.video(&ana, &id).await["votes"], 1);
     let own = app.call(&ana, Method::GET, "/api/videos").await.ok();
     assert_eq!(own[0]["votes"], 1);
+}
+
+#[tokio::test]
+async fn votes_are_counted_while_others_wait_for_a_connection() {
+    let mut app = TestApp::spawn_with(&["--db-pool-size=1"], &[]).await;
+    // The test asks on connections of its own.
+    app.db = Db::new(&app.serve.database).unwrap();
+    let (ana, luis) = (
+        app.member("Ana", "Cali").await,
+        app.member("Luis", "Cali").await,
+    );
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    app.vote(&luis, &id).await.ok();
+    app.counted().await;
+
+    let mut lock = app.db.own_connection().await.unwrap();
+    lock.batch_execute("BEGIN; LOCK TABLE revoked_tokens")
+        .await
+        .unwrap();
+    let count = async {
+        app.until_blocked().await;
+        app.execute(&format!("INSERT INTO uncounted VALUES ('{id}', 1)"))
+            .await;
+        app.counted().await;
+    };
+    tokio::select! {
+        answer = app.call(&ana, Method::GET, "/api/auth/profile") => panic!("{answer:?}"),
+        () = count => {}
+    }
+    lock.batch_execute("ROLLBACK").await.unwrap();
 }
 
 #[tokio::test]
@@ -370,12 +401,7 @@ async fn a_video_that_is_deleted_under_a_vote_is_not_found() {
         .await
         .unwrap();
     let commit = async {
-        let waits = "SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the vote waits for the deletion", 10, async || {
-            app.number(waits).await == 1
-        })
-        .await;
+        app.until_blocked().await;
         deletion.batch_execute("COMMIT").await.unwrap();
     };
     let vote = votes.cast(user, VideoId::parse(&id).unwrap());

@@ -49,6 +49,16 @@ impl TestApp {
         .await;
     }
 
+    /// Waits until a statement waits for a lock.
+    pub async fn until_blocked(&self) {
+        let blocked = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("a statement waits", 10, async || {
+            self.number(blocked).await == 1
+        })
+        .await;
+    }
+
     /// Counts the players whose row in `standings` is not what their videos say.
     pub async fn misranked(&self) -> i64 {
         self.number(
