@@ -255,7 +255,10 @@ impl Upload {
         let due = is_due.then(|| mem::replace(&mut self.behind, end..end));
         self.writing = Some(spawn_blocking(move || {
             write_all(&file, &collected)?;
-            due.map_or(Ok(()), |due| begin_writeback(&file, due))
+            if let Some(due) = due {
+                begin_writeback(&file, &due);
+            }
+            Ok(())
         }));
         Ok(())
     }
@@ -283,10 +286,13 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 }
 
 /// Has the disk begin with a part of the file, and does not wait for it. `POSIX_FADV_DONTNEED` does that, before it
-/// drops what is on the disk already (its manual page says so): of this part nothing.
-fn begin_writeback(file: &File, part: Range<u64>) -> io::Result<()> {
+/// drops what is on the disk already (its manual page says so): of this part nothing. Where it cannot, the disk begins
+/// at the end.
+fn begin_writeback(file: &File, part: &Range<u64>) {
     let length = NonZeroU64::new(part.end - part.start);
-    Ok(fadvise(file, part.start, length, Advice::DontNeed)?)
+    if let Err(error) = fadvise(file, part.start, length, Advice::DontNeed) {
+        tracing::debug!(%error, "the disk is not told to begin");
+    }
 }
 
 fn part_path(path: &Path) -> PathBuf {

@@ -43,8 +43,8 @@ const CAST: &str = "
         ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
     ORDER BY ballot.number";
 
-/// Moves votes into the counters of their videos. Two of these at once lock videos in the same order; of a video that was deleted the votes are gone. An array has each looked up by its key, however many rows
-/// the planner expects.
+/// Moves votes into the counters of their videos. Two of these at once lock videos in the same order; of a video that
+/// was deleted the votes are gone. An array has each looked up by its key, however many rows the planner expects.
 const COUNT: &str = "
     WITH taken AS (DELETE FROM uncounted RETURNING video_id, votes),
     added AS (SELECT video_id, sum(votes)::bigint AS votes FROM taken GROUP BY video_id),
