@@ -243,10 +243,7 @@ async fn lone_votes(arena: &Arena) -> String {
         arena.column(insert).await;
         rows.push(begun.elapsed());
     }
-    let median = |mut times: Vec<Duration>| {
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64() * 1000.0
-    };
+    let median = |times| middle(times, Duration::as_secs_f64).as_secs_f64() * 1000.0;
     format!(
         "| one vote after the other / rows committed past the API, p50 of {LONE_VOTES} | {:.1} / {:.1} ms |",
         median(votes),
