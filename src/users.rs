@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use crate::{
     app::App,
-    auth::Passwords,
+    auth::{Passwords, password},
     city,
     db::{Db, types::Role},
     ids::UserId,
-    validate::{Checks, FieldError, Problem},
+    validate::{Checks, FieldError, Problem, text},
 };
 
 /// Longest name, city and country, in characters.
@@ -128,7 +128,7 @@ impl PasswordForm {
 /// Checks a new password and its repetition.
 fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     let (min, max) = PASSWORD_LENGTH;
-    let length = password1.chars().count();
+    let length = password::normal(password1).chars().count();
     if length == 0 {
         checks.add("password1", Problem::Required);
     } else if length < min {
@@ -136,14 +136,15 @@ fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     } else if length > max {
         checks.add("password1", Problem::TooLong { max });
     }
-    if password1 != password2 {
+    if password::normal(password1) != password::normal(password2) {
         checks.add("password2", Problem::Mismatch);
     }
 }
 
-/// Returns the spelling under which an account is kept: addresses that differ in case are one.
+/// Returns the spelling under which an account is kept: addresses that differ in case, in what surrounds them
+/// or in how their accents are written are one.
 pub fn normal_email(email: &str) -> String {
-    email.trim().to_lowercase()
+    text::normal(&text::normal(email).to_lowercase())
 }
 
 /// Creates an account. Of several equal sign-ups at once, one creates it.

@@ -1,5 +1,7 @@
 //! Checks of single fields, collected so that a client learns all that is wrong at once.
 
+pub mod text;
+
 use serde::Serialize;
 
 use crate::language::Language;
@@ -97,22 +99,21 @@ impl Checks {
         }
     }
 
-    /// Returns `text` without surrounding blanks, after checking that it has `min` to `max` characters
-    /// and no control characters: PostgreSQL cannot store NUL, none belongs in a name, and those of
-    /// writing direction would turn around what a page shows beside it (UTR 36 §2.10.5).
+    /// Returns `text` as it is stored ([`text::normal`]), after checking that it has `min` to `max` characters
+    /// and that a reader sees all of it ([`text::is_readable`]).
     pub fn line(&mut self, field: &'static str, text: &str, min: usize, max: usize) -> String {
-        let text = text.trim_matches(is_blank);
+        let text = text::normal(text);
         let length = text.chars().count();
         if length == 0 {
             self.add(field, Problem::Required);
-        } else if text.chars().any(is_control) {
+        } else if !text::is_readable(&text) {
             self.add(field, Problem::Invalid);
         } else if length < min {
             self.add(field, Problem::TooShort { min });
         } else if length > max {
             self.add(field, Problem::TooLong { max });
         }
-        text.to_owned()
+        text
     }
 
     /// Returns everything that was recorded as the error, if anything was.
@@ -125,15 +126,6 @@ impl Checks {
     }
 }
 
-/// Tells whether nothing is seen of a letter at the edge of a text.
-fn is_blank(letter: char) -> bool {
-    letter.is_whitespace() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
-}
-
-fn is_control(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +133,10 @@ mod tests {
     #[test]
     fn lengths_are_counted_in_characters_after_trimming() {
         let mut checks = Checks::default();
-        assert_eq!(checks.line("title", "  ñandú ", 5, 5), "ñandú");
+        assert_eq!(
+            checks.line("title", "  n\u{303}andu\u{301} ", 5, 5),
+            "ñandú"
+        );
         assert!(checks.errors.is_empty());
         for (text, problem) in [
             ("   ", Problem::Required),

@@ -17,6 +17,8 @@ use argon2::{
 };
 use rustix::process::setpriority_process;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::batch::Busy;
 
@@ -72,6 +74,16 @@ impl Passwords {
     }
 }
 
+/// Returns the one spelling of a password: composed, and with every blank as the one of ASCII (`OpaqueString`,
+/// RFC 8265 §4.2.1). A Mac writes `é` in two characters, a phone in one.
+pub fn normal(password: &str) -> String {
+    let blank = |letter: char| {
+        let is_blank = letter.general_category() == GeneralCategory::SpaceSeparator;
+        if is_blank { ' ' } else { letter }
+    };
+    password.chars().map(blank).nfc().collect()
+}
+
 /// The right to hash or check one password.
 pub struct Turn {
     passwords: Passwords,
@@ -79,16 +91,22 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Returns the password's hash as a PHC string.
+    /// Returns the hash of the password in its one spelling ([`normal`]), as a PHC string.
     pub async fn hash(self, password: String) -> anyhow::Result<String> {
-        self.spend(move |memory, _| memory.hash(&password)).await
+        self.spend(move |memory, _| memory.hash(&normal(&password)))
+            .await
     }
 
     /// Tells whether the password belongs to `stored`, a PHC string. With `None` the answer is `false`,
     /// after the same time.
     pub async fn verify(self, password: String, stored: Option<String>) -> anyhow::Result<bool> {
         self.spend(move |memory, decoy| {
-            let is_right = memory.verify(&password, stored.as_deref().unwrap_or(decoy))?;
+            let hash = stored.as_deref().unwrap_or(decoy);
+            let mut is_right = memory.verify(&normal(&password), hash)?;
+            if !is_right && normal(&password) != password {
+                // Hashes made before passwords were normalized are of what was typed.
+                is_right = memory.verify(&password, hash)?;
+            }
             Ok(is_right && stored.is_some())
         })
         .await
@@ -219,6 +237,27 @@ mod tests {
                 .unwrap()
         );
         assert!(!turn().verify(long, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_however_its_accents_are_written() {
+        let passwords = Passwords::new().unwrap();
+        let verify = async |typed: &str, stored: &str| {
+            let turn = passwords.turn().unwrap();
+            let verified = turn.verify(typed.to_owned(), Some(stored.to_owned()));
+            verified.await.unwrap()
+        };
+        let (composed, decomposed) = ("canción 2026", "cancio\u{301}n\u{a0}2026");
+        for typed in [composed, decomposed] {
+            let turn = passwords.turn().unwrap();
+            let stored = turn.hash(typed.to_owned()).await.unwrap();
+            assert!(verify(composed, &stored).await);
+            assert!(verify(decomposed, &stored).await);
+            assert!(!verify("cancion 2026", &stored).await);
+        }
+        // As it was hashed before passwords were normalized.
+        let old = Memory::default().hash(decomposed).unwrap();
+        assert!(verify(decomposed, &old).await);
     }
 
     #[test]

@@ -70,6 +70,33 @@ async fn who_signs_up_can_log_in_and_read_their_profile() {
 }
 
 #[tokio::test]
+async fn an_address_is_the_same_account_however_it_was_pasted() {
+    let app = TestApp::spawn().await;
+    let pasted = "\u{200b}\u{feff}Jose\u{301}@Example.com\u{200b} ";
+    assert_eq!(sign_up(&app, &with("email", pasted)).await.status, 201);
+    for email in [pasted, "josé@example.com", " JOSÉ@EXAMPLE.COM\u{200e}"] {
+        log_in(&app, email, PASSWORD).await.ok();
+        let again = sign_up(&app, &with("email", email)).await;
+        assert_eq!(again.refusal(), (400, "email_taken"), "{email:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_from_a_phone_and_from_a_mac() {
+    let app = TestApp::spawn().await;
+    let (phone, mac) = ("canción-2026", "cancio\u{301}n-2026");
+    let mut form = form("ana@example.com");
+    form["password1"] = json!(phone);
+    form["password2"] = json!(mac);
+    assert_eq!(sign_up(&app, &form).await.status, 201);
+    for password in [phone, mac] {
+        log_in(&app, "ana@example.com", password).await.ok();
+    }
+    let wrong = log_in(&app, "ana@example.com", "cancion-2026").await;
+    assert_eq!(wrong.refusal(), (401, "wrong_credentials"));
+}
+
+#[tokio::test]
 async fn every_field_that_is_wrong_is_named() {
     let app = TestApp::spawn().await;
     let long = "x".repeat(300);
@@ -80,6 +107,13 @@ async fn every_field_that_is_wrong_is_named() {
         ("first_name", "A\0na", "invalid"),
         ("first_name", "\u{200b}\u{feff}", "required"),
         ("first_name", "\u{202e}Ana", "invalid"),
+        ("first_name", "A\u{200b}na", "invalid"),
+        ("last_name", "Prue\u{2028}ba", "invalid"),
+        (
+            "last_name",
+            "P\u{300}\u{301}\u{302}\u{303}\u{304}rueba",
+            "invalid",
+        ),
         ("last_name", "", "required"),
         ("last_name", "Pru\u{1b}eba", "invalid"),
         ("last_name", &long, "too_long"),
