@@ -122,6 +122,11 @@ impl Db {
         Ok(Object::take(self.connection().await?))
     }
 
+    /// Returns how many connections this process may have open, its own ones included.
+    pub fn most_connections(&self) -> usize {
+        self.pool.status().max_size + 1
+    }
+
     /// Returns an error unless the database answers and has this program's schema.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;

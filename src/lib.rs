@@ -12,7 +12,7 @@
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the kits of a process, built once |
 //! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical matter each |
-//! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`] | what everybody may use |
+//! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`], [`open_files`] | what everybody may use |
 //!
 //! **Direction rule**: a module calls its own layer's lower neighbours and layers below, never above.
 //! Kits do not know each other, but `queue` knows `job`, `auth` `db`, `media` `confine`. Between slices only
@@ -37,6 +37,7 @@ pub mod internal;
 pub mod job;
 pub mod language;
 pub mod media;
+pub mod open_files;
 pub mod queue;
 pub mod rankings;
 pub mod server;

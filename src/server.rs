@@ -1,8 +1,9 @@
 //! The HTTP server: the table of all routes, the middleware in its order, listening and stopping.
 
+mod connections;
 mod drain;
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use actix_cors::Cors;
 use actix_web::{
@@ -17,7 +18,10 @@ use actix_web::{
 use anyhow::Context as _;
 use tokio::time::timeout;
 
-use self::drain::{Drain, drain};
+use self::{
+    connections::{Connections, mark_busy},
+    drain::{Drain, drain},
+};
 use crate::{
     app::App,
     config::http::Settings,
@@ -31,7 +35,7 @@ use crate::{
         respond::{PROBES, REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
-    rankings,
+    open_files, rankings,
     shutdown::Shutdown,
     users, videos,
     votes::{self, Votes},
@@ -142,6 +146,9 @@ impl Server {
         let stopping = Drain::new(shutdown);
         let drained = web::Data::new(stopping.clone());
         let origins = settings.cors_allowed_origins.clone();
+        let connections = Connections::new(open_files::limit(), app.db.most_connections());
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let most_each = connections.most().div_ceil(threads);
         let factory = move || {
             ActixApp::new()
                 .app_data(app.clone())
@@ -171,15 +178,19 @@ impl Server {
                             Err::<&str, _>(Error::from(Code::NotFound))
                         })),
                 )
-                // The last one wrapped runs first: what arrived is held until the answer is out; a drain
-                // that no refusal escapes; an id and a body for every answer, also for those of the
-                // middleware below.
+                // The last one wrapped runs first: the connection is busy and what arrived is held until the
+                // answer is out; a drain that no refusal escapes; an id and a body for every answer, also for
+                // those of the middleware below.
                 .wrap(from_fn(respond))
                 .wrap(from_fn(drain))
                 .wrap(from_fn(hold_chunks))
+                .wrap(from_fn(mark_busy))
         };
         let address = settings.listen();
         let server = HttpServer::new(factory)
+            .workers(threads)
+            .max_connections(most_each)
+            .on_connect(move |socket, data| connections.opened(socket, data))
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCARD_TIMEOUT)

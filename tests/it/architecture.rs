@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 7] = [
         "telemetry",
         "shutdown",
         "batch",
+        "open_files",
     ],
     &[
         "auth", "db", "queue", "job", "storage", "media", "confine", "ec2",

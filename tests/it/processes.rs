@@ -1,5 +1,6 @@
 //! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
 
+mod connections;
 pub mod process;
 mod progress;
 mod recovery;

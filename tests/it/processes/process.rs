@@ -28,6 +28,7 @@ pub enum Role {
 pub struct House {
     environment: Vec<(&'static str, String)>,
     folder: TempDir,
+    open_files: Option<(u64, u64)>,
 }
 
 /// A running process, killed when it is dropped.
@@ -79,6 +80,7 @@ impl House {
         let mut house = Self {
             environment: Vec::new(),
             folder,
+            open_files: None,
         };
         house.set("DATABASE_URL", database_url);
         house.set("REDIS_URL", redis_url);
@@ -93,6 +95,11 @@ impl House {
     /// Sets a variable of all processes started later.
     pub fn set(&mut self, variable: &'static str, value: &str) {
         self.environment.push((variable, value.to_owned()));
+    }
+
+    /// Limits the files that processes started later may have open, softly and hard.
+    pub fn limit_open_files(&mut self, soft: u64, hard: u64) {
+        self.open_files = Some((soft, hard));
     }
 
     /// Where the processes run.
@@ -160,7 +167,14 @@ impl House {
     )]
     fn command(&self, command: &str) -> Command {
         let program = std::env::var_os("ANB_PROGRAM");
-        let mut process = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_anb").into()));
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_anb").into());
+        let mut process = if let Some((soft, hard)) = self.open_files {
+            let mut process = Command::new("prlimit");
+            process.arg(format!("--nofile={soft}:{hard}")).arg(program);
+            process
+        } else {
+            Command::new(program)
+        };
         process
             .args(command.split_whitespace())
             .env_clear()
