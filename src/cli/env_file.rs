@@ -41,7 +41,10 @@ fn chosen(arguments: &[OsString]) -> Option<String> {
 
 fn read(file: &Path, name: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("read {name}"))?;
-    let explain = |error| explain(name, &text, error);
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    check(text).map_err(|(line, problem)| anyhow!("{name}, line {line}: {problem}"))?;
+    let explain = |error| explain(name, text, error);
     dotenvy::from_read(text.as_bytes()).map_err(explain)?;
     for setting in dotenvy::from_read_iter(text.as_bytes()) {
         let (variable, value) = setting.map_err(explain)?;
@@ -52,6 +55,55 @@ fn read(file: &Path, name: &str) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses what dotenvy would let through: a NUL, which no variable can hold, and the name of a variable that
+/// is not there, for which it would put nothing, as in a password with a `$`. Returns the line and what to do.
+fn check(text: &str) -> Result<(), (usize, &'static str)> {
+    let mut line = 1;
+    let mut quote = None;
+    let mut is_comment = false;
+    let mut before = '\n';
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '\0' => return Err((line, "remove the NUL character")),
+            '\n' => {
+                line += 1;
+                is_comment = false;
+            }
+            _ if is_comment => {}
+            // The next one means itself.
+            '\\' if quote != Some('\'') => line += usize::from(rest.next() == Some('\n')),
+            '#' if quote.is_none() && before.is_whitespace() => is_comment = true,
+            '\'' | '"' if quote.is_none() => quote = Some(letter),
+            _ if quote == Some(letter) => quote = None,
+            '$' if quote != Some('\'') && !names_variable(rest.as_str(), text) => {
+                return Err((
+                    line,
+                    "a $ begins the name of a variable, and there is none of this name: put the value into \
+                     single quotes",
+                ));
+            }
+            _ => {}
+        }
+        before = letter;
+    }
+    Ok(())
+}
+
+/// Tells whether `rest` begins with the name of a variable of the environment or of this file.
+fn names_variable(rest: &str, file: &str) -> bool {
+    let rest = rest.strip_prefix('{').unwrap_or(rest);
+    let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let (name, _) = rest.split_at(end.unwrap_or(rest.len()));
+    let is_set = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        line.split_once('=')
+            .is_some_and(|(variable, _)| variable.trim() == name)
+    };
+    !name.is_empty() && (value_of(OsStr::new(name)).is_some() || file.lines().any(is_set))
 }
 
 /// Writes a value so that dotenvy reads it as it is.
@@ -81,6 +133,29 @@ fn explain(name: &str, text: &str, error: dotenvy::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dollar_begins_the_name_of_a_variable_that_is_there() {
+        for good in [
+            "NAME='pa$word'",
+            "NAME=\"pa\\$word\"",
+            "OTHER=1\nNAME=${OTHER}$OTHER",
+            "# costs $5\nNAME=1 # and $more",
+            "NAME='two\nlines $x'",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (wrong, line) in [
+            ("NAME=\"pa$word\"", 1),
+            ("\nNAME=pa$word", 2),
+            ("NAME=pa$", 1),
+            ("NAME=${NOWHERE}", 1),
+            ("A='two\nlines'\nNAME=$x", 3),
+            ("A=1\nB=a\0b", 2),
+        ] {
+            assert_eq!(check(wrong).unwrap_err().0, line, "{wrong}");
+        }
+    }
 
     #[test]
     fn any_value_survives_its_quotes() {
