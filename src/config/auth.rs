@@ -29,7 +29,7 @@ pub struct Settings {
     #[arg(long, env = "JWT_SECRET", default_value = DEVELOPMENT_SECRET, hide_default_value = true,
           hide_env_values = true, value_name = "SECRET", value_parser = super::secret)]
     pub jwt_secret: SecretString,
-    /// Another secret, whose access tokens are accepted as well while secrets are rotated
+    /// Another secret, whose tokens and media addresses are accepted as well while secrets are rotated
     #[arg(long, env = "JWT_SECRET_OTHER", hide_env_values = true, value_name = "SECRET",
           value_parser = super::secret)]
     pub jwt_secret_other: Option<SecretString>,
@@ -54,16 +54,18 @@ impl Settings {
         if self.environment == Environment::Development {
             return Ok(());
         }
-        ensure!(
-            self.jwt_secret.expose_secret() != DEVELOPMENT_SECRET,
-            "JWT_SECRET is not set: ENVIRONMENT=production needs a secret of its own, for example \
-             from `openssl rand -hex 32`"
-        );
         for (name, secret) in [
             ("JWT_SECRET", Some(&self.jwt_secret)),
             ("JWT_SECRET_OTHER", self.jwt_secret_other.as_ref()),
         ] {
-            let bytes = secret.map_or(MIN_SECRET_BYTES, |secret| secret.expose_secret().len());
+            let Some(secret) = secret else { continue };
+            let secret = secret.expose_secret();
+            ensure!(
+                secret != DEVELOPMENT_SECRET,
+                "{name} is not set, or is the public one of development: ENVIRONMENT=production needs a \
+                 secret of its own, for example from `openssl rand -hex 32`"
+            );
+            let bytes = secret.len();
             ensure!(
                 bytes >= MIN_SECRET_BYTES,
                 "{name} has {bytes} bytes: ENVIRONMENT=production needs at least \

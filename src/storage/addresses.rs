@@ -2,8 +2,6 @@
 
 use std::time::SystemTime;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::{Storage, StorageKey, s3, signature::Signer};
 
 /// Path below which local media is served.
@@ -24,12 +22,12 @@ pub enum Addresses {
 
 impl Addresses {
     /// Makes the addresses of what is in `storage`. Local ones are below `public_url`, or relative to the
-    /// root without one, and `secret` signs those of what is not public.
-    pub fn new(storage: &Storage, secret: &SecretString, public_url: Option<&str>) -> Self {
+    /// root without one, and `signer` signs those of what is not public.
+    pub fn new(storage: &Storage, signer: Signer, public_url: Option<&str>) -> Self {
         match storage {
             Storage::Local(_) => Self::Local {
                 origin: public_url.unwrap_or_default().to_owned(),
-                signer: Box::new(Signer::new(secret.expose_secret())),
+                signer: Box::new(signer),
             },
             Storage::S3(bucket) => Self::S3(bucket.clone()),
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::StorageKey;
 
@@ -16,15 +17,16 @@ const CONTEXT: &str = "anb media address v1";
 #[derive(Clone)]
 pub struct Signer {
     key: hmac::Key,
+    /// Accepted as well, while secrets are rotated.
+    other: Option<hmac::Key>,
 }
 
 impl Signer {
-    /// Derives the signing key from the program's secret.
-    pub fn new(secret: &str) -> Self {
-        let parent = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let derived = hmac::sign(&parent, CONTEXT.as_bytes());
+    /// Derives the signing key from the program's secret, and the one that is accepted as well from the other.
+    pub fn new(secret: &SecretString, other: Option<&SecretString>) -> Self {
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            key: derive(secret),
+            other: other.map(derive),
         }
     }
 
@@ -40,9 +42,19 @@ impl Signer {
         let Ok(tag) = hex::decode(signature) else {
             return false;
         };
-        let is_ours = hmac::verify(&self.key, message(key, expires).as_bytes(), &tag).is_ok();
+        let message = message(key, expires);
+        let is_ours = [Some(&self.key), self.other.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|key| hmac::verify(key, message.as_bytes(), &tag).is_ok());
         is_ours && seconds(now) < expires
     }
+}
+
+fn derive(secret: &SecretString) -> hmac::Key {
+    let parent = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    let derived = hmac::sign(&parent, CONTEXT.as_bytes());
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
 fn message(key: StorageKey, expires: u64) -> String {
@@ -63,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_signature_holds_for_its_key_and_time_only() {
-        let signer = Signer::new("secret");
+        let signer = Signer::new(&"secret".into(), None);
         let key = StorageKey::Original(VideoId::generate());
         let now = UNIX_EPOCH + Duration::from_secs(10_000 * BUCKET_SECS + 5);
         let (expires, signature) = signer.sign(key, now);
@@ -82,9 +94,11 @@ mod tests {
         let other = StorageKey::Original(VideoId::generate());
         assert!(!signer.verify(other, expires, &signature, now), "other key");
         assert!(
-            !Signer::new("other").verify(key, expires, &signature, now),
+            !Signer::new(&"other".into(), None).verify(key, expires, &signature, now),
             "other secret"
         );
+        let rotated = Signer::new(&"other".into(), Some(&"secret".into()));
+        assert!(rotated.verify(key, expires, &signature, now), "rotated");
         assert!(!signer.verify(key, expires, "xyz", now), "not hexadecimal");
     }
 }

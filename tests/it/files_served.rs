@@ -201,6 +201,37 @@ async fn a_signature_holds_for_its_key_and_expiry_only() {
 }
 
 #[tokio::test]
+async fn addresses_hold_while_secrets_are_rotated() {
+    let (old, new) = ("the secret of last year", "the secret of this year");
+    let before = TestApp::spawn_with(&["--jwt-secret", old], &[]).await;
+    let (ana, id) = video(&before, Seed::PRIVATE).await;
+    let shared = [
+        ("--database-url", before.place.database_url.as_str()),
+        (
+            "--upload-path",
+            before.serve.storage.upload_path.to_str().unwrap(),
+        ),
+        (
+            "--processed-path",
+            before.serve.storage.processed_path.to_str().unwrap(),
+        ),
+    ];
+    // First the new secret is accepted everywhere, then it signs.
+    for (signs, accepted) in [(old, new), (new, old)] {
+        let mut flags = vec!["--jwt-secret", signs, "--jwt-secret-other", accepted];
+        flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
+        let app = TestApp::spawn_with(&flags, &[]).await;
+        let address = before.video(&ana, &id).await["processed_url"].clone();
+        assert_eq!(status(&app, address.as_str().unwrap()).await, 200);
+    }
+    let mut flags = vec!["--jwt-secret", new];
+    flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
+    let app = TestApp::spawn_with(&flags, &[]).await;
+    let address = before.video(&ana, &id).await["processed_url"].clone();
+    assert_eq!(status(&app, address.as_str().unwrap()).await, 403);
+}
+
+#[tokio::test]
 async fn unpublishing_stops_the_bare_address_at_once() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PUBLIC).await;

@@ -3,11 +3,10 @@
 use anb::{
     config::storage::Settings,
     ids::VideoId,
-    storage::{Addresses, Storage, StorageKey},
+    storage::{Addresses, Signer, Storage, StorageKey},
 };
 use aws_sdk_s3::{Client, config::Builder};
 use reqwest::StatusCode;
-use secrecy::SecretString;
 use tempfile::TempDir;
 
 use super::{Mount, PART_BYTES, content, keys, place::Place};
@@ -227,7 +226,7 @@ fn refused(connected: anyhow::Result<Storage>) -> String {
 }
 
 fn addresses(storage: &Storage) -> Addresses {
-    Addresses::new(storage, &SecretString::from("secret"), None)
+    Addresses::new(storage, Signer::new(&"secret".into(), None), None)
 }
 
 async fn signed(place: &Place, key: StorageKey) -> String {

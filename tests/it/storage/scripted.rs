@@ -5,9 +5,8 @@ use std::path::Path;
 use anb::{
     config::storage::{Settings, StorageType},
     ids::VideoId,
-    storage::{Addresses, Storage, StorageKey},
+    storage::{Addresses, Signer, Storage, StorageKey},
 };
-use secrecy::SecretString;
 
 use super::PART_BYTES;
 use crate::support::{
@@ -232,7 +231,7 @@ async fn an_address_is_made_without_asking_anybody() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let asked = script.count();
-    let addresses = Addresses::new(&storage, &SecretString::from("secret"), None);
+    let addresses = Addresses::new(&storage, Signer::new(&"secret".into(), None), None);
     addresses.signed(key()).await.unwrap();
     addresses.public(key()).await.unwrap();
     assert_eq!(script.count(), asked);
