@@ -90,8 +90,8 @@ impl Expiry<String, Arc<Answer>> for Expires {
 
 impl Default for Answers {
     fn default() -> Self {
-        let weight = |_: &String, answer: &Arc<Answer>| {
-            u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+        let weight = |key: &String, answer: &Arc<Answer>| {
+            u32::try_from(key.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self {
             kept: Cache::builder()
@@ -274,6 +274,19 @@ mod tests {
         assert_eq!(ask(&kept(Duration::ZERO).await).await, (0, 100));
         assert_eq!(ask(&kept(FRESH).await).await, (1, 99));
         assert_eq!(ask(&kept(STALE).await).await, (1, 0));
+    }
+
+    #[tokio::test]
+    async fn long_keys_are_weighed() {
+        let answers = Answers::default();
+        let long = "x".repeat(1024 * 1024);
+        for number in 0..2 * CAPACITY / (1024 * 1024) {
+            let list = async || Ok((vec![number], None));
+            answers.get(format!("{number} {long}"), list).await.unwrap();
+        }
+        answers.kept.run_pending_tasks().await;
+        assert!(answers.kept.weighted_size() <= CAPACITY);
+        assert!(answers.kept.entry_count() <= CAPACITY / (1024 * 1024));
     }
 
     #[tokio::test]

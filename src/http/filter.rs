@@ -1,35 +1,44 @@
 //! What public lists can be narrowed to.
 
-use super::Result;
+use super::{Error, Result};
 use crate::{
     city,
     validate::{FieldError, Problem},
 };
 
-/// Reads the parameter `city`: the folded name, none if it is absent or blank. Returns 400 for a name
-/// of punctuation alone: no city has one, and the whole country is not what was asked for.
+/// Longest name of a city, and longest text that is searched for, in characters.
+const MAX_LENGTH: usize = 100;
+
+/// Reads the parameter `city`: the folded name, none if it is absent or blank. Returns 400 for one that is too
+/// long, and for a name of punctuation alone: no city has one, and the whole country is not what was asked for.
 pub fn city(parameter: Option<&str>) -> Result<Option<String>> {
-    let Some(name) = parameter.filter(|name| !name.trim().is_empty()) else {
+    let Some(name) = bounded("city", parameter)? else {
         return Ok(None);
     };
     let folded = city::fold(name);
     if folded.is_empty() {
-        return Err(vec![FieldError {
-            field: "city",
-            problem: Problem::Invalid,
-        }]
-        .into());
+        return Err(refused("city", Problem::Invalid));
     }
     Ok(Some(folded))
 }
 
 /// Reads the parameter `q`: its text without surrounding blanks and control characters, which no title
-/// has; none if nothing is left.
-pub fn text(parameter: Option<&str>) -> Option<String> {
-    let text: String = parameter?
-        .trim()
-        .chars()
-        .filter(|letter| !letter.is_control())
-        .collect();
-    (!text.is_empty()).then_some(text)
+/// has; none if nothing is left. Returns 400 for one that is too long.
+pub fn text(parameter: Option<&str>) -> Result<Option<String>> {
+    let text = bounded("q", parameter)?.unwrap_or_default();
+    let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// Returns a parameter without surrounding blanks; none if it is absent or blank.
+fn bounded<'a>(field: &'static str, parameter: Option<&'a str>) -> Result<Option<&'a str>> {
+    let text = parameter.unwrap_or_default().trim();
+    if text.chars().nth(MAX_LENGTH).is_some() {
+        return Err(refused(field, Problem::TooLong { max: MAX_LENGTH }));
+    }
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn refused(field: &'static str, problem: Problem) -> Error {
+    vec![FieldError { field, problem }].into()
 }

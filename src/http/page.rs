@@ -23,6 +23,9 @@ const MAX_LIMIT: u32 = 100;
 
 const DEFAULT_LIMIT: u32 = 50;
 
+/// The year 10000, in microseconds since 1970.
+const END_MICROS: i64 = 253_402_300_800_000_000;
+
 /// From this page of a public list on, the next one is linked by its place.
 const LAST_COUNTED: u32 = 20;
 
@@ -59,6 +62,8 @@ impl FromStr for Cursor {
         let mut number = || parts.next()?.parse::<u32>().ok().map(i64::from);
         let (position, votes) = (number(), number());
         let micros = parts.next().and_then(|part| part.parse().ok());
+        // PostgreSQL knows fewer years than chrono does, and none of our rows is older than this.
+        let micros = micros.filter(|micros| (0..END_MICROS).contains(micros));
         let since = micros.and_then(DateTime::from_timestamp_micros);
         let id = parts.next().and_then(VideoId::parse);
         match (position, votes, since, id, parts.next()) {
@@ -295,6 +300,8 @@ mod tests {
             "",
             "1000",
             "-1.37.1.0198c0de-0000-7000-8000-000000000000",
+            "1.1.-300000000000000000.0198c0de-0000-7000-8000-000000000000",
+            "1.1.300000000000000000.0198c0de-0000-7000-8000-000000000000",
             "1.2.x.y",
         ] {
             assert_eq!(wrong.parse::<Cursor>(), Err(Problem::Invalid), "{wrong}");

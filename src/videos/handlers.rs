@@ -318,7 +318,7 @@ pub async fn list_public(
         query.after.as_deref(),
     )?;
     let city = filter::city(query.city.as_deref())?;
-    let text = filter::text(query.q.as_deref());
+    let text = filter::text(query.q.as_deref())?;
     let key = format!("videos {} {city:?} {text:?}", page.key());
     let list = async || {
         let (city, part) = (city.as_deref(), page.part());

@@ -174,6 +174,14 @@ async fn a_city_is_found_in_any_spelling_and_by_its_first_words() {
 async fn a_city_without_letters_is_refused() {
     let app = TestApp::spawn().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
+        // Before it is folded, or kept as the name of a page.
+        for length in [101, 4000] {
+            let long = app
+                .get(&format!("{path}?city={}", "a".repeat(length)))
+                .await;
+            assert_eq!(long.refusal(), (400, "validation_failed"));
+            assert_eq!(long.fields(), [("city", "too_long")]);
+        }
         let answer = app.get(&format!("{path}?city=!!!")).await;
         assert_eq!(answer.fields(), [("city", "invalid")], "{path}");
     }
