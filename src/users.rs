@@ -10,7 +10,10 @@ use serde::Deserialize;
 
 use crate::{
     app::App,
-    auth::{Passwords, password},
+    auth::{
+        Passwords,
+        password::{self, Purpose},
+    },
     city,
     db::{Db, types::Role},
     ids::UserId,
@@ -150,7 +153,8 @@ pub fn normal_email(email: &str) -> String {
 /// Creates an account. Of several equal sign-ups at once, one creates it.
 pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome> {
     // Before a connection is taken: hashing takes long.
-    let password_hash = app.auth.passwords.turn()?.hash(sign_up.password).await?;
+    let turn = app.auth.passwords.turn(Purpose::SignUp)?;
+    let password_hash = turn.hash(sign_up.password).await?;
     let user = queries::NewUser {
         first_name: &sign_up.first_name,
         last_name: &sign_up.last_name,
@@ -173,7 +177,7 @@ pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome
 /// Returns whose e-mail address and password these are. An unknown address takes as long as a wrong
 /// password.
 pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<Option<UserId>> {
-    let turn = app.auth.passwords.turn()?;
+    let turn = app.auth.passwords.turn(Purpose::LogIn)?;
     // PostgreSQL cannot even compare NUL. The connection goes back before hashing starts.
     let found = if email.contains('\0') {
         None
@@ -184,14 +188,6 @@ pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<
     let (user, stored) = found.unzip();
     let is_right = turn.verify(password, stored).await?;
     Ok(user.filter(|_| is_right))
-}
-
-/// Returns the e-mail address of an account, which limits of logins are counted by.
-pub async fn email_of(app: &App, user: UserId) -> anyhow::Result<Option<String>> {
-    let mut connection = app.db.connection().await?;
-    Ok(queries::find_profile(&mut connection, user)
-        .await?
-        .map(|profile| profile.email))
 }
 
 /// Changes a password and takes all older tokens back: within 1 s everywhere, as with a logout. Of two
@@ -209,11 +205,11 @@ pub async fn change_password(
     let Some(stored) = stored else {
         return Ok(PasswordOutcome::WrongCurrent);
     };
-    let turn = passwords.turn()?;
+    let turn = passwords.turn(Purpose::LogIn)?;
     if !turn.verify(form.current, Some(stored.clone())).await? {
         return Ok(PasswordOutcome::WrongCurrent);
     }
-    let hash = passwords.turn()?.hash(form.password1).await?;
+    let hash = passwords.turn(Purpose::LogIn)?.hash(form.password1).await?;
     let mut connection = app.db.connection().await?;
     // By the clock that issues tokens, so that one issued right after is newer.
     let is_changed =
@@ -239,7 +235,10 @@ pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<Strin
         .take(RANDOM_LENGTH)
         .map(char::from)
         .collect();
-    let hash = Passwords::new()?.turn()?.hash(password.clone()).await?;
+    let hash = Passwords::new()?
+        .turn(Purpose::LogIn)?
+        .hash(password.clone())
+        .await?;
     let mut connection = db.connection().await?;
     let email = normal_email(email);
     let is_reset = queries::reset_password(&mut connection, &email, &hash, Utc::now()).await?;

@@ -1,14 +1,9 @@
 //! Passwords: argon2id (RFC 9106) with the crate's parameters (19 MiB, 2 passes, one lane: OWASP's
 //! recommendation), on threads of their own, which give way to all others: so that no login slows a read.
 
-use std::{
-    fmt::Display,
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread,
-};
+mod line;
+
+use std::{fmt::Display, sync::Arc, thread};
 
 use anyhow::{Context as _, anyhow};
 use argon2::{
@@ -20,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
+use self::line::Line;
 use crate::batch::Busy;
 
 /// How nice the threads are: they get a tenth of a core that somebody else wants, and all of an idle one.
@@ -29,13 +25,26 @@ const NICENESS: i32 = 10;
 /// once are let in, on two cores too.
 const WAITING: usize = 128;
 
+/// Most of these turns that sign-ups may have: the rest is for those who have an account.
+const WAITING_SIGN_UPS: usize = WAITING / 2;
+
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Who a password is hashed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Somebody with an account.
+    LogIn,
+    /// Somebody new. Anybody can ask for that, as often as they like: so it waits behind the others.
+    SignUp,
+}
 
 /// Hashes and checks passwords; clones share the threads.
 #[derive(Clone)]
 pub struct Passwords {
-    jobs: Sender<Job>,
+    line: Arc<Entrance>,
     turns: Arc<Semaphore>,
+    sign_ups: Arc<Semaphore>,
     /// Hash of no password: checked where there is no account, so that both take the same time.
     decoy: Arc<str>,
 }
@@ -44,18 +53,18 @@ impl Passwords {
     /// Starts the threads of this process: one hash takes a core and 19 MiB, so never more at once than cores.
     pub fn new() -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let (jobs, receiver) = channel();
-        let receiver = Arc::new(Mutex::new(receiver));
+        let entrance = Entrance(Arc::new(Line::default()));
         for _ in 0..cores {
-            let receiver = Arc::clone(&receiver);
+            let line = Arc::clone(&entrance.0);
             thread::Builder::new()
                 .name("password".to_owned())
-                .spawn(move || work(&receiver))
+                .spawn(move || work(&line))
                 .context("start a thread for passwords")?;
         }
         Ok(Self {
-            jobs,
+            line: Arc::new(entrance),
             turns: Arc::new(Semaphore::new(cores * WAITING)),
+            sign_ups: Arc::new(Semaphore::new(cores * WAITING_SIGN_UPS)),
             decoy: Memory::default()
                 .hash("no account has this password")?
                 .into(),
@@ -64,12 +73,20 @@ impl Passwords {
 
     /// Returns the right to one hash. Take it before any other work: whoever gets none is refused at once, and has
     /// cost nothing.
-    pub fn turn(&self) -> Result<Turn, Busy> {
-        let turns = Arc::clone(&self.turns);
-        let permit = turns.try_acquire_owned().map_err(|_none_left| Busy)?;
+    pub fn turn(&self, purpose: Purpose) -> Result<Turn, Busy> {
+        let take = |turns: &Arc<Semaphore>| {
+            let turns = Arc::clone(turns);
+            turns.try_acquire_owned().map_err(|_none_left| Busy)
+        };
+        let mut permits = Vec::with_capacity(2);
+        if purpose == Purpose::SignUp {
+            permits.push(take(&self.sign_ups)?);
+        }
+        permits.push(take(&self.turns)?);
         Ok(Turn {
             passwords: self.clone(),
-            permit,
+            purpose,
+            permits,
         })
     }
 }
@@ -87,7 +104,8 @@ pub fn normal(password: &str) -> String {
 /// The right to hash or check one password.
 pub struct Turn {
     passwords: Passwords,
-    permit: OwnedSemaphorePermit,
+    purpose: Purpose,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Turn {
@@ -116,35 +134,45 @@ impl Turn {
         self,
         work: impl FnOnce(&mut Memory, &str) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        let Self { passwords, permit } = self;
-        let Passwords { jobs, decoy, .. } = passwords;
+        let Self {
+            passwords,
+            purpose,
+            permits,
+        } = self;
+        let Passwords { line, decoy, .. } = passwords;
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move |memory: &mut Memory| {
             // Nobody waits any more for one whose client went away.
             if !sender.is_closed() {
                 let result = work(memory, &decoy);
-                drop(permit);
+                drop(permits);
                 drop(sender.send(result));
             }
         });
-        jobs.send(job).map_err(|_ended| Busy)?;
+        line.0.add(purpose, job);
         receiver.await.context("hash a password")?
     }
 }
 
+/// Ends the threads when nobody is left who could hand anything in.
+struct Entrance(Arc<Line<Job>>);
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Does what is handed in until nobody is left who could.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(line: &Line<Job>) {
     // Refused nowhere: everybody may be nicer.
     if let Err(error) = setpriority_process(None, NICENESS) {
         tracing::warn!(%error, "passwords are hashed with the priority of all else");
     }
-    loop {
+    while let Some(job) = line.wait() {
         let mut memory = Memory::default();
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
         job(&mut memory);
-        // Where the lock is taken, another thread waits: there is nothing to do.
-        while let Some(job) = jobs.try_lock().ok().and_then(|jobs| jobs.try_recv().ok()) {
+        while let Some(job) = line.take() {
             job(&mut memory);
         }
     }
@@ -221,7 +249,7 @@ mod tests {
     async fn only_the_right_password_of_an_account_is_accepted() {
         let passwords = Passwords::new().unwrap();
         let long = "ñ".repeat(64);
-        let turn = || passwords.turn().unwrap();
+        let turn = || passwords.turn(Purpose::LogIn).unwrap();
         let stored = turn().hash(long.clone()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"), "{stored}");
         assert!(
@@ -243,13 +271,13 @@ mod tests {
     async fn a_password_is_the_same_however_its_accents_are_written() {
         let passwords = Passwords::new().unwrap();
         let verify = async |typed: &str, stored: &str| {
-            let turn = passwords.turn().unwrap();
+            let turn = passwords.turn(Purpose::LogIn).unwrap();
             let verified = turn.verify(typed.to_owned(), Some(stored.to_owned()));
             verified.await.unwrap()
         };
         let (composed, decomposed) = ("canción 2026", "cancio\u{301}n\u{a0}2026");
         for typed in [composed, decomposed] {
-            let turn = passwords.turn().unwrap();
+            let turn = passwords.turn(Purpose::LogIn).unwrap();
             let stored = turn.hash(typed.to_owned()).await.unwrap();
             assert!(verify(composed, &stored).await);
             assert!(verify(decomposed, &stored).await);
@@ -281,11 +309,23 @@ mod tests {
     #[tokio::test]
     async fn turns_end_and_come_back() {
         let passwords = Passwords::new().unwrap();
-        let mut turns: Vec<Turn> = std::iter::from_fn(|| passwords.turn().ok()).collect();
+        let mut turns: Vec<Turn> =
+            std::iter::from_fn(|| passwords.turn(Purpose::LogIn).ok()).collect();
         assert!(turns.len() >= WAITING && turns.len().is_multiple_of(WAITING));
         let turn = turns.pop().unwrap();
         turn.hash("used up".to_owned()).await.unwrap();
-        assert!(passwords.turn().is_ok());
+        assert!(passwords.turn(Purpose::LogIn).is_ok());
         drop(turns);
+    }
+
+    #[tokio::test]
+    async fn sign_ups_leave_turns_to_logins() {
+        let passwords = Passwords::new().unwrap();
+        let sign_up = || passwords.turn(Purpose::SignUp).ok();
+        let sign_ups: Vec<Turn> = std::iter::from_fn(sign_up).collect();
+        assert!(sign_ups.len().is_multiple_of(WAITING_SIGN_UPS));
+        let log_in = || passwords.turn(Purpose::LogIn).ok();
+        let logins: Vec<Turn> = std::iter::from_fn(log_in).collect();
+        assert_eq!(logins.len(), sign_ups.len());
     }
 }

@@ -35,7 +35,7 @@ pub struct Settings {
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0, value_name = "COUNT",
           value_parser = clap::value_parser!(u8).range(..=10))]
     pub trusted_proxies: u8,
-    /// Failed logins per account, and ten times that per address
+    /// Failed logins per account and address; ten times that per account, a hundred times per address
     #[arg(
         long,
         env = "LOGIN_RATE",
@@ -43,6 +43,14 @@ pub struct Settings {
         value_name = "RATE"
     )]
     pub login_rate: Rate,
+    /// Sign-ups per address
+    #[arg(
+        long,
+        env = "SIGNUP_RATE",
+        default_value = "300/min",
+        value_name = "RATE"
+    )]
+    pub signup_rate: Rate,
     /// Uploads, votes and changes per account
     #[arg(
         long,

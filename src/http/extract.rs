@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, Ready, ready},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     time::Duration,
 };
@@ -143,15 +143,24 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns the hop before our `trusted` proxies. What stands further left was written by the client.
+/// Returns the hop before our `trusted` proxies. What stands further left was written by the client, whatever
+/// bytes it is made of; a hop of ours that is no address counts as none, and the limits see the proxy itself.
 fn forwarded(request: &HttpRequest, trusted: u8) -> Option<IpAddr> {
     let back = usize::from(trusted).checked_sub(1)?;
     let headers = request.headers().get_all("x-forwarded-for");
-    let hops: Vec<&str> = headers
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+    let hops: Vec<&[u8]> = headers
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .collect();
-    hops.iter().rev().nth(back)?.trim().parse().ok()
+    hop_address(hops.iter().rev().nth(back)?)
+}
+
+/// Reads the address of a hop, with or without a port: an ALB that preserves the client's port, and Azure's
+/// gateways write `6.6.6.6:4000` and `[2001:db8::1]:443`.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = str::from_utf8(hop).ok()?.trim().trim_matches('"');
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let address = bare.unwrap_or(hop).parse().ok();
+    address.or_else(|| hop.parse().ok().map(|hop: SocketAddr| hop.ip()))
 }
 
 impl FromRequest for ClientAddress {
@@ -254,6 +263,27 @@ mod tests {
         assert_eq!(forwarded(&request, 1), Some([10, 0, 0, 1].into()));
         assert_eq!(forwarded(&request, 2), Some([1, 2, 3, 4].into()));
         assert_eq!(forwarded(&request, 4), None);
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_and_strangers_may_write_anything_before_it() {
+        for (hop, address) in [
+            ("6.6.6.6", Some("6.6.6.6")),
+            ("6.6.6.6:4000", Some("6.6.6.6")),
+            ("\"6.6.6.6:4000\"", Some("6.6.6.6")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("unknown", None),
+            ("", None),
+        ] {
+            let value = [b"\xff\xfe, ", hop.as_bytes()].concat();
+            let request = TestRequest::default()
+                .insert_header(("x-forwarded-for", value.as_slice()))
+                .to_http_request();
+            let address = address.map(|address| address.parse::<IpAddr>().unwrap());
+            assert_eq!(forwarded(&request, 1), address, "{hop}");
+        }
     }
 
     #[test]

@@ -20,15 +20,21 @@ use crate::{
 /// Most keys that are remembered: beyond it the least used start afresh.
 const REMEMBERED: u64 = 100_000;
 
-/// One address may serve this many accounts.
-const ACCOUNTS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// An account may be tried from several addresses: its owner's home and phone, and strangers who guess. More
+/// than this many times the rate of one address has to be somebody with many addresses.
+const ADDRESSES_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// One address may serve this many people who mistype their passwords: carriers put thousands behind one.
+const ACCOUNTS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The API's limits.
 pub struct Limits {
-    /// Failed logins per account, by e-mail address.
-    pub login_account: Limiter<String>,
-    /// Failed logins per address.
-    pub login_address: Limiter<IpAddr>,
+    /// Failed logins.
+    pub login: LoginLimits,
+    /// Wrong current passwords per account, with a token: failed logins of strangers do not count.
+    pub password: Limiter<UserId>,
+    /// Sign-ups per address.
+    pub sign_up: Limiter<IpAddr>,
     /// Uploads, votes and changes per account.
     pub write: Limiter<UserId>,
     /// Requests per address.
@@ -39,11 +45,52 @@ impl Limits {
     /// Makes limits that nobody has used yet.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            login_account: Limiter::new(settings.login_rate),
-            login_address: Limiter::new(settings.login_rate.times(ACCOUNTS_PER_ADDRESS)),
+            login: LoginLimits::new(settings.login_rate),
+            password: Limiter::new(settings.login_rate),
+            sign_up: Limiter::new(settings.signup_rate),
             write: Limiter::new(settings.write_rate),
             address: Limiter::new(settings.address_rate),
         }
+    }
+}
+
+/// Limits failed logins: low for one account from one address, so that nobody can lock the owner out from
+/// elsewhere, and much higher for all of an account and all of an address.
+pub struct LoginLimits {
+    pair: Limiter<(String, IpAddr)>,
+    account: Limiter<String>,
+    address: Limiter<IpAddr>,
+}
+
+impl LoginLimits {
+    fn new(rate: Rate) -> Self {
+        Self {
+            pair: Limiter::new(rate),
+            account: Limiter::new(rate.times(ADDRESSES_PER_ACCOUNT)),
+            address: Limiter::new(rate.times(ACCOUNTS_PER_ADDRESS)),
+        }
+    }
+
+    /// Counts a login as failed before it is checked, so that many at once cannot slip through, or refuses it
+    /// with 429.
+    pub fn take(&self, email: &str, address: IpAddr) -> Result<()> {
+        let (account, pair) = (email.to_owned(), (email.to_owned(), address));
+        self.pair.take(&pair)?;
+        // One that is refused here counts nowhere, or strangers' tries would be the owner's.
+        self.account
+            .take(&account)
+            .inspect_err(|_| self.pair.give_back(&pair))?;
+        self.address.take(&address).inspect_err(|_| {
+            self.pair.give_back(&pair);
+            self.account.give_back(&account);
+        })
+    }
+
+    /// Takes back what [`Self::take`] counted: the login did not fail.
+    pub fn give_back(&self, email: &str, address: IpAddr) {
+        self.pair.give_back(&(email.to_owned(), address));
+        self.account.give_back(&email.to_owned());
+        self.address.give_back(&address);
     }
 }
 
@@ -144,6 +191,24 @@ mod tests {
         assert!(limiter.take_at(&1, now).is_err());
         limiter.give_back(&1);
         assert_eq!(limiter.take_at(&1, now), Ok(()));
+    }
+
+    #[test]
+    fn strangers_who_guess_lock_no_owner_out() {
+        let limits = LoginLimits::new("2/h".parse().unwrap());
+        let [home, stranger] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        for _ in 0..2 {
+            limits.take("ana@example.com", stranger).unwrap();
+        }
+        assert!(limits.take("ana@example.com", stranger).is_err());
+        limits.take("ana@example.com", home).unwrap();
+        limits.take("luis@example.com", stranger).unwrap();
+        // Guesses from many addresses are refused in the end.
+        let taken = (0..100).filter(|last| {
+            let address = IpAddr::from([10, 0, 1, *last]);
+            limits.take("ana@example.com", address).is_ok()
+        });
+        assert_eq!(taken.count(), 20 - 3);
     }
 
     #[test]

@@ -21,10 +21,13 @@ use crate::{
 /// `POST /api/auth/signup`
 pub async fn sign_up(
     app: web::Data<App>,
+    limits: web::Data<Limits>,
+    ClientAddress(address): ClientAddress,
     language: Language,
     Json(form): Json<Form>,
 ) -> Result<HttpResponse> {
     let sign_up = SignUp::check(form)?;
+    limits.sign_up.take(&address)?;
     match super::sign_up(&app, sign_up).await? {
         SignUpOutcome::Created => Ok(HttpResponse::Created().json(Message::new(
             language,
@@ -64,18 +67,15 @@ pub async fn log_in(
     Json(Credentials { email, password }): Json<Credentials>,
 ) -> Result<HttpResponse> {
     let email = super::normal_email(&email);
-    // Counted before the check, so that many at once cannot slip through; given back unless it fails.
-    limits.login_address.take(&address)?;
     if email.chars().count() > super::MAX_EMAIL {
         // Nobody's, and too long to be remembered by the limit of accounts.
         return Err(Code::WrongCredentials.into());
     }
-    limits.login_account.take(&email)?;
+    limits.login.take(&email, address)?;
     let found = super::log_in(&app, &email, password).await;
     if !matches!(found, Ok(None)) {
         // Right, or our fault.
-        limits.login_address.give_back(&address);
-        limits.login_account.give_back(&email);
+        limits.login.give_back(&email, address);
     }
     let user = found?.ok_or(Code::WrongCredentials)?;
     Ok(HttpResponse::Ok().json(Token {
@@ -107,13 +107,10 @@ pub async fn change_password(
     form.check()?;
     let user = caller.user();
     // A stolen token must not serve to guess the password: as many tries as at the login.
-    let email = super::email_of(&app, user)
-        .await?
-        .ok_or(Code::Unauthorized)?;
-    limits.login_account.take(&email)?;
+    limits.password.take(&user)?;
     let outcome = super::change_password(&app, user, form).await;
     if !matches!(outcome, Ok(PasswordOutcome::WrongCurrent)) {
-        limits.login_account.give_back(&email);
+        limits.password.give_back(&user);
     }
     match outcome? {
         PasswordOutcome::Changed => {

@@ -259,6 +259,42 @@ async fn after_too_many_failed_logins_an_account_must_wait() {
 }
 
 #[tokio::test]
+async fn strangers_lock_nobody_out_from_another_address() {
+    let flags = ["--login-rate", "3/h", "--trusted-proxies", "1"];
+    let app = TestApp::spawn_with(&flags, &[]).await;
+    let ana = app.player("Ana", "Cali").await;
+    let log_in_from = async |address: &str, password: &str| {
+        let credentials = json!({ "email": ana.email, "password": password });
+        let request = app
+            .request(Method::POST, "/api/auth/login")
+            .header("x-forwarded-for", address);
+        Answer::of(request.json(&credentials)).await.status.as_u16()
+    };
+    for status in [401, 401, 401, 429] {
+        assert_eq!(log_in_from("6.6.6.6:4000", "guess").await, status);
+    }
+    assert_eq!(log_in_from("7.7.7.7", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn sign_ups_of_one_address_are_limited() {
+    let flags = ["--signup-rate", "2/h", "--trusted-proxies", "1"];
+    let app = TestApp::spawn_with(&flags, &[]).await;
+    let sign_up_from = async |address: &str, email: &str| {
+        let request = app
+            .request(Method::POST, "/api/auth/signup")
+            .header("x-forwarded-for", address);
+        Answer::of(request.json(&form(email))).await
+    };
+    for (number, status) in [201, 201, 429].into_iter().enumerate() {
+        let answer = sign_up_from("6.6.6.6", &format!("p{number}@example.com")).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    let answer = sign_up_from("7.7.7.7", "ana@example.com").await;
+    assert_eq!(answer.status, 201);
+}
+
+#[tokio::test]
 async fn logins_that_succeed_do_not_count() {
     let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
     let ana = app.player("Ana", "Cali").await;

@@ -92,6 +92,17 @@ async fn guesses_of_the_current_password_are_limited_like_logins() {
 }
 
 #[tokio::test]
+async fn failed_logins_of_strangers_do_not_keep_the_owner_from_a_new_password() {
+    let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
+    let ana = app.player("Ana", "Cali").await;
+    for status in [401, 401, 429] {
+        assert_eq!(log_in(&app, &ana.email, "guess").await.status, status);
+    }
+    let answer = change(&app, &ana, PASSWORD, [NEW, NEW]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_new_password_is_checked_like_the_first_one() {
     let app = TestApp::spawn().await;
     let ana = app.player("Ana", "Cali").await;
