@@ -7,16 +7,23 @@ pub mod seek;
 pub mod tls;
 pub mod types;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use diesel::{
-    ConnectionError, IntoSql as _, define_sql_function,
+    ConnectionError, define_sql_function,
     dsl::{AsExprOf, sql},
     expression::{SqlLiteral, UncheckedBind},
     pg::data_types::PgInterval,
     select,
-    sql_types::{Integer, Interval, SmallInt, Timestamptz},
+    sql_types::{Bool, Interval, SmallInt, Timestamptz},
 };
 use diesel_async::{
     AsyncPgConnection, RunQueryDsl as _,
@@ -60,6 +67,9 @@ const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Connection>,
+    /// The server took no writes when it was asked last: after a failover a connection may still lead to the old
+    /// one, however busy it is.
+    is_read_only: Arc<AtomicBool>,
 }
 
 impl Db {
@@ -67,9 +77,10 @@ impl Db {
     /// error if the settings cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let mut endpoint = settings.endpoint()?;
-        if endpoint.postgres.get_options().is_none() {
-            endpoint.postgres.options(SESSION_OPTIONS);
-        }
+        // Of two values of one setting the later one counts: so the operator's do.
+        let theirs = endpoint.postgres.get_options().unwrap_or_default();
+        let options = format!("{SESSION_OPTIONS} {theirs}");
+        endpoint.postgres.options(options);
         let tls = tls::connector(&endpoint)?;
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
@@ -87,12 +98,15 @@ impl Db {
                     .map_err(|error| ConnectionError::BadConnection(format!("{error:#}")))
             })
         });
+        let is_read_only = Arc::new(AtomicBool::new(false));
+        let distrust = Arc::clone(&is_read_only);
         // The address is not used: `custom_setup` knows it.
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
             .max_size(settings.pool_size.into())
-            .post_recycle(Hook::async_fn(|connection, metrics| {
-                let is_trusted = metrics.last_used() < TRUSTED;
+            .post_recycle(Hook::async_fn(move |connection, metrics| {
+                let is_trusted = metrics.last_used() < TRUSTED
+                    && !AtomicBool::load(&distrust, Ordering::Relaxed);
                 Box::pin(async move {
                     if is_trusted {
                         return Ok(());
@@ -102,7 +116,7 @@ impl Db {
             }))
             .build()
             .context("build the database pool")?;
-        Ok(Self { pool })
+        Ok(Self { pool, is_read_only })
     }
 
     /// Lends a connection. Returns an error when none is free or the server cannot be reached.
@@ -127,21 +141,33 @@ impl Db {
         self.pool.status().max_size + 1
     }
 
-    /// Returns an error unless the database answers and has this program's schema.
+    /// Returns an error unless the database answers, takes writes and has this program's schema.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;
+        let is_read_only = is_read_only(&mut connection).await?;
+        self.is_read_only.store(is_read_only, Ordering::Relaxed);
+        ensure!(
+            !is_read_only,
+            "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
+        );
         migrations::check(&mut connection).await
     }
 }
 
-/// Asks whether the server is still there.
+/// Asks whether the server is still there and takes writes: one that does not may have been replaced, and a new
+/// connection leads to its successor.
 async fn verify(connection: &mut Connection) -> Result<(), HookError> {
-    let asked = select(1_i32.into_sql::<Integer>())
-        .execute(connection)
-        .await;
-    asked
-        .map(|_| ())
-        .map_err(|error| HookError::Backend(PoolError::QueryError(error)))
+    match is_read_only(connection).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(HookError::message("PostgreSQL takes no writes")),
+        Err(error) => Err(HookError::Backend(PoolError::QueryError(error))),
+    }
+}
+
+/// Tells whether a transaction that began now could not write, also because the server is a standby.
+async fn is_read_only(connection: &mut Connection) -> diesel::QueryResult<bool> {
+    let setting = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+    select(setting).get_result(connection).await
 }
 
 /// The database is there, but does not answer.

@@ -22,6 +22,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// When a client should come back after a dependency failed.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// When a client should come back that had as much as an account may have at once: something ends by then.
+const RETRY_AFTER_QUOTA: Duration = Duration::from_secs(30);
+
 /// An answer other than success.
 #[derive(Debug)]
 pub struct Error {
@@ -57,7 +60,9 @@ pub enum Code {
     PublishedVideo,
     RangeNotSatisfiable,
     StorageFull,
+    TooManyOpenUploads,
     TooManyRequests,
+    TooManyWaitingVideos,
     Unauthorized,
     Unavailable,
     ValidationFailed,
@@ -191,11 +196,24 @@ impl Code {
                 "No hay espacio para recibir videos en este momento. Intenta de nuevo más tarde.",
                 "There is no room for videos at the moment. Try again later.",
             ),
+            Self::TooManyOpenUploads => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_open_uploads",
+                "Tienes demasiadas subidas en curso. Espera a que terminen antes de empezar otra.",
+                "You have too many uploads running. Wait until they end before you start another one.",
+            ),
             Self::TooManyRequests => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
                 "Demasiadas solicitudes. Espera un momento antes de intentar de nuevo.",
                 "Too many requests. Wait a moment before you try again.",
+            ),
+            Self::TooManyWaitingVideos => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_waiting_videos",
+                "Tienes demasiados videos en espera de su clip. Espera a que se procesen antes de subir otro.",
+                "You have too many videos waiting for their clips. Wait until they are processed before you \
+                 upload another one.",
             ),
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
@@ -255,7 +273,11 @@ impl Error {
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        let retry_after = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+        let retry_after = match code.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
+            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER_QUOTA),
+            _ => None,
+        };
         Self {
             code,
             fields: Vec::new(),
@@ -303,27 +325,24 @@ fn classify(cause: &anyhow::Error) -> Code {
     }
 }
 
-/// What PostgreSQL says when a session or a statement was broken off. None of it has a kind of its own.
-const BROKEN_OFF: [&str; 4] = [
-    "connection closed",
-    "terminating connection",
-    "canceling statement due to",
-    "deadlock detected",
-];
-
-/// Tells whether the database could not be reached, was lost underway, or was too busy.
+/// Tells whether the database could not be reached, was lost underway, was too busy, or takes no writes. diesel
+/// tells kinds apart by SQLSTATE. Of those without a kind of their own the ones that point at a place in the statement
+/// are about the statement (class 42), and all others trouble of the server: it was shut down, ran into a time limit
+/// or a deadlock, or has no room. Messages are in the server's language and decide nothing (`docs/decisions/0015`).
 fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<PoolError>() || cause.is::<db::Silent>() || cause.is::<batch::Busy>() {
         return true;
     }
     match cause.downcast_ref() {
         Some(DieselError::DatabaseError(
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ReadOnlyTransaction
+            | DatabaseErrorKind::SerializationFailure,
             _,
         )) => true,
         Some(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information)) => {
-            let message = information.message();
-            BROKEN_OFF.iter().any(|reason| message.contains(reason))
+            information.statement_position().is_none()
         }
         _ => false,
     }
@@ -352,17 +371,30 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_unavailable_and_the_rest_is_internal() {
-        let code = |message: &str| {
-            let information = Box::new(message.to_owned());
-            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, information);
+        let code = |kind, message: &str| {
+            let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
             Error::from(anyhow::Error::new(error).context("cast a vote")).code
         };
-        assert_eq!(
-            code("canceling statement due to lock timeout"),
-            Code::Unavailable
-        );
-        assert_eq!(code("deadlock detected"), Code::Unavailable);
-        assert_eq!(code("connection closed"), Code::Unavailable);
-        assert_eq!(code("division by zero"), Code::Internal);
+        // In any language of the server.
+        for message in ["deadlock detected", "se ha detectado un deadlock"] {
+            let unknown = code(DatabaseErrorKind::Unknown, message);
+            assert_eq!(unknown, Code::Unavailable);
+        }
+        for kind in [
+            DatabaseErrorKind::ReadOnlyTransaction,
+            DatabaseErrorKind::SerializationFailure,
+            DatabaseErrorKind::ClosedConnection,
+        ] {
+            assert_eq!(code(kind, ""), Code::Unavailable);
+        }
+        for kind in [
+            DatabaseErrorKind::CheckViolation,
+            DatabaseErrorKind::NotNullViolation,
+            DatabaseErrorKind::UniqueViolation,
+        ] {
+            assert_eq!(code(kind, "connection closed"), Code::Internal);
+        }
+        let other = anyhow::Error::new(DieselError::NotFound);
+        assert_eq!(Error::from(other).code, Code::Internal);
     }
 }

@@ -37,8 +37,8 @@ const BEHIND_BYTES: u64 = 8 * 1024 * 1024;
 /// Ends the name of a file that is still being written.
 const PART: &str = "part";
 
-/// Begins the name of a file that shows whether a folder can be written to.
-const PROBE: &str = ".probe-";
+/// What a folder must have room for to be ready: as much as is written at a time (bytes).
+const PROBE_BYTES: usize = 256 * 1024;
 
 /// The two folders.
 #[derive(Debug, Clone)]
@@ -78,7 +78,8 @@ impl Drop for Part {
 }
 
 impl Folders {
-    /// Makes the folders if they are not there, and checks that files can be stored in them.
+    /// Makes the folders if they are not there, and checks that files can be made in them. A full disk stops no
+    /// start: what is on it can be served.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let folders = Self {
             uploads: settings.upload_path.clone(),
@@ -92,7 +93,7 @@ impl Folders {
                 .await
                 .with_context(|| format!("{variable}={}: make the folder", folder.display()))?;
         }
-        folders.ready().await?;
+        folders.probe(0).await?;
         Ok(folders)
     }
 
@@ -199,17 +200,26 @@ impl Folders {
         Ok(())
     }
 
-    /// Stores and removes an empty file in each folder.
+    /// Writes a file in each folder and syncs it: a full disk takes empty files.
     pub async fn ready(&self) -> anyhow::Result<()> {
+        self.probe(PROBE_BYTES).await
+    }
+
+    /// Writes a file of `bytes` without a name in each folder, so that a killed process leaves none.
+    async fn probe(&self, bytes: usize) -> anyhow::Result<()> {
         for (variable, folder) in [
             ("UPLOAD_PATH", &self.uploads),
             ("PROCESSED_PATH", &self.processed),
         ] {
-            let probe = folder.join(format!("{PROBE}{}", std::process::id()));
-            let written = fs::write(&probe, b"").await;
-            written
+            let place = folder.clone();
+            let write = move || {
+                let mut file = tempfile::tempfile_in(place)?;
+                file.write_all(&vec![0; bytes])?;
+                file.sync_all()
+            };
+            spawn_blocking(write)
+                .await?
                 .with_context(|| format!("{variable}={}: write to the folder", folder.display()))?;
-            remove_file(&probe).await?;
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! The one shape of all errors, in two languages, and what happens when a dependency is away.
 
+use std::fs;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, read};
+use crate::support::{Answer, Mount, TestApp, read};
 
 const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
 
@@ -242,6 +244,31 @@ async fn without_a_broker_the_process_is_not_ready_and_serves_reads() {
     let app = TestApp::spawn_with(&["--redis-url", "127.0.0.1:1"], &[]).await;
     assert_eq!(app.get("/ready").await.body["failing"], json!(["queue"]));
     assert_eq!(app.get("/api/public/videos").await.ok(), json!([]));
+}
+
+#[tokio::test]
+async fn with_a_full_disk_the_process_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_disk) = Mount::tmpfs(folder.path(), "size=1m") else {
+        return;
+    };
+    let uploads = folder.path().to_str().unwrap();
+    let app = TestApp::spawn_with(&["--upload-path", uploads], &[]).await;
+    assert_eq!(app.get("/ready").await.status, 200);
+    let filler = folder.path().join("filler");
+    // The disk takes what it has room for.
+    drop(fs::write(&filler, vec![0; 2_000_000]));
+    let answer = app.get("/ready").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body["failing"], json!(["storage"]));
+    let _starts_all_the_same = TestApp::spawn_with(&["--upload-path", uploads], &[]).await;
+    fs::remove_file(filler).unwrap();
+    assert_eq!(app.get("/ready").await.status, 200);
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "no probe is left"
+    );
 }
 
 #[tokio::test]

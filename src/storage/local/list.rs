@@ -9,7 +9,7 @@ use super::{Folders, PART};
 use crate::storage::{StorageKey, Stored};
 
 impl Folders {
-    /// Lists all files, also the unfinished ones, but not what a check of the folders leaves.
+    /// Lists all files, also the unfinished ones.
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         list(&self.uploads, "uploads", &mut stored).await?;
@@ -28,9 +28,6 @@ async fn list(folder: &Path, prefix: &str, stored: &mut Vec<Stored>) -> anyhow::
     };
     while let Some(entry) = entries.next_entry().await.with_context(place)? {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(super::PROBE) {
-            continue;
-        }
         let name = format!("{prefix}/{name}");
         if entry.file_type().await.with_context(place)?.is_dir() {
             Box::pin(list(&entry.path(), &name, stored)).await?;

@@ -1,0 +1,174 @@
+//! The database as its administrator may have set it up.
+
+use std::process::{Command, Stdio};
+
+use anb::{
+    config::database::Settings,
+    db::{self, Connection, migrations},
+};
+use diesel::{QueryableByName, sql_query, sql_types::Text};
+use diesel_async::RunQueryDsl as _;
+use reqwest::Method;
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    time::Duration,
+};
+
+use crate::support::{Answer, PASSWORD, Place, RUNTIME, Seed, TestApp, eventually, mp4};
+
+/// The key of the lock that whoever migrates holds.
+const LOCK: &str = "SELECT pg_advisory_lock(x'616e62'::bigint)";
+
+async fn connect(url: &str) -> Connection {
+    db::connect(&Settings::at(url)).await.unwrap()
+}
+
+async fn execute(url: &str, statement: &str) {
+    let mut connection = connect(url).await;
+    sql_query(statement).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_limits_of_sessions_hold_beside_other_options() {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+    let place = Place::make().await;
+    let separator = if place.database_url.contains('?') {
+        '&'
+    } else {
+        '?'
+    };
+    let options = "-c%20work_mem%3D5MB%20-c%20lock_timeout%3D3s";
+    let url = format!("{}{separator}options={options}", place.database_url);
+    let db = db::Db::new(&Settings::at(&url)).unwrap();
+    let mut connection = db.connection().await.unwrap();
+    for (name, expected) in [
+        ("statement_timeout", "15s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("work_mem", "5MB"),
+        // What the administrator says counts.
+        ("lock_timeout", "3s"),
+    ] {
+        let Setting { value } = sql_query(format!("SELECT current_setting('{name}') AS value"))
+            .get_result(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(value, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_read() {
+    let app = TestApp::spawn().await;
+    let ana = app.player("Ana", "Cali").await;
+    let luis = app.member("Luis", "Cali").await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    let url = &app.place.database_url;
+    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    execute(
+        url,
+        &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+    )
+    .await;
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    execute(url, others).await;
+    eventually("the process is not ready", 10, async || {
+        app.get("/ready").await.body["failing"] == json!(["database"])
+    })
+    .await;
+
+    for read in ["/api/public/videos", "/api/public/rankings"] {
+        assert_eq!(app.get(read).await.status, 200, "{read}");
+    }
+    app.call(&ana, Method::GET, "/api/auth/profile").await.ok();
+    app.log_in(&ana.email).await;
+    let form = json!({
+        "first_name": "Eva", "last_name": "Prueba", "email": "eva@example.com",
+        "password1": PASSWORD, "password2": PASSWORD, "city": "Cali", "country": "Colombia",
+    });
+    let sign_up = app.request(Method::POST, "/api/auth/signup").json(&form);
+    let path = format!("/api/videos/{id}");
+    let rename = app.as_player(&ana, Method::PATCH, &path);
+    for answer in [
+        Answer::of(sign_up).await,
+        Answer::of(rename.json(&json!({"title": "Otro título"}))).await,
+        app.upload(&ana, mp4(5000), true).await,
+        app.vote(&luis, &id).await,
+        app.call(&luis, Method::POST, "/api/auth/logout").await,
+    ] {
+        assert_eq!(answer.refusal(), (503, "unavailable"), "{answer:?}");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+
+    // Sessions that began meanwhile stay as they are: the process must open others.
+    let mut connection = connect(url).await;
+    for statement in [
+        "SET default_transaction_read_only = off".to_owned(),
+        format!("ALTER DATABASE {name} RESET default_transaction_read_only"),
+    ] {
+        sql_query(statement).execute(&mut connection).await.unwrap();
+    }
+    eventually("the process is ready", 10, async || {
+        app.get("/ready").await.status == 200
+    })
+    .await;
+    app.vote(&luis, &id).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_hold_every_name_is_not_migrated() {
+    let place = Place::make_bare().await;
+    execute(
+        &place.database_url,
+        "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+    )
+    .await;
+    let name = place.database_url.rsplit('/').next().unwrap();
+    let name = name.split('?').next().unwrap();
+    let url = place.database_url.replace(name, "latin");
+    let connection = connect(&url).await;
+    let error = migrations::run(connection).await.unwrap_err().to_string();
+    assert!(error.contains("DB_NAME=latin"), "{error}");
+    assert!(error.contains("LATIN1"), "{error}");
+    let tables = migrations::pending(connect(&url).await).await.unwrap();
+    assert!(!tables.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_to_migrate_says_for_whom() {
+    let place = Place::make_bare().await;
+    let mut other = connect(&place.database_url).await;
+    sql_query(LOCK).execute(&mut other).await.unwrap();
+    let mut command = tokio::process::Command::from(migrate(&place));
+    let mut migrate = command
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(migrate.stderr.take().unwrap()).lines();
+    let line = said.next_line().await.unwrap().unwrap();
+    assert!(line.contains("waiting for another migration"), "{line}");
+    assert!(line.contains("backend "), "{line}");
+
+    let connection = connect(&place.database_url).await;
+    let waiting = migrations::run_within(connection, Duration::from_millis(1));
+    let error = RUNTIME.spawn(waiting).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("(anb from "), "{error}");
+    drop(other);
+    assert!(migrate.wait().await.unwrap().success());
+}
+
+fn migrate(place: &Place) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anb"));
+    command
+        .args(["migrate", "--database-url", &place.database_url])
+        .env_clear()
+        .current_dir(std::env::temp_dir())
+        .stdout(Stdio::null());
+    command
+}
