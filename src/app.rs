@@ -7,12 +7,15 @@ use aws_config::SdkConfig;
 
 use crate::{
     auth::Auth,
-    config::{self, storage::UploadSettings},
+    config::{
+        self,
+        storage::{QuotaSettings, UploadSettings},
+    },
     db::Db,
     media::Media,
     queue::Queue,
     shutdown::Shutdown,
-    storage::{Addresses, Storage},
+    storage::{Addresses, Signer, Storage},
 };
 
 /// The API's kits.
@@ -24,6 +27,7 @@ pub struct App {
     pub addresses: Addresses,
     pub auth: Auth,
     pub upload: UploadSettings,
+    pub quota: QuotaSettings,
 }
 
 impl App {
@@ -36,14 +40,17 @@ impl App {
     ) -> anyhow::Result<Self> {
         let db = Db::new(&settings.database)?;
         let storage = Storage::connect(&settings.storage, aws).await?;
+        let auth = &settings.auth;
+        let signer = Signer::new(&auth.jwt_secret, auth.jwt_secret_other.as_ref());
         let public_url = settings.http.public_url.as_deref();
         let visibility = config::worker::DEFAULT_VISIBILITY;
         Ok(Self {
             queue: Queue::connect(&settings.queue, visibility, aws).await?,
-            addresses: Addresses::new(&storage, &settings.auth.jwt_secret, public_url),
+            addresses: Addresses::new(&storage, signer, public_url),
             storage,
             auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
             upload: settings.upload.clone(),
+            quota: settings.quota.clone(),
             db,
         })
     }

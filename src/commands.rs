@@ -12,16 +12,10 @@ use std::{future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 
-use crate::{cli::Command, confine, open_files};
+use crate::{cli::Command, confine};
 
 /// Runs a command to its end and returns its exit code.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
-    if matches!(
-        command,
-        Command::Serve(_) | Command::Work(_) | Command::Dev(_)
-    ) {
-        open_files::raise();
-    }
     match command {
         Command::Serve(settings) => block_on(serve::run(settings)),
         Command::Work(settings) => block_on(work::run(settings)),

@@ -38,6 +38,8 @@ pub struct Serve {
     #[command(flatten)]
     pub upload: storage::UploadSettings,
     #[command(flatten)]
+    pub quota: storage::QuotaSettings,
+    #[command(flatten)]
     pub database: database::Settings,
     #[command(flatten)]
     pub queue: queue::Settings,
@@ -125,6 +127,8 @@ pub struct Dev {
     pub media: media::Settings,
     #[command(flatten)]
     pub upload: storage::UploadSettings,
+    #[command(flatten)]
+    pub quota: storage::QuotaSettings,
     #[command(flatten)]
     pub stop: StopSettings,
 }

@@ -18,6 +18,7 @@ use crate::{
 };
 pub use addresses::{Addresses, MEDIA_PATH};
 pub use key::StorageKey;
+pub use signature::Signer;
 
 /// A place for files; clones are the same place.
 #[derive(Clone)]

@@ -161,7 +161,7 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         .transaction(async |connection| {
             let is_deleted = queries::delete(connection, user, video).await?;
             if is_deleted {
-                queries::note_upload(connection, user, video).await?;
+                queries::note_delete(connection, user, video).await?;
             }
             anyhow::Ok(is_deleted)
         })

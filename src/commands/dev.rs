@@ -15,6 +15,7 @@ use crate::{
     db::{self, migrations},
     dev::{Options, Services},
     internal::{self, Dependencies},
+    open_files,
     server::Server,
     shutdown::Shutdown,
     worker::Worker,
@@ -22,6 +23,7 @@ use crate::{
 
 pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
     settings.auth.validate()?;
+    open_files::raise();
     let data_dir = std::path::absolute(&settings.data_dir).context("ANB_DATA_DIR")?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
@@ -87,6 +89,7 @@ fn roles(
         http: settings.http.clone(),
         auth: settings.auth.clone(),
         upload: settings.upload.clone(),
+        quota: settings.quota.clone(),
         database: database.clone(),
         queue: queue.clone(),
         storage: storage.clone(),

@@ -4,12 +4,14 @@ use crate::{
     app::App,
     aws, config,
     internal::{self, Dependencies},
+    open_files,
     server::Server,
     shutdown::Shutdown,
 };
 
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
+    open_files::raise();
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 

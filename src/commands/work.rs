@@ -9,12 +9,14 @@ use crate::{
     config::{self, worker::Switch},
     ec2::{Instance, Pace},
     internal::{self, Dependencies},
+    open_files,
     shutdown::Shutdown,
     worker::Worker,
 };
 
 pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
+    open_files::raise();
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 

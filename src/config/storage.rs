@@ -135,6 +135,21 @@ pub struct UploadSettings {
     pub upload_timeout: Duration,
 }
 
+/// How much one account may have at once: more than any player needs.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Uploads")]
+pub struct QuotaSettings {
+    /// Uploads that one account may have running at once
+    #[arg(long, env = "MAX_OPEN_UPLOADS", default_value_t = 10, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_open_uploads: u16,
+    /// Videos of one account that may wait for their clips at once
+    #[arg(long, env = "MAX_WAITING_VIDEOS", default_value_t = 100, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_waiting_videos: u16,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

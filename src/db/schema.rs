@@ -34,6 +34,7 @@ diesel::table! {
         video_id -> Uuid,
         user_id -> Int8,
         started_at -> Timestamptz,
+        is_upload -> Bool,
     }
 }
 

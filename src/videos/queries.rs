@@ -25,9 +25,10 @@ use serde_json::Value;
 
 use super::Change;
 use crate::{
+    config::storage::QuotaSettings,
     db::{
         Connection, ago,
-        schema::{uploads, videos},
+        schema::{uploads, users, videos},
         types::VideoStatus,
     },
     ids::{UserId, VideoId},
@@ -65,17 +66,78 @@ struct Changes<'a> {
     is_public: Option<bool>,
 }
 
-/// Notes that the files of `video` belong to no row, so that a crash leaves a trace.
-pub async fn note_upload(
+/// Notes that the files of `video` belong to no row any more, so that a crash leaves a trace.
+pub async fn note_delete(
     connection: &mut Connection,
     user: UserId,
     video: VideoId,
 ) -> anyhow::Result<()> {
     insert_into(uploads::table)
-        .values((uploads::video_id.eq(video), uploads::user_id.eq(user)))
+        .values((
+            uploads::video_id.eq(video),
+            uploads::user_id.eq(user),
+            uploads::is_upload.eq(false),
+        ))
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Keeps other uploads of the user from being noted until the transaction ends. A statement after it sees
+/// those that were noted before.
+pub async fn lock_user(connection: &mut Connection, user: UserId) -> anyhow::Result<()> {
+    users::table
+        .find(user)
+        .select(users::id)
+        .for_no_key_update()
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes that an upload of `video` runs, so that a crash leaves a trace, unless the user has as many uploads or
+/// waiting videos as one account may have. Call [`lock_user`] before.
+pub async fn note_upload(
+    connection: &mut Connection,
+    user: UserId,
+    video: VideoId,
+    quota: &QuotaSettings,
+) -> anyhow::Result<Noted> {
+    let open = uploads::table
+        .filter(uploads::user_id.eq(user))
+        .filter(uploads::is_upload)
+        .count()
+        .get_result::<i64>(connection)
+        .await?;
+    if open >= quota.max_open_uploads.into() {
+        return Ok(Noted::TooManyOpen);
+    }
+    let waits = [VideoStatus::Uploaded, VideoStatus::Processing];
+    let waiting = videos::table
+        .filter(videos::user_id.eq(user))
+        .filter(videos::status.eq_any(waits))
+        .count()
+        .get_result::<i64>(connection)
+        .await?;
+    if waiting >= quota.max_waiting_videos.into() {
+        return Ok(Noted::TooManyWaiting);
+    }
+    insert_into(uploads::table)
+        .values((uploads::video_id.eq(video), uploads::user_id.eq(user)))
+        .execute(connection)
+        .await?;
+    Ok(Noted::Noted)
+}
+
+/// Whether an upload may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It may.
+    Noted,
+    /// The account has enough uploads that run.
+    TooManyOpen,
+    /// The account has enough videos that wait for their clips.
+    TooManyWaiting,
 }
 
 /// Removes the note.

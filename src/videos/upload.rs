@@ -7,7 +7,7 @@ use diesel_async::AsyncConnection as _;
 
 use super::{
     forget_upload,
-    queries::{self, NewVideo},
+    queries::{self, NewVideo, Noted},
     remove_files,
 };
 use crate::{
@@ -28,6 +28,10 @@ pub enum Refusal {
     NotAnMp4,
     /// It took longer than allowed.
     TooSlow,
+    /// The account has as many uploads running as one may have.
+    TooManyOpen,
+    /// The account has as many videos waiting for their clips as one may have.
+    TooManyWaiting,
     /// Something of ours went wrong.
     Broken(anyhow::Error),
 }
@@ -50,19 +54,28 @@ pub struct Receiving {
 }
 
 impl Receiving {
-    /// Starts to receive a file from `user`.
-    pub async fn begin(app: &App, user: UserId) -> anyhow::Result<Self> {
+    /// Starts to receive a file from `user`. Of two at once, the second sees the first.
+    pub async fn begin(app: &App, user: UserId) -> Result<Self, Refusal> {
         let video = VideoId::generate();
-        db::in_time(async {
+        let noted = db::in_time(async {
             let mut connection = app.db.connection().await?;
-            queries::note_upload(&mut connection, user, video).await
-        })
-        .await?;
+            connection
+                .transaction(async |connection| {
+                    queries::lock_user(connection, user).await?;
+                    queries::note_upload(connection, user, video, &app.quota).await
+                })
+                .await
+        });
+        match noted.await? {
+            Noted::Noted => {}
+            Noted::TooManyOpen => return Err(Refusal::TooManyOpen),
+            Noted::TooManyWaiting => return Err(Refusal::TooManyWaiting),
+        }
         let file = match app.storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
             Err(error) => {
                 forget(app, video).await;
-                return Err(error);
+                return Err(error.into());
             }
         };
         let max_bytes = app.upload.max_file_size;

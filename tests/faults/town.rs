@@ -195,6 +195,9 @@ impl Town {
         for (variable, value) in SETTINGS {
             house.set(variable, value);
         }
+        // A few players upload hundreds of videos while workers are broken.
+        house.set("MAX_OPEN_UPLOADS", "1000");
+        house.set("MAX_WAITING_VIDEOS", "10000");
         house.set("SCRATCH_PATH", &at("scratch"));
         let database_line = Relay::start(socket_of(&postgres.url()), "").await;
         let url = format!("postgres://postgres@{}/anb", database_line.address);

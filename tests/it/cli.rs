@@ -112,9 +112,12 @@ fn help_lists_each_variable_with_its_default() {
         ("CORS_ALLOWED_ORIGINS", ""),
         ("TRUSTED_PROXIES", "0"),
         ("LOGIN_RATE", "10/min"),
+        ("SIGNUP_RATE", "300/min"),
         ("WRITE_RATE", "600/min"),
         ("ADDRESS_RATE", "off"),
         ("MAX_FILE_SIZE", "104857600"),
+        ("MAX_OPEN_UPLOADS", "10"),
+        ("MAX_WAITING_VIDEOS", "100"),
     ];
     let worker = [
         ("MIN_INPUT_DURATION", "0"),

@@ -15,6 +15,7 @@ mod bench;
 mod cli;
 mod confine;
 mod contract;
+mod database;
 mod dev;
 mod ec2;
 mod env_files;

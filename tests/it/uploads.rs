@@ -2,12 +2,16 @@
 
 mod refused;
 
-use futures_util::{future::join_all, stream};
+use futures_util::{
+    StreamExt as _,
+    future::join_all,
+    stream::{self, FuturesUnordered},
+};
 use reqwest::{
     Body, Method,
     multipart::{Form, Part},
 };
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Answer, Player, TestApp, eventually, mp4, read};
 
@@ -281,16 +285,69 @@ async fn uploads_of_one_account_are_limited() {
     app.uploaded(&luis, mp4(5000), true).await;
 }
 
-#[tokio::test]
-async fn an_upload_that_takes_too_long_is_given_up() {
-    let (app, ana) = start(&["--upload-timeout", "1s"]).await;
-    let head = format!(
+/// The beginning of an upload.
+fn beginning(player: &Player) -> String {
+    format!(
         "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
          content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000\r\n\r\n\
          --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n",
-        ana.token
-    );
-    let mut connection = app.open(head.as_bytes()).await;
+        player.token
+    )
+}
+
+#[tokio::test]
+async fn one_account_has_a_few_uploads_running() {
+    let (app, ana) = start(&["--max-open-uploads", "2"]).await;
+    let luis = app.member("Luis", "Cali").await;
+    let mut refused: FuturesUnordered<_> = (0..10)
+        .map(async |_| {
+            let mut connection = app.open(beginning(&ana).as_bytes()).await;
+            let mut answer = [0; 1024];
+            let length = connection.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            (connection, answer)
+        })
+        .collect();
+    // However many come at once: the others wait for the rest of their films.
+    for _ in 0..8 {
+        let (_, answer) = refused.next().await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+    }
+    assert_eq!(app.number("SELECT count(*) FROM uploads").await, 2);
+    let answer = app.upload(&ana, mp4(5000), true).await;
+    assert_eq!(answer.refusal(), (429, "too_many_open_uploads"));
+    app.uploaded(&luis, mp4(5000), true).await;
+    drop(refused);
+    eventually("one may upload again", 5, async || {
+        app.upload(&ana, mp4(5000), true).await.status == 201
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_account_has_a_bounded_number_of_videos_waiting() {
+    let (app, ana) = start(&["--max-open-uploads", "1", "--max-waiting-videos", "3"]).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(app.uploaded(&ana, mp4(5000), false).await);
+    }
+    let refused = app.upload(&ana, mp4(5000), false).await;
+    assert_eq!(refused.refusal(), (429, "too_many_waiting_videos"));
+    assert_ne!(refused.header("retry-after"), "");
+    // The note that a delete leaves is no upload.
+    for id in ids {
+        app.call(&ana, Method::DELETE, &format!("/api/videos/{id}"))
+            .await
+            .ok();
+    }
+    app.uploaded(&ana, mp4(5000), false).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_takes_too_long_is_given_up() {
+    let (app, ana) = start(&["--upload-timeout", "1s"]).await;
+    let mut connection = app.open(beginning(&ana).as_bytes()).await;
     let answer = read(&mut connection).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
@@ -299,7 +356,7 @@ async fn an_upload_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn many_uploads_at_once_are_all_accepted() {
-    let (app, ana) = start(&[]).await;
+    let (app, ana) = start(&["--max-open-uploads", "24"]).await;
     let uploads = (0..24).map(|_| app.upload(&ana, mp4(1_000_000), false));
     for answer in join_all(uploads).await {
         assert_eq!(answer.status, 201, "{answer:?}");

@@ -159,6 +159,8 @@ impl From<Refusal> for Error {
             Refusal::TooLarge => Code::FileTooLarge.into(),
             Refusal::NotAnMp4 => Code::NotAnMp4.into(),
             Refusal::TooSlow => Code::BodyTooSlow.into(),
+            Refusal::TooManyOpen => Code::TooManyOpenUploads.into(),
+            Refusal::TooManyWaiting => Code::TooManyWaitingVideos.into(),
             Refusal::Broken(error) => error.into(),
         }
     }

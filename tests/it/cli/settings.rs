@@ -35,6 +35,9 @@ fn a_bad_variable_is_named_in_one_line() {
         ("CORS_ALLOWED_ORIGINS", "https://anb.example,*"),
         ("TRUSTED_PROXIES", "99"),
         ("LOGIN_RATE", "often"),
+        ("SIGNUP_RATE", "often"),
+        ("MAX_OPEN_UPLOADS", "0"),
+        ("MAX_WAITING_VIDEOS", "many"),
         ("WRITE_RATE", "0/min"),
         ("ADDRESS_RATE", "10"),
     ];
@@ -128,6 +131,10 @@ fn production_refuses_a_weak_secret() {
         ran.refusal().contains("JWT_SECRET_OTHER has 7 bytes"),
         "{ran:?}"
     );
+    let public = "anb-development-secret-not-for-production";
+    let with_public = [&variables[..3], &[("JWT_SECRET_OTHER", public)]].concat();
+    let ran = shell.run(&with_public, &["serve"]);
+    assert!(ran.refusal().contains("JWT_SECRET_OTHER "), "{ran:?}");
     let ran = shell.run(&variables[..3], &["serve"]);
     assert!(ran.refusal().contains("REDIS_URL"), "{ran:?}");
 }
@@ -212,6 +219,31 @@ fn an_empty_variable_is_unset() {
     assert_eq!(lease(&shell, &empty, &[]), "10s");
     shell.write(".env", "JOB_LEASE=20s\nDB_POOL_SIZE=\n");
     assert_eq!(lease(&shell, &empty, &[]), "20s");
+}
+
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let shell = Shell::open();
+    shell.write(".env", "\u{feff}JOB_LEASE=20s\n");
+    assert_eq!(lease(&shell, &[], &[]), "20s");
+}
+
+#[test]
+fn what_would_change_a_value_silently_is_refused() {
+    let shell = Shell::open();
+    for (text, advice) in [
+        (
+            "PORT=1\nJWT_SECRET=hunter2\0more\n",
+            ".env, line 2: remove the NUL",
+        ),
+        ("DB_PASSWORD=\"hunter2$word\"\n", "single quotes"),
+        ("DB_PASSWORD=hunter2$word\n", "single quotes"),
+    ] {
+        shell.write(".env", text);
+        let ran = shell.run(&[], &["migrate"]);
+        assert!(ran.refusal().contains(advice), "{ran:?}");
+        assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -93,6 +93,10 @@ fn accounts() -> Vec<Case> {
         post(SIGN_UP)
             .json(changed(sign_up_form(), "email", "EVA@example.com"))
             .refuses_fields(400, Code::EmailTaken, &[("email", "taken")]),
+        post(SIGN_UP)
+            .json(sign_up_form())
+            .within(Setting::Limited)
+            .refuses(429, Code::TooManyRequests),
         log_in("eva@example.com", "otra").refuses(401, Code::WrongCredentials),
         log_in("nadie@example.com", PASSWORD).refuses(401, Code::WrongCredentials),
         log_in("eva@example.com", PASSWORD)
@@ -155,6 +159,13 @@ fn uploads() -> Vec<Case> {
         upload(vec![TITLE, film()])
             .within(Setting::Limited)
             .refuses(429, Code::TooManyRequests),
+        upload(vec![TITLE, film()])
+            .within(Setting::Waiting)
+            .refuses(429, Code::TooManyWaitingVideos),
+        upload(vec![TITLE, film()])
+            .by(Who::Fan)
+            .within(Setting::Waiting)
+            .refuses(429, Code::TooManyOpenUploads),
         upload(vec![TITLE, film()])
             .within(Setting::Full)
             .refuses(503, Code::StorageFull),

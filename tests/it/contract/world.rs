@@ -12,7 +12,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::case::{BadToken, Video, Who};
-use crate::support::{Answer, Mount, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign};
+use crate::support::{
+    Answer, Mount, PASSWORD, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
+};
 
 /// Where a case happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ pub enum Setting {
     Limited,
     /// The address has asked as often as it may.
     Crowded,
+    /// The owner has as many videos waiting as one may have, and the fan as many uploads running.
+    Waiting,
     /// Uploads may take a second and have 6000 bytes.
     Strict,
     /// The database is away.
@@ -54,8 +58,16 @@ impl World {
         let folder;
         let flags: &[&str] = match setting {
             Setting::Usual | Setting::Still | Setting::NoAccounts | Setting::NoVideos => &[],
-            Setting::Limited => &["--write-rate", "1/h", "--login-rate", "1/h"],
+            Setting::Limited => &[
+                "--write-rate",
+                "1/h",
+                "--login-rate",
+                "1/h",
+                "--signup-rate",
+                "1/h",
+            ],
             Setting::Crowded => &["--address-rate", "1/h"],
+            Setting::Waiting => &["--max-open-uploads", "1", "--max-waiting-videos", "1"],
             Setting::Strict => &["--upload-timeout", "1s", "--max-file-size", "6000"],
             Setting::Away => &["--database-url", "postgres://anb:hush@127.0.0.1:1/anb"],
             Setting::Full => {
@@ -102,6 +114,18 @@ impl World {
             Setting::Crowded => {
                 app.get("/api/public/videos").await.ok();
             }
+            Setting::Waiting => {
+                let (UserId(owner), UserId(fan)) = (self.owner, self.fan);
+                app.execute(&format!(
+                    "INSERT INTO videos (id, user_id, title, is_public, original_bytes)
+                     VALUES (gen_random_uuid(), {owner}, 'Mi mejor jugada', false, 1)"
+                ))
+                .await;
+                app.execute(&format!(
+                    "INSERT INTO uploads (video_id, user_id) VALUES (gen_random_uuid(), {fan})"
+                ))
+                .await;
+            }
             Setting::NoAccounts => {
                 app.execute("ALTER TABLE users RENAME TO gone").await;
             }
@@ -133,11 +157,16 @@ impl World {
             .request(Method::POST, &format!("/api/public/videos/{id}/vote"))
             .bearer_auth(self.token(Who::Fan).await.unwrap());
         Answer::of(vote).await.ok();
-        for name in ["ana", "eva"] {
-            let wrong = json!({"email": format!("{name}@example.com"), "password": "x"});
-            let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
-            assert_eq!(Answer::of(login).await.status, 401);
-        }
+        let wrong = json!({"email": "eva@example.com", "password": "x"});
+        let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
+        assert_eq!(Answer::of(login).await.status, 401);
+        let wrong = json!({"current": "otra", "password1": PASSWORD, "password2": PASSWORD});
+        let change = app
+            .request(Method::POST, "/api/auth/password")
+            .bearer_auth(self.token(Who::Owner).await.unwrap())
+            .json(&wrong);
+        assert_eq!(Answer::of(change).await.status, 401);
+        app.player("Once", "Cali").await;
     }
 
     /// Returns a number that no other call returns.

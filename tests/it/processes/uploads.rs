@@ -178,7 +178,8 @@ async fn serving() -> (TestApp, House, Process) {
 }
 
 async fn serving_on(mut app: TestApp) -> (TestApp, House, Process) {
-    let house = House::of(&app);
+    let mut house = House::of(&app);
+    house.set("MAX_OPEN_UPLOADS", "100");
     let serve = house.start(Role::Serve);
     eventually("the process listens", 30, async || {
         serve.log().contains("API listens")
