@@ -109,12 +109,30 @@ pub struct Fsck {
     pub aws: config::aws::Settings,
     #[command(flatten)]
     pub upload: config::storage::UploadSettings,
-    /// Repair what can be repaired
-    #[arg(long)]
-    pub fix: bool,
+    #[command(flatten)]
+    pub repair: Repair,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `anb fsck` does about what it finds.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Repair")]
+#[group(skip)]
+pub struct Repair {
+    /// Repair what can be repaired; files are deleted only with --delete-orphans
+    #[arg(long)]
+    pub fix: bool,
+    /// Say what --fix would do, and do nothing
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// Delete files that no row names and that are not newer than the newest video
+    #[arg(long, requires = "fix")]
+    pub delete_orphans: bool,
+    /// Delete that many, though they are more than a tenth of all files
+    #[arg(long, requires = "delete_orphans", value_name = "COUNT")]
+    pub yes_delete: Option<usize>,
 }
 
 /// What `anb queue` can do.
@@ -297,7 +315,17 @@ mod tests {
             assert!(!help.contains("anb-development-secret"), "{help}");
             for arg in command.get_arguments() {
                 let is_setting = arg.get_long().is_some_and(|long| {
-                    !["help", "version", "dry-run", "env-file", "json", "fix"].contains(&long)
+                    ![
+                        "help",
+                        "version",
+                        "dry-run",
+                        "env-file",
+                        "json",
+                        "fix",
+                        "delete-orphans",
+                        "yes-delete",
+                    ]
+                    .contains(&long)
                 });
                 assert!(
                     !is_setting || arg.get_env().is_some(),

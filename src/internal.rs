@@ -1,14 +1,19 @@
 //! What operators and load balancers ask: `/health`, `/ready` and `/metrics`. The API serves the first
 //! two beside its own routes; the internal listener of each role serves all three and nothing else.
 
-use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::Duration};
+use std::{
+    fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, sync::Arc, time::Duration,
+};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use tokio::time::{interval, timeout};
+use tokio::{
+    sync::OnceCell,
+    time::{interval, timeout},
+};
 
 use crate::{
     app::{App, Workshop},
@@ -19,6 +24,7 @@ use crate::{
     storage::Storage,
     telemetry,
     version::VERSION,
+    videos::identity,
 };
 
 /// Longest wait for the answer of one dependency.
@@ -36,6 +42,8 @@ pub struct Dependencies {
     db: Db,
     queue: Queue,
     storage: Storage,
+    /// Database and storage were found to belong together.
+    is_ours: Arc<OnceCell<()>>,
     shutdown: Shutdown,
 }
 
@@ -46,6 +54,7 @@ impl Dependencies {
             db: app.db.clone(),
             queue: app.queue.clone(),
             storage: app.storage.clone(),
+            is_ours: Arc::default(),
             shutdown: shutdown.clone(),
         }
     }
@@ -56,6 +65,7 @@ impl Dependencies {
             db: workshop.db.clone(),
             queue: workshop.queue.clone(),
             storage: workshop.storage.clone(),
+            is_ours: Arc::default(),
             shutdown: shutdown.clone(),
         }
     }
@@ -74,12 +84,25 @@ impl Dependencies {
         let (database, queue, storage) = tokio::join!(
             answers("database", self.db.ready()),
             answers("queue", self.queue.ready()),
-            answers("storage", self.storage.ready()),
+            answers("storage", self.storage_ready()),
         );
         [database, queue, storage]
             .into_iter()
             .filter_map(Result::err)
             .collect()
+    }
+}
+
+impl Dependencies {
+    /// Returns an error unless files can be stored, and the storage is the one of this database. Whoever asks
+    /// first of all marks it. While the database is away nobody can tell, and it is named itself.
+    async fn storage_ready(&self) -> anyhow::Result<()> {
+        self.storage.ready().await?;
+        if self.is_ours.initialized() || self.db.ready().await.is_err() {
+            return Ok(());
+        }
+        identity::establish(&self.db, &self.storage).await?;
+        self.is_ours.set(()).or(Ok(()))
     }
 }
 

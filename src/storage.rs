@@ -11,6 +11,7 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::{
     config::storage::{Settings, StorageType},
@@ -19,6 +20,9 @@ use crate::{
 pub use addresses::{Addresses, MEDIA_PATH};
 pub use key::StorageKey;
 pub use signature::Signer;
+
+/// Names the file that says to which installation a place belongs.
+const MARK: &str = ".anb-installation";
 
 /// A place for files; clones are the same place.
 #[derive(Clone)]
@@ -57,6 +61,31 @@ impl Storage {
         match settings.storage_type {
             StorageType::Local => Ok(Self::Local(local::Folders::open(settings).await?)),
             StorageType::S3 => Ok(Self::S3(s3::Bucket::open(settings, aws).await?)),
+        }
+    }
+
+    /// Opens the storage for a tool, which makes nothing: its folders or its bucket must be there.
+    pub async fn inspect(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
+        match settings.storage_type {
+            StorageType::Local => Ok(Self::Local(local::Folders::inspect(settings).await?)),
+            StorageType::S3 => Ok(Self::S3(s3::Bucket::open(settings, aws).await?)),
+        }
+    }
+
+    /// Returns the id of the installation that each place of the storage belongs to, with the name of the file
+    /// that says so; no id where there is none.
+    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+        match self {
+            Self::Local(folders) => folders.marks().await,
+            Self::S3(bucket) => bucket.marks().await,
+        }
+    }
+
+    /// Marks each place that is not marked yet as one of the installation `id`.
+    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+        match self {
+            Self::Local(folders) => folders.mark(id).await,
+            Self::S3(bucket) => bucket.mark(id).await,
         }
     }
 

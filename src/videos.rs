@@ -3,6 +3,7 @@
 mod failure;
 pub mod fsck;
 pub mod handlers;
+pub mod identity;
 pub mod operator;
 pub mod process;
 mod queries;

@@ -1,4 +1,5 @@
-//! `anb fsck`: proves that rows, files and queue agree, or says where they do not.
+//! `anb fsck`: proves that rows, files and queue agree, or says where they do not. It deletes nothing that it does
+//! not understand: database and storage must belong together, and deletions have flags of their own.
 
 use std::io::{self, Write as _};
 
@@ -7,22 +8,28 @@ use serde::Serialize;
 
 use crate::{
     aws,
-    cli::Fsck,
+    cli::{Fsck, Repair},
     config,
     db::Db,
     queue::Queue,
     storage::Storage,
     videos::{
-        fsck::{self, Finding},
+        fsck::{self, Advice, Comparison, Finding},
+        identity::{self, Identity},
         sweep::Sweeper,
     },
 };
 
 #[derive(Serialize)]
-struct Said {
+struct Said<'a> {
     #[serde(flatten)]
-    finding: Finding,
+    finding: &'a Finding,
     is_repaired: bool,
+    /// In a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_repair: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
@@ -33,22 +40,39 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     let visibility = config::worker::DEFAULT_VISIBILITY;
     let db = Db::new(&arguments.database)?;
     let queue = Queue::connect(&arguments.queue, visibility, &aws).await?;
-    let storage = Storage::connect(&arguments.storage, &aws).await?;
+    let storage = Storage::inspect(&arguments.storage, &aws).await?;
     let on = Sweeper {
         db: &db,
         queue: &queue,
         storage: &storage,
         upload_timeout: arguments.upload.upload_timeout,
     };
+    let identity = identity::compare(&db, &storage).await?;
+    let found = fsck::check(&on).await?;
+    let refusal = arguments
+        .repair
+        .fix
+        .then(|| refusal(&identity, &found, arguments.repair))
+        .flatten();
     let mut said = Vec::new();
-    for finding in fsck::check(&on).await? {
-        let is_repaired = arguments.fix && Box::pin(fsck::repair(&on, &finding)).await?;
+    for finding in &found.findings {
+        let advice = found.advise(finding);
+        let is_wanted = refusal.is_none() && is_wanted(advice, arguments.repair);
+        let is_repaired = is_wanted && !arguments.repair.dry_run;
+        if is_repaired {
+            Box::pin(fsck::repair(&on, finding)).await?;
+        }
         said.push(Said {
             finding,
             is_repaired,
+            would_repair: arguments.repair.dry_run.then_some(is_wanted),
+            note: note(advice),
         });
     }
     say(&said, arguments.json)?;
+    if let Some(refusal) = refusal {
+        bail!("nothing was repaired: {refusal}");
+    }
     match said.len() {
         0 => Ok(()),
         1 => bail!("1 finding"),
@@ -56,7 +80,44 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     }
 }
 
-fn say(said: &[Said], json: bool) -> anyhow::Result<()> {
+/// Returns why nothing at all is repaired, if that is so.
+fn refusal(identity: &Identity, found: &Comparison, repair: Repair) -> Option<String> {
+    if *identity != Identity::Same {
+        return Some(identity.to_string());
+    }
+    if !repair.delete_orphans {
+        return None;
+    }
+    let count = found.deletions();
+    let is_confirmed = repair.yes_delete == Some(count);
+    let must_confirm = found.is_suspicious() || repair.yes_delete.is_some();
+    (must_confirm && !is_confirmed).then(|| {
+        format!(
+            "{count} of {} files would be deleted: if the database is the right one and not an older copy, add \
+             --yes-delete {count}",
+            found.files
+        )
+    })
+}
+
+fn is_wanted(advice: Advice, repair: Repair) -> bool {
+    match advice {
+        Advice::Repair => repair.fix,
+        Advice::Delete => repair.delete_orphans,
+        Advice::TooNew | Advice::NoOriginal | Advice::Nothing => false,
+    }
+}
+
+fn note(advice: Advice) -> Option<&'static str> {
+    match advice {
+        Advice::Repair | Advice::Nothing => None,
+        Advice::Delete => Some("--fix --delete-orphans deletes it"),
+        Advice::TooNew => Some("newer than the newest video: is the database an older copy?"),
+        Advice::NoOriginal => Some("its original is gone as well: it cannot be made again"),
+    }
+}
+
+fn say(said: &[Said<'_>], json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         return Ok(writeln!(out, "{}", serde_json::to_string(said)?)?);

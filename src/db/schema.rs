@@ -69,6 +69,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    installation (id) {
+        id -> Uuid,
+        is_only -> Bool,
+    }
+}
+
+diesel::table! {
     standings (user_id) {
         user_id -> Int8,
         city_key -> Text,
@@ -100,6 +107,7 @@ diesel::joinable!(votes -> users (user_id));
 diesel::joinable!(votes -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    installation,
     revoked_tokens,
     standings,
     uncounted,

@@ -2,6 +2,7 @@
 //! sees all of it or nothing, also after a power cut.
 
 mod list;
+mod mark;
 
 use std::{
     fs::File,
@@ -81,20 +82,39 @@ impl Folders {
     /// Makes the folders if they are not there, and checks that files can be made in them. A full disk stops no
     /// start: what is on it can be served.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let folders = Self {
-            uploads: settings.upload_path.clone(),
-            processed: settings.processed_path.clone(),
-        };
-        for (variable, folder) in [
-            ("UPLOAD_PATH", &folders.uploads),
-            ("PROCESSED_PATH", &folders.processed),
-        ] {
+        let folders = Self::at(settings);
+        for (variable, folder) in folders.places() {
             fs::create_dir_all(folder)
                 .await
                 .with_context(|| format!("{variable}={}: make the folder", folder.display()))?;
         }
         folders.probe(0).await?;
         Ok(folders)
+    }
+
+    /// Checks that the folders are there, and makes none: where a disk is not mounted, all files seem to be gone.
+    pub async fn inspect(settings: &Settings) -> anyhow::Result<Self> {
+        let folders = Self::at(settings);
+        for (variable, folder) in folders.places() {
+            let place = || format!("{variable}={}: look into the folder", folder.display());
+            drop(fs::read_dir(folder).await.with_context(place)?);
+        }
+        Ok(folders)
+    }
+
+    fn at(settings: &Settings) -> Self {
+        Self {
+            uploads: settings.upload_path.clone(),
+            processed: settings.processed_path.clone(),
+        }
+    }
+
+    /// Returns both folders, with the variables that name them.
+    fn places(&self) -> [(&'static str, &PathBuf); 2] {
+        [
+            ("UPLOAD_PATH", &self.uploads),
+            ("PROCESSED_PATH", &self.processed),
+        ]
     }
 
     /// Returns where the file under `key` is kept.
@@ -207,10 +227,7 @@ impl Folders {
 
     /// Writes a file of `bytes` without a name in each folder, so that a killed process leaves none.
     async fn probe(&self, bytes: usize) -> anyhow::Result<()> {
-        for (variable, folder) in [
-            ("UPLOAD_PATH", &self.uploads),
-            ("PROCESSED_PATH", &self.processed),
-        ] {
+        for (variable, folder) in self.places() {
             let place = folder.clone();
             let write = move || {
                 let mut file = tempfile::tempfile_in(place)?;

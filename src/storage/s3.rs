@@ -2,6 +2,7 @@
 //! longer one is a multipart upload, completed at its end and aborted if it has none.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
+mod mark;
 mod objects;
 mod upload;
 
@@ -17,7 +18,7 @@ use aws_sdk_s3::{Client, config::Builder, presigning::PresigningConfig};
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
 use super::{
-    StorageKey, Stored,
+    MARK, StorageKey, Stored,
     key::attempt_of,
     signature::{BUCKET_SECS, seconds},
 };
@@ -201,6 +202,9 @@ impl Bucket {
         for prefix in [&self.inner.uploads, &self.inner.processed] {
             let prefix = format!("{prefix}/");
             for (name, is_finished) in objects::names(self, &prefix).await? {
+                if name.strip_prefix(&prefix) == Some(MARK) {
+                    continue;
+                }
                 stored.push(Stored {
                     key: self.key(&name),
                     name,

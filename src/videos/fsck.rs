@@ -27,6 +27,9 @@ use crate::{
 /// Time between the two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// That many files may always be deleted: with few files a tenth is less than one video.
+const FEW_FILES: usize = 20;
+
 /// Something that does not agree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -55,24 +58,85 @@ pub enum Finding {
     MissingMessages,
 }
 
+/// What a comparison showed.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    pub findings: Vec<Finding>,
+    /// How many files there are.
+    pub files: usize,
+    /// The newest video that has a row.
+    pub newest: Option<VideoId>,
+}
+
 /// Compares everything. Returns what does not agree.
-pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Vec<Finding>> {
+pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
     let first = look(on).await?;
-    if first.is_empty() {
+    if first.findings.is_empty() {
         return Ok(first);
     }
     tokio::time::sleep(PAUSE).await;
-    let again: HashSet<_> = look(on).await?.into_iter().collect();
-    Ok(first
-        .into_iter()
-        .filter(|finding| again.contains(finding))
-        .collect())
+    let mut again = look(on).await?;
+    let both: HashSet<_> = again.findings.drain(..).collect();
+    again.findings = first.findings;
+    again.findings.retain(|finding| both.contains(finding));
+    Ok(again)
 }
 
-/// Repairs a finding. Returns false if nothing can.
-pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<bool> {
+impl Comparison {
+    /// Tells what can be done about a finding.
+    pub fn advise(&self, finding: &Finding) -> Advice {
+        match finding {
+            Finding::MissingOriginal { .. } | Finding::Foreign { .. } => Advice::Nothing,
+            Finding::MissingOutput { video } => {
+                let original = Finding::MissingOriginal { video: *video };
+                if self.findings.contains(&original) {
+                    Advice::NoOriginal
+                } else {
+                    Advice::Repair
+                }
+            }
+            // An older copy of the database knows nothing of what was uploaded since.
+            Finding::Orphan { key, .. } if Some(key.video()) > self.newest => Advice::TooNew,
+            Finding::Orphan { .. } => Advice::Delete,
+            Finding::Overdue { .. } | Finding::WrongVotes { .. } | Finding::MissingMessages => {
+                Advice::Repair
+            }
+        }
+    }
+
+    /// Returns how many files would be deleted.
+    pub fn deletions(&self) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| self.advise(finding) == Advice::Delete)
+            .count()
+    }
+
+    /// Tells whether so many deletions are rather a mistake, as of a wrong database.
+    pub fn is_suspicious(&self) -> bool {
+        self.deletions() > (self.files / 10).max(FEW_FILES)
+    }
+}
+
+/// What can be done about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// It can be repaired, and nothing is lost by it.
+    Repair,
+    /// The file can be deleted.
+    Delete,
+    /// The file is newer than all rows: perhaps the database is an older copy.
+    TooNew,
+    /// The clip is lost, and so is what it could be made of.
+    NoOriginal,
+    /// Nothing.
+    Nothing,
+}
+
+/// Repairs a finding, whatever is advised.
+pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
     match finding {
-        Finding::MissingOriginal { .. } | Finding::Foreign { .. } => return Ok(false),
+        Finding::MissingOriginal { .. } | Finding::Foreign { .. } => {}
         Finding::MissingOutput { video } => {
             let mut connection = on.db.connection().await?;
             sql::reprocess(&mut connection, *video).await?;
@@ -92,7 +156,7 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<bool>
                 .context("recount the votes")?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Removes an orphan, unless a row names it by now.
@@ -116,7 +180,7 @@ async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
 
 /// Looks once. Files first: what is stored after that is missed, what is removed after that is found no
 /// second time.
-async fn look(on: &Sweeper<'_>) -> anyhow::Result<Vec<Finding>> {
+async fn look(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
     let stored = on.storage.list().await?;
     let known = {
         let mut connection = on.db.connection().await?;
@@ -131,7 +195,12 @@ async fn look(on: &Sweeper<'_>) -> anyhow::Result<Vec<Finding>> {
     if u64::try_from(waiting)? > messages.waiting + messages.in_flight {
         findings.push(Finding::MissingMessages);
     }
-    Ok(findings)
+    let rows = known.iter().filter(|known| known.status.is_some());
+    Ok(Comparison {
+        findings,
+        files: stored.len(),
+        newest: rows.map(|known| known.id).max(),
+    })
 }
 
 /// Returns the files that nothing accounts for.

@@ -1,6 +1,6 @@
 //! `anb fsck` on either pair of backends: rows, files and queue are compared on a running system.
 
-use std::time::Duration;
+use std::{process::Output, time::Duration};
 
 use anb::{ids::VideoId, shutdown::Shutdown, votes::Votes};
 use serde_json::{Value, json};
@@ -15,6 +15,10 @@ on_both! {
     files_that_no_row_names_are_found_and_removed,
     what_is_lost_is_told_and_a_lost_clip_is_made_again,
     a_wiped_queue_is_filled_again,
+    a_database_of_another_installation_repairs_nothing,
+    many_deletions_must_be_confirmed,
+    an_older_copy_of_the_database_deletes_nothing_newer,
+    a_clip_that_cannot_be_made_again_is_only_told,
 }
 
 async fn a_system_at_work_is_clean(app: &TestApp) {
@@ -42,9 +46,9 @@ async fn a_system_at_work_is_clean(app: &TestApp) {
 }
 
 async fn files_that_no_row_names_are_found_and_removed(app: &TestApp) {
+    let [stranger, other] = [VideoId::generate(), VideoId::generate()];
     let video = app.add_video(&film().await).await;
     app.work_off().await;
-    let stranger = VideoId::generate();
     let mut orphans = vec![
         format!("processed/{stranger}/1.mp4"),
         format!("processed/{video}/12.jpg"),
@@ -52,7 +56,7 @@ async fn files_that_no_row_names_are_found_and_removed(app: &TestApp) {
     ];
     if app.bucket.is_none() {
         orphans.push(format!("processed/{video}/7.mp4.part"));
-        orphans.push(format!("uploads/{}.mp4.part", VideoId::generate()));
+        orphans.push(format!("uploads/{other}.mp4.part"));
     }
     orphans.sort();
     for name in &orphans {
@@ -60,11 +64,23 @@ async fn files_that_no_row_names_are_found_and_removed(app: &TestApp) {
     }
     let found = orphans
         .iter()
-        .map(|object| json!({"kind": "orphan", "object": object}));
+        .map(|object| json!({"kind": "orphan", "object": object, "note": DELETABLE}));
     let found = json!(found.collect::<Vec<_>>());
-    assert_eq!(sorted(check(app, "").await), (1, repaired(&found, false)));
+    for flags in ["", "--fix"] {
+        assert_eq!(
+            sorted(check(app, flags).await),
+            (1, repaired(&found, false))
+        );
+    }
+    let (code, said) = check(app, "--fix --delete-orphans --dry-run").await;
+    assert_eq!(code, 1);
+    let said = said.as_array().unwrap();
+    assert!(
+        said.iter()
+            .all(|said| said["would_repair"] == true && said["is_repaired"] == false)
+    );
     assert_eq!(
-        sorted(check(app, "--fix").await),
+        sorted(check(app, "--fix --delete-orphans").await),
         (1, repaired(&found, true))
     );
     assert_eq!(check(app, "").await, (0, json!([])));
@@ -95,6 +111,149 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     shutdown.request();
     working.await.unwrap();
     assert_eq!(sorted(check(app, "").await), (1, json!(lost)));
+}
+
+async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
+    let orphan = VideoId::generate();
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    assert_eq!(app.get("/ready").await.status, 200);
+    app.plant(&format!("uploads/{orphan}.mp4"));
+    app.remove(&format!("processed/{video}/1.jpg"));
+    let files = app.files();
+    // As if DB_NAME was mistyped.
+    app.sql("UPDATE installation SET id = gen_random_uuid()")
+        .await;
+    let ran = fsck(app, "--fix --delete-orphans --yes-delete 1").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(
+        said.contains("nothing was repaired: the database is of"),
+        "{said}"
+    );
+    assert!(
+        said.contains("DATABASE_URL") && said.contains(".anb-installation"),
+        "{said}"
+    );
+    let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let found = found.as_array().unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|finding| finding["is_repaired"] == false));
+    assert_eq!(app.files(), files);
+    assert_eq!(app.status(video).await, "processed");
+    // A new process does not marry the two either.
+    let elsewhere = TestApp::spawn_with(&["--database-url", &app.place.database_url], &[]).await;
+    if app.bucket.is_none() {
+        let uploads = app.serve.storage.upload_path.to_str().unwrap();
+        let other = TestApp::spawn_with(
+            &[
+                "--database-url",
+                &app.place.database_url,
+                "--upload-path",
+                uploads,
+            ],
+            &[],
+        )
+        .await;
+        assert_eq!(
+            other.get("/ready").await.body["failing"],
+            json!(["storage"])
+        );
+    }
+    assert_eq!(
+        elsewhere.get("/ready").await.status,
+        200,
+        "its storage is new"
+    );
+}
+
+async fn many_deletions_must_be_confirmed(app: &TestApp) {
+    let orphans: Vec<_> = (0..25).map(|_| VideoId::generate()).collect();
+    app.add_video(b"film").await;
+    assert_eq!(app.get("/ready").await.status, 200);
+    for orphan in &orphans {
+        app.plant(&format!("uploads/{orphan}.mp4"));
+    }
+    for flags in ["--delete-orphans", "--delete-orphans --yes-delete 24"] {
+        let ran = fsck(app, &format!("--fix {flags}")).await;
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert!(said.contains("25 of 26 files would be deleted"), "{said}");
+        assert!(said.contains("--yes-delete 25"), "{said}");
+        assert_eq!(app.files().len(), 26);
+    }
+    check(app, "--fix --delete-orphans --yes-delete 25").await;
+    assert_eq!(app.files().len(), 1);
+}
+
+async fn an_older_copy_of_the_database_deletes_nothing_newer(app: &TestApp) {
+    let old = app.add_video(b"film").await;
+    let new = app.add_video(b"film").await;
+    // The copy was made between the two.
+    app.sql(&format!("DELETE FROM videos WHERE id = '{new}'"))
+        .await;
+    let note = "newer than the newest video: is the database an older copy?";
+    let found = json!([{"kind": "orphan", "object": format!("uploads/{new}.mp4"), "note": note}]);
+    let said = check(app, "--fix --delete-orphans").await;
+    assert_eq!(sorted(said), (1, repaired(&found, false)));
+    // Nor where no row is left.
+    app.sql("DELETE FROM videos").await;
+    check(app, "--fix --delete-orphans").await;
+    let mut files = [old, new].map(|video| format!("uploads/{video}.mp4"));
+    files.sort();
+    assert_eq!(app.files(), files);
+}
+
+async fn a_clip_that_cannot_be_made_again_is_only_told(app: &TestApp) {
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    for name in [
+        format!("uploads/{video}.mp4"),
+        format!("processed/{video}/1.mp4"),
+    ] {
+        app.remove(&name);
+    }
+    let note = "its original is gone as well: it cannot be made again";
+    let found = json!([
+        {"kind": "missing_original", "video": video},
+        {"kind": "missing_output", "video": video, "note": note},
+    ]);
+    let said = check(app, "--fix").await;
+    assert_eq!(sorted(said), (1, repaired(&found, false)));
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.status.as_str(), row.failures), ("processed", 0));
+}
+
+#[tokio::test]
+async fn a_storage_that_nobody_marked_is_not_repaired() {
+    let app = TestApp::spawn().await;
+    app.add_video(b"film").await;
+    let ran = fsck(&app, "--fix").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(
+        said.contains("uploads/.anb-installation is not there"),
+        "{said}"
+    );
+    assert!(said.contains("start `anb serve` once"), "{said}");
+    assert_eq!(app.get("/ready").await.status, 200);
+    assert_eq!(check(&app, "--fix").await, (0, json!([])));
+}
+
+#[tokio::test]
+async fn where_the_folders_are_not_nothing_is_made_or_repaired() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    assert_eq!(app.get("/ready").await.status, 200);
+    let mut house = House::of(&app);
+    house.set("UPLOAD_PATH", "./uploads");
+    house.set("PROCESSED_PATH", "./processed");
+    let ran = house.output("fsck --fix").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(said.contains("UPLOAD_PATH=./uploads"), "{said}");
+    assert!(!house.folder().join("uploads").exists());
+    assert_eq!(app.status(video).await, "processed");
 }
 
 #[tokio::test]
@@ -137,6 +296,7 @@ async fn a_wrong_counter_is_counted_again() {
     let app = TestApp::spawn().await;
     app.members(2).await;
     let video = app.add_video(b"film").await;
+    assert_eq!(app.get("/ready").await.status, 200);
     // Nobody counts while it is wrong.
     app.shutdown.insist();
     app.sql(&format!(
@@ -158,9 +318,19 @@ async fn a_wrong_counter_is_counted_again() {
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
 }
 
-/// Runs the command and returns exit code and findings.
-async fn check(app: &TestApp, flag: &str) -> (i32, Value) {
-    let ran = House::of(app).output(&format!("fsck --json {flag}")).await;
+/// Tells how an orphan can be deleted.
+const DELETABLE: &str = "--fix --delete-orphans deletes it";
+
+async fn fsck(app: &TestApp, flags: &str) -> Output {
+    House::of(app).output(&format!("fsck --json {flags}")).await
+}
+
+/// Runs the command on a storage that the API has marked, and returns exit code and findings.
+async fn check(app: &TestApp, flags: &str) -> (i32, Value) {
+    if !app.shutdown.is_requested() {
+        assert_eq!(app.get("/ready").await.status, 200);
+    }
+    let ran = fsck(app, flags).await;
     let said = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
     (ran.status.code().unwrap(), said)
 }

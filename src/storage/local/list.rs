@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use tokio::fs;
 
 use super::{Folders, PART};
-use crate::storage::{StorageKey, Stored};
+use crate::storage::{MARK, StorageKey, Stored};
 
 impl Folders {
-    /// Lists all files, also the unfinished ones.
+    /// Lists all files, also the unfinished ones, but not the marks of the installation.
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         list(&self.uploads, "uploads", &mut stored).await?;
@@ -28,6 +28,9 @@ async fn list(folder: &Path, prefix: &str, stored: &mut Vec<Stored>) -> anyhow::
     };
     while let Some(entry) = entries.next_entry().await.with_context(place)? {
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(MARK) {
+            continue;
+        }
         let name = format!("{prefix}/{name}");
         if entry.file_type().await.with_context(place)?.is_dir() {
             Box::pin(list(&entry.path(), &name, stored)).await?;

@@ -160,13 +160,21 @@ impl TestApp {
     /// Lists the files in storage: `uploads/…` and `processed/…`.
     pub fn files(&self) -> Vec<String> {
         if let Some(bucket) = &self.bucket {
-            return bucket.objects();
+            let mut objects = bucket.objects();
+            objects.retain(|name| !is_mark(name));
+            return objects;
         }
         let mut files = Vec::new();
         for folder in ["processed", "uploads"] {
             let below = files_below(&self.folder.path().join(folder));
             files.extend(below.iter().map(|file| format!("{folder}/{file}")));
         }
+        files.retain(|name| !is_mark(name));
         files
     }
+}
+
+/// Tells whether a file says to which installation its place belongs.
+fn is_mark(name: &str) -> bool {
+    name.ends_with("/.anb-installation")
 }

@@ -1,0 +1,58 @@
+//! The file in each folder that says to which installation it belongs.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use tokio::{fs, task::spawn_blocking};
+use uuid::Uuid;
+
+use super::Folders;
+use crate::storage::MARK;
+
+impl Folders {
+    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+        let mut marks = Vec::new();
+        for (_, folder) in self.places() {
+            let file = folder.join(MARK);
+            let name = file.display().to_string();
+            let mark = match fs::read_to_string(&file).await {
+                Ok(text) => {
+                    let place = || format!("{name}: read an id");
+                    Some(Uuid::try_parse(text.trim()).with_context(place)?)
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error).with_context(|| format!("read {name}")),
+            };
+            marks.push((name, mark));
+        }
+        Ok(marks)
+    }
+
+    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+        for (variable, folder) in self.places() {
+            let place = folder.clone();
+            spawn_blocking(move || write(&place, id))
+                .await?
+                .with_context(|| format!("{variable}={}: write {MARK}", folder.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the file whole, unless there is one.
+fn write(folder: &Path, id: Uuid) -> io::Result<()> {
+    let file = folder.join(MARK);
+    if file.try_exists()? {
+        return Ok(());
+    }
+    let mut part = tempfile::Builder::new().prefix(MARK).tempfile_in(folder)?;
+    writeln!(part, "{id}")?;
+    part.as_file().sync_all()?;
+    match part.persist_noclobber(&file) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,65 @@
+//! The object below each prefix that says to which installation it belongs.
+
+use anyhow::Context as _;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use uuid::Uuid;
+
+use super::Bucket;
+use crate::{aws::explain, storage::MARK};
+
+impl Bucket {
+    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+        let mut marks = Vec::new();
+        for name in self.mark_names() {
+            let mark = self.read_mark(&name).await?;
+            marks.push((format!("s3://{}/{name}", self.inner.name), mark));
+        }
+        Ok(marks)
+    }
+
+    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+        for name in self.mark_names() {
+            if self.read_mark(&name).await?.is_some() {
+                continue;
+            }
+            let put = self.inner.client.put_object();
+            let put = put
+                .bucket(&self.inner.name)
+                .key(&name)
+                .if_none_match("*")
+                .content_type("text/plain")
+                .body(id.to_string().into_bytes().into())
+                .send()
+                .await;
+            match put {
+                // Somebody was faster; whose mark it is the caller finds out.
+                Err(error)
+                    if matches!(
+                        error.code(),
+                        Some("PreconditionFailed" | "ConditionalRequestConflict")
+                    ) => {}
+                put => {
+                    put.map_err(explain)
+                        .with_context(|| format!("write {name} to the bucket"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_names(&self) -> [String; 2] {
+        [&self.inner.uploads, &self.inner.processed].map(|prefix| format!("{prefix}/{MARK}"))
+    }
+
+    async fn read_mark(&self, name: &str) -> anyhow::Result<Option<Uuid>> {
+        let place = || format!("read {name} in the bucket");
+        let get = self.inner.client.get_object();
+        let got = match get.bucket(&self.inner.name).key(name).send().await {
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            got => got.map_err(explain).with_context(place)?,
+        };
+        let bytes = got.body.collect().await.with_context(place)?.to_vec();
+        let text = String::from_utf8(bytes).with_context(place)?;
+        Ok(Some(Uuid::try_parse(text.trim()).with_context(place)?))
+    }
+}
