@@ -73,15 +73,16 @@ async fn encode(
     name: &str,
     picture: &[u8],
 ) -> anyhow::Result<String> {
-    let still = folder.file(&format!("{name}.png"));
-    let film = folder.file(&format!("{name}.mp4"));
+    let (picture_name, film_name) = (format!("{name}.png"), format!("{name}.mp4"));
+    let (still, film) = (folder.file(&picture_name), folder.file(&film_name));
     write(&still, picture)?;
-    let args = plan::bumper(&still, Brand::FRAMES, target, &film);
+    let args = plan::bumper(&picture_name, Brand::FRAMES, target, &film_name);
     let reach = Reach {
         read: &[&still],
         write: Some(folder.path()),
     };
-    let made = tools.ffmpeg(&args, reach, &mut Costs::default()).await;
+    let costs = &mut Costs::default();
+    let made = tools.ffmpeg(&args, folder.path(), reach, costs).await;
     made.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &film).await?;
     film.check(Expected {

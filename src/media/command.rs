@@ -60,6 +60,8 @@ pub struct Call<'a> {
     /// Absolute path, see [`find`].
     pub program: &'a Path,
     pub args: &'a [OsString],
+    /// Absolute path of the working folder, against which arguments may name files.
+    pub folder: &'a Path,
     pub reach: Reach<'a>,
     pub limits: Limits,
 }
@@ -219,6 +221,7 @@ impl Runner {
             .arg("--")
             .arg(call.program)
             .args(call.args)
+            .current_dir(call.folder)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

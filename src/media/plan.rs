@@ -3,11 +3,7 @@
 //! One decode, one encode: the body of the clip and three sizes of its poster leave the same run.
 //! Pixels are scaled once, straight to the rectangle that the picture gets in the frame.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     encoder::encoder,
@@ -25,6 +21,15 @@ pub const TIMESCALE: u32 = 15_360;
 /// JPEG quantisers of each still, the finest first.
 pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
 
+/// Names in the job's folder, where a run works: no argument of a muxer, a filter or a list holds a path that
+/// somebody chose, in which a `%` or a `?` would mean something.
+pub const BODY: &str = "out/body.mp4";
+pub const CLIP: &str = "out/clip.mp4";
+pub const JOIN_LIST: &str = "join.ffconcat";
+
+/// One name per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
+pub const STILL_PATTERNS: [&str; 3] = ["out/fine-%d.jpg", "out/middle-%d.jpg", "out/coarse-%d.jpg"];
+
 /// Stills of a clip, spread evenly, of which one becomes the poster.
 pub const STILLS: u64 = 8;
 
@@ -38,14 +43,11 @@ pub struct Target {
     pub threads: usize,
 }
 
-/// Files that a run reads and writes.
+/// Files that a run reads; what it writes has the names above.
 #[derive(Debug)]
 pub struct Files {
     pub source: PathBuf,
     pub watermark: PathBuf,
-    pub body: PathBuf,
-    /// One per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
-    pub stills: [PathBuf; 3],
 }
 
 /// An encoding run.
@@ -88,9 +90,9 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     args.extend(words(&format!("-map [body] -frames:v {most}")));
     args.extend(encoder(target));
     args.extend(words("-f mp4"));
-    args.push(file_url(&files.body));
+    args.push(file_url(BODY));
     let stills = ["p0", "p1", "p2"].into_iter().zip(STILL_QUALITIES);
-    for ((label, quality), still) in stills.zip(&files.stills) {
+    for ((label, quality), still) in stills.zip(STILL_PATTERNS) {
         args.extend(words(&format!(
             "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
         )));
@@ -192,7 +194,7 @@ fn scale(video: &Video, picture: Rectangle) -> String {
 }
 
 /// Arguments that turn a still picture into a bumper: fade in, hold, fade out.
-pub fn bumper(still: &Path, frames: u64, target: Target, bumper: &Path) -> Vec<OsString> {
+pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsString> {
     let Resolution { width, height } = target.frame;
     let fade = frames / 5;
     let graph = format!(
@@ -213,16 +215,16 @@ pub fn bumper(still: &Path, frames: u64, target: Target, bumper: &Path) -> Vec<O
     args
 }
 
-/// Arguments that join the files of a concat list without encoding, index first.
-pub fn join(list: &Path, clip: &Path) -> Vec<OsString> {
+/// Arguments that join the files of [`JOIN_LIST`] without encoding, index first.
+pub fn join() -> Vec<OsString> {
     let mut args = words("-nostdin -hide_banner -loglevel error");
     args.extend(words("-f concat -protocol_whitelist file -i"));
-    args.push(file_url(list));
+    args.push(file_url(JOIN_LIST));
     args.extend(words("-map 0:v -c copy -map_metadata -1"));
     args.extend(words(&format!(
         "-video_track_timescale {TIMESCALE} -movflags +faststart -f mp4"
     )));
-    args.push(file_url(clip));
+    args.push(file_url(CLIP));
     args
 }
 
@@ -256,8 +258,6 @@ mod tests {
         Files {
             source: "/job/original".into(),
             watermark: "/brand/watermark.png".into(),
-            body: "/job/body.mp4".into(),
-            stills: ["/job/a-%d.jpg", "/job/b-%d.jpg", "/job/c-%d.jpg"].map(PathBuf::from),
         }
     }
 

@@ -9,19 +9,19 @@ use super::{plan::STILLS, transcode::size};
 /// Largest poster that is preferred over a coarser one.
 const MAX_BYTES: u64 = 60 * 1024;
 
-/// Chooses among the stills of a clip; `patterns` are their names from the finest quality on, with
-/// `%d` for the number.
+/// Chooses among the stills of a clip in `folder`; `patterns` are their names from the finest quality on,
+/// with `%d` for the number.
 ///
 /// Of equally fine JPEGs the largest has most detail: it is neither black nor blurred.
-pub fn choose(patterns: &[PathBuf]) -> anyhow::Result<PathBuf> {
+pub fn choose(folder: &Path, patterns: &[&str]) -> anyhow::Result<PathBuf> {
     let finest = patterns.first().context("no quality of stills")?;
     let detailed = (1..=STILLS)
-        .filter_map(|number| Some((size(&numbered(finest, number)).ok()?, number)))
+        .filter_map(|number| Some((size(&numbered(folder, finest, number)).ok()?, number)))
         .max_by_key(|(bytes, number)| (*bytes, std::cmp::Reverse(*number)));
     let (_, number) = detailed.context("no still was made")?;
     let mut coarsest = None;
     for pattern in patterns {
-        let still = numbered(pattern, number);
+        let still = numbered(folder, pattern, number);
         if size(&still)? <= MAX_BYTES {
             return Ok(still);
         }
@@ -30,32 +30,33 @@ pub fn choose(patterns: &[PathBuf]) -> anyhow::Result<PathBuf> {
     coarsest.context("no still was made")
 }
 
-fn numbered(pattern: &Path, number: u64) -> PathBuf {
-    let name = pattern.file_name().unwrap_or_default().to_string_lossy();
-    pattern.with_file_name(name.replace("%d", &number.to_string()))
+fn numbered(folder: &Path, pattern: &str, number: u64) -> PathBuf {
+    folder.join(pattern.replace("%d", &number.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Writes stills of these sizes (KiB), a row for each quality.
-    fn stills(sizes: &[&[usize]]) -> (tempfile::TempDir, Vec<PathBuf>) {
-        let folder = tempfile::tempdir().unwrap();
-        let patterns: Vec<_> = (0..sizes.len())
-            .map(|quality| folder.path().join(format!("q{quality}-%d.jpg")))
-            .collect();
-        for (pattern, sizes) in patterns.iter().zip(sizes) {
+    const PATTERNS: [&str; 2] = ["q0-%d.jpg", "q1-%d.jpg"];
+
+    /// Writes stills of these sizes (KiB), a row for each quality, in a folder whose name looks like a pattern.
+    fn stills(sizes: &[&[usize]]) -> (tempfile::TempDir, PathBuf) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("100%d");
+        std::fs::create_dir(&folder).unwrap();
+        for (pattern, sizes) in PATTERNS.iter().zip(sizes) {
             for (number, size) in (1..).zip(*sizes) {
-                std::fs::write(numbered(pattern, number), vec![0; size * 1024]).unwrap();
+                let still = numbered(&folder, pattern, number);
+                std::fs::write(still, vec![0; size * 1024]).unwrap();
             }
         }
-        (folder, patterns)
+        (parent, folder)
     }
 
     fn chosen(sizes: &[&[usize]]) -> String {
-        let (_folder, patterns) = stills(sizes);
-        let chosen = choose(&patterns).unwrap();
+        let (_parent, folder) = stills(sizes);
+        let chosen = choose(&folder, &PATTERNS[..sizes.len()]).unwrap();
         chosen.file_name().unwrap().to_string_lossy().into_owned()
     }
 
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn without_any_still_there_is_no_poster() {
-        let (_folder, patterns) = stills(&[&[], &[]]);
-        assert!(choose(&patterns).is_err());
+        let (_parent, folder) = stills(&[&[], &[]]);
+        assert!(choose(&folder, &PATTERNS).is_err());
     }
 }

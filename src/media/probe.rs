@@ -165,9 +165,9 @@ pub fn guards() -> Vec<OsString> {
 }
 
 /// `file:` and the path, so that no part of a path is read as a protocol or an option.
-pub fn file_url(path: &Path) -> OsString {
+pub fn file_url(path: impl AsRef<Path>) -> OsString {
     let mut url = OsString::from("file:");
-    url.push(path);
+    url.push(path.as_ref());
     url
 }
 

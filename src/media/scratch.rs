@@ -20,7 +20,7 @@ const PREFIX: &str = "job-";
 
 /// The part of a folder that programs may write in. The rest may be linked: a player's original,
 /// the bumpers of all clips.
-const OUTPUTS: &str = "out";
+pub const OUTPUTS: &str = "out";
 
 /// A folder younger than this may not have been locked yet by the worker that creates it.
 const SETTLED: Duration = Duration::from_mins(1);
@@ -52,14 +52,14 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// The path of a file that programs only read.
+    /// The path of a file, by its name in this folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The path of a file that a program writes, and may read.
-    pub fn output(&self, name: &str) -> PathBuf {
-        self.folder.path().join(OUTPUTS).join(name)
+    /// The part of the folder that programs may write in.
+    pub fn outputs(&self) -> PathBuf {
+        self.folder.path().join(OUTPUTS)
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, ensure};
 use super::{
     command::{Call, Costs, Error, Limits, Reach, Runner, find},
     plan::{Files, Target},
+    scratch::Scratch,
 };
 use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
 
@@ -124,6 +125,7 @@ impl Tools {
         let call = Call {
             program: &self.ffprobe,
             args,
+            folder: Path::new("/"),
             reach: Reach {
                 read: &[film],
                 write: None,
@@ -133,28 +135,30 @@ impl Tools {
         self.runner.capture(&call, costs, REPORT_BYTES).await
     }
 
-    /// Works on files that we made.
+    /// Works in `folder` on files that we made.
     pub async fn ffmpeg(
         &self,
         args: &[OsString],
+        folder: &Path,
         reach: Reach<'_>,
         costs: &mut Costs,
     ) -> Result<(), Error> {
         let call = Call {
             program: &self.ffmpeg,
             args,
+            folder,
             reach,
             limits: OWN,
         };
         self.runner.run(&call, costs, |_| {}).await.map(drop)
     }
 
-    /// Decodes a player's file and encodes it for `target`. Returns what `ffmpeg` complained about.
+    /// Decodes a player's file and encodes it for `target` in the job's folder. Returns what `ffmpeg` complained about.
     pub async fn encode(
         &self,
         args: &[OsString],
         target: Target,
-        files: &Files,
+        (files, scratch): (&Files, &Scratch),
         costs: &mut Costs,
         on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
@@ -176,9 +180,10 @@ impl Tools {
         let call = Call {
             program: &self.ffmpeg,
             args,
+            folder: scratch.path(),
             reach: Reach {
                 read: &[&files.source, &files.watermark],
-                write: files.body.parent(),
+                write: Some(&scratch.outputs()),
             },
             limits,
         };
@@ -190,6 +195,7 @@ impl Tools {
         let call = Call {
             program: &self.ffmpeg,
             args: &args,
+            folder: Path::new("/"),
             reach: NO_FILES,
             limits: PROBE,
         };

@@ -18,7 +18,7 @@ use super::{
     brand::Brand,
     command::{self, Costs, Reach},
     inspect::{self, Expected},
-    plan::{self, Files, RATE},
+    plan::{self, BODY, CLIP, Files, JOIN_LIST, RATE, STILL_PATTERNS},
     poster,
     probe::Probe,
     progress::{Meter, Progress},
@@ -63,8 +63,6 @@ pub async fn make_clip(
     let files = Files {
         source: source.to_owned(),
         watermark: media.brand.watermark(),
-        body: scratch.output("body.mp4"),
-        stills: ["fine-%d.jpg", "middle-%d.jpg", "coarse-%d.jpg"].map(|name| scratch.output(name)),
     };
     // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
     let _turn = media
@@ -77,11 +75,17 @@ pub async fn make_clip(
     let costs = &mut report.making;
     let encoded = media
         .tools
-        .encode(&plan.args, media.target, &files, costs, |bytes| {
-            if let Some(made) = meter.read(bytes) {
-                progress(made);
-            }
-        })
+        .encode(
+            &plan.args,
+            media.target,
+            (&files, scratch),
+            costs,
+            |bytes| {
+                if let Some(made) = meter.read(bytes) {
+                    progress(made);
+                }
+            },
+        )
         .await;
     let complaints = encoded.map_err(|error| {
         report.cause = Some(words(&error));
@@ -102,12 +106,12 @@ pub async fn make_clip(
     }
 
     let frames = body_frames + 2 * Brand::FRAMES;
-    let video = join(media, scratch, &files.body, frames, &mut report.making).await?;
+    let video = join(media, scratch, frames, &mut report.making).await?;
     progress(Progress::MADE);
     Ok(Clip {
         bytes: size(&video)?,
         video,
-        poster: poster::choose(&files.stills)?,
+        poster: poster::choose(scratch.path(), &STILL_PATTERNS)?,
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
     })
@@ -127,12 +131,11 @@ async fn check_head(source: &Path) -> Result<(), Error> {
 async fn join(
     media: &Media,
     scratch: &Scratch,
-    body: &Path,
     frames: u64,
     costs: &mut Costs,
 ) -> anyhow::Result<PathBuf> {
     let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
-    inspect::headers(&media.tools, body)
+    inspect::headers(&media.tools, &scratch.file(BODY))
         .await?
         .check(Expected {
             frame,
@@ -142,14 +145,16 @@ async fn join(
         .context("check the body")?;
 
     media.brand.lend(scratch)?;
-    let (list, clip) = (scratch.file("join.ffconcat"), scratch.output("clip.mp4"));
-    fs::write(&list, parts(frames - 2 * Brand::FRAMES)).context("write the list of parts")?;
+    let clip = scratch.file(CLIP);
+    fs::write(scratch.file(JOIN_LIST), parts(frames - 2 * Brand::FRAMES))
+        .context("write the list of parts")?;
     let reach = Reach {
         read: &[scratch.path()],
-        write: clip.parent(),
+        write: Some(&scratch.outputs()),
     };
-    let args = plan::join(&list, &clip);
-    let joined = media.tools.ffmpeg(&args, reach, costs).await;
+    let args = plan::join();
+    let joined = media.tools.ffmpeg(&args, scratch.path(), reach, costs);
+    let joined = joined.await;
     joined.context("join the bumpers")?;
 
     let film = inspect::packets(&media.tools, &clip).await?;
@@ -171,7 +176,7 @@ fn parts(body: u64) -> String {
     let (opening, body) = (micros(Brand::FRAMES), micros(body));
     format!(
         "ffconcat version 1.0\nfile opening.mp4\nduration {opening}us\n\
-         file out/body.mp4\nduration {body}us\nfile closing.mp4\n"
+         file {BODY}\nduration {body}us\nfile closing.mp4\n"
     )
 }
 

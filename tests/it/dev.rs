@@ -118,15 +118,18 @@ async fn servers_that_survived_their_parent_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_long_path_with_spaces_and_quotes_works() {
+async fn a_long_path_of_any_characters_works() {
     let dir = tempfile::tempdir().unwrap();
     let long = dir
         .path()
         .join("d'une \"très\" longue %20 path ".repeat(6))
-        .join("deep ".repeat(30));
-    let services = start(&long).await;
-    write(&services, "kept").await;
-    services.stop().await;
+        .join("-100% 'a\"b\\ [x]*? a:b,c;d #$HOME\n{}|🏀 ".repeat(3));
+    for value in ["first", "second"] {
+        let services = start(&long).await;
+        write(&services, value).await;
+        assert_eq!(read(&services).await, (value.into(), value.into()));
+        services.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod ec2;
 mod env_files;
 mod errors;
 mod files_served;
+mod folders;
 mod fsck;
 mod hostile;
 mod jobs;

@@ -1,0 +1,78 @@
+//! Folders with names that mean something to FFmpeg, to a shell or to a server's settings: a whole job in each.
+
+use std::path::Path;
+
+use anb::{shutdown::Shutdown, worker::Worker};
+
+use crate::support::{TestApp, film};
+
+/// Small pictures, for speed.
+const SMALL: &str = "--output-resolution=320x180";
+
+const NAMES: [&str; 19] = [
+    "100%",
+    "a%20b",
+    "%03d",
+    "%d%d",
+    "with blank",
+    " ",
+    "it's \"quoted\"",
+    "a:b,c;d",
+    "[x]",
+    "back\\slash",
+    "-i",
+    "*?",
+    "?a=b#c",
+    "two\nlines",
+    "ñandú 🏀",
+    "concat:a|b",
+    "$HOME `id`",
+    "{a,b}~!&<>",
+    "..hidden",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_job_runs_in_folders_of_any_name() {
+    for name in NAMES {
+        let place = tempfile::tempdir().unwrap();
+        job_in(&place.path().join(name)).await;
+    }
+}
+
+/// Uploads a film, makes its clip and fetches what came out, with every folder below `folder`.
+async fn job_in(folder: &Path) {
+    let below = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let storage = [
+        &format!("--upload-path={}", below("uploads")),
+        &format!("--processed-path={}", below("processed")),
+    ];
+    let storage = storage.map(String::as_str);
+    let scratch = format!("--scratch-path={}", below("scratch"));
+    let app = TestApp::spawn_with(&storage, &[&storage[..], &[&scratch, SMALL]].concat()).await;
+    let ana = app.member("Ana", "Cali").await;
+    let id = app.uploaded(&ana, film().await, true).await;
+
+    let worker = Worker::new(
+        app.own_workshop().await,
+        Shutdown::new(std::time::Duration::ZERO),
+    );
+    worker
+        .step(std::time::Duration::from_secs(10))
+        .await
+        .unwrap();
+    worker.idle().await;
+
+    let video = app.video(&ana, &id).await;
+    assert_eq!(video["status"], "processed", "{folder:?}: {video}");
+    for address in ["original_url", "processed_url", "poster_url"] {
+        let file = app.fetch(video[address].as_str().unwrap()).await;
+        assert_ne!(
+            file.bytes().await.unwrap().len(),
+            0,
+            "{folder:?}: {address}"
+        );
+    }
+    for name in ["uploads", "processed", "scratch"] {
+        assert!(folder.join(name).is_dir(), "{folder:?}: {name}");
+    }
+}
