@@ -6,6 +6,7 @@ pub mod extract;
 pub mod filter;
 pub mod multipart;
 pub mod page;
+pub mod range;
 pub mod rate;
 pub mod refused;
 pub mod respond;

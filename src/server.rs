@@ -30,6 +30,7 @@ use crate::{
         Code, Error,
         cache::Answers,
         extract::{self, ClientAddress, TrustedProxies},
+        range,
         rate::Limits,
         refused::hold_chunks,
         respond::{PROBES, REQUEST_ID, respond},
@@ -64,7 +65,8 @@ fn probes(config: &mut ServiceConfig) {
 
 /// What browsers load by address.
 fn files(config: &mut ServiceConfig) {
-    config.service(resource("/media/{key:.*}").route(read().to(videos::handlers::media)));
+    let media = resource("/media/{key:.*}").route(read().to(videos::handlers::media));
+    config.service(media.wrap(from_fn(range::normalise)));
 }
 
 /// Every route below `/api`. Resources, and not single routes: so a wrong method is 405, not 404.
@@ -250,6 +252,7 @@ fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods([
             Method::GET,
+            Method::HEAD,
             Method::POST,
             Method::PUT,
             Method::PATCH,
@@ -259,8 +262,20 @@ fn cors(origins: &[String]) -> Cors {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::ACCEPT_LANGUAGE,
+            header::RANGE,
+            header::IF_RANGE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
         ])
-        .expose_headers([header::LINK, header::RETRY_AFTER, REQUEST_ID])
+        .expose_headers([
+            header::ACCEPT_RANGES,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::ETAG,
+            header::LINK,
+            header::RETRY_AFTER,
+            REQUEST_ID,
+        ])
         .max_age(CORS_MAX_AGE_SECS)
         // A refused origin gets no CORS header and so no access; the answer itself stays ours.
         .block_on_origin_mismatch(false);

@@ -1,20 +1,14 @@
 //! The one error that handlers return, and the list of all codes. [`super::respond`] turns it into the
 //! JSON that clients see, in their language.
 
+mod cause;
+
 use std::{fmt, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::pooled_connection::deadpool::PoolError;
 
-use crate::{
-    aws,
-    batch::{self, Shared},
-    db,
-    language::Language,
-    storage,
-    validate::FieldError,
-};
+use self::cause::classify;
+use crate::{batch::Shared, language::Language, validate::FieldError};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -49,9 +43,11 @@ pub enum Code {
     Internal,
     InvalidForm,
     InvalidJson,
+    JsonExpected,
     MediaNotSigned,
     MethodNotAllowed,
     MissingFile,
+    NotAcceptable,
     NotAnMp4,
     NotFound,
     NotPublishable,
@@ -65,6 +61,7 @@ pub enum Code {
     TooManyWaitingVideos,
     Unauthorized,
     Unavailable,
+    UnsupportedEncoding,
     ValidationFailed,
     WrongCredentials,
 }
@@ -130,6 +127,12 @@ impl Code {
                 "El cuerpo de la solicitud no es el JSON esperado.",
                 "The body of the request is not the expected JSON.",
             ),
+            Self::JsonExpected => (
+                StatusCode::BAD_REQUEST,
+                "json_expected",
+                "Falta la cabecera Content-Type: application/json: el cuerpo debe ser JSON.",
+                "The header Content-Type: application/json is missing: the body must be JSON.",
+            ),
             Self::MediaNotSigned => (
                 StatusCode::FORBIDDEN,
                 "media_not_signed",
@@ -147,6 +150,12 @@ impl Code {
                 "missing_file",
                 "Falta el archivo de video: envíalo en el campo video_file.",
                 "The video file is missing: send it in the field video_file.",
+            ),
+            Self::NotAcceptable => (
+                StatusCode::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "Accept-Encoding excluye todas las codificaciones disponibles: identity, gzip, deflate y zstd.",
+                "Accept-Encoding excludes every available encoding: identity, gzip, deflate and zstd.",
             ),
             Self::NotAnMp4 => (
                 StatusCode::BAD_REQUEST,
@@ -226,6 +235,12 @@ impl Code {
                 "unavailable",
                 "El servicio no está disponible en este momento. Intenta de nuevo en unos segundos.",
                 "The service is not available at the moment. Try again in a few seconds.",
+            ),
+            Self::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_encoding",
+                "El cuerpo de la solicitud está comprimido: envíalo sin Content-Encoding.",
+                "The body of the request is compressed: send it without Content-Encoding.",
             ),
             Self::ValidationFailed => (
                 StatusCode::BAD_REQUEST,
@@ -315,39 +330,6 @@ impl From<Shared> for Error {
     }
 }
 
-fn classify(cause: &anyhow::Error) -> Code {
-    if cause.is::<storage::Full>() {
-        Code::StorageFull
-    } else if cause.is::<aws::Away>() || cause.chain().any(is_passing) {
-        Code::Unavailable
-    } else {
-        Code::Internal
-    }
-}
-
-/// Tells whether the database could not be reached, was lost underway, was too busy, or takes no writes. diesel
-/// tells kinds apart by SQLSTATE. Of those without a kind of their own the ones that point at a place in the statement
-/// are about the statement (class 42), and all others trouble of the server: it was shut down, ran into a time limit
-/// or a deadlock, or has no room. Messages are in the server's language and decide nothing (`docs/decisions/0015`).
-fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<PoolError>() || cause.is::<db::Silent>() || cause.is::<batch::Busy>() {
-        return true;
-    }
-    match cause.downcast_ref() {
-        Some(DieselError::DatabaseError(
-            DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::ReadOnlyTransaction
-            | DatabaseErrorKind::SerializationFailure,
-            _,
-        )) => true,
-        Some(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information)) => {
-            information.statement_position().is_none()
-        }
-        _ => false,
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code.name())
@@ -362,39 +344,5 @@ impl ResponseError for Error {
     /// An empty answer: the outermost middleware, which knows language and request, fills it.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_passes_by_itself_is_unavailable_and_the_rest_is_internal() {
-        let code = |kind, message: &str| {
-            let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
-            Error::from(anyhow::Error::new(error).context("cast a vote")).code
-        };
-        // In any language of the server.
-        for message in ["deadlock detected", "se ha detectado un deadlock"] {
-            let unknown = code(DatabaseErrorKind::Unknown, message);
-            assert_eq!(unknown, Code::Unavailable);
-        }
-        for kind in [
-            DatabaseErrorKind::ReadOnlyTransaction,
-            DatabaseErrorKind::SerializationFailure,
-            DatabaseErrorKind::ClosedConnection,
-        ] {
-            assert_eq!(code(kind, ""), Code::Unavailable);
-        }
-        for kind in [
-            DatabaseErrorKind::CheckViolation,
-            DatabaseErrorKind::NotNullViolation,
-            DatabaseErrorKind::UniqueViolation,
-        ] {
-            assert_eq!(code(kind, "connection closed"), Code::Internal);
-        }
-        let other = anyhow::Error::new(DieselError::NotFound);
-        assert_eq!(Error::from(other).code, Code::Internal);
     }
 }

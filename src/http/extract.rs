@@ -199,12 +199,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = is_plain_json(request);
+        let head = refuse_encoded(request).and_then(|()| expect_json(request));
         let body = payload.take();
         Box::pin(async move {
-            if !is_json {
-                return Err(Code::InvalidJson.into());
-            }
+            head?;
             let bytes = timeout(JSON_TIMEOUT, read(body))
                 .await
                 .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))?;
@@ -218,14 +216,35 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-fn is_plain_json(request: &HttpRequest) -> bool {
-    let is_json = request.mime_type().is_ok_and(|media_type| {
-        media_type.is_some_and(|media_type| {
-            media_type.subtype() == "json" || media_type.suffix().is_some_and(|it| it == "json")
-        })
+/// Refuses a body that is not JSON by its type: a client that forgot the header learns its name.
+fn expect_json(request: &HttpRequest) -> Result<(), Error> {
+    let media_type = request.mime_type().ok().flatten();
+    let is_json = media_type.is_some_and(|media_type| {
+        media_type.subtype() == "json" || media_type.suffix().is_some_and(|it| it == "json")
     });
-    let encoding = request.headers().get(header::CONTENT_ENCODING);
-    is_json && encoding.is_none_or(|encoding| encoding == "identity")
+    if is_json {
+        Ok(())
+    } else {
+        Err(Code::JsonExpected.into())
+    }
+}
+
+/// Refuses a body with a content coding: nothing is unpacked here.
+pub fn refuse_encoded(request: &HttpRequest) -> Result<(), Error> {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    // Also of several in one line, and of none in an empty one.
+    let is_plain = |value: &header::HeaderValue| {
+        let mut codings = value.as_bytes().split(|byte| *byte == b',');
+        codings.all(|coding| {
+            let coding = coding.trim_ascii();
+            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+        })
+    };
+    if codings.all(is_plain) {
+        Ok(())
+    } else {
+        Err(Code::UnsupportedEncoding.into())
+    }
 }
 
 async fn read(mut body: Payload) -> Result<Vec<u8>, Error> {

@@ -149,6 +149,10 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     if status == StatusCode::UNAUTHORIZED {
         builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }
+    if error.code == Code::UnsupportedEncoding {
+        // What would have been taken (RFC 9110 §15.5.16).
+        builder.insert_header((header::ACCEPT_ENCODING, "identity"));
+    }
     Some(
         builder.json(ErrorBody {
             error: message,
@@ -170,6 +174,7 @@ fn code_of(status: StatusCode) -> Option<Code> {
         StatusCode::BAD_REQUEST => Some(Code::ValidationFailed),
         StatusCode::NOT_FOUND => Some(Code::NotFound),
         StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed),
+        StatusCode::NOT_ACCEPTABLE => Some(Code::NotAcceptable),
         StatusCode::REQUEST_TIMEOUT => Some(Code::BodyTooSlow),
         StatusCode::PRECONDITION_FAILED => Some(Code::PreconditionFailed),
         StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge),

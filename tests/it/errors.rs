@@ -77,8 +77,6 @@ async fn bodies_that_are_not_the_expected_json_are_refused() {
         ("application/json", ""),
         ("application/json", "null"),
         ("application/json", "{\"email\": \"\u{fffd}"),
-        ("text/plain", &good),
-        ("application/x-www-form-urlencoded", "email=a&password=b"),
     ] {
         let answer = post(&app, content_type, body.to_owned()).await;
         assert_eq!(
@@ -117,7 +115,9 @@ async fn compressed_bodies_are_not_unpacked() {
         .header("content-type", "application/json")
         .header("content-encoding", "gzip");
     let answer = Answer::of(request.body(PACKED)).await;
-    assert_eq!(answer.refusal(), (400, "invalid_json"));
+    assert_eq!(answer.refusal(), (415, "unsupported_encoding"));
+    assert_eq!(answer.header("accept-encoding"), "identity");
+    assert_shape(&answer);
 }
 
 #[tokio::test]
@@ -279,6 +279,69 @@ async fn with_everything_there_the_process_is_ready() {
     );
 }
 
+#[tokio::test]
+async fn json_without_its_header_is_told_which_header_is_missing() {
+    let app = TestApp::spawn().await;
+    let good = json!({"email": "ana@example.com", "password": "x"}).to_string();
+    // As `curl -d` sends it, as plain text, and without any type.
+    for content_type in [
+        Some("application/x-www-form-urlencoded"),
+        Some("text/plain"),
+        Some("no type"),
+        None,
+    ] {
+        let mut request = app
+            .request(Method::POST, "/api/auth/login")
+            .body(good.clone());
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.refusal(), (400, "json_expected"), "{content_type:?}");
+        let message = answer.body["message"].as_str().unwrap();
+        assert!(
+            message.contains("Content-Type: application/json"),
+            "{message}"
+        );
+        assert_shape(&answer);
+    }
+}
+
+#[tokio::test]
+async fn any_accept_encoding_gets_an_answer_in_our_shape() {
+    let app = TestApp::spawn().await;
+    for (accepted, status) in [
+        ("identity;q=0", 406),
+        ("*;q=0", 406),
+        ("br;q=1, *;q=0", 406),
+        ("identity;q=0, br", 406),
+        ("gzip;q=0, deflate;q=0, zstd;q=0, identity;q=0", 406),
+        ("gzip, identity;q=0", 200),
+        ("*", 200),
+        ("br", 200),
+        ("", 200),
+        ("gzip;q=9, ;;=, \u{f1}", 200),
+        ("x-y-z;q=0.001", 200),
+    ] {
+        for path in ["/api/public/videos", "/nothing"] {
+            let request = app.request(Method::GET, path);
+            let answer = Answer::of(request.header("accept-encoding", accepted)).await;
+            if status == 406 {
+                assert_eq!(
+                    answer.refusal(),
+                    (406, "not_acceptable"),
+                    "{accepted} {path}"
+                );
+                assert_shape(&answer);
+            } else if path == "/nothing" {
+                assert_eq!(answer.refusal(), (404, "not_found"), "{accepted}");
+            } else {
+                assert_eq!(answer.status, 200, "{accepted}");
+            }
+        }
+    }
+}
+
 async fn from_origin(app: &TestApp, origin: &str, path: &str) -> Answer {
     Answer::of(app.request(Method::GET, path).header("origin", origin)).await
 }
@@ -348,6 +411,41 @@ async fn a_preflight_is_answered() {
     let unknown = preflight("https://evil.example").await;
     assert_eq!(unknown.header("access-control-allow-origin"), "");
     assert_eq!(unknown.body["cause"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_preflight_of_a_player_that_seeks_is_answered() {
+    let origin = "https://anb.example";
+    let app = TestApp::spawn_with(&["--cors-allowed-origins", origin], &[]).await;
+    for (method, headers) in [
+        ("HEAD", "authorization"),
+        ("GET", "range"),
+        ("GET", "if-range, range"),
+        ("GET", "if-none-match"),
+    ] {
+        for path in ["/media/processed/x/1.mp4", "/api/public/videos"] {
+            let request = app
+                .request(Method::OPTIONS, path)
+                .header("origin", origin)
+                .header("access-control-request-method", method)
+                .header("access-control-request-headers", headers);
+            let answer = Answer::of(request).await;
+            assert_eq!(answer.status, 200, "{method} {headers} {path}");
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert!(
+                answer
+                    .header("access-control-allow-methods")
+                    .contains(method)
+            );
+        }
+    }
+    let exposed = from_origin(&app, origin, "/media/processed/x/1.mp4").await;
+    let exposed = exposed
+        .header("access-control-expose-headers")
+        .to_lowercase();
+    for name in ["accept-ranges", "content-length", "content-range", "etag"] {
+        assert!(exposed.contains(name), "{exposed}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, RequestId},
+        extract::{Authenticated, RequestId, refuse_encoded},
         multipart::Form,
         rate::Limits,
         respond::Message,
@@ -55,6 +55,7 @@ pub async fn upload(
     multipart: Multipart,
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
+    refuse_encoded(&request)?;
     if content_length(&request) > app.upload.max_file_size.saturating_add(FORM_OVERHEAD_BYTES) {
         return Err(Code::FileTooLarge.into());
     }

@@ -205,6 +205,11 @@ impl Case {
         matches!(self.body, Body::Json(_))
     }
 
+    /// Tells whether the endpoint reads a body.
+    pub fn has_body(&self) -> bool {
+        !matches!(self.body, Body::None)
+    }
+
     /// Makes the request and returns what is wrong with its answer.
     pub async fn problems(&self, world: &World, language: Language) -> Option<String> {
         let path = self.path(world).await;
@@ -294,6 +299,9 @@ impl Case {
                 );
                 let is_challenged = !answer.header("www-authenticate").is_empty();
                 check((self.status == 401) == is_challenged, "www-authenticate");
+                let encoding = answer.header("accept-encoding");
+                let expected = if self.status == 415 { "identity" } else { "" };
+                check(encoding == expected, "accept-encoding");
             }
             Expected::Sentence(spanish, english, others) => {
                 let sentence = match language {

@@ -30,6 +30,10 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
         if success.has_json() {
             cases.extend(bad_bodies(success));
         }
+        if success.has_body() {
+            let packed = success.clone().header("content-encoding", "gzip");
+            cases.push(packed.refuses(415, Code::UnsupportedEncoding));
+        }
         if success.method == Method::GET {
             cases.extend(reads(success));
         }
@@ -72,7 +76,7 @@ fn strangers(success: &Case) -> Vec<Case> {
         .collect()
 }
 
-/// 429 for an address that asks too often; 503 without the database; 500 where it has not what it
+/// 406 for who takes no encoding; 429 for an address that asks too often; 503 without the database; 500 where it has not what it
 /// should have.
 fn troubles(success: &Case) -> Vec<Case> {
     let broken = if success.route.starts_with("/api/auth/") {
@@ -81,6 +85,10 @@ fn troubles(success: &Case) -> Vec<Case> {
         Setting::NoVideos
     };
     vec![
+        success
+            .clone()
+            .header("accept-encoding", "identity;q=0")
+            .refuses(406, Code::NotAcceptable),
         success
             .clone()
             .within(Setting::Crowded)
@@ -104,7 +112,7 @@ fn bad_bodies(success: &Case) -> Vec<Case> {
         raw(json, "{").refuses(400, Code::InvalidJson),
         raw(json, "").refuses(400, Code::InvalidJson),
         raw(json, "[]").refuses(400, Code::InvalidJson),
-        raw("text/plain", "{}").refuses(400, Code::InvalidJson),
+        raw("text/plain", "{}").refuses(400, Code::JsonExpected),
         raw(json, &" ".repeat(LARGE)).refuses(413, Code::BodyTooLarge),
         success
             .clone()

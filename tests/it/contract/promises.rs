@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{cases, sources, table};
 
 /// Of every endpoint, the probes apart: those answer although their dependencies are away.
-const GENERAL: &[u16] = &[429, 500, 503];
+const GENERAL: &[u16] = &[406, 429, 500, 503];
 
 /// Of every endpoint that reads JSON.
-const JSON: &[u16] = &[400, 408, 413];
+const JSON: &[u16] = &[400, 408, 413, 415];
 
 /// Of every action on a video of one's own.
 const OWN: &[u16] = &[200, 401, 403, 404];
@@ -24,7 +24,11 @@ const PROMISES: [(&str, &str, &[&[u16]]); 19] = [
     ),
     ("POST", table::LOG_OUT, &[&[200, 401], GENERAL]),
     ("GET", table::PROFILE, &[&[200, 401], GENERAL]),
-    ("POST", table::UPLOAD, &[&[201, 400, 401, 408], GENERAL]),
+    (
+        "POST",
+        table::UPLOAD,
+        &[&[201, 400, 401, 408, 415], GENERAL],
+    ),
     ("GET", table::VIDEOS, &[&[200, 400, 401], GENERAL]),
     ("GET", table::VIDEO, &[OWN, GENERAL]),
     ("PATCH", table::VIDEO, &[OWN, JSON, GENERAL]),
@@ -38,7 +42,7 @@ const PROMISES: [(&str, &str, &[&[u16]]); 19] = [
     (
         "GET",
         table::MEDIA,
-        &[&[200, 206, 304, 400, 403, 404, 412, 416], GENERAL],
+        &[&[200, 206, 304, 403, 404, 412, 416], GENERAL],
     ),
     ("GET", "/health", &[&[200]]),
     ("GET", "/ready", &[&[200, 503]]),
