@@ -1,6 +1,6 @@
 //! Folders with names that mean something to FFmpeg, to a shell or to a server's settings: a whole job in each.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anb::{shutdown::Shutdown, worker::Worker};
 
@@ -35,7 +35,7 @@ const NAMES: [&str; 19] = [
 async fn a_whole_job_runs_in_folders_of_any_name() {
     for name in NAMES {
         let place = tempfile::tempdir().unwrap();
-        job_in(&place.path().join(name)).await;
+        Box::pin(job_in(&place.path().join(name))).await;
     }
 }
 
@@ -52,27 +52,18 @@ async fn job_in(folder: &Path) {
     let ana = app.member("Ana", "Cali").await;
     let id = app.uploaded(&ana, film().await, true).await;
 
-    let worker = Worker::new(
-        app.own_workshop().await,
-        Shutdown::new(std::time::Duration::ZERO),
-    );
-    worker
-        .step(std::time::Duration::from_secs(10))
-        .await
-        .unwrap();
+    let worker = Worker::new(app.own_workshop().await, Shutdown::new(Duration::ZERO));
+    worker.step(Duration::from_secs(10)).await.unwrap();
     worker.idle().await;
 
+    let shown = folder.display();
     let video = app.video(&ana, &id).await;
-    assert_eq!(video["status"], "processed", "{folder:?}: {video}");
+    assert_eq!(video["status"], "processed", "{shown}: {video}");
     for address in ["original_url", "processed_url", "poster_url"] {
         let file = app.fetch(video[address].as_str().unwrap()).await;
-        assert_ne!(
-            file.bytes().await.unwrap().len(),
-            0,
-            "{folder:?}: {address}"
-        );
+        assert_ne!(file.bytes().await.unwrap().len(), 0, "{shown}: {address}");
     }
     for name in ["uploads", "processed", "scratch"] {
-        assert!(folder.join(name).is_dir(), "{folder:?}: {name}");
+        assert!(folder.join(name).is_dir(), "{shown}: {name}");
     }
 }
