@@ -7,6 +7,7 @@ pub mod identity;
 pub mod operator;
 pub mod process;
 mod queries;
+pub mod remake;
 pub mod sweep;
 pub mod upload;
 

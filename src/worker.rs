@@ -25,6 +25,7 @@ use crate::{
     videos::{
         Claim,
         process::{self, Outcome, Recorded},
+        remake,
         sweep::{self, Leases},
     },
 };
@@ -161,12 +162,7 @@ impl Worker {
     async fn process_video(&self, video: VideoId, delivery: &Delivery) -> End {
         let claim = match process::claim(&self.workshop, video).await {
             Ok(Some(claim)) => claim,
-            Ok(None) => {
-                tracing::debug!(
-                    "nothing to do: the video is done, runs elsewhere, waits or is gone"
-                );
-                return End::Ack;
-            }
+            Ok(None) => return self.remake_video(video, delivery).await,
             Err(error) => {
                 tracing::warn!("the video cannot be claimed now: {error:#}");
                 // The message would come back at once, and again, as long as the database is away.
@@ -189,6 +185,48 @@ impl Worker {
         };
         metrics::histogram!("anb_job_seconds").record(started.elapsed());
         ended
+    }
+
+    /// Makes the lost clip of a processed video again, if that is ordered.
+    async fn remake_video(&self, video: VideoId, delivery: &Delivery) -> End {
+        let claim = match remake::claim(&self.workshop, video).await {
+            Ok(Some(claim)) => claim,
+            Ok(None) => {
+                tracing::debug!(
+                    "nothing to do: the video is done, runs elsewhere, waits or is gone"
+                );
+                return End::Ack;
+            }
+            Err(error) => {
+                // The sweeper pushes it again.
+                tracing::warn!("the remake cannot be claimed now: {error:#}");
+                return End::Ack;
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = self.shutdown.insisted() => {
+                let released = within(END_TIMEOUT, remake::release(&self.workshop, claim));
+                if let Err(error) = released.await {
+                    tracing::warn!("the remake waits for its lease to expire: {error:#}");
+                }
+                return End::Release;
+            }
+            () = self.keep(delivery, || remake::heartbeat(&self.workshop, claim)) => "superseded",
+            made = Box::pin(remake::run(&self.workshop, claim)) => match made {
+                Ok(true) => {
+                    tracing::info!("lost clip made again");
+                    "remade"
+                }
+                Ok(false) => "superseded",
+                Err(error) => {
+                    tracing::error!("a lost clip cannot be made again now: {error:#}");
+                    "remake_failed"
+                }
+            },
+        };
+        metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
+        End::Ack
     }
 
     /// Runs the job and records how it ended. A panic counts as a failure that may pass.
@@ -219,6 +257,15 @@ impl Worker {
     /// Completes when the claim is lost. A database that cannot be reached is no loss: the job goes on,
     /// and the first heartbeat that gets through tells.
     async fn keep_lease(&self, claim: Claim, delivery: &Delivery) {
+        self.keep(delivery, || process::heartbeat(&self.workshop, claim))
+            .await;
+    }
+
+    /// Extends a lease with `heartbeat`, and with it the message, until it says that the lease is lost.
+    async fn keep<F>(&self, delivery: &Delivery, heartbeat: impl Fn() -> F)
+    where
+        F: Future<Output = anyhow::Result<bool>>,
+    {
         let lease = self.workshop.settings.lease;
         let mut ticks = interval(lease / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -226,7 +273,7 @@ impl Worker {
         ticks.tick().await;
         loop {
             ticks.tick().await;
-            let beat = within(lease, process::heartbeat(&self.workshop, claim));
+            let beat = within(lease, heartbeat());
             let (beat, extended) = tokio::join!(beat, within(lease, delivery.extend()));
             match beat {
                 Ok(true) => {}

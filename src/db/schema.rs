@@ -65,6 +65,7 @@ diesel::table! {
         ready_at -> Nullable<Timestamptz>,
         report -> Nullable<Jsonb>,
         city_key -> Text,
+        remake_after -> Nullable<Timestamptz>,
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     queries::{
         self,
         fsck::{self as sql, Known},
+        remakes,
     },
     sweep::{self, Leases, Sweeper},
 };
@@ -139,7 +140,7 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
         Finding::MissingOriginal { .. } | Finding::Foreign { .. } => {}
         Finding::MissingOutput { video } => {
             let mut connection = on.db.connection().await?;
-            sql::reprocess(&mut connection, *video).await?;
+            remakes::order(&mut connection, *video).await?;
         }
         Finding::Orphan { key, .. } => remove(on, *key).await?,
         Finding::Overdue { .. } | Finding::MissingMessages => {

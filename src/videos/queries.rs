@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod lists;
 pub mod operator;
 pub mod ranked;
+pub mod remakes;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use super::{
     queries::{
         self,
         jobs::{self, Stray},
+        remakes,
     },
     remove_files,
 };
@@ -68,6 +69,8 @@ pub struct Swept {
     pub due: usize,
     /// Videos that were pushed again.
     pub overdue: usize,
+    /// Processed videos whose lost clips are to be made again, and that were pushed.
+    pub remakes: usize,
     /// Left-over uploads that were removed.
     pub uploads: usize,
     /// Videos whose lost attempts were cleared away.
@@ -83,6 +86,7 @@ pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
     };
     let due = push_due(on).await;
     let overdue = push_overdue(on).await;
+    let remakes = push_remakes(on).await;
     let uploads = remove_leftovers(on).await;
     let strays = remove_strays(on).await;
     forget_tokens(on).await?;
@@ -91,6 +95,7 @@ pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
         expired: expired?,
         due: due?,
         overdue: overdue?,
+        remakes: remakes?,
         uploads: uploads?,
         strays: strays?,
     })
@@ -152,6 +157,16 @@ async fn push_overdue(on: &Sweeper<'_>) -> anyhow::Result<usize> {
         );
     }
     push(on.db, on.queue, &overdue).await
+}
+
+/// Pushes the processed videos whose clips are to be made again.
+async fn push_remakes(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+    let due = {
+        let mut connection = on.db.connection().await?;
+        remakes::take_due(&mut connection, PATIENCE, BATCH).await?
+    };
+    // One that the broker does not take is due again after the same time.
+    push(on.db, on.queue, &due).await
 }
 
 /// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.

@@ -100,17 +100,58 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     ];
     let clip = json!({"kind": "missing_output", "video": video, "is_repaired": true});
     let found = json!([lost[0], lost[1], clip]);
+    let votes = app.number("SELECT max(votes) FROM videos").await;
+    app.set(video, "is_public = true").await;
     assert_eq!(sorted(check(app, "--fix").await), (1, found));
+    // What is left stays online.
+    let shown = async || {
+        let list = app.get("/api/public/videos").await.ok();
+        assert_eq!(list[0]["video_id"], json!(video));
+        assert_eq!(app.status(video).await, "processed");
+        app.fetch(list[0]["processed_url"].as_str().unwrap()).await;
+    };
+    shown().await;
 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
     eventually("the clip is made again", 20, async || {
-        app.status(video).await == "processed"
+        app.outputs(video) == ["2.jpg", "2.mp4"]
+    })
+    .await;
+    assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
+    shutdown.request();
+    working.await.unwrap();
+    assert_eq!(sorted(check(app, "").await), (1, json!(lost)));
+    eventually("the list shows the new clip", 5, async || {
+        let list = app.get("/api/public/videos").await.ok();
+        let clip = list[0]["processed_url"].as_str().unwrap();
+        clip.contains(&format!("{video}/2.mp4"))
+    })
+    .await;
+    shown().await;
+}
+
+#[tokio::test]
+async fn a_remake_that_fails_changes_nothing_and_comes_again() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    app.remove(&format!("processed/{video}/1.jpg"));
+    app.plant(&format!("uploads/{video}.mp4"));
+    check(&app, "--fix").await;
+    let (worker, shutdown) = app.worker().await;
+    let working = tokio::spawn(async move { worker.run().await });
+    eventually("the remake is put off", 20, async || {
+        app.number("SELECT count(*) FROM videos WHERE remake_after > now() + interval '1 minute'")
+            .await
+            == 1
     })
     .await;
     shutdown.request();
     working.await.unwrap();
-    assert_eq!(sorted(check(app, "").await), (1, json!(lost)));
+    let row = app.row(video).await.unwrap();
+    assert_eq!((row.status.as_str(), row.failures), ("processed", 0));
+    assert_eq!(app.outputs(video), ["1.mp4"]);
 }
 
 async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {

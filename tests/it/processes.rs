@@ -202,8 +202,7 @@ async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
         .await
         .unwrap();
     assert_eq!(swept.uploads, 1);
-    let uploads = app.folder.path().join("uploads");
-    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+    assert_eq!(app.files(), [""; 0]);
 }
 
 /// Returns processes of an app whose rows and files a test can see.

@@ -66,19 +66,6 @@ pub async fn known(
         .await?)
 }
 
-/// Lets a processed video be processed again, because its outputs are gone. Votes and visibility stay.
-pub async fn reprocess(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
-    sql_query(
-        "UPDATE videos SET status = 'uploaded', processed_at = NULL, run_after = now(),
-             enqueued_at = NULL, progress = 0
-         WHERE id = $1 AND status = 'processed'",
-    )
-    .bind::<sql_types::Uuid, _>(video)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// Keeps others from voting for the video until the transaction ends. A statement after it sees all votes
 /// that were cast before.
 pub async fn lock(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
