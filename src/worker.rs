@@ -162,7 +162,7 @@ impl Worker {
     async fn process_video(&self, video: VideoId, delivery: &Delivery) -> End {
         let claim = match process::claim(&self.workshop, video).await {
             Ok(Some(claim)) => claim,
-            Ok(None) => return self.remake_video(video, delivery).await,
+            Ok(None) => return Box::pin(self.remake_video(video, delivery)).await,
             Err(error) => {
                 tracing::warn!("the video cannot be claimed now: {error:#}");
                 // The message would come back at once, and again, as long as the database is away.
@@ -212,7 +212,7 @@ impl Worker {
                 }
                 return End::Release;
             }
-            () = self.keep(delivery, || remake::heartbeat(&self.workshop, claim)) => "superseded",
+            () = Box::pin(self.keep(delivery, || remake::heartbeat(&self.workshop, claim))) => "superseded",
             made = Box::pin(remake::run(&self.workshop, claim)) => match made {
                 Ok(true) => {
                     tracing::info!("lost clip made again");
@@ -257,8 +257,8 @@ impl Worker {
     /// Completes when the claim is lost. A database that cannot be reached is no loss: the job goes on,
     /// and the first heartbeat that gets through tells.
     async fn keep_lease(&self, claim: Claim, delivery: &Delivery) {
-        self.keep(delivery, || process::heartbeat(&self.workshop, claim))
-            .await;
+        let heartbeat = || Box::pin(process::heartbeat(&self.workshop, claim));
+        Box::pin(self.keep(delivery, heartbeat)).await;
     }
 
     /// Extends a lease with `heartbeat`, and with it the message, until it says that the lease is lost.

@@ -327,5 +327,6 @@ mod tests {
         let log_in = || passwords.turn(Purpose::LogIn).ok();
         let logins: Vec<Turn> = std::iter::from_fn(log_in).collect();
         assert_eq!(logins.len(), sign_ups.len());
+        drop((sign_ups, logins));
     }
 }

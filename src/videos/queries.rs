@@ -104,7 +104,7 @@ pub async fn note_upload(
     user: UserId,
     video: VideoId,
     quota: &QuotaSettings,
-) -> anyhow::Result<Noted> {
+) -> anyhow::Result<Admission> {
     let open = uploads::table
         .filter(uploads::user_id.eq(user))
         .filter(uploads::is_upload)
@@ -112,7 +112,7 @@ pub async fn note_upload(
         .get_result::<i64>(connection)
         .await?;
     if open >= quota.max_open_uploads.into() {
-        return Ok(Noted::TooManyOpen);
+        return Ok(Admission::TooManyOpen);
     }
     let waits = [VideoStatus::Uploaded, VideoStatus::Processing];
     let waiting = videos::table
@@ -122,20 +122,20 @@ pub async fn note_upload(
         .get_result::<i64>(connection)
         .await?;
     if waiting >= quota.max_waiting_videos.into() {
-        return Ok(Noted::TooManyWaiting);
+        return Ok(Admission::TooManyWaiting);
     }
     insert_into(uploads::table)
         .values((uploads::video_id.eq(video), uploads::user_id.eq(user)))
         .execute(connection)
         .await?;
-    Ok(Noted::Noted)
+    Ok(Admission::Admitted)
 }
 
 /// Whether an upload may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noted {
+pub enum Admission {
     /// It may.
-    Noted,
+    Admitted,
     /// The account has enough uploads that run.
     TooManyOpen,
     /// The account has enough videos that wait for their clips.

@@ -7,7 +7,7 @@ use diesel_async::AsyncConnection as _;
 
 use super::{
     forget_upload,
-    queries::{self, NewVideo, Noted},
+    queries::{self, Admission, NewVideo},
     remove_files,
 };
 use crate::{
@@ -67,9 +67,9 @@ impl Receiving {
                 .await
         });
         match noted.await? {
-            Noted::Noted => {}
-            Noted::TooManyOpen => return Err(Refusal::TooManyOpen),
-            Noted::TooManyWaiting => return Err(Refusal::TooManyWaiting),
+            Admission::Admitted => {}
+            Admission::TooManyOpen => return Err(Refusal::TooManyOpen),
+            Admission::TooManyWaiting => return Err(Refusal::TooManyWaiting),
         }
         let file = match app.storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,

@@ -105,10 +105,10 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     assert_eq!(sorted(check(app, "--fix").await), (1, found));
     // What is left stays online.
     let shown = async || {
-        let list = app.get("/api/public/videos").await.ok();
-        assert_eq!(list[0]["video_id"], json!(video));
+        let public = app.get("/api/public/videos").await.ok();
+        assert_eq!(public[0]["video_id"], json!(video));
         assert_eq!(app.status(video).await, "processed");
-        app.fetch(list[0]["processed_url"].as_str().unwrap()).await;
+        app.fetch(public[0]["processed_url"].as_str().unwrap()).await;
     };
     shown().await;
 
@@ -123,8 +123,8 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     working.await.unwrap();
     assert_eq!(sorted(check(app, "").await), (1, json!(lost)));
     eventually("the list shows the new clip", 5, async || {
-        let list = app.get("/api/public/videos").await.ok();
-        let clip = list[0]["processed_url"].as_str().unwrap();
+        let public = app.get("/api/public/videos").await.ok();
+        let clip = public[0]["processed_url"].as_str().unwrap();
         clip.contains(&format!("{video}/2.mp4"))
     })
     .await;

@@ -86,11 +86,10 @@ impl<T> Line<T> {
 
 impl<T> Waiting<T> {
     fn next(&mut self) -> Option<T> {
-        if self.in_a_row < LOGINS_FIRST || self.sign_ups.is_empty() {
-            if let Some(item) = self.logins.pop_front() {
-                self.in_a_row += 1;
-                return Some(item);
-            }
+        let is_logins_turn = self.in_a_row < LOGINS_FIRST || self.sign_ups.is_empty();
+        if is_logins_turn && let Some(item) = self.logins.pop_front() {
+            self.in_a_row += 1;
+            return Some(item);
         }
         self.in_a_row = 0;
         self.sign_ups.pop_front()
