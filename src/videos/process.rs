@@ -166,13 +166,16 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         tracing::info!(
             took_ms,
             cpu_ms = job.making.cpu_ms,
-            peak_bytes = job.making.peak_bytes,
             source_bytes = job.source_bytes,
             bytes,
-            frames = clip.frames,
             duration_ms = clip.duration_ms,
-            %report,
             "video processed"
+        );
+        tracing::debug!(
+            peak_bytes = job.making.peak_bytes,
+            frames = clip.frames,
+            %report,
+            "how the clip was made"
         );
     }
     Ok(outcome)
@@ -264,8 +267,10 @@ pub async fn record_failure(
         return Ok(Recorded::Superseded);
     }
     discard(workshop, claim).await;
-    let report = report.as_ref().map(tracing::field::display);
-    tracing::info!(code = failure.code(), report, "video failed");
+    tracing::info!(code = failure.code(), "video failed");
+    if let Some(report) = report {
+        tracing::debug!(%report, "how the video failed");
+    }
     Ok(ending)
 }
 
