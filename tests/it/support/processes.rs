@@ -7,13 +7,14 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The unit of processor time in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Returns the processes on whose command line `path` stands.
+/// Returns the processes that work in `path` or below it, or on whose command line it stands.
 pub fn processes_about(path: &Path) -> Vec<u32> {
-    let path = path.to_str().unwrap();
+    let text = path.to_str().unwrap();
     processes()
         .filter(|id| {
             let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(path)
+            let folder = fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+            folder.starts_with(path) || String::from_utf8_lossy(&line).contains(text)
         })
         .collect()
 }
