@@ -4,7 +4,7 @@
 //! A variable that cannot be read ends with exit code 1 and one line that names the variable (a bad
 //! flag keeps clap's own message and exit code 2). And a `.env` file is read first.
 
-mod env_file;
+pub(crate) mod env_file;
 
 use std::{
     error::Error as _,
@@ -25,11 +25,12 @@ use crate::{config, confine, db::types::Role, version::VERSION};
 #[derive(Debug, Parser)]
 #[command(name = "anb", version = VERSION.as_str(), propagate_version = true)]
 pub struct Cli {
-    #[command(flatten)]
-    pub log: config::log::Settings,
     /// File with settings, read before the environment; unset: `.env` if there is one
+    // Before the settings: an argument stands under the heading of those before it.
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: config::log::Settings,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -61,18 +62,20 @@ pub enum Command {
 
 /// Arguments of `anb migrate`.
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| arg.global(true)))]
 pub struct Migrate {
-    #[command(flatten)]
-    pub database: config::database::Settings,
     /// List the pending migrations and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub database: config::database::Settings,
     #[command(subcommand)]
     pub direction: Option<Direction>,
 }
 
 /// Arguments of `anb admin`.
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| arg.global(true)))]
 pub struct Admin {
     #[command(flatten)]
     pub database: config::database::Settings,
@@ -82,16 +85,17 @@ pub struct Admin {
 
 /// Arguments of `anb queue`.
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| arg.global(true)))]
 pub struct QueueTool {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub database: config::database::Settings,
     #[command(flatten)]
     pub queue: config::queue::Settings,
     #[command(flatten)]
     pub aws: config::aws::Settings,
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub json: bool,
     #[command(subcommand)]
     pub action: QueueAction,
 }
@@ -99,6 +103,11 @@ pub struct QueueTool {
 /// Arguments of `anb fsck`.
 #[derive(Debug, clap::Args)]
 pub struct Fsck {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub repair: Repair,
     #[command(flatten)]
     pub database: config::database::Settings,
     #[command(flatten)]
@@ -109,11 +118,6 @@ pub struct Fsck {
     pub aws: config::aws::Settings,
     #[command(flatten)]
     pub upload: config::storage::UploadSettings,
-    #[command(flatten)]
-    pub repair: Repair,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What `anb fsck` does about what it finds.

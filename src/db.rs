@@ -37,6 +37,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     batch::Busy,
+    causes,
     config::database::{Endpoint, Settings},
 };
 pub use prepared::{Prepared, prepared};
@@ -67,6 +68,8 @@ const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Connection>,
+    /// As in [`Endpoint`].
+    place: Arc<str>,
     /// The server took no writes when it was asked last: after a failover a connection may still lead to the old
     /// one, however busy it is.
     is_read_only: Arc<AtomicBool>,
@@ -81,6 +84,7 @@ impl Db {
         let theirs = endpoint.postgres.get_options().unwrap_or_default();
         let options = format!("{SESSION_OPTIONS} {theirs}");
         endpoint.postgres.options(options);
+        let place = endpoint.place.as_str().into();
         let tls = tls::connector(&endpoint)?;
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
@@ -95,7 +99,7 @@ impl Db {
                     .await
                     .map_err(anyhow::Error::from)
                     .flatten()
-                    .map_err(|error| ConnectionError::BadConnection(format!("{error:#}")))
+                    .map_err(|error| ConnectionError::BadConnection(causes::line(&error)))
             })
         });
         let is_read_only = Arc::new(AtomicBool::new(false));
@@ -116,7 +120,11 @@ impl Db {
             }))
             .build()
             .context("build the database pool")?;
-        Ok(Self { pool, is_read_only })
+        Ok(Self {
+            pool,
+            place,
+            is_read_only,
+        })
     }
 
     /// Lends a connection. Returns an error when none is free or the server cannot be reached.
@@ -127,7 +135,8 @@ impl Db {
         // One limit for all of it: the pool would check one idle connection after the other, and each
         // would take its time. One that is being checked when the time is over is thrown away.
         let lent = timeout(POOL_TIMEOUT, self.pool.get()).await;
-        lent.map_err(|_elapsed| Silent)?
+        lent.map_err(|_elapsed| Silent)
+            .with_context(|| format!("connect to PostgreSQL at {}", self.place))?
             .context("get a database connection")
     }
 
@@ -237,15 +246,14 @@ async fn connect_with(
                 .postgres
                 .connect(tokio_postgres::NoTls)
                 .await
-                .context("connect to PostgreSQL")?;
+                .with_context(|| format!("connect to PostgreSQL at {}", endpoint.place))?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
         Some(tls) => {
-            let (client, connection) = endpoint
-                .postgres
-                .connect(tls)
-                .await
-                .context("connect to PostgreSQL with TLS")?;
+            let (client, connection) =
+                endpoint.postgres.connect(tls).await.with_context(|| {
+                    format!("connect to PostgreSQL with TLS at {}", endpoint.place)
+                })?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
     };

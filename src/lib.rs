@@ -23,6 +23,7 @@ pub mod app;
 pub mod auth;
 pub mod aws;
 pub mod batch;
+pub mod causes;
 pub mod city;
 pub mod cli;
 pub mod commands;

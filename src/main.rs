@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anb::{cli, commands, telemetry};
+use anb::{causes, cli, commands, telemetry};
 use tikv_jemallocator::Jemalloc;
 
 /// glibc's keeps what argon2 used, 19 MiB per thread, for ever (`docs/decisions/0006`).
@@ -32,6 +32,10 @@ fn main() -> ExitCode {
 
 /// Says why, in one line; there is nowhere left to report that this failed.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    drop(writeln!(io::stderr().lock(), "anb: {error:#}"));
+    drop(writeln!(
+        io::stderr().lock(),
+        "anb: {}",
+        causes::line(error)
+    ));
     ExitCode::FAILURE
 }

@@ -5,10 +5,12 @@ use std::{
     borrow::Cow,
     ffi::{OsStr, OsString},
     fs,
+    io::Write as _,
     path::Path,
 };
 
 use anyhow::{Context as _, anyhow};
+use tempfile::NamedTempFile;
 
 use super::value_of;
 
@@ -104,6 +106,19 @@ fn names_variable(rest: &str, file: &str) -> bool {
             .is_some_and(|(variable, _)| variable.trim() == name)
     };
     !name.is_empty() && (value_of(OsStr::new(name)).is_some() || file.lines().any(is_set))
+}
+
+/// Writes a file that only its owner can read and that sets `settings`, and nothing halfway.
+pub(crate) fn write(file: &Path, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+    let place = || format!("write {}", file.display());
+    let folder = file.parent().with_context(place)?;
+    // A temporary file has mode 0600.
+    let mut new = NamedTempFile::new_in(folder).with_context(place)?;
+    for (variable, value) in settings {
+        writeln!(new, "{variable}={}", quoted(value)).with_context(place)?;
+    }
+    new.persist(file).with_context(place)?;
+    Ok(())
 }
 
 /// Writes a value so that dotenvy reads it as it is.

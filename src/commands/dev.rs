@@ -1,6 +1,8 @@
 //! `anb dev`: everything on this machine with no configuration. Private PostgreSQL and Redis, the
 //! migrations, the API and a worker; one Ctrl-C stops them in the order that loses nothing.
 
+mod tools;
+
 use std::{
     io::{self, Write as _},
     path::Path,
@@ -30,8 +32,10 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
 
     let mut services = Services::start(&Options::durable(&data_dir)).await?;
     let (serve, work) = roles(&services, &settings, &data_dir);
+    let tools = tools::prepare(&services, &serve.storage, &data_dir);
+    let greet = |port| welcome(port, &data_dir, tools?.as_deref());
     let result = tokio::select! {
-        result = run_roles(serve, work, &data_dir, &shutdown) => result,
+        result = run_roles(serve, work, greet, &shutdown) => result,
         // Nothing works without them, and nothing can be drained.
         error = services.failed() => Err(error),
     };
@@ -44,7 +48,7 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
 async fn run_roles(
     serve: config::Serve,
     work: config::Work,
-    data_dir: &Path,
+    greet: impl FnOnce(u16) -> anyhow::Result<()>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     serve.validate()?;
@@ -61,7 +65,7 @@ async fn run_roles(
         Dependencies::of_workshop(&workshop, shutdown),
     )?;
     let server = Server::bind(app, &serve.http, shutdown)?;
-    welcome(server.address().port(), data_dir)?;
+    greet(server.address().port())?;
 
     let worker = Worker::new(workshop, shutdown.clone());
     let work = async {
@@ -125,7 +129,7 @@ fn socket(data_dir: &Path, name: &str) -> Listener {
 }
 
 /// Tells where everything is and what to try.
-fn welcome(port: u16, data_dir: &Path) -> anyhow::Result<()> {
+fn welcome(port: u16, data_dir: &Path, tools: Option<&str>) -> anyhow::Result<()> {
     let url = format!("http://localhost:{port}");
     let text = format!(
         "\n  ANB Rising Stars is up: {url}\n\n  \
@@ -133,8 +137,12 @@ fn welcome(port: u16, data_dir: &Path) -> anyhow::Result<()> {
            videos    {url}/api/public/videos\n  \
            health    {url}/ready\n  \
            data      {data}\n\n  \
+         {tools}\
          Next: the first upload in README.md. Ctrl-C stops everything.\n\n",
         data = data_dir.display(),
+        tools = tools.map_or_else(String::new, |line| format!(
+            "Operator's tools, from this folder in another terminal:\n  {line}\n\n  "
+        )),
     );
     io::stdout()
         .lock()

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::config::Host;
 use url::form_urlencoded;
 
 /// How long to wait for a server to accept a connection.
@@ -95,6 +96,8 @@ pub struct Endpoint {
     pub postgres: tokio_postgres::Config,
     pub ssl_mode: SslMode,
     pub ssl_root_cert: Option<PathBuf>,
+    /// The variables that name the database, and where it is, for messages; without the password.
+    pub place: String,
 }
 
 impl Settings {
@@ -133,11 +136,20 @@ impl Settings {
                 .postgres
                 .ssl_mode(tokio_postgres::config::SslMode::Require);
         }
+        endpoint.place = format!("{} ({})", self.variables(), address(&endpoint.postgres));
         ensure!(
             endpoint.ssl_root_cert.is_none() || endpoint.ssl_mode == SslMode::VerifyFull,
             "DB_SSL_ROOT_CERT is set, but only DB_SSL_MODE=verify-full checks certificates"
         );
         Ok(endpoint)
+    }
+
+    /// Returns which variables name the database.
+    fn variables(&self) -> &'static str {
+        match self.url {
+            Some(_) => "DATABASE_URL",
+            None => "DB_HOST, DB_PORT, DB_NAME",
+        }
     }
 
     fn endpoint_from_parts(&self) -> Endpoint {
@@ -154,6 +166,7 @@ impl Settings {
             postgres,
             ssl_mode: self.ssl_mode,
             ssl_root_cert: self.ssl_root_cert.clone(),
+            place: String::new(),
         }
     }
 
@@ -189,13 +202,54 @@ impl Settings {
             postgres,
             ssl_mode,
             ssl_root_cert,
+            place: String::new(),
         })
     }
+}
+
+/// Returns the address as `host:port/database` or `socket/database`; of several hosts, all.
+fn address(postgres: &tokio_postgres::Config) -> String {
+    let ports = postgres.get_ports();
+    let port = |index| ports.get(index).or(ports.first()).unwrap_or(&5432);
+    let hosts = postgres.get_hosts().iter().enumerate();
+    let places: Vec<_> = hosts
+        .map(|(index, host)| match host {
+            Host::Tcp(name) => format!("{name}:{}", port(index)),
+            Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(index)),
+        })
+        .collect();
+    let database = postgres.get_dbname().or(postgres.get_user());
+    format!("{}/{}", places.join(","), database.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_names_variables_and_address_without_the_password() {
+        let place = |settings: Settings| settings.endpoint().unwrap().place;
+        for (url, expected) in [
+            ("postgres://ana:hunter2@db:6000/anb", "db:6000/anb"),
+            ("postgres://ana:hunter2@one:1,two:2/anb", "one:1,two:2/anb"),
+            ("postgres://ana@db", "db:5432/ana"),
+            (
+                "postgres:///anb?host=/run/pg&port=5433&user=a",
+                "/run/pg/.s.PGSQL.5433/anb",
+            ),
+        ] {
+            let named = place(Settings::at(url));
+            assert_eq!(named, format!("DATABASE_URL ({expected})"));
+        }
+        let parts = Settings {
+            url: None,
+            host: "db".to_owned(),
+            port: 5432,
+            name: "anb".to_owned(),
+            ..Settings::at("")
+        };
+        assert_eq!(place(parts), "DB_HOST, DB_PORT, DB_NAME (db:5432/anb)");
+    }
 
     #[test]
     fn a_url_wins_and_its_ssl_parameters_are_ours() {

@@ -56,6 +56,8 @@ pub struct Streams {
 
 struct Inner {
     pool: Pool,
+    /// The variable that names the server, and where it is, for messages; without the password.
+    place: String,
     client: Client,
     /// Blocking reads stall whatever shares their connection, so they have one of their own. The lock
     /// is held while reading: one read at a time.
@@ -72,6 +74,7 @@ impl Streams {
         root_cert: Option<&Path>,
         visibility: Duration,
     ) -> anyhow::Result<Self> {
+        let place = format!("REDIS_URL ({})", address.addr());
         let client = match root_cert {
             Some(file) => tls::trusting(address, file)
                 .with_context(|| format!("REDIS_SSL_ROOT_CERT={}", file.display()))?,
@@ -94,6 +97,7 @@ impl Streams {
         let visibility_ms = u64::try_from(visibility.as_millis()).context("JOB_VISIBILITY")?;
         let inner = Inner {
             pool,
+            place,
             client,
             reader: Mutex::new(None),
             consumer: Uuid::now_v7().to_string(),
@@ -141,7 +145,7 @@ impl Streams {
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await
-            .context("connect to Redis")?;
+            .with_context(|| format!("connect to Redis at {}", self.inner.place))?;
         group::create(&mut connection)
             .await
             .context("create the Redis consumer group")?;
@@ -367,7 +371,7 @@ impl Streams {
             .pool
             .get()
             .await
-            .context("get a Redis connection")
+            .with_context(|| format!("connect to Redis at {}", self.inner.place))
     }
 }
 

@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 7] = [
         "telemetry",
         "shutdown",
         "batch",
+        "causes",
         "open_files",
     ],
     &[

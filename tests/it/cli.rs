@@ -1,5 +1,6 @@
 //! The command line from outside: the real program in a fresh folder with a cleared environment.
 
+mod placement;
 mod settings;
 
 use std::{

@@ -1,5 +1,8 @@
 //! `anb queue` on either broker: what an operator sees of the queue, and another chance for what failed.
 
+mod dev;
+mod unreachable;
+
 use std::time::Duration;
 
 use anb::{ids::VideoId, job::Job};

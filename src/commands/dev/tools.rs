@@ -1,0 +1,82 @@
+//! How an operator's tools reach the private services: a settings file, and the command line that uses it.
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use crate::{cli::env_file, config, dev::Services};
+
+/// Name of the settings file in the data folder.
+const FILE: &str = "dev.env";
+
+/// Writes the settings by which the tools reach what runs, and returns the command line that uses them, as it can be
+/// typed in the working directory; none where a path is no text, which a settings file cannot hold.
+pub fn prepare(
+    services: &Services,
+    storage: &config::storage::Settings,
+    data_dir: &Path,
+) -> anyhow::Result<Option<String>> {
+    let file = data_dir.join(FILE);
+    let program = std::env::current_exe().context("find this program")?;
+    let folder = std::env::current_dir().unwrap_or_default();
+    let (program, shown) = (as_typed(&program, &folder), as_typed(&file, &folder));
+    let (Some(uploads), Some(processed), Some(program), Some(shown)) = (
+        storage.upload_path.to_str(),
+        storage.processed_path.to_str(),
+        program.to_str(),
+        shown.to_str(),
+    ) else {
+        return Ok(None);
+    };
+    let (database_url, redis_url) = (services.postgres.url(), services.redis.url());
+    let settings = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("DB_SSL_MODE", "disable"),
+        ("QUEUE_TYPE", "redis"),
+        ("REDIS_URL", &redis_url),
+        ("STORAGE_TYPE", "local"),
+        ("UPLOAD_PATH", uploads),
+        ("PROCESSED_PATH", processed),
+    ];
+    env_file::write(&file, &settings)?;
+    let (program, shown) = (quoted(program), quoted(shown));
+    Ok(Some(format!("{program} queue stats --env-file {shown}")))
+}
+
+/// Writes a word so that a shell reads it as it is.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    if word.chars().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+/// Returns `path` relative to `folder` if it is below it. A program needs a slash, or the shell looks for it elsewhere.
+fn as_typed(path: &Path, folder: &Path) -> PathBuf {
+    match path.strip_prefix(folder) {
+        Ok(below) if below.components().count() > 1 => below.to_owned(),
+        Ok(below) => Path::new(".").join(below),
+        Err(_) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_the_working_directory_is_short_and_runs() {
+        for (path, expected) in [
+            ("/work/target/release/anb", "target/release/anb"),
+            ("/work/anb", "./anb"),
+            ("/usr/bin/anb", "/usr/bin/anb"),
+        ] {
+            let typed = as_typed(path.as_ref(), "/work".as_ref());
+            assert_eq!(typed, Path::new(expected));
+        }
+    }
+}
