@@ -5,6 +5,7 @@ pub mod error;
 pub mod extract;
 pub mod filter;
 pub mod multipart;
+pub mod pace;
 pub mod page;
 pub mod range;
 pub mod rate;

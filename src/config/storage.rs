@@ -135,6 +135,16 @@ pub struct UploadSettings {
     pub upload_timeout: Duration,
 }
 
+/// What a form has beside the video: boundaries, headers, the other fields (bytes).
+const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
+
+impl UploadSettings {
+    /// Returns the most bytes that the body of an upload may have.
+    pub fn most_bytes(&self) -> u64 {
+        self.max_file_size.saturating_add(FORM_OVERHEAD_BYTES)
+    }
+}
+
 /// How much one account may have at once: more than any player needs.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]

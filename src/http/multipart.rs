@@ -1,55 +1,112 @@
 //! `multipart/form-data` (RFC 7578) as a stream of fields, from clients that keep a floor rate. Small
-//! fields are read whole; the file's chunks go where the handler sends them.
+//! fields are read whole; the file's chunks go where the handler sends them. Of a part's headers only the
+//! field's name counts.
 
-use std::time::{Duration, Instant};
+mod parameter;
 
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{error::PayloadError, web::Bytes};
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use actix_web::{HttpRequest, http::header, web};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use multer::Multipart;
+use send_wrapper::SendWrapper;
 use tokio::time::timeout;
 
-use super::{Code, Result};
+use self::parameter::{parameter, text};
+use super::{
+    Code, Result,
+    pace::{Pace, WINDOW},
+};
 
-/// Span over which the floor rate is judged, and longest silence: a tunnel is forgiven.
-const WINDOW: Duration = Duration::from_secs(20);
+/// Most bytes that the parser may keep while it yields nothing: text before the first boundary, or a part's
+/// headers.
+const MAX_UNREAD_BYTES: usize = 256 * 1024;
 
-/// Fewest bytes of a file in a [`WINDOW`]: 4 KiB/s. A phone on the slowest network sends twice that.
-const FLOOR_BYTES: usize = 80 * 1024;
+/// Most bytes that the parser is given at a time, and longest piece of a field.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Longest boundary; RFC 2046 allows 70.
+const MAX_BOUNDARY_BYTES: usize = 200;
 
 /// A form that is being received.
 pub struct Form {
-    multipart: Multipart,
+    multipart: Multipart<'static>,
+    unread: Rc<Cell<usize>>,
     pace: Pace,
 }
 
-/// How fast a body arrives.
-struct Pace {
-    since: Instant,
-    bytes: usize,
+/// A field of a form.
+pub struct Field {
+    name: String,
+    content: multer::Field<'static>,
+    /// What has arrived and was not returned yet.
+    rest: Bytes,
+}
+
+impl Field {
+    /// The field's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Form {
-    /// Starts to read the body of a request.
-    pub fn new(multipart: Multipart) -> Self {
-        Self {
-            multipart,
+    /// Starts to read the body of a request. Returns 400 if it is no form.
+    pub fn new(request: &HttpRequest, payload: web::Payload) -> Result<Self> {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        let boundary = content_type.and_then(|value| boundary(value.as_bytes()));
+        let unread = Rc::new(Cell::new(0));
+        let body = Body {
+            payload,
+            rest: Bytes::new(),
+            unread: Rc::clone(&unread),
+            given: 0,
+        };
+        // The parser wants a stream for any thread; a request never leaves its own.
+        let body = SendWrapper::new(body);
+        Ok(Self {
+            multipart: Multipart::new(body, boundary.ok_or(Code::InvalidForm)?),
+            unread,
             pace: Pace::new(Instant::now()),
-        }
+        })
     }
 
-    /// Returns the next field, none after the last one. The field before must have been read.
+    /// Returns the next field, none after the last one. The field before must have been read and dropped.
     pub async fn next_field(&mut self) -> Result<Option<Field>> {
-        next(&mut self.multipart).await
+        let Some(content) = in_time(self.multipart.next_field()).await? else {
+            return Ok(None);
+        };
+        self.unread.set(0);
+        let disposition = content.headers().get("content-disposition");
+        let name = disposition.and_then(|value| field_name(value.as_bytes()));
+        Ok(Some(Field {
+            name: name.ok_or(Code::InvalidForm)?,
+            content,
+            rest: Bytes::new(),
+        }))
     }
 
     /// Returns the next piece of a field, none at its end. Returns 408 if the client is too slow.
     pub async fn chunk(&mut self, field: &mut Field) -> Result<Option<Bytes>> {
-        let chunk = next(field).await?;
-        let length = chunk.as_ref().map_or(0, Bytes::len);
-        if !self.pace.keeps_up(length, Instant::now()) {
-            return Err(Code::BodyTooSlow.into());
+        if field.rest.is_empty() {
+            let Some(chunk) = in_time(field.content.chunk()).await? else {
+                return Ok(None);
+            };
+            self.unread.set(0);
+            if !self.pace.keeps_up(chunk.len(), Instant::now()) {
+                return Err(Code::BodyTooSlow.into());
+            }
+            field.rest = chunk;
         }
-        Ok(chunk)
+        let length = field.rest.len().min(PIECE_BYTES);
+        Ok(Some(field.rest.split_to(length)))
     }
 
     /// Reads a small field whole. Returns 400 if it has more than `max_bytes` or is not UTF-8.
@@ -65,38 +122,83 @@ impl Form {
     }
 }
 
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            bytes: 0,
-        }
-    }
+/// A request's body, as far as the parser has room for it.
+struct Body {
+    payload: web::Payload,
+    /// What has arrived and was not given to the parser yet.
+    rest: Bytes,
+    /// What the parser was given since it yielded something.
+    unread: Rc<Cell<usize>>,
+    /// What it was given since it was last made to look.
+    given: usize,
+}
 
-    /// Counts `bytes` that arrived, and tells whether the last full window had enough of them.
-    fn keeps_up(&mut self, bytes: usize, now: Instant) -> bool {
-        self.bytes += bytes;
-        if now.duration_since(self.since) < WINDOW {
-            return true;
+/// Why a body cannot be read on.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("the body broke off")]
+    Broken,
+    #[error("the body has no part")]
+    TooLarge,
+}
+
+impl Stream for Body {
+    type Item = std::result::Result<Bytes, Unreadable>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.given >= PIECE_BYTES {
+            // The parser would take all that there is before it looks at any of it.
+            self.given = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        let is_enough = self.bytes >= FLOOR_BYTES;
-        *self = Self::new(now);
-        is_enough
+        while self.rest.is_empty() {
+            match ready!(self.payload.poll_next_unpin(context)) {
+                Some(Ok(chunk)) => self.rest = chunk,
+                Some(Err(_)) => return Poll::Ready(Some(Err(Unreadable::Broken))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let length = self.rest.len().min(PIECE_BYTES - self.given);
+        let piece = self.rest.split_to(length);
+        self.given += length;
+        self.unread.set(self.unread.get().saturating_add(length));
+        if self.unread.get() > MAX_UNREAD_BYTES {
+            return Poll::Ready(Some(Err(Unreadable::TooLarge)));
+        }
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
-async fn next<T>(
-    stream: &mut (impl Stream<Item = std::result::Result<T, MultipartError>> + Unpin),
-) -> Result<Option<T>> {
-    match timeout(WINDOW, stream.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(item))) => Ok(Some(item)),
-        Ok(Some(Err(MultipartError::Payload(PayloadError::Overflow)))) => {
+async fn in_time<T>(next: impl Future<Output = multer::Result<Option<T>>>) -> Result<Option<T>> {
+    match timeout(WINDOW, next).await {
+        Ok(Ok(item)) => Ok(item),
+        Ok(Err(multer::Error::StreamReadFailed(cause)))
+            if matches!(cause.downcast_ref(), Some(Unreadable::TooLarge)) =>
+        {
             Err(Code::BodyTooLarge.into())
         }
-        Ok(Some(Err(_))) => Err(Code::InvalidForm.into()),
+        Ok(Err(_)) => Err(Code::InvalidForm.into()),
         Err(_) => Err(Code::BodyTooSlow.into()),
     }
+}
+
+/// Returns the boundary that a `Content-Type` names.
+fn boundary(content_type: &[u8]) -> Option<String> {
+    let value = text(content_type);
+    let media_type = value.split(';').next()?.trim();
+    let boundary = parameter(&value, "boundary")?;
+    let is_form = media_type.eq_ignore_ascii_case("multipart/form-data");
+    let is_usable = (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len());
+    (is_form && is_usable).then_some(boundary)
+}
+
+/// Returns the field's name that a part's `Content-Disposition` tells.
+fn field_name(disposition: &[u8]) -> Option<String> {
+    let value = text(disposition);
+    let kind = value.split(';').next()?.trim();
+    let name = parameter(&value, "name")?;
+    kind.eq_ignore_ascii_case("form-data").then_some(name)
 }
 
 #[cfg(test)]
@@ -104,15 +206,69 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_sends_less_than_the_floor_is_too_slow() {
-        let start = Instant::now();
-        let second = Duration::from_secs(1);
-        let mut slow = Pace::new(start);
-        let mut steady = Pace::new(start);
-        for step in 1..=20 {
-            let now = start + step * second;
-            assert!(steady.keeps_up(4200, now), "{step} s");
-            assert_eq!(slow.keeps_up(1000, now), step < 20, "{step} s");
+    fn a_boundary_may_be_quoted_or_not() {
+        for (content_type, expected) in [
+            (
+                "multipart/form-data; boundary=----WebKitFormBoundaryA1",
+                "----WebKitFormBoundaryA1",
+            ),
+            ("multipart/form-data;boundary=\"a b\"", "a b"),
+            (
+                "Multipart/Form-Data; charset=utf-8; Boundary=\"gc0p:J/q=?\"",
+                "gc0p:J/q=?",
+            ),
+            (
+                "multipart/form-data; boundary=gc0p:J/q=?(x) ; charset=x",
+                "gc0p:J/q=?(x)",
+            ),
+            (
+                "multipart/form-data; boundary=a'b+c_d,e-f.g",
+                "a'b+c_d,e-f.g",
+            ),
+        ] {
+            assert_eq!(
+                boundary(content_type.as_bytes()).as_deref(),
+                Some(expected),
+                "{content_type}"
+            );
+        }
+        for wrong in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\"\"",
+            "multipart/mixed; boundary=x",
+            "application/json; boundary=x",
+        ] {
+            assert_eq!(boundary(wrong.as_bytes()), None, "{wrong}");
+        }
+        let long = format!("multipart/form-data; boundary={}", "x".repeat(300));
+        assert_eq!(boundary(long.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_name_is_found_beside_any_file_name() {
+        for disposition in [
+            &b"form-data; name=\"title\""[..],
+            b"Form-Data; NAME=title",
+            b"form-data; filename=\"a; name=x.mp4\"; name=\"title\"",
+            b"form-data; filename=\"a \\\"b\\\"; name=x\"; name=\"title\"",
+            b"form-data; name=\"title\"; filename=\"canci\xf3n \xe9\xff.mp4\"",
+            b"form-data; name=\"title\"; filename*=UTF-8\'\'jugada%20%C3%B1.mp4",
+            b"form-data; filename*=iso-8859-1\'es\'%F1; name=\"title\"",
+        ] {
+            assert_eq!(
+                field_name(disposition).as_deref(),
+                Some("title"),
+                "{disposition:?}"
+            );
+        }
+        for wrong in [
+            &b"form-data"[..],
+            b"attachment; name=x",
+            b"form-data; filename=\"name=x\"",
+            b"",
+        ] {
+            assert_eq!(field_name(wrong), None, "{wrong:?}");
         }
     }
 }

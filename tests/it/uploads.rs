@@ -1,5 +1,6 @@
 //! Uploads: the form, the file, and what a refused one leaves behind.
 
+mod forms;
 mod refused;
 
 use futures_util::{

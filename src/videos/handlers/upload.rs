@@ -1,6 +1,5 @@
 //! `POST /api/videos/upload`: reads the form as it arrives, its fields in any order.
 
-use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -10,7 +9,7 @@ use crate::{
     http::{
         Code, Error, Result,
         extract::{Authenticated, RequestId, refuse_encoded},
-        multipart::Form,
+        multipart::{Field, Form},
         rate::Limits,
         respond::Message,
     },
@@ -22,9 +21,6 @@ use crate::{
         upload::{Receiving, Refusal},
     },
 };
-
-/// What a form has beside the video: boundaries, headers, the other fields (bytes).
-const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
 
 /// Longest text field: a title of 100 characters is shorter in any encoding (bytes).
 const MAX_TEXT_BYTES: usize = 4096;
@@ -52,15 +48,16 @@ pub async fn upload(
     language: Language,
     id: RequestId,
     request: HttpRequest,
-    multipart: Multipart,
+    payload: web::Payload,
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
     refuse_encoded(&request)?;
-    if content_length(&request) > app.upload.max_file_size.saturating_add(FORM_OVERHEAD_BYTES) {
+    if content_length(&request) > app.upload.most_bytes() {
         return Err(Code::FileTooLarge.into());
     }
     let mut received = Received::default();
-    let reading = read_form(&app, caller.user(), Form::new(multipart), &mut received);
+    let form = Form::new(&request, payload)?;
+    let reading = read_form(&app, caller.user(), form, &mut received);
     let read = match timeout(app.upload.upload_timeout, reading).await {
         Ok(read) => read.and_then(|()| complete(&mut received)),
         Err(_) => Err(Code::BodyTooSlow.into()),
@@ -99,7 +96,7 @@ fn content_length(request: &HttpRequest) -> u64 {
 /// Reads all fields. What was received before an error stays in `received`, for the caller to abandon.
 async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Received) -> Result<()> {
     while let Some(mut field) = form.next_field().await? {
-        match field.name().unwrap_or_default() {
+        match field.name() {
             "video_file" | "file" if received.file.is_none() => {
                 let file = received.file.insert(Receiving::begin(app, user).await?);
                 read_file(&mut form, &mut field, file).await?;
