@@ -32,7 +32,7 @@ use crate::{
         extract::{self, ClientAddress, TrustedProxies},
         range,
         rate::Limits,
-        refused::hold_chunks,
+        refused::read_to_the_end,
         respond::{PROBES, REQUEST_ID, respond},
     },
     internal::{self, Dependencies},
@@ -49,8 +49,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// closed under a request that the balancer just sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long the rest of a refused body is read and thrown away: closed at once, the connection would
-/// be reset, and a client that still sends would never see the answer ([`hold_chunks`]).
+/// How long a connection is read on at its end, after [`read_to_the_end`] gave up: closed at once it would be
+/// reset, and a client that still sends might not see the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest that a browser may remember which origins are allowed (s).
@@ -147,6 +147,7 @@ impl Server {
         let proxies = TrustedProxies(settings.trusted_proxies);
         let stopping = Drain::new(shutdown);
         let drained = web::Data::new(stopping.clone());
+        let stop = web::Data::new(shutdown.clone());
         let origins = settings.cors_allowed_origins.clone();
         let connections = Connections::new(open_files::limit(), app.db.most_connections());
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -160,6 +161,7 @@ impl Server {
                 .app_data(proxies)
                 .app_data(dependencies.clone())
                 .app_data(drained.clone())
+                .app_data(stop.clone())
                 .app_data(extract::query_config())
                 .configure(probes)
                 .service(
@@ -180,13 +182,13 @@ impl Server {
                             Err::<&str, _>(Error::from(Code::NotFound))
                         })),
                 )
-                // The last one wrapped runs first: the connection is busy and what arrived is held until the
-                // answer is out; a drain that no refusal escapes; an id and a body for every answer, also for
-                // those of the middleware below.
+                // The last one wrapped runs first: the rest of a refused body is read behind its answer, and only
+                // until then is the connection busy; a drain that no refusal escapes; an id and a body for every
+                // answer, also for those of the middleware below.
                 .wrap(from_fn(respond))
                 .wrap(from_fn(drain))
-                .wrap(from_fn(hold_chunks))
                 .wrap(from_fn(mark_busy))
+                .wrap(from_fn(read_to_the_end))
         };
         let address = settings.listen();
         let server = HttpServer::new(factory)

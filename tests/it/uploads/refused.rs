@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{interval, timeout},
 };
 
 use super::{assert_nothing_left, chunked, file, limited, send, start, titled};
@@ -150,6 +150,43 @@ async fn send_for_ever(connection: &mut TcpStream) -> String {
         String::from_utf8(bytes).unwrap()
     };
     tokio::join!(sending, reading).1
+}
+
+#[tokio::test]
+async fn a_client_that_sends_on_for_long_receives_the_refusal_too() {
+    let (app, ana) = start(&[]).await;
+    let head = |token: &str, length| {
+        format!(
+            "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
+             content-type: multipart/form-data; boundary=b\r\n{length}\r\n\r\n"
+        )
+    };
+    let cases = [
+        head("none", "content-length: 10000000"),
+        head("none", "transfer-encoding: chunked"),
+        // No form, which is seen at its end or at a bound.
+        head(&ana.token, "transfer-encoding: chunked"),
+    ];
+    join_all(cases.map(|head| {
+        let app = &app;
+        async move {
+            let mut connection = app.open(head.as_bytes()).await;
+            let chunk = [b"13880\r\n", &vec![b'x'; 80_000][..], b"\r\n"].concat();
+            // Longer than a connection is read on at its end, and then some.
+            let mut pace = interval(Duration::from_millis(200));
+            for _ in 0..70 {
+                pace.tick().await;
+                connection.write_all(&chunk).await.unwrap();
+            }
+            // The server waits for more, and the answer has been there for long.
+            let mut answer = [0; 4096];
+            let length = connection.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.contains("\"code\":\""), "{answer}");
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+        }
+    }))
+    .await;
 }
 
 #[tokio::test]
