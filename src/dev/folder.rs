@@ -29,10 +29,10 @@ impl Folder {
     /// Creates the folder when missing and locks it; fails at once when another live process holds it.
     pub fn claim(path: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(path)
-            .with_context(|| format!("create the data folder {}", path.display()))?;
+            .with_context(|| format!("ANB_DATA_DIR: create the folder {}", path.display()))?;
         let path = path
             .canonicalize()
-            .with_context(|| format!("open the data folder {}", path.display()))?;
+            .with_context(|| format!("ANB_DATA_DIR: open the folder {}", path.display()))?;
         let (owner, me) = (
             fs::metadata(&path)?.uid(),
             rustix::process::geteuid().as_raw(),
@@ -113,7 +113,13 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
-        .open(&path)?;
+        .open(&path)
+        .with_context(|| {
+            format!(
+                "ANB_DATA_DIR: cannot write to the folder {}",
+                folder.display()
+            )
+        })?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;
@@ -172,6 +178,20 @@ mod tests {
         drop(folder);
         drop(Folder::claim(parent.path()).unwrap());
         drop(copy);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        // Root may write to a read-only folder, but nobody opens a folder as a file or makes one below a file.
+        fs::create_dir(dir.path().join("lock")).unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [dir.path(), &file.join("below")] {
+            let error = Folder::claim(path).unwrap_err().to_string();
+            assert!(error.starts_with("ANB_DATA_DIR: "), "{error}");
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
     }
 
     #[test]
