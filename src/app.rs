@@ -11,17 +11,23 @@ use crate::{
         self,
         storage::{QuotaSettings, UploadSettings},
     },
-    db::Db,
+    db::{Db, turns::Turns},
     media::Media,
     queue::Queue,
     shutdown::Shutdown,
     storage::{Addresses, Signer, Storage},
 };
 
+/// Most searches at once in one process: one keeps a processor of the database busy, and the connections are needed for
+/// votes and tokens.
+const SEARCHES: usize = 2;
+
 /// The API's kits.
 #[derive(Clone)]
 pub struct App {
     pub db: Db,
+    /// For those who search.
+    pub searches: Turns,
     pub queue: Queue,
     pub storage: Storage,
     pub addresses: Addresses,
@@ -51,6 +57,7 @@ impl App {
             auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             quota: settings.quota.clone(),
+            searches: Turns::new(SEARCHES),
             db,
         })
     }

@@ -5,6 +5,7 @@ mod prepared;
 pub mod schema;
 pub mod seek;
 pub mod tls;
+pub mod turns;
 pub mod types;
 
 use std::{
@@ -218,13 +219,6 @@ pub fn from_now(span: Duration) -> Moment {
 /// The moment `span` before [`now()`].
 pub fn ago(span: Duration) -> Moment {
     sql("now() - ").bind::<Interval, _>(interval(span))
-}
-
-/// Escapes what `LIKE` takes for wildcards.
-pub fn like(text: &str) -> String {
-    text.replace('\\', r"\\")
-        .replace('%', r"\%")
-        .replace('_', r"\_")
 }
 
 /// Opens one connection outside any pool, without the session limits: for migrations, which may take

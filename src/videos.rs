@@ -26,6 +26,7 @@ pub use queries::{
     jobs::Claim,
     operator::Depth,
     ranked::{By, Ranked},
+    search::Found,
 };
 
 /// Bounds of a title, in characters.
@@ -123,15 +124,17 @@ pub async fn ranked(
     queries::ranked::ranked(&mut connection, by, city, part).await
 }
 
-/// Returns part of the public videos whose title or player's name contain `text`.
+/// Returns part of the public videos whose title and player's name have words that begin with those of `text`.
 pub async fn search(
     app: &App,
     text: &str,
     city: Option<&str>,
     part: Part,
-) -> anyhow::Result<Vec<Ranked>> {
+) -> anyhow::Result<Found> {
+    // Taken before the connection: who waits for a turn keeps none.
+    let _turn = app.searches.take().await?;
     let mut connection = app.db.connection().await?;
-    queries::ranked::search(&mut connection, text, city, part).await
+    queries::search::search(&mut connection, text, city, part).await
 }
 
 /// Changes title or visibility. Publishing works in any state but `failed`; unpublishing keeps the

@@ -66,6 +66,7 @@ diesel::table! {
         report -> Nullable<Jsonb>,
         city_key -> Text,
         remake_after -> Nullable<Timestamptz>,
+        search_key -> Text,
     }
 }
 
@@ -73,6 +74,13 @@ diesel::table! {
     installation (id) {
         id -> Uuid,
         is_only -> Bool,
+    }
+}
+
+diesel::table! {
+    search_words (word, video_id) {
+        word -> Text,
+        video_id -> Uuid,
     }
 }
 
@@ -110,6 +118,7 @@ diesel::joinable!(votes -> videos (video_id));
 diesel::allow_tables_to_appear_in_same_query!(
     installation,
     revoked_tokens,
+    search_words,
     standings,
     uncounted,
     uploads,

@@ -23,7 +23,7 @@ use flate2::{Compression, write::GzEncoder};
 use moka::{Expiry, future::Cache};
 use serde::Serialize;
 
-use super::page::{Cursor, Page};
+use super::page::{Next, Page};
 use crate::batch::Shared;
 
 /// How old what the database tells may be: votes are in the counters that soon (`votes.rs`), also while the database
@@ -57,8 +57,8 @@ pub struct Answer {
     /// With gzip, once somebody has asked for that.
     packed: OnceLock<Bytes>,
     tag: EntityTag,
-    /// Where the next page begins.
-    next: Option<Cursor>,
+    /// How the next page is found.
+    next: Next,
     /// What was true then is in it.
     since: Instant,
     /// Somebody renews it.
@@ -109,7 +109,7 @@ impl Answers {
     pub async fn get<T: Serialize>(
         &self,
         key: String,
-        list: impl AsyncFnOnce() -> anyhow::Result<(Vec<T>, Option<Cursor>)>,
+        list: impl AsyncFnOnce() -> anyhow::Result<(Vec<T>, Next)>,
     ) -> Result<Arc<Answer>, Shared> {
         let make = async || {
             let since = Instant::now();
@@ -150,11 +150,7 @@ impl Drop for Claim<'_> {
 }
 
 impl Answer {
-    fn new<T: Serialize>(
-        entries: &[T],
-        next: Option<Cursor>,
-        since: Instant,
-    ) -> anyhow::Result<Self> {
+    fn new<T: Serialize>(entries: &[T], next: Next, since: Instant) -> anyhow::Result<Self> {
         let body = serde_json::to_vec(entries)?;
         let digest = digest::digest(&digest::SHA256, &body);
         Ok(Self {
@@ -190,7 +186,7 @@ impl Answer {
             .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
             .insert_header((header::AGE, self.since.elapsed().as_secs()))
             .insert_header((header::VARY, "accept-encoding"));
-        if let Some(link) = page.link(page.next(self.next), request) {
+        if let Some(link) = page.link(self.next, request) {
             response.insert_header((header::LINK, link));
         }
         if is_known {
@@ -241,7 +237,7 @@ mod tests {
     async fn kept(age: Duration) -> Answers {
         let answers = Answers::default();
         let since = Instant::now().checked_sub(age).unwrap();
-        let answer = Answer::new(&["old"], None, since).unwrap();
+        let answer = Answer::new(&["old"], Next::Nothing, since).unwrap();
         answers
             .kept
             .insert("key".to_owned(), Arc::new(answer))
@@ -257,7 +253,7 @@ mod tests {
                 made.fetch_add(1, Ordering::Relaxed);
                 // All others ask meanwhile.
                 yield_now().await;
-                Ok((vec!["new"], None))
+                Ok((vec!["new"], Next::Nothing))
             };
             answers.get("key".to_owned(), list).await.unwrap()
         }))
@@ -281,7 +277,7 @@ mod tests {
         let answers = Answers::default();
         let long = "x".repeat(1024 * 1024);
         for number in 0..2 * CAPACITY / (1024 * 1024) {
-            let list = async || Ok((vec![number], None));
+            let list = async || Ok((vec![number], Next::Nothing));
             answers.get(format!("{number} {long}"), list).await.unwrap();
         }
         answers.kept.run_pending_tasks().await;
@@ -311,7 +307,7 @@ mod tests {
 
     #[test]
     fn who_has_the_body_gets_304() {
-        let answer = |list: &[u8]| Answer::new(list, None, Instant::now()).unwrap();
+        let answer = |list: &[u8]| Answer::new(list, Next::Nothing, Instant::now()).unwrap();
         let request = TestRequest::default().to_http_request();
         let first = answer(&[1, 2]).respond(&request, page());
         assert_eq!(first.status(), 200);

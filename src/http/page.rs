@@ -83,7 +83,7 @@ pub enum Next {
     Nothing,
     /// By its number.
     Counted,
-    /// By the place where this one ends.
+    /// By a place: where this one ends, or where the search for its entries ended.
     After(Cursor),
 }
 
@@ -153,6 +153,14 @@ impl Page {
             Some(_) if self.after.is_none() && self.page < LAST_COUNTED => Next::Counted,
             Some(end) => Next::After(end),
         }
+    }
+
+    /// Returns that the next page begins after `place`, where a search ended that found `shown` entries for this one.
+    pub fn search_on(self, place: Mark, shown: usize) -> Next {
+        Next::After(Cursor {
+            position: self.position() + i64::try_from(shown).unwrap_or_default(),
+            mark: place,
+        })
     }
 
     /// Returns what tells this page from others of its list.

@@ -72,7 +72,7 @@ pub async fn rank(
                 video_url: app.addresses.public(clip).await?,
             });
         }
-        Ok((places, next))
+        Ok((places, page.next(next)))
     };
     let answer = answers.get(key, list).await?;
     Ok(answer.respond(&request, page))

@@ -322,11 +322,18 @@ pub async fn list_public(
     let key = format!("videos {} {city:?} {text:?}", page.key());
     let list = async || {
         let (city, part) = (city.as_deref(), page.part());
-        let found = match &text {
-            None => super::ranked(&app, By::Video, city, part).await?,
-            Some(text) => super::search(&app, text, city, part).await?,
+        let (found, stopped_at) = match &text {
+            None => (super::ranked(&app, By::Video, city, part).await?, None),
+            Some(text) => {
+                let found = super::search(&app, text, city, part).await?;
+                (found.videos, found.stopped_at)
+            }
         };
-        let (found, next) = page.cut_after(&found, Ranked::mark);
+        let (found, end) = page.cut_after(&found, Ranked::mark);
+        let next = match stopped_at {
+            None => page.next(end),
+            Some(place) => page.search_on(place, found.len()),
+        };
         let mut bodies = Vec::with_capacity(found.len());
         for video in found {
             bodies.push(PublicVideoBody::new(video, &app.addresses).await?);

@@ -1,5 +1,5 @@
 //! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`ranked`] what the
-//! public reads, [`operator`] what `anb queue` asks.
+//! public reads, [`search`] what it looks for, [`operator`] what `anb queue` asks.
 
 pub mod fsck;
 pub mod jobs;
@@ -7,6 +7,7 @@ pub mod lists;
 pub mod operator;
 pub mod ranked;
 pub mod remakes;
+pub mod search;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod caching;
 mod pages;
+mod searching;
 
 use serde_json::{Value, json};
 
@@ -289,7 +290,7 @@ async fn public_videos_are_listed_most_voted_first_and_by_pages() {
 }
 
 #[tokio::test]
-async fn a_search_takes_every_sign_literally() {
+async fn no_sign_in_a_search_is_a_wildcard() {
     let app = TestApp::spawn().await;
     let ana = app.member("Ana", "Cali").await;
     for title in [
@@ -302,9 +303,13 @@ async fn a_search_takes_every_sign_literally() {
         app.add(&ana, voted(title, 0)).await;
     }
     for (text, titles) in [
-        ("100%25", &["100% canasta"][..]),
-        ("o_l", &["tiro_libre"]),
-        ("%5C", &[r"tiro\libre"]),
+        ("100%25", &["100% canasta", "1000 canastas"][..]),
+        ("o_l", &[]),
+        ("tiro_l", &["tiro_libre", "tiro libre", r"tiro\libre"]),
+        ("tir%25libre", &["tiro_libre", "tiro libre", r"tiro\libre"]),
+        ("_iro", &[]),
+        ("%25", &[]),
+        ("%5C", &[]),
         ("CANASTAS", &["1000 canastas"]),
         (
             "ana%20prueba%00",

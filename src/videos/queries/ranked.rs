@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    QueryableByName, sql_query,
+    QueryableByName,
     sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
 use crate::{
     db::{
-        Connection, like, prepared,
+        Connection, prepared,
         seek::{Mark, Part},
     },
     ids::VideoId,
@@ -192,7 +192,7 @@ fn shown(places: &str) -> String {
 
 /// Follows the blank in the order of bytes: `bogota` and all that goes on after a blank, as `bogota d c`,
 /// stand between `bogota` and `bogota!`.
-const AFTER_BLANK: char = '!';
+pub const AFTER_BLANK: char = '!';
 
 /// Returns part of a ranking: of a city, folded, and of those whose name goes on after it; or of all.
 pub async fn ranked(
@@ -241,35 +241,4 @@ pub async fn ranked(
         .load(connection)
         .await?;
     Ok(found)
-}
-
-/// As [`ranked`] by video, of those with `text` in their title or their player's name. Reads as many videos
-/// as it takes to find enough.
-pub async fn search(
-    connection: &mut Connection,
-    text: &str,
-    city: Option<&str>,
-    part: Part,
-) -> anyhow::Result<Vec<Ranked>> {
-    let found = sql_query(
-        "SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at,
-             u.first_name, u.last_name, u.city, v.votes, v.uploaded_at AS since
-         FROM videos v JOIN users u ON u.id = v.user_id
-         WHERE v.is_public AND v.status = 'processed'
-             AND (v.title ILIKE $1 OR u.first_name || ' ' || u.last_name ILIKE $1)
-             AND ($2 IS NULL OR (v.city_key >= $2 AND v.city_key < $3))
-             AND ($4 IS NULL OR v.votes < $4 OR (v.votes = $4 AND (v.uploaded_at, v.id) > ($5, $6)))
-         ORDER BY v.votes DESC, v.uploaded_at, v.id LIMIT $7 OFFSET $8",
-    );
-    Ok(found
-        .bind::<Text, _>(format!("%{}%", like(text)))
-        .bind::<Nullable<Text>, _>(city)
-        .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
-        .bind::<Nullable<BigInt>, _>(part.after.map(|after| after.votes))
-        .bind::<Nullable<Timestamptz>, _>(part.after.map(|after| after.since))
-        .bind::<Nullable<Uuid>, _>(part.after.map(|after| after.id))
-        .bind::<BigInt, _>(part.limit)
-        .bind::<BigInt, _>(part.offset)
-        .load(connection)
-        .await?)
 }

@@ -1,0 +1,2 @@
+-- The words go with their table.
+SELECT;
