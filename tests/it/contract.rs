@@ -6,7 +6,7 @@ mod failures;
 mod general;
 mod promises;
 mod refusals;
-mod sources;
+pub mod sources;
 mod table;
 mod world;
 

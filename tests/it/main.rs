@@ -29,6 +29,7 @@ mod journey;
 mod media;
 mod migrations;
 mod model;
+mod nasty;
 mod operator;
 mod passwords;
 mod processes;
