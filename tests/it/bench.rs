@@ -4,6 +4,7 @@
 mod arena;
 mod load;
 mod moments;
+mod searching;
 mod seed;
 mod uploads;
 
@@ -96,7 +97,7 @@ async fn every_row_of_the_bench_is_answered() {
     println!("{moments}");
     assert_eq!(
         moments.lines().count(),
-        3 + 8 + SLICE.uploads.len(),
+        3 + 10 + SLICE.uploads.len(),
         "{moments}"
     );
     let counted = "SELECT ((SELECT sum(votes) FROM videos) + (SELECT coalesce(sum(votes), 0) FROM uncounted))::text
@@ -210,6 +211,8 @@ fn rows() -> Vec<Row> {
             16,
             pages("/api/public/videos", &[""]),
         ),
+        read("search, found", 16, searches("jugada%20numero%20")),
+        read("search, not found", 16, searches("jugada%20nadie")),
         Row {
             people: 64,
             ..read("profile", 32, vec!["/api/auth/profile".to_owned()])
@@ -217,6 +220,13 @@ fn rows() -> Vec<Row> {
         vote("vote, spread", 20_000, 97, 0),
         vote("vote, one video", 100_000, 1, 300),
     ]
+}
+
+/// Returns searches, each for something else: answers are kept for a moment.
+fn searches(text: &str) -> Vec<String> {
+    (0..20_000)
+        .map(|number| format!("/api/public/videos?q={text}{number}"))
+        .collect()
 }
 
 /// Returns the first twenty pages of a list, of the whole country and of four cities.

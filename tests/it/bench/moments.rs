@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, process::Command, time::sleep};
 use super::{
     arena::Arena,
     load::{Load, Outcome},
-    uploads,
+    searching, uploads,
 };
 use crate::{
     processes::process::Role,
@@ -66,6 +66,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     rows.push(crowd(arena, size).await);
     rows.push(overload(arena, size).await);
     rows.push(lone_votes(arena).await);
+    rows.extend(searching::measure(arena, size).await);
     let token = somebody(arena).await;
     for count in size.uploads {
         rows.push(uploads::measure(arena, &token, *count, size).await);

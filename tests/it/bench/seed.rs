@@ -35,6 +35,11 @@ pub fn all(videos: u32) -> String {
              FROM generate_series(1, {videos}) AS n
              JOIN users ON users.id = n % {players} + 1,
                  LATERAL (SELECT now() - make_interval(secs => n) AS moment) AS uploaded;
+         UPDATE videos SET search_key = ' ' || array_to_string(
+                 fold_words(title || ' ' || first_name || ' ' || last_name), ' ')
+             FROM users WHERE users.id = user_id;
+         INSERT INTO search_words
+             SELECT word, id FROM videos, unnest(string_to_array(ltrim(search_key), ' ')) AS word;
          ALTER TABLE videos ENABLE TRIGGER USER;
          SELECT rank_everybody();
          ALTER TABLE votes DISABLE TRIGGER ALL;
