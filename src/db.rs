@@ -1,6 +1,7 @@
 //! PostgreSQL: the pool of connections, TLS, and migrations. Queries live with their slices.
 
 pub mod migrations;
+pub mod pooler;
 mod prepared;
 pub mod schema;
 pub mod seek;
@@ -81,9 +82,7 @@ impl Db {
     /// error if the settings cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let mut endpoint = settings.endpoint()?;
-        // Of two values of one setting the later one counts: so the operator's do.
-        let theirs = endpoint.postgres.get_options().unwrap_or_default();
-        let options = format!("{SESSION_OPTIONS} {theirs}");
+        let options = session_options(&endpoint.postgres);
         endpoint.postgres.options(options);
         let place = endpoint.place.as_str().into();
         let tls = tls::connector(&endpoint)?;
@@ -162,6 +161,13 @@ impl Db {
         );
         migrations::check(&mut connection).await
     }
+}
+
+/// Returns our options of sessions and those of the address. Of two values of one setting the later one counts: so
+/// the operator's do.
+fn session_options(postgres: &tokio_postgres::Config) -> String {
+    let theirs = postgres.get_options().unwrap_or_default();
+    format!("{SESSION_OPTIONS} {theirs}")
 }
 
 /// Asks whether the server is still there and takes writes: one that does not may have been replaced, and a new

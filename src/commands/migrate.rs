@@ -9,6 +9,7 @@ use crate::{
 
 pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
     arguments.database.validate()?;
+    db::pooler::refuse(&arguments.database).await?;
     let connection = db::connect(&arguments.database).await?;
     let (done, migrations) = match (arguments.direction, arguments.dry_run) {
         (None, true) => ("pending", migrations::pending(connection).await?),

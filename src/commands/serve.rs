@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    aws, config,
+    aws, config, db,
     internal::{self, Dependencies},
     open_files,
     server::Server,
@@ -12,6 +12,7 @@ use crate::{
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
     open_files::raise();
+    db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 

@@ -7,6 +7,7 @@ use crate::{
     app::Workshop,
     aws,
     config::{self, worker::Switch},
+    db,
     ec2::{Instance, Pace},
     internal::{self, Dependencies},
     open_files,
@@ -17,6 +18,7 @@ use crate::{
 pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
     open_files::raise();
+    db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 

@@ -121,6 +121,15 @@ impl Settings {
         self.endpoint().map(drop)
     }
 
+    /// Names the variable that says where the database is.
+    pub fn variable(&self) -> &'static str {
+        if self.url.is_some() {
+            "DATABASE_URL"
+        } else {
+            "DB_HOST"
+        }
+    }
+
     /// Puts the address together: `DATABASE_URL` if it is set, else the `DB_…` variables.
     pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
         let mut endpoint = match &self.url {

@@ -5,9 +5,14 @@
 //! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
 
 mod group;
+mod permissions;
 mod tls;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use deadpool_redis::{
@@ -64,6 +69,8 @@ struct Inner {
     reader: Mutex<Option<MultiplexedConnection>>,
     consumer: String,
     visibility_ms: u64,
+    /// The user was found to have all commands.
+    may_work: OnceLock<()>,
 }
 
 impl Streams {
@@ -102,6 +109,7 @@ impl Streams {
             reader: Mutex::new(None),
             consumer: Uuid::now_v7().to_string(),
             visibility_ms,
+            may_work: OnceLock::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -339,7 +347,12 @@ impl Streams {
 
     pub async fn ready(&self) -> anyhow::Result<()> {
         // Lending pings an idle connection, or opens one.
-        self.connection().await.map(drop)
+        let mut connection = self.connection().await?;
+        if self.inner.may_work.get().is_none() {
+            permissions::check(&mut connection).await?;
+            let _ = self.inner.may_work.set(());
+        }
+        Ok(())
     }
 
     /// Removes this process's consumer, unless entries are still pending for it: deleting it would

@@ -163,6 +163,90 @@ async fn who_waits_to_migrate_says_for_whom() {
     assert!(migrate.wait().await.unwrap().success());
 }
 
+#[tokio::test]
+async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
+    let place = Place::make().await;
+    for (mode, ignored, said) in [
+        ("transaction", "options", "a pooler in transaction mode"),
+        ("transaction", "", "refuses our sessions"),
+        ("session", "options", "drops the limits of sessions"),
+    ] {
+        let pooler = Pooler::start(&place, mode, ignored).await;
+        let url = pooler.url(&place);
+        for command in ["migrate", "serve", "work"] {
+            let mut anb = Command::new(env!("CARGO_BIN_EXE_anb"));
+            let ran = anb
+                .args([command, "--database-url", &url])
+                .args(["--log", "error"])
+                .env_clear()
+                .current_dir(pooler.folder.path())
+                .output()
+                .unwrap();
+            let stderr = String::from_utf8(ran.stderr).unwrap();
+            assert_eq!(ran.status.code(), Some(1), "{command}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{command}: {stderr}");
+            assert!(stderr.starts_with("anb: DATABASE_URL: "), "{stderr}");
+            assert!(stderr.contains(said), "{mode}: {stderr}");
+        }
+    }
+    // Nothing holds the lock of migrations after that.
+    migrations::run_within(connect(&place.database_url).await, Duration::from_secs(1))
+        .await
+        .unwrap();
+}
+
+/// A real pgbouncer in front of a place's database.
+struct Pooler {
+    folder: tempfile::TempDir,
+    _process: tokio::process::Child,
+}
+
+impl Pooler {
+    async fn start(place: &Place, mode: &str, ignored: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server: tokio_postgres::Config = place.database_url.parse().unwrap();
+        let [tokio_postgres::config::Host::Unix(sockets)] = server.get_hosts() else {
+            panic!("{server:?}");
+        };
+        let config = format!(
+            "[databases]\n* = host={} port={} user=postgres\n\
+             [pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {}\n\
+             auth_type = any\npool_mode = {mode}\nignore_startup_parameters = {ignored}\n",
+            sockets.display(),
+            server.get_ports()[0],
+            folder.path().display(),
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        std::fs::write(&file, config).unwrap();
+        // It refuses root, as PostgreSQL does.
+        let program = if rustix::process::geteuid().is_root() {
+            "exec unshare --user --map-user=1000 --map-group=1000 -- pgbouncer -q \"$0\""
+        } else {
+            "exec pgbouncer -q \"$0\""
+        };
+        let process = tokio::process::Command::new("sh")
+            .args(["-c", program])
+            .arg(&file)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let socket = folder.path().join(".s.PGSQL.6432");
+        eventually("pgbouncer listens", 10, async || socket.exists()).await;
+        Self {
+            folder,
+            _process: process,
+        }
+    }
+
+    fn url(&self, place: &Place) -> String {
+        let server: tokio_postgres::Config = place.database_url.parse().unwrap();
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        let database = server.get_dbname().unwrap();
+        format!("postgres:///{database}?host={folder}&port=6432&user=postgres")
+    }
+}
+
 fn migrate(place: &Place) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anb"));
     command
