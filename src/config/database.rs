@@ -121,15 +121,6 @@ impl Settings {
         self.endpoint().map(drop)
     }
 
-    /// Names the variable that says where the database is.
-    pub fn variable(&self) -> &'static str {
-        if self.url.is_some() {
-            "DATABASE_URL"
-        } else {
-            "DB_HOST"
-        }
-    }
-
     /// Puts the address together: `DATABASE_URL` if it is set, else the `DB_…` variables.
     pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
         let mut endpoint = match &self.url {
@@ -154,7 +145,7 @@ impl Settings {
     }
 
     /// Returns which variables name the database.
-    fn variables(&self) -> &'static str {
+    pub fn variables(&self) -> &'static str {
         match self.url {
             Some(_) => "DATABASE_URL",
             None => "DB_HOST, DB_PORT, DB_NAME",

@@ -35,7 +35,7 @@ pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
     let mut endpoint = settings.endpoint()?;
     let options = session_options(&endpoint.postgres);
     endpoint.postgres.options(options);
-    let variable = settings.variable();
+    let variable = settings.variables();
     let looked = async {
         match tls::connector(&endpoint)? {
             None => anyhow::Ok(look(&endpoint.postgres, NoTls).await),
@@ -53,7 +53,9 @@ pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
             bail!("{variable}: a pooler in transaction mode is in front of PostgreSQL: {advice}")
         }
         Ok(Seen::NoLimits) => {
-            bail!("{variable}: a pooler drops the limits of sessions on the way to PostgreSQL: {advice}")
+            bail!(
+                "{variable}: a pooler drops the limits of sessions on the way to PostgreSQL: {advice}"
+            )
         }
         // pgbouncer's answer to a startup parameter that it does not know.
         Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
@@ -73,8 +75,10 @@ where
     let (other, mut running_other) = postgres.connect(tls).await?;
     let looked = async {
         let mark = Uuid::now_v7().to_string();
-        one.simple_query(&format!("SELECT set_config('anb.session', '{mark}', false)"))
-            .await?;
+        one.simple_query(&format!(
+            "SELECT set_config('anb.session', '{mark}', false)"
+        ))
+        .await?;
         other.simple_query("BEGIN").await?;
         if setting(&other, "anb.session").await?.as_ref() == Some(&mark) {
             return Ok(Seen::SharedSessions);

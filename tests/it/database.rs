@@ -163,7 +163,7 @@ async fn who_waits_to_migrate_says_for_whom() {
     assert!(migrate.wait().await.unwrap().success());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
     let place = Place::make().await;
     for (mode, ignored, said) in [
@@ -190,9 +190,9 @@ async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
         }
     }
     // Nothing holds the lock of migrations after that.
-    migrations::run_within(connect(&place.database_url).await, Duration::from_secs(1))
-        .await
-        .unwrap();
+    let connection = connect(&place.database_url).await;
+    let migrating = migrations::run_within(connection, Duration::from_secs(1));
+    RUNTIME.spawn(migrating).await.unwrap().unwrap();
 }
 
 /// A real pgbouncer in front of a place's database.

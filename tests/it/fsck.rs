@@ -108,7 +108,8 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
         let public = app.get("/api/public/videos").await.ok();
         assert_eq!(public[0]["video_id"], json!(video));
         assert_eq!(app.status(video).await, "processed");
-        app.fetch(public[0]["processed_url"].as_str().unwrap()).await;
+        app.fetch(public[0]["processed_url"].as_str().unwrap())
+            .await;
     };
     shown().await;
 

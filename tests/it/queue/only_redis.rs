@@ -38,6 +38,53 @@ async fn an_entry_without_our_field_is_a_message_without_a_payload() {
 }
 
 #[tokio::test]
+async fn a_user_without_a_command_is_told_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        redis_databases: 1,
+        ..Options::durable(folder.path())
+    };
+    let folder = Folder::claim(&options.data_dir).unwrap();
+    let redis = Redis::start(&folder, &options).await.unwrap();
+    let broker = RedisBroker::at(&redis.url()).await;
+    // As the documentation tells.
+    let page = include_str!("../../../docs/operations.md");
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("ACL SETUSER anb "));
+    let line: Vec<&str> = line.unwrap().split(' ').collect();
+    let url = format!("{}?user=anb&pass=secret", redis.url());
+    for (taken, named) in [
+        (None, ""),
+        (Some("-xautoclaim"), "XAUTOCLAIM"),
+        (Some("-multi"), "MULTI"),
+        (Some("-xgroup|create"), "XGROUP CREATE"),
+        (Some("resetkeys"), "XADD"),
+    ] {
+        let user: Vec<&str> = line.iter().copied().chain(taken).collect();
+        let _: String = broker.run(&user).await;
+        let queue = RedisBroker::at(&url).await.queue(VISIBILITY).await;
+        if taken.is_none() {
+            queue.ready().await.unwrap();
+            push(&queue).await;
+            one(&queue, WAIT).await.dead_letter("why").await.unwrap();
+            push(&queue).await;
+            let delivery = one(&queue, WAIT).await;
+            delivery.extend().await.unwrap();
+            delivery.ack().await.unwrap();
+            queue.leave().await.unwrap();
+            assert_eq!(queue.stats().await.unwrap().dead, 1);
+            assert_eq!(queue.take_dead(10).await.unwrap().len(), 1);
+        } else {
+            let error = format!("{:#}", queue.ready().await.unwrap_err());
+            assert!(error.contains("REDIS_URL"), "{error}");
+            assert!(error.contains(&format!("may not run {named}")), "{error}");
+        }
+    }
+    redis.stop().await;
+}
+
+#[tokio::test]
 async fn a_restarted_redis_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
