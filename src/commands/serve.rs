@@ -11,13 +11,13 @@ use crate::{
 
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
-    open_files::raise();
     db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 
     let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
     let app = App::build(&settings, &aws, &shutdown).await?;
+    open_files::raise();
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
     internal::listen(&settings.metrics, dependencies)?;

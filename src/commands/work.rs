@@ -17,7 +17,6 @@ use crate::{
 
 pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
-    open_files::raise();
     db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
@@ -28,6 +27,7 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
         Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
     };
     let workshop = Workshop::build(&settings, launcher, &aws).await?;
+    open_files::raise();
     let dependencies = Dependencies::of_workshop(&workshop, &shutdown);
     dependencies.report();
     internal::listen(&settings.metrics, dependencies)?;

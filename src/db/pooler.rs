@@ -48,7 +48,6 @@ pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
     let advice = "use the address of PostgreSQL itself, or a pool in session mode that takes the startup \
                   parameter `options`";
     match looked? {
-        Ok(Seen::Sessions) => Ok(()),
         Ok(Seen::SharedSessions) => {
             bail!("{variable}: a pooler in transaction mode is in front of PostgreSQL: {advice}")
         }
@@ -61,7 +60,7 @@ pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
         Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
             bail!("{variable}: a pooler in front of PostgreSQL refuses our sessions: {advice}")
         }
-        Err(_) => Ok(()),
+        Ok(Seen::Sessions) | Err(_) => Ok(()),
     }
 }
 

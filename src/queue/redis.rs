@@ -350,7 +350,8 @@ impl Streams {
         let mut connection = self.connection().await?;
         if self.inner.may_work.get().is_none() {
             permissions::check(&mut connection).await?;
-            let _ = self.inner.may_work.set(());
+            // Two who ask at once found the same.
+            self.inner.may_work.get_or_init(|| ());
         }
         Ok(())
     }
