@@ -1,7 +1,7 @@
 //! Poolers in front of PostgreSQL that give a session's connection to others between transactions (pgbouncer in
 //! transaction mode) do not work with this program: it prepares statements, limits its sessions and holds the
 //! migration lock by its session. They are refused at the start, and not after half of the requests failed. RDS
-//! Proxy keeps a session on its connection once it is used like that, and works.
+//! Proxy keeps a session on its connection once it is used like that (its documentation says so; it was not tried).
 
 use std::{convert::Infallible, time::Duration};
 
@@ -56,12 +56,20 @@ pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
                 "{variable}: a pooler drops the limits of sessions on the way to PostgreSQL: {advice}"
             )
         }
-        // pgbouncer's answer to a startup parameter that it does not know.
-        Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+        Err(error) if is_unknown_parameter(&error) => {
             bail!("{variable}: a pooler in front of PostgreSQL refuses our sessions: {advice}")
         }
         Ok(Seen::Sessions) | Err(_) => Ok(()),
     }
+}
+
+/// Tells whether pgbouncer refuses a startup parameter. It has one code for all its refusals, also for a server
+/// that is away; its messages are in English alone.
+fn is_unknown_parameter(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        *error.code() == SqlState::PROTOCOL_VIOLATION
+            && error.message().contains("startup parameter")
+    })
 }
 
 /// Marks the session of one connection, and looks for the mark on both, while the other is in a transaction: a
