@@ -24,6 +24,7 @@ use diesel::{
     dsl::{AsExprOf, sql},
     expression::{SqlLiteral, UncheckedBind},
     pg::data_types::PgInterval,
+    result::{DatabaseErrorKind, Error as DieselError},
     select,
     sql_types::{Bool, Interval, SmallInt, Timestamptz},
 };
@@ -148,6 +149,24 @@ impl Db {
     /// Returns how many connections this process may have open, its own ones included.
     pub fn most_connections(&self) -> usize {
         self.pool.status().max_size + 1
+    }
+
+    /// Learns from a write whether the server takes any: after a failover connections are asked before they are lent.
+    pub fn learn_from<T>(&self, written: &anyhow::Result<T>) {
+        let error = written
+            .as_ref()
+            .err()
+            .and_then(|error| error.downcast_ref());
+        let is_read_only = matches!(
+            error,
+            Some(DieselError::DatabaseError(
+                DatabaseErrorKind::ReadOnlyTransaction,
+                _
+            ))
+        );
+        if is_read_only || written.is_ok() {
+            self.is_read_only.store(is_read_only, Ordering::Relaxed);
+        }
     }
 
     /// Returns an error unless the database answers, takes writes and has this program's schema.

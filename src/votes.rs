@@ -136,6 +136,8 @@ async fn keep_counting(db: Db, shutdown: Shutdown) {
             counted = db::in_time(round) => counted,
             () = shutdown.insisted() => return,
         };
+        // Whoever writes all the time notices a failover first.
+        db.learn_from(&counted);
         if let Err(error) = &counted
             && !is_failing
         {

@@ -199,7 +199,9 @@ async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
 async fn a_server_that_is_away_behind_a_pooler_stops_no_start() {
     let place = Place::make().await;
     let pooler = Pooler::start(&place, "session", "options").await;
-    let nowhere = pooler.url(&place).replace("postgres:///", "postgres:///nowhere_");
+    let nowhere = pooler
+        .url(&place)
+        .replace("postgres:///", "postgres:///nowhere_");
     db::pooler::refuse(&Settings::at(&nowhere)).await.unwrap();
 }
 
