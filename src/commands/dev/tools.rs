@@ -71,11 +71,11 @@ mod tests {
     #[test]
     fn a_path_below_the_working_directory_is_short_and_runs() {
         for (path, expected) in [
-            ("/work/target/release/anb", "target/release/anb"),
-            ("/work/anb", "./anb"),
+            ("/srv/anb/target/release/anb", "target/release/anb"),
+            ("/srv/anb/anb", "./anb"),
             ("/usr/bin/anb", "/usr/bin/anb"),
         ] {
-            let typed = as_typed(path.as_ref(), "/work".as_ref());
+            let typed = as_typed(path.as_ref(), "/srv/anb".as_ref());
             assert_eq!(typed, Path::new(expected));
         }
     }
