@@ -70,9 +70,9 @@ CREATE TRIGGER videos_unindexed AFTER DELETE ON videos
 
 -- Finds public processed videos with words that begin with those of `query`, the most voted first, `wanted` of those
 -- after a place; in the cities from `city` to before `city_end`, or in all. However many videos there are and whatever
--- is asked, it reads at most 1,000 candidates or 2,000 videos:
---   * If a word (or the city) has at most 1,000 videos, those are all candidates, and the answer is complete.
---   * Else it reads the next 2,000 videos in the order of the ranking. A frequent word is found among them often enough.
+-- is asked, it reads at most 500 candidates or 1,000 videos:
+--   * If a word (or the city) has at most 500 videos, those are all candidates, and the answer is complete.
+--   * Else it reads the next 1,000 videos in the order of the ranking. A frequent word is found among them often enough.
 --     If not, the last row, with `is_match` false, says where the reading ended; who asks again after that place goes on.
 -- The settings leave one plan for each statement: the one that stops early.
 CREATE FUNCTION search_videos(
@@ -84,8 +84,8 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    most_candidates CONSTANT bigint := 1000;
-    most_read CONSTANT bigint := 2000;
+    most_candidates CONSTANT bigint := 500;
+    most_read CONSTANT bigint := 1000;
     asked text[] := fold_words(query);
     patterns text[];
     needle text;
