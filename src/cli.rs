@@ -120,7 +120,7 @@ pub struct Fsck {
     pub upload: config::storage::UploadSettings,
 }
 
-/// What `anb fsck` does about what it finds.
+/// Flags by which an operator has `anb fsck` repair its findings.
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Repair")]
 #[group(skip)]

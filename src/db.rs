@@ -82,9 +82,7 @@ impl Db {
     /// Makes a pool, whose connections live on the runtime that this is called on; none is opened yet. Returns an
     /// error if the settings cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let mut endpoint = settings.endpoint()?;
-        let options = session_options(&endpoint.postgres);
-        endpoint.postgres.options(options);
+        let endpoint = session_endpoint(settings)?;
         let place = endpoint.place.as_str().into();
         let tls = tls::connector(&endpoint)?;
         let mut config = ManagerConfig::default();
@@ -182,11 +180,14 @@ impl Db {
     }
 }
 
-/// Returns our options of sessions and those of the address. Of two values of one setting the later one counts: so
-/// the operator's do.
-fn session_options(postgres: &tokio_postgres::Config) -> String {
-    let theirs = postgres.get_options().unwrap_or_default();
-    format!("{SESSION_OPTIONS} {theirs}")
+/// Returns where sessions with our limits are opened. Of two values of one setting the later one counts: so the
+/// `options` of the address do.
+fn session_endpoint(settings: &Settings) -> anyhow::Result<Endpoint> {
+    let mut endpoint = settings.endpoint()?;
+    let theirs = endpoint.postgres.get_options().unwrap_or_default();
+    let options = format!("{SESSION_OPTIONS} {theirs}");
+    endpoint.postgres.options(options);
+    Ok(endpoint)
 }
 
 /// Asks whether the server is still there and takes writes: one that does not may have been replaced, and a new

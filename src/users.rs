@@ -131,7 +131,8 @@ impl PasswordForm {
 /// Checks a new password and its repetition.
 fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     let (min, max) = PASSWORD_LENGTH;
-    let length = password::normal(password1).chars().count();
+    let [password1, password2] = [password1, password2].map(password::normal);
+    let length = password1.chars().count();
     if length == 0 {
         checks.add("password1", Problem::Required);
     } else if length < min {
@@ -139,7 +140,7 @@ fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     } else if length > max {
         checks.add("password1", Problem::TooLong { max });
     }
-    if password::normal(password1) != password::normal(password2) {
+    if password1 != password2 {
         checks.add("password2", Problem::Mismatch);
     }
 }
@@ -147,7 +148,7 @@ fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
 /// Returns the spelling under which an account is kept: addresses that differ in case, in what surrounds them
 /// or in how their accents are written are one.
 pub fn normal_email(email: &str) -> String {
-    text::normal(&text::normal(email).to_lowercase())
+    text::normal(&email.to_lowercase())
 }
 
 /// Creates an account. Of several equal sign-ups at once, one creates it.

@@ -30,7 +30,7 @@ const WAITING_SIGN_UPS: usize = WAITING / 2;
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
-/// Who a password is hashed for.
+/// Whether a login or a sign-up needs the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Somebody with an account.
@@ -120,11 +120,10 @@ impl Turn {
     pub async fn verify(self, password: String, stored: Option<String>) -> anyhow::Result<bool> {
         self.spend(move |memory, decoy| {
             let hash = stored.as_deref().unwrap_or(decoy);
-            let mut is_right = memory.verify(&normal(&password), hash)?;
-            if !is_right && normal(&password) != password {
-                // Hashes made before passwords were normalized are of what was typed.
-                is_right = memory.verify(&password, hash)?;
-            }
+            let normal = normal(&password);
+            // Hashes made before passwords were normalized are of what was typed.
+            let is_right = memory.verify(&normal, hash)?
+                || (normal != password && memory.verify(&password, hash)?);
             Ok(is_right && stored.is_some())
         })
         .await

@@ -135,7 +135,7 @@ pub struct UploadSettings {
     pub upload_timeout: Duration,
 }
 
-/// What a form has beside the video: boundaries, headers, the other fields (bytes).
+/// Room for the rest of an upload form: boundaries, headers, the other fields (bytes).
 const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
 
 impl UploadSettings {

@@ -12,7 +12,7 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::{session_options, tls};
+use super::{session_endpoint, tls};
 use crate::config::database::Settings;
 
 /// Longest time for all of it. A database that does not answer by then is away, which stops no start.
@@ -32,9 +32,7 @@ enum Seen {
 /// Returns an error that names the variable if a pooler in front takes sessions apart. It is no error if the
 /// database cannot be reached.
 pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
-    let mut endpoint = settings.endpoint()?;
-    let options = session_options(&endpoint.postgres);
-    endpoint.postgres.options(options);
+    let endpoint = session_endpoint(settings)?;
     let variable = settings.variables();
     let looked = async {
         match tls::connector(&endpoint)? {

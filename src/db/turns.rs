@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_comes_when_all_turns_are_taken_waits_for_one_to_end() {
+    async fn a_search_waits_while_all_turns_are_taken() {
         let turns = Turns::new(2);
         let taken = join_all([turns.take(), turns.take()]).await;
         let mut third = Box::pin(turns.take());
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_much_is_refused_at_once() {
+    async fn a_search_beyond_the_longest_queue_is_refused_at_once() {
         let turns = Turns::new(1);
         let _taken = turns.take().await.unwrap();
         let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| Box::pin(turns.take())).collect();

@@ -8,7 +8,11 @@ use std::{fmt, time::Duration};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use self::cause::classify;
-use crate::{batch::Shared, language::Language, validate::FieldError};
+use crate::{
+    batch::Shared,
+    language::Language,
+    validate::{FieldError, Problem},
+};
 
 /// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -277,6 +281,11 @@ impl Code {
 }
 
 impl Error {
+    /// Refuses because of one field of the request.
+    pub fn field(field: &'static str, problem: Problem) -> Self {
+        vec![FieldError { field, problem }].into()
+    }
+
     /// Refuses because there were too many requests; the next may come after `wait`.
     pub fn too_many(wait: Duration) -> Self {
         Self {

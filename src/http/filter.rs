@@ -1,10 +1,7 @@
 //! What public lists can be narrowed to.
 
 use super::{Error, Result};
-use crate::{
-    city,
-    validate::{FieldError, Problem},
-};
+use crate::{city, validate::Problem};
 
 /// Longest name of a city, and longest text that is searched for, in characters.
 const MAX_LENGTH: usize = 100;
@@ -17,7 +14,7 @@ pub fn city(parameter: Option<&str>) -> Result<Option<String>> {
     };
     let folded = city::fold(name);
     if folded.is_empty() {
-        return Err(refused("city", Problem::Invalid));
+        return Err(Error::field("city", Problem::Invalid));
     }
     Ok(Some(folded))
 }
@@ -34,11 +31,7 @@ pub fn text(parameter: Option<&str>) -> Result<Option<String>> {
 fn bounded<'a>(field: &'static str, parameter: Option<&'a str>) -> Result<Option<&'a str>> {
     let text = parameter.unwrap_or_default().trim();
     if text.chars().nth(MAX_LENGTH).is_some() {
-        return Err(refused(field, Problem::TooLong { max: MAX_LENGTH }));
+        return Err(Error::field(field, Problem::TooLong { max: MAX_LENGTH }));
     }
     Ok((!text.is_empty()).then_some(text))
-}
-
-fn refused(field: &'static str, problem: Problem) -> Error {
-    vec![FieldError { field, problem }].into()
 }

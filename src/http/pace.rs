@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_sends_less_than_the_floor_is_too_slow() {
+    fn a_client_below_the_floor_rate_is_too_slow() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut slow = Pace::new(start);

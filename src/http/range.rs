@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_grammar_is_ignored() {
+    fn an_invalid_range_is_ignored() {
         for range in [
             "",
             "bytes",

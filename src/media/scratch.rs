@@ -20,7 +20,7 @@ const PREFIX: &str = "job-";
 
 /// The part of a folder that programs may write in. The rest may be linked: a player's original,
 /// the bumpers of all clips.
-pub const OUTPUTS: &str = "out";
+const OUTPUTS: &str = "out";
 
 /// A folder younger than this may not have been locked yet by the worker that creates it.
 const SETTLED: Duration = Duration::from_mins(1);

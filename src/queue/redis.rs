@@ -8,11 +8,7 @@ mod group;
 mod permissions;
 mod tls;
 
-use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use deadpool_redis::{
@@ -24,7 +20,7 @@ use deadpool_redis::{
         streams::{StreamAutoClaimReply, StreamId, StreamRangeReply, StreamReadReply},
     },
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use super::Stats;
@@ -70,7 +66,7 @@ struct Inner {
     consumer: String,
     visibility_ms: u64,
     /// The user was found to have all commands.
-    may_work: OnceLock<()>,
+    may_work: OnceCell<()>,
 }
 
 impl Streams {
@@ -109,7 +105,7 @@ impl Streams {
             reader: Mutex::new(None),
             consumer: Uuid::now_v7().to_string(),
             visibility_ms,
-            may_work: OnceLock::new(),
+            may_work: OnceCell::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -348,12 +344,8 @@ impl Streams {
     pub async fn ready(&self) -> anyhow::Result<()> {
         // Lending pings an idle connection, or opens one.
         let mut connection = self.connection().await?;
-        if self.inner.may_work.get().is_none() {
-            permissions::check(&mut connection).await?;
-            // Two who ask at once found the same.
-            self.inner.may_work.get_or_init(|| ());
-        }
-        Ok(())
+        let check = || async move { permissions::check(&mut connection).await };
+        self.inner.may_work.get_or_try_init(check).await.copied()
     }
 
     /// Removes this process's consumer, unless entries are still pending for it: deleting it would

@@ -8,7 +8,7 @@ use crate::{
     http::{Error, Result, cache::Answers, filter, page::Page},
     ids::VideoId,
     storage::StorageKey,
-    validate::{FieldError, Problem},
+    validate::Problem,
     videos::{self, By, Ranked},
 };
 
@@ -47,12 +47,7 @@ pub async fn rank(
     let by = match query.by.as_deref() {
         None | Some("player") => By::Player,
         Some("video") => By::Video,
-        Some(_) => {
-            return Err(Error::from(vec![FieldError {
-                field: "by",
-                problem: Problem::Invalid,
-            }]));
-        }
+        Some(_) => return Err(Error::field("by", Problem::Invalid)),
     };
     let city = filter::city(query.city.as_deref())?;
     let key = format!("rankings {by:?} {} {city:?}", page.key());

@@ -15,7 +15,7 @@ use crate::{
     },
     ids::UserId,
     language::Language,
-    validate::{FieldError, Problem},
+    validate::Problem,
 };
 
 /// `POST /api/auth/signup`
@@ -35,11 +35,8 @@ pub async fn sign_up(
             "User created.",
         ))),
         SignUpOutcome::EmailTaken => Err(Error {
-            fields: vec![FieldError {
-                field: "email",
-                problem: Problem::Taken,
-            }],
-            ..Error::from(Code::EmailTaken)
+            code: Code::EmailTaken,
+            ..Error::field("email", Problem::Taken)
         }),
     }
 }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_cannot_see_is_refused() {
+    fn invisible_characters_are_refused() {
         for text in [
             "a\0b",
             "a\tb",

@@ -140,7 +140,7 @@ async fn a_database_that_cannot_hold_every_name_is_not_migrated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_to_migrate_says_for_whom() {
+async fn a_waiting_migration_names_the_holder_of_the_lock() {
     let place = Place::make_bare().await;
     let mut other = connect(&place.database_url).await;
     sql_query(LOCK).execute(&mut other).await.unwrap();

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Player, Seed, TestApp};
+use crate::support::{Answer, Player, Seed, TestApp, seconds, sign};
 
 /// A request for a file, and its answer as text.
 async fn fetch(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
@@ -241,19 +241,26 @@ async fn addresses_hold_while_secrets_are_rotated() {
             before.serve.storage.processed_path.to_str().unwrap(),
         ),
     ];
+    let mut flags = vec!["--jwt-secret", new];
+    flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
+    let after = TestApp::spawn_with(&flags, &[]).await;
+    let token = sign(before.user_id(&ana).await, new, seconds() + 600);
+    let again = Player {
+        token,
+        ..ana.clone()
+    };
     // First the new secret is accepted everywhere, then it signs.
     for (signs, accepted) in [(old, new), (new, old)] {
         let mut flags = vec!["--jwt-secret", signs, "--jwt-secret-other", accepted];
         flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
         let app = TestApp::spawn_with(&flags, &[]).await;
-        let address = before.video(&ana, &id).await["processed_url"].clone();
-        assert_eq!(status(&app, address.as_str().unwrap()).await, 200);
+        for (signer, owner) in [(&before, &ana), (&after, &again)] {
+            let address = signer.video(owner, &id).await["processed_url"].clone();
+            assert_eq!(status(&app, address.as_str().unwrap()).await, 200);
+        }
     }
-    let mut flags = vec!["--jwt-secret", new];
-    flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
-    let app = TestApp::spawn_with(&flags, &[]).await;
     let address = before.video(&ana, &id).await["processed_url"].clone();
-    assert_eq!(status(&app, address.as_str().unwrap()).await, 403);
+    assert_eq!(status(&after, address.as_str().unwrap()).await, 403);
 }
 
 #[tokio::test]

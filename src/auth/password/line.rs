@@ -1,5 +1,5 @@
-//! Who is next: those with an account first, but a sign-up after every few of them, so that neither kind waits
-//! for ever.
+//! The queue of passwords to hash. Logins go before sign-ups, but after every few logins a sign-up goes, so that
+//! neither starves.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use super::Purpose;
 /// So many logins go before a sign-up that waits.
 const LOGINS_FIRST: u32 = 4;
 
-/// What waits for a thread.
+/// Two queues, from which threads take the next password.
 pub struct Line<T> {
     waiting: Mutex<Waiting<T>>,
     arrived: Condvar,

@@ -15,7 +15,7 @@ use crate::{
     },
     ids::{UserId, VideoId},
     language::Language,
-    validate::{FieldError, Problem},
+    validate::Problem,
     videos::{
         check_title,
         upload::{Receiving, Refusal},
@@ -130,23 +130,14 @@ fn parse_flag(text: &str) -> Result<bool> {
     match text.trim() {
         "true" => Ok(true),
         "false" | "" => Ok(false),
-        _ => Err(vec![FieldError {
-            field: "is_public",
-            problem: Problem::Invalid,
-        }]
-        .into()),
+        _ => Err(Error::field("is_public", Problem::Invalid)),
     }
 }
 
 /// Returns file and title, once both are there.
 fn complete(received: &mut Received) -> Result<(Receiving, String)> {
-    let Some(title) = received.title.take() else {
-        return Err(vec![FieldError {
-            field: "title",
-            problem: Problem::Required,
-        }]
-        .into());
-    };
+    let title = received.title.take();
+    let title = title.ok_or(Error::field("title", Problem::Required))?;
     let file = received.file.take().ok_or(Code::MissingFile)?;
     Ok((file, title))
 }

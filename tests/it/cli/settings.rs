@@ -229,7 +229,7 @@ fn a_file_may_begin_with_a_byte_order_mark() {
 }
 
 #[test]
-fn what_would_change_a_value_silently_is_refused() {
+fn a_nul_and_an_unknown_variable_are_refused() {
     let shell = Shell::open();
     for (text, advice) in [
         (

@@ -5,6 +5,8 @@ use anb::{
     queue::Queue,
 };
 
+use tempfile::TempDir;
+
 use super::{FOR_EVER, NOW, VISIBILITY, WAIT, eventually_one, job, one, push};
 use crate::support::RedisBroker;
 
@@ -37,14 +39,19 @@ async fn an_entry_without_our_field_is_a_message_without_a_payload() {
     assert_eq!(broker.dead().await, dead);
 }
 
-#[tokio::test]
-async fn a_user_without_a_command_is_told_which() {
-    let folder = tempfile::tempdir().unwrap();
+/// Returns a folder for a server of a test's own, and its options.
+fn folder(data: &TempDir) -> (Folder, Options) {
     let options = Options {
         redis_databases: 1,
-        ..Options::durable(folder.path())
+        ..Options::durable(data.path())
     };
-    let folder = Folder::claim(&options.data_dir).unwrap();
+    (Folder::claim(&options.data_dir).unwrap(), options)
+}
+
+#[tokio::test]
+async fn a_user_without_a_command_is_told_which() {
+    let data = tempfile::tempdir().unwrap();
+    let (folder, options) = folder(&data);
     let redis = Redis::start(&folder, &options).await.unwrap();
     let broker = RedisBroker::at(&redis.url()).await;
     // As the documentation tells.
@@ -86,12 +93,8 @@ async fn a_user_without_a_command_is_told_which() {
 
 #[tokio::test]
 async fn a_restarted_redis_is_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        redis_databases: 1,
-        ..Options::durable(folder.path())
-    };
-    let folder = Folder::claim(&options.data_dir).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let (folder, options) = folder(&data);
     let redis = Redis::start(&folder, &options).await.unwrap();
     let queue: Queue = RedisBroker::at(&redis.url()).await.queue(VISIBILITY).await;
     push(&queue).await;
