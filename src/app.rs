@@ -1,10 +1,13 @@
 //! What handlers and jobs work with, built once per process: [`App`] for the API, [`Workshop`] for the
 //! worker. Clones share everything.
 
+pub mod installation;
+
 use std::{path::PathBuf, sync::Arc};
 
 use aws_config::SdkConfig;
 
+use self::installation::Installation;
 use crate::{
     auth::Auth,
     config::{
@@ -30,6 +33,7 @@ pub struct App {
     pub searches: Turns,
     pub queue: Queue,
     pub storage: Storage,
+    pub installation: Installation,
     pub addresses: Addresses,
     pub auth: Auth,
     pub upload: UploadSettings,
@@ -52,6 +56,7 @@ impl App {
         let visibility = config::worker::DEFAULT_VISIBILITY;
         Ok(Self {
             queue: Queue::connect(&settings.queue, visibility, aws).await?,
+            installation: Installation::new(&db, &storage),
             addresses: Addresses::new(&storage, signer, public_url),
             storage,
             auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
@@ -69,6 +74,7 @@ pub struct Workshop {
     pub db: Db,
     pub queue: Queue,
     pub storage: Storage,
+    pub installation: Installation,
     pub media: Arc<Media>,
     pub upload: UploadSettings,
     pub settings: config::worker::Settings,
@@ -82,10 +88,13 @@ impl Workshop {
         launcher: PathBuf,
         aws: &SdkConfig,
     ) -> anyhow::Result<Self> {
+        let db = Db::new(&settings.database)?;
+        let storage = Storage::connect(&settings.storage, aws).await?;
         Ok(Self {
-            db: Db::new(&settings.database)?,
             queue: Queue::connect(&settings.queue, settings.worker.visibility, aws).await?,
-            storage: Storage::connect(&settings.storage, aws).await?,
+            installation: Installation::new(&db, &storage),
+            storage,
+            db,
             media: Arc::new(
                 Media::prepare(&settings.media, launcher)
                     .await?

@@ -1,34 +1,31 @@
 //! What operators and load balancers ask: `/health`, `/ready` and `/metrics`. The API serves the first
 //! two beside its own routes; the internal listener of each role serves all three and nothing else.
 
-use std::{
-    fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, sync::Arc, time::Duration,
-};
+use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::Duration};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use tokio::{
-    sync::OnceCell,
-    time::{interval, timeout},
-};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::{
-    app::{App, Workshop},
+    app::{App, Workshop, installation::Installation},
     config::http::Listener,
     db::Db,
     queue::Queue,
     shutdown::Shutdown,
-    storage::Storage,
+    storage::{Storage, WrongInstallation},
     telemetry,
     version::VERSION,
-    videos::identity,
 };
 
 /// Longest wait for the answer of one dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// When to look again whether database and storage belong together, while one of them is away.
+const VERIFY_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often measurements are put together.
 const TIDY: Duration = Duration::from_secs(5);
@@ -42,8 +39,7 @@ pub struct Dependencies {
     db: Db,
     queue: Queue,
     storage: Storage,
-    /// Database and storage were found to belong together.
-    is_ours: Arc<OnceCell<()>>,
+    installation: Installation,
     shutdown: Shutdown,
 }
 
@@ -54,7 +50,7 @@ impl Dependencies {
             db: app.db.clone(),
             queue: app.queue.clone(),
             storage: app.storage.clone(),
-            is_ours: Arc::default(),
+            installation: app.installation.clone(),
             shutdown: shutdown.clone(),
         }
     }
@@ -65,17 +61,23 @@ impl Dependencies {
             db: workshop.db.clone(),
             queue: workshop.queue.clone(),
             storage: workshop.storage.clone(),
-            is_ours: Arc::default(),
+            installation: workshop.installation.clone(),
             shutdown: shutdown.clone(),
         }
     }
 
-    /// Looks at all of them in the background and logs those that do not answer: nothing that is away
-    /// stops a start.
+    /// Looks at all of them in the background and logs those that do not answer: nothing that is away stops a start.
+    /// A new storage is marked as soon as it and the database answer.
     pub fn report(&self) {
         let this = self.clone();
         self.shutdown.spawn(async move {
             Box::pin(this.failing()).await;
+            while Box::pin(this.installation.verify()).await.is_err() {
+                tokio::select! {
+                    () = sleep(VERIFY_AGAIN) => {}
+                    () = this.shutdown.requested() => return,
+                }
+            }
         });
     }
 
@@ -91,18 +93,17 @@ impl Dependencies {
             .filter_map(Result::err)
             .collect()
     }
-}
 
-impl Dependencies {
-    /// Returns an error unless files can be stored, and the storage is the one of this database. Whoever asks
-    /// first of all marks it. While the database is away nobody can tell, and it is named itself.
+    /// Returns an error unless files can be stored, and the storage is the one of this database. While the database
+    /// is away nobody can tell, and it is named itself.
     async fn storage_ready(&self) -> anyhow::Result<()> {
         self.storage.ready().await?;
-        if self.is_ours.initialized() || self.db.ready().await.is_err() {
-            return Ok(());
+        match Box::pin(self.installation.verify()).await {
+            Err(error) if error.is::<WrongInstallation>() || self.db.ready().await.is_ok() => {
+                Err(error)
+            }
+            _ => Ok(()),
         }
-        identity::establish(&self.db, &self.storage).await?;
-        self.is_ours.set(()).or(Ok(()))
     }
 }
 

@@ -53,7 +53,12 @@ pub struct Stored {
 /// The disk has no room for a file.
 #[derive(Debug, thiserror::Error)]
 #[error("no space left to store {0}")]
-pub struct Full(pub StorageKey);
+pub struct Full(pub String);
+
+/// The storage is not the one of the database.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongInstallation(pub String);
 
 impl Storage {
     /// Opens the storage: makes its folders if they are not there, or asks for its bucket.

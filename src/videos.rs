@@ -3,7 +3,6 @@
 mod failure;
 pub mod fsck;
 pub mod handlers;
-pub mod identity;
 pub mod operator;
 pub mod process;
 mod queries;

@@ -91,7 +91,7 @@ impl Worker {
         tracing::info!(slots = self.workshop.settings.concurrency, "worker started");
         while !self.shutdown.is_requested() {
             if let Err(error) = self.step(RECEIVE_WAIT).await {
-                tracing::warn!("the queue cannot be read: {error:#}");
+                tracing::warn!("no job can be received: {error:#}");
                 self.pause(ERROR_PAUSE).await;
             }
         }
@@ -105,7 +105,7 @@ impl Worker {
     }
 
     /// Waits for a free slot, receives as many messages as there are free slots, and starts them.
-    /// Returns how many were started. Errors are the broker's.
+    /// Returns how many were started. Errors are of what it works with, not of a job.
     pub async fn step(&self, wait: Duration) -> anyhow::Result<usize> {
         let first = tokio::select! {
             permit = Arc::clone(&self.slots).acquire_owned() => permit?,
@@ -115,6 +115,8 @@ impl Worker {
         while let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             permits.push(permit);
         }
+        // Jobs would find no film in another installation's storage.
+        self.workshop.installation.verify().await?;
         // Awaited to its end, also when a stop is requested: what it received must be given back.
         let deliveries = self.workshop.queue.receive(permits.len(), wait).await?;
         let mut started = 0;
@@ -213,17 +215,7 @@ impl Worker {
                 return End::Release;
             }
             () = Box::pin(self.keep(delivery, || remake::heartbeat(&self.workshop, claim))) => "superseded",
-            made = Box::pin(remake::run(&self.workshop, claim)) => match made {
-                Ok(true) => {
-                    tracing::info!("lost clip made again");
-                    "remade"
-                }
-                Ok(false) => "superseded",
-                Err(error) => {
-                    tracing::error!("a lost clip cannot be made again now: {error:#}");
-                    "remake_failed"
-                }
-            },
+            outcome = Box::pin(remake::run(&self.workshop, claim)) => outcome,
         };
         metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
         End::Ack
@@ -331,6 +323,8 @@ impl Worker {
         } else {
             Leases::Expire
         };
+        // The notes of what is to be deleted must not be forgotten over another installation's storage.
+        self.workshop.installation.verify().await?;
         let sweeper = self.workshop.as_ref().into();
         let swept = Box::pin(sweep::run(&sweeper, leases));
         within(SWEEP_TIMEOUT, swept).await?;

@@ -1,84 +1,174 @@
-//! Whether database and storage belong together: both carry the id of one installation. The storage gets it from
-//! the first `serve` or `work` that uses it; tools that repair write none, and refuse to repair without it.
+//! Whether database and storage belong together: both carry the id of one installation. The first `serve` or `work`
+//! writes it into a new storage, and the database remembers that: a storage that lost the id later is another one, or
+//! a volume that is not mounted. Tools that repair write no id, and refuse to repair without it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use anyhow::ensure;
+use anyhow::anyhow;
+use diesel::{ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, update};
+use diesel_async::RunQueryDsl as _;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::queries;
 use crate::{
-    db::{self, Db},
-    storage::Storage,
+    db::{self, Db, now, schema::installation},
+    storage::{Storage, WrongInstallation},
 };
+
+/// Checks until it succeeds once that database and storage belong together. Clones share what was found.
+#[derive(Clone)]
+pub struct Installation {
+    db: Db,
+    storage: Storage,
+    is_ours: Arc<OnceCell<()>>,
+}
 
 /// What the ids of database and storage say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// They belong together.
     Same,
-    /// A place of the storage carries no id, or another one.
+    /// A place of the storage carries no id.
+    Unmarked {
+        database: Uuid,
+        place: String,
+        /// The storage of this database carried the id once.
+        was_marked: bool,
+    },
+    /// A place of the storage carries another id.
     Differs {
         database: Uuid,
         place: String,
-        stored: Option<Uuid>,
+        stored: Uuid,
     },
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CHECK: &str = "check DATABASE_URL (or DB_NAME) and where the storage is";
         match self {
             Self::Same => write!(f, "database and storage belong together"),
-            Self::Differs {
+            Self::Unmarked {
                 database,
                 place,
-                stored: None,
+                was_marked: false,
             } => write!(
                 f,
-                "the database is of installation {database}, and {place} is not there: check DATABASE_URL (or \
-                 DB_NAME) and where the storage is; if both are right, start `anb serve` once, which writes it"
+                "the database is of installation {database}, and {place} is not there: {CHECK}; if both are right, \
+                 start `anb serve` once, which writes it"
+            ),
+            Self::Unmarked {
+                database,
+                place,
+                was_marked: true,
+            } => write!(
+                f,
+                "the database is of installation {database}, and {place}, which was written once, is gone: is a volume \
+                 not mounted? {CHECK}; if both are right, write {database} into {place}"
             ),
             Self::Differs {
                 database,
                 place,
-                stored: Some(stored),
+                stored,
             } => write!(
                 f,
-                "the database is of installation {database}, but {place} says {stored}: check DATABASE_URL (or \
-                 DB_NAME) and where the storage is; if both are right, remove {place} and start `anb serve`"
+                "the database is of installation {database}, but {place} says {stored}: {CHECK}; if both are right, \
+                 write {database} into {place}"
             ),
         }
     }
 }
 
-/// Compares the ids.
+impl Installation {
+    /// Makes a check that has not been done yet.
+    pub fn new(db: &Db, storage: &Storage) -> Self {
+        Self {
+            db: db.clone(),
+            storage: storage.clone(),
+            is_ours: Arc::default(),
+        }
+    }
+
+    /// Returns an error unless database and storage belong together: [`WrongInstallation`] if they do not, another one
+    /// if that cannot be found out now. A new storage is marked. Once it succeeded, it costs nothing.
+    pub async fn verify(&self) -> anyhow::Result<()> {
+        let establish = || establish(&self.db, &self.storage);
+        self.is_ours.get_or_try_init(establish).await.copied()
+    }
+}
+
+/// Compares the ids, and writes none.
 pub async fn compare(db: &Db, storage: &Storage) -> anyhow::Result<Identity> {
-    let database = of_database(db).await?;
+    compare_with(&known(db).await?, storage).await
+}
+
+/// What the database knows of the installation.
+struct Known {
+    id: Uuid,
+    /// Each place of the storage carried the id once.
+    was_marked: bool,
+}
+
+async fn known(db: &Db) -> anyhow::Result<Known> {
+    let (id, was_marked) = db::in_time(async {
+        let mut connection = db.connection().await?;
+        let row =
+            installation::table.select((installation::id, installation::marked_at.is_not_null()));
+        Ok(row.get_result(&mut connection).await?)
+    })
+    .await?;
+    Ok(Known { id, was_marked })
+}
+
+async fn compare_with(known: &Known, storage: &Storage) -> anyhow::Result<Identity> {
+    let database = known.id;
     for (place, stored) in storage.marks().await? {
-        if stored != Some(database) {
-            return Ok(Identity::Differs {
-                database,
-                place,
-                stored,
-            });
+        match stored {
+            Some(stored) if stored == database => {}
+            Some(stored) => {
+                return Ok(Identity::Differs {
+                    database,
+                    place,
+                    stored,
+                });
+            }
+            None => {
+                return Ok(Identity::Unmarked {
+                    database,
+                    place,
+                    was_marked: known.was_marked,
+                });
+            }
         }
     }
     Ok(Identity::Same)
 }
 
-/// Marks a storage that carries no id yet. Returns an error if it carries another one; of two who mark it at once
-/// the second finds the mark of the first.
-pub async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
-    storage.mark(of_database(db).await?).await?;
-    let identity = compare(db, storage).await?;
-    ensure!(identity == Identity::Same, "{identity}");
+/// Marks a new storage, and returns an error if the storage carries another id or lost it. Of two that mark one storage
+/// at once the second finds the mark of the first.
+async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
+    let known = known(db).await?;
+    if !known.was_marked {
+        storage.mark(known.id).await?;
+    }
+    let identity = compare_with(&known, storage).await?;
+    if identity != Identity::Same {
+        return Err(anyhow!(WrongInstallation(identity.to_string())));
+    }
+    if !known.was_marked {
+        remember(db).await?;
+    }
     Ok(())
 }
 
-async fn of_database(db: &Db) -> anyhow::Result<Uuid> {
+async fn remember(db: &Db) -> anyhow::Result<()> {
     db::in_time(async {
         let mut connection = db.connection().await?;
-        queries::installation(&mut connection).await
+        update(installation::table)
+            .set(installation::marked_at.eq(now().nullable()))
+            .execute(&mut connection)
+            .await?;
+        Ok(())
     })
     .await
 }

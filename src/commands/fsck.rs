@@ -7,6 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
+    app::installation::{self, Identity},
     aws,
     cli::{Fsck, Repair},
     config,
@@ -15,7 +16,6 @@ use crate::{
     storage::Storage,
     videos::{
         fsck::{self, Advice, Comparison, Finding},
-        identity::{self, Identity},
         sweep::Sweeper,
     },
 };
@@ -47,13 +47,9 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
         storage: &storage,
         upload_timeout: arguments.upload.upload_timeout,
     };
-    let identity = identity::compare(&db, &storage).await?;
+    let identity = installation::compare(&db, &storage).await?;
     let found = fsck::check(&on).await?;
-    let refusal = arguments
-        .repair
-        .fix
-        .then(|| refusal(&identity, &found, arguments.repair))
-        .flatten();
+    let refusal = refusal(&identity, &found, arguments.repair);
     let mut said = Vec::new();
     for finding in &found.findings {
         let advice = found.advise(finding);
@@ -80,8 +76,11 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     }
 }
 
-/// Returns why nothing at all is repaired, if that is so.
+/// Returns why nothing at all is repaired though it is asked for, if that is so.
 fn refusal(identity: &Identity, found: &Comparison, repair: Repair) -> Option<String> {
+    if !repair.fix {
+        return None;
+    }
     if *identity != Identity::Same {
         return Some(identity.to_string());
     }

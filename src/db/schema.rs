@@ -67,6 +67,7 @@ diesel::table! {
         city_key -> Text,
         remake_after -> Nullable<Timestamptz>,
         search_key -> Text,
+        remake_attempt -> Int4,
     }
 }
 
@@ -74,6 +75,7 @@ diesel::table! {
     installation (id) {
         id -> Uuid,
         is_only -> Bool,
+        marked_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -5,6 +5,7 @@ mod list;
 mod mark;
 
 use std::{
+    fmt::Display,
     fs::File,
     io::{self, IoSlice, Write as _},
     mem,
@@ -330,12 +331,12 @@ fn part_path(path: &Path) -> PathBuf {
 }
 
 /// Tells a full disk from other causes: callers answer differently.
-fn cause(key: StorageKey, error: io::Error) -> anyhow::Error {
+fn cause(file: impl Display, error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            anyhow::Error::new(error).context(Full(key))
+            anyhow::Error::new(error).context(Full(file.to_string()))
         }
-        _ => anyhow::Error::new(error).context(format!("store {key}")),
+        _ => anyhow::Error::new(error).context(format!("store {file}")),
     }
 }
 

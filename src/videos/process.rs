@@ -106,13 +106,23 @@ impl From<Refusal> for Fault {
 
 /// What the row keeps about how its clip was made, or why there is none.
 #[derive(Serialize)]
-struct Report<'a> {
+pub(super) struct Report<'a> {
     /// From the fetch to the stored poster, or to the refusal.
     took_ms: u64,
     #[serde(flatten)]
     job: &'a media::Report,
     #[serde(flatten)]
     clip: Option<&'a Clip>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn to_row(
+        took_ms: u64,
+        job: &'a media::Report,
+        clip: Option<&'a Clip>,
+    ) -> anyhow::Result<Value> {
+        serde_json::to_value(Self { took_ms, job, clip }).context("word the report")
+    }
 }
 
 /// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
@@ -136,16 +146,12 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         made = workshop.media.make_clip(&source, &scratch, &mut job, note) => made,
         never = show_progress(workshop, claim, progress) => match never {},
     };
-    let worded = |took_ms, clip| {
-        let job = &job;
-        serde_json::to_value(Report { took_ms, job, clip }).context("word the report")
-    };
     let clip = match made {
         Ok(clip) => clip,
         Err(media::Error::Refused(refusal)) => {
             return Err(JobError::Fail(Fault {
                 failure: refusal.into(),
-                report: Some(worded(millis_since(started), None)?),
+                report: Some(Report::to_row(millis_since(started), &job, None)?),
             }));
         }
         Err(media::Error::Failed(error)) => return Err(JobError::retry(error)),
@@ -160,7 +166,7 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         .await?;
 
     let took_ms = millis_since(started);
-    let report = worded(took_ms, Some(&clip))?;
+    let report = Report::to_row(took_ms, &job, Some(&clip))?;
     let outcome = record_success(workshop, claim, &report).await?;
     if outcome == Outcome::Processed {
         tracing::info!(
@@ -327,7 +333,7 @@ where
     }
 }
 
-fn millis_since(start: Instant) -> u64 {
+pub(super) fn millis_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -24,14 +24,13 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::Change;
 use crate::{
     config::storage::QuotaSettings,
     db::{
         Connection, ago,
-        schema::{installation, uploads, users, videos},
+        schema::{uploads, users, videos},
         types::VideoStatus,
     },
     ids::{UserId, VideoId},
@@ -202,12 +201,6 @@ pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Returns the id of the installation that this database is of.
-pub async fn installation(connection: &mut Connection) -> anyhow::Result<Uuid> {
-    let id = installation::table.select(installation::id);
-    Ok(id.get_result(connection).await?)
 }
 
 /// Returns a video, whoever owns it.

@@ -159,11 +159,23 @@ async fn push_overdue(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     push(on.db, on.queue, &overdue).await
 }
 
-/// Pushes the processed videos whose clips are to be made again.
+/// Pushes the processed videos whose clips are to be made again, as long as the queue is short: new films go first.
 async fn push_remakes(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+    let is_ordered = {
+        let mut connection = on.db.connection().await?;
+        remakes::is_any_due(&mut connection).await?
+    };
+    if !is_ordered {
+        return Ok(0);
+    }
+    let waiting = i64::try_from(on.queue.stats().await?.waiting).unwrap_or(i64::MAX);
+    let room = BATCH - waiting;
+    if room <= 0 {
+        return Ok(0);
+    }
     let due = {
         let mut connection = on.db.connection().await?;
-        remakes::take_due(&mut connection, PATIENCE, BATCH).await?
+        remakes::take_due(&mut connection, PATIENCE, room).await?
     };
     // One that the broker does not take is due again after the same time.
     push(on.db, on.queue, &due).await

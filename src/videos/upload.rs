@@ -56,6 +56,8 @@ pub struct Receiving {
 impl Receiving {
     /// Starts to receive a file from `user`. Of two at once, the second sees the first.
     pub async fn begin(app: &App, user: UserId) -> Result<Self, Refusal> {
+        // A film in another installation's storage would be lost to both.
+        app.installation.verify().await?;
         let video = VideoId::generate();
         let noted = db::in_time(async {
             let mut connection = app.db.connection().await?;

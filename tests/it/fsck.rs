@@ -15,7 +15,6 @@ on_both! {
     files_that_no_row_names_are_found_and_removed,
     what_is_lost_is_told_and_a_lost_clip_is_made_again,
     a_wiped_queue_is_filled_again,
-    a_database_of_another_installation_repairs_nothing,
     many_deletions_must_be_confirmed,
     an_older_copy_of_the_database_deletes_nothing_newer,
     a_clip_that_cannot_be_made_again_is_only_told,
@@ -132,83 +131,6 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     shown().await;
 }
 
-#[tokio::test]
-async fn a_remake_that_fails_changes_nothing_and_comes_again() {
-    let app = TestApp::spawn().await;
-    let video = app.add_video(&film().await).await;
-    app.work_off().await;
-    app.remove(&format!("processed/{video}/1.jpg"));
-    app.plant(&format!("uploads/{video}.mp4"));
-    check(&app, "--fix").await;
-    let (worker, shutdown) = app.worker().await;
-    let working = tokio::spawn(async move { worker.run().await });
-    eventually("the remake is put off", 20, async || {
-        app.number("SELECT count(*) FROM videos WHERE remake_after > now() + interval '1 minute'")
-            .await
-            == 1
-    })
-    .await;
-    shutdown.request();
-    working.await.unwrap();
-    let row = app.row(video).await.unwrap();
-    assert_eq!((row.status.as_str(), row.failures), ("processed", 0));
-    assert_eq!(app.outputs(video), ["1.mp4"]);
-}
-
-async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
-    let orphan = VideoId::generate();
-    let video = app.add_video(&film().await).await;
-    app.work_off().await;
-    assert_eq!(app.get("/ready").await.status, 200);
-    app.plant(&format!("uploads/{orphan}.mp4"));
-    app.remove(&format!("processed/{video}/1.jpg"));
-    let files = app.files();
-    // As if DB_NAME was mistyped.
-    app.sql("UPDATE installation SET id = gen_random_uuid()")
-        .await;
-    let ran = fsck(app, "--fix --delete-orphans --yes-delete 1").await;
-    assert_eq!(ran.status.code(), Some(1));
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert!(
-        said.contains("nothing was repaired: the database is of"),
-        "{said}"
-    );
-    assert!(
-        said.contains("DATABASE_URL") && said.contains(".anb-installation"),
-        "{said}"
-    );
-    let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let found = found.as_array().unwrap();
-    assert_eq!(found.len(), 2);
-    assert!(found.iter().all(|finding| finding["is_repaired"] == false));
-    assert_eq!(app.files(), files);
-    assert_eq!(app.status(video).await, "processed");
-    // A new process does not marry the two either.
-    let elsewhere = TestApp::spawn_with(&["--database-url", &app.place.database_url], &[]).await;
-    if app.bucket.is_none() {
-        let uploads = app.serve.storage.upload_path.to_str().unwrap();
-        let other = TestApp::spawn_with(
-            &[
-                "--database-url",
-                &app.place.database_url,
-                "--upload-path",
-                uploads,
-            ],
-            &[],
-        )
-        .await;
-        assert_eq!(
-            other.get("/ready").await.body["failing"],
-            json!(["storage"])
-        );
-    }
-    assert_eq!(
-        elsewhere.get("/ready").await.status,
-        200,
-        "its storage is new"
-    );
-}
-
 async fn many_deletions_must_be_confirmed(app: &TestApp) {
     let orphans: Vec<_> = (0..25).map(|_| VideoId::generate()).collect();
     app.add_video(b"film").await;
@@ -263,39 +185,6 @@ async fn a_clip_that_cannot_be_made_again_is_only_told(app: &TestApp) {
     assert_eq!(sorted(said), (1, repaired(&found, false)));
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("processed", 0));
-}
-
-#[tokio::test]
-async fn a_storage_that_nobody_marked_is_not_repaired() {
-    let app = TestApp::spawn().await;
-    app.add_video(b"film").await;
-    let ran = fsck(&app, "--fix").await;
-    assert_eq!(ran.status.code(), Some(1));
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert!(
-        said.contains("uploads/.anb-installation is not there"),
-        "{said}"
-    );
-    assert!(said.contains("start `anb serve` once"), "{said}");
-    assert_eq!(app.get("/ready").await.status, 200);
-    assert_eq!(check(&app, "--fix").await, (0, json!([])));
-}
-
-#[tokio::test]
-async fn where_the_folders_are_not_nothing_is_made_or_repaired() {
-    let app = TestApp::spawn().await;
-    let video = app.add_video(&film().await).await;
-    app.work_off().await;
-    assert_eq!(app.get("/ready").await.status, 200);
-    let mut house = House::of(&app);
-    house.set("UPLOAD_PATH", "./uploads");
-    house.set("PROCESSED_PATH", "./processed");
-    let ran = house.output("fsck --fix").await;
-    assert_eq!(ran.status.code(), Some(1));
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert!(said.contains("UPLOAD_PATH=./uploads"), "{said}");
-    assert!(!house.folder().join("uploads").exists());
-    assert_eq!(app.status(video).await, "processed");
 }
 
 #[tokio::test]
@@ -363,12 +252,12 @@ async fn a_wrong_counter_is_counted_again() {
 /// Tells how an orphan can be deleted.
 const DELETABLE: &str = "--fix --delete-orphans deletes it";
 
-async fn fsck(app: &TestApp, flags: &str) -> Output {
+pub async fn fsck(app: &TestApp, flags: &str) -> Output {
     House::of(app).output(&format!("fsck --json {flags}")).await
 }
 
 /// Runs the command on a storage that the API has marked, and returns exit code and findings.
-async fn check(app: &TestApp, flags: &str) -> (i32, Value) {
+pub async fn check(app: &TestApp, flags: &str) -> (i32, Value) {
     if !app.shutdown.is_requested() {
         assert_eq!(app.get("/ready").await.status, 200);
     }

@@ -118,9 +118,7 @@ async fn the_last_failure_goes_to_the_dead() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
     let broker = RedisBroker::at(&app.place.redis_url).await;
     let video = app.add_video(&film().await).await;
-    // A file where the folder of the clips belongs: nothing can be stored.
-    fs::remove_dir(app.processed()).unwrap();
-    fs::write(app.processed(), "").unwrap();
+    app.remove(&format!("uploads/{video}.mp4"));
     app.work_off().await;
     assert_eq!(app.row(video).await.unwrap().failures, 1);
     assert!(broker.dead().await.is_empty());

@@ -23,7 +23,7 @@ use std::{
 };
 
 use anb::{
-    app::{App, Workshop},
+    app::{App, Workshop, installation::Installation},
     cli::{Cli, Command},
     config,
     db::Db,
@@ -157,16 +157,15 @@ impl TestApp {
 
     /// Makes the kits of a worker; `ffmpeg` is checked and the bumpers are encoded once per process.
     pub async fn workshop(&self) -> Workshop {
+        let db = Db::new(&self.work.database).unwrap();
+        let aws = aws::config().await;
+        let visibility = self.work.worker.visibility;
+        let queue = Queue::connect(&self.work.queue, visibility, &aws).await;
         Workshop {
-            db: Db::new(&self.work.database).unwrap(),
-            queue: Queue::connect(
-                &self.work.queue,
-                self.work.worker.visibility,
-                &aws::config().await,
-            )
-            .await
-            .unwrap(),
+            queue: queue.unwrap(),
+            installation: Installation::new(&db, &self.storage),
             storage: self.storage.clone(),
+            db,
             media: self.media().await,
             upload: self.work.upload.clone(),
             settings: self.work.worker.clone(),

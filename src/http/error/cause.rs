@@ -10,7 +10,10 @@ use crate::{aws, batch, db, storage};
 pub fn classify(cause: &anyhow::Error) -> Code {
     if cause.is::<storage::Full>() {
         Code::StorageFull
-    } else if cause.is::<aws::Away>() || cause.chain().any(is_passing) {
+    } else if cause.is::<storage::WrongInstallation>()
+        || cause.is::<aws::Away>()
+        || cause.chain().any(is_passing)
+    {
         Code::Unavailable
     } else {
         Code::Internal
@@ -46,7 +49,7 @@ mod tests {
     use crate::http::Error;
 
     #[test]
-    fn what_passes_by_itself_is_unavailable_and_the_rest_is_internal() {
+    fn transient_errors_are_unavailable_and_all_others_internal() {
         let code = |kind, message: &str| {
             let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
             Error::from(anyhow::Error::new(error).context("cast a vote")).code

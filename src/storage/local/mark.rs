@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::{fs, task::spawn_blocking};
 use uuid::Uuid;
 
-use super::Folders;
+use super::{Folders, cause};
 use crate::storage::MARK;
 
 impl Folders {
@@ -34,9 +34,9 @@ impl Folders {
     pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
         for (variable, folder) in self.places() {
             let place = folder.clone();
-            spawn_blocking(move || write(&place, id))
-                .await?
-                .with_context(|| format!("{variable}={}: write {MARK}", folder.display()))?;
+            let written = spawn_blocking(move || write(&place, id)).await?;
+            let file = || format!("{MARK} in {variable}={}", folder.display());
+            written.map_err(|error| cause(file(), error))?;
         }
         Ok(())
     }

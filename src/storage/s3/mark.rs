@@ -1,7 +1,10 @@
 //! The object below each prefix that says to which installation it belongs.
 
 use anyhow::Context as _;
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::{
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::put_object::PutObjectError,
+};
 use uuid::Uuid;
 
 use super::Bucket;
@@ -22,29 +25,38 @@ impl Bucket {
             if self.read_mark(&name).await?.is_some() {
                 continue;
             }
-            let put = self.inner.client.put_object();
-            let put = put
-                .bucket(&self.inner.name)
-                .key(&name)
-                .if_none_match("*")
-                .content_type("text/plain")
-                .body(id.to_string().into_bytes().into())
-                .send()
-                .await;
-            match put {
-                // Somebody was faster; whose mark it is the caller finds out.
-                Err(error)
-                    if matches!(
-                        error.code(),
-                        Some("PreconditionFailed" | "ConditionalRequestConflict")
-                    ) => {}
-                put => {
-                    put.map_err(explain)
-                        .with_context(|| format!("write {name} to the bucket"))?;
-                }
+            let mut put = self.put_mark(&name, id, true).await;
+            // Not every service that speaks S3 knows conditional writes.
+            if code(&put) == Some("NotImplemented") {
+                put = self.put_mark(&name, id, false).await;
+            }
+            // Somebody was faster; whose mark it is the caller finds out.
+            if !matches!(
+                code(&put),
+                Some("PreconditionFailed" | "ConditionalRequestConflict")
+            ) {
+                put.map_err(explain)
+                    .with_context(|| format!("write {name} to the bucket"))?;
             }
         }
         Ok(())
+    }
+
+    async fn put_mark(
+        &self,
+        name: &str,
+        id: Uuid,
+        only_if_new: bool,
+    ) -> Result<(), SdkError<PutObjectError>> {
+        let put = self.inner.client.put_object();
+        put.bucket(&self.inner.name)
+            .key(name)
+            .set_if_none_match(only_if_new.then(|| "*".to_owned()))
+            .content_type("text/plain")
+            .body(id.to_string().into_bytes().into())
+            .send()
+            .await
+            .map(drop)
     }
 
     fn mark_names(&self) -> [String; 2] {
@@ -62,4 +74,8 @@ impl Bucket {
         let text = String::from_utf8(bytes).with_context(place)?;
         Ok(Some(Uuid::try_parse(text.trim()).with_context(place)?))
     }
+}
+
+fn code(put: &Result<(), SdkError<PutObjectError>>) -> Option<&str> {
+    put.as_ref().err()?.code()
 }

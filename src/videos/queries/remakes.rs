@@ -1,4 +1,4 @@
-//! SQL of remakes: a processed video whose clip or poster is lost gets new ones, under its next attempt. Until they
+//! SQL of remakes: a processed video whose clip or poster is lost gets new ones, under a later attempt. Until they
 //! are stored the row names the old ones, and keeps status, votes and place.
 
 use std::time::Duration;
@@ -6,9 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    Queryable, Selectable, SelectableHelper as _, sql_query, sql_types, update,
+    Queryable, Selectable, SelectableHelper as _,
+    dsl::{exists, sql},
+    select, sql_query, sql_types, update,
 };
 use diesel_async::RunQueryDsl as _;
+use serde_json::Value;
 
 use super::jobs::{Id, ids};
 use crate::{
@@ -26,6 +29,9 @@ pub struct Remake {
     pub video: VideoId,
     /// The attempt whose outputs are shown now.
     pub attempt: i32,
+    /// The attempt under which the new outputs are stored: no other claim has the same.
+    #[diesel(column_name = remake_attempt)]
+    pub next: i32,
 }
 
 /// Orders a remake, unless one is ordered.
@@ -42,6 +48,12 @@ pub async fn order(connection: &mut Connection, video: VideoId) -> anyhow::Resul
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Tells whether any remake is due.
+pub async fn is_any_due(connection: &mut Connection) -> anyhow::Result<bool> {
+    let due = videos::table.filter(videos::remake_after.le(now().nullable()));
+    Ok(select(exists(due)).get_result(connection).await?)
 }
 
 /// Marks up to `limit` due remakes as pushed that were not within `patience`, and returns their videos for the
@@ -81,6 +93,7 @@ pub async fn claim(
     let claim = update(due)
         .set((
             videos::remake_after.eq(from_now(lease).nullable()),
+            videos::remake_attempt.eq(sql("greatest(attempt, remake_attempt) + 1")),
             videos::strays_at.eq(now().nullable()),
         ))
         .returning(Remake::as_returning())
@@ -90,42 +103,76 @@ pub async fn claim(
     Ok(claim)
 }
 
-/// The row, as long as nobody finished the remake or deleted the video.
+/// The row, as long as the claim is the last one, and nobody finished the remake or deleted the video.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn held(remake: Remake) -> _ {
     let video: VideoId = remake.video;
     let attempt: i32 = remake.attempt;
+    let next: i32 = remake.next;
     let processed: VideoStatus = VideoStatus::Processed;
     videos::table
         .filter(videos::id.eq(video))
         .filter(videos::attempt.eq(attempt))
+        .filter(videos::remake_attempt.eq(next))
         .filter(videos::status.eq(processed))
         .filter(videos::remake_after.is_not_null())
 }
 
-/// Sets when the remake may be claimed: later, for who works on it; or by the next, for who gave it up. Returns
-/// whether it is still wanted.
-pub async fn postpone(
+/// Extends the claim. Returns whether it still holds.
+pub async fn extend(
     connection: &mut Connection,
     remake: Remake,
-    delay: Duration,
+    lease: Duration,
 ) -> anyhow::Result<bool> {
     let rows = update(held(remake))
         .set((
-            videos::remake_after.eq(from_now(delay).nullable()),
-            videos::enqueued_at.eq(NO_TIME),
+            videos::remake_after.eq(from_now(lease).nullable()),
+            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
     Ok(rows == 1)
 }
 
-/// Shows the outputs of the next attempt, which are stored, in place of the old ones. Returns whether it did.
-pub async fn finish(connection: &mut Connection, remake: Remake) -> anyhow::Result<bool> {
+/// Gives the claim up: the remake may be claimed again after `delay`, or never if there is none. Returns whether the
+/// claim still held; then no write of it counts any more, and its outputs may be removed.
+pub async fn give_up(
+    connection: &mut Connection,
+    remake: Remake,
+    delay: Option<Duration>,
+) -> anyhow::Result<bool> {
+    let again = (
+        videos::remake_attempt.eq(videos::remake_attempt + 1),
+        videos::enqueued_at.eq(NO_TIME),
+    );
+    let rows = match delay {
+        Some(delay) => {
+            update(held(remake))
+                .set((again, videos::remake_after.eq(from_now(delay).nullable())))
+                .execute(connection)
+                .await?
+        }
+        None => {
+            update(held(remake))
+                .set((again, videos::remake_after.eq(NO_TIME)))
+                .execute(connection)
+                .await?
+        }
+    };
+    Ok(rows == 1)
+}
+
+/// Shows the outputs that this claim stored in place of the old ones, with what made them. Returns whether it did.
+pub async fn finish(
+    connection: &mut Connection,
+    remake: Remake,
+    report: &Value,
+) -> anyhow::Result<bool> {
     let rows = update(held(remake))
         .set((
-            videos::attempt.eq(videos::attempt + 1),
+            videos::attempt.eq(remake.next),
             videos::remake_after.eq(NO_TIME),
+            videos::report.eq(Some(report)),
         ))
         .execute(connection)
         .await?;

@@ -1,0 +1,150 @@
+//! Database and storage belong together, or nothing is stored, processed or repaired.
+
+use anb::{ids::VideoId, storage::WrongInstallation};
+use serde_json::{Value, json};
+
+use crate::{
+    fsck::{check, fsck},
+    processes::process::House,
+    support::{TestApp, film, mp4, on_both},
+};
+
+on_both! {
+    a_database_of_another_installation_repairs_nothing,
+    a_process_with_the_wrong_storage_takes_and_processes_nothing,
+}
+
+/// Names a storage that is not there, or not the database's.
+const STORAGE: [&str; 1] = ["storage"];
+
+async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
+    let orphan = VideoId::generate();
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    app.plant(&format!("uploads/{orphan}.mp4"));
+    app.remove(&format!("processed/{video}/1.jpg"));
+    let files = app.files();
+    mistype_database_name(app).await;
+    let ran = fsck(app, "--fix --delete-orphans --yes-delete 1").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(
+        said.contains("nothing was repaired: the database is of"),
+        "{said}"
+    );
+    assert!(
+        said.contains("DATABASE_URL") && said.contains(".anb-installation"),
+        "{said}"
+    );
+    let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let found = found.as_array().unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|finding| finding["is_repaired"] == false));
+    assert_eq!(app.files(), files);
+    assert_eq!(app.status(video).await, "processed");
+}
+
+async fn a_process_with_the_wrong_storage_takes_and_processes_nothing(app: &TestApp) {
+    let waiting = app.add_video(&film().await).await;
+    app.workshop().await.installation.verify().await.unwrap();
+    let ana = app.member("Ana", "Cali").await;
+    let deleted = VideoId::generate();
+    app.sql(&format!(
+        "INSERT INTO uploads (video_id, user_id, started_at, is_upload)
+         SELECT '{deleted}', min(id), now() - interval '1 day', false FROM users"
+    ))
+    .await;
+    mistype_database_name(app).await;
+    let files = app.files();
+
+    assert_eq!(app.get("/ready").await.body["failing"], json!(STORAGE));
+    let refused = app.upload(&ana, mp4(5000), false).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let (worker, shutdown) = app.worker().await;
+    let error = worker.step(std::time::Duration::ZERO).await.unwrap_err();
+    assert!(error.is::<WrongInstallation>(), "{error:#}");
+    let working = tokio::spawn(async move { worker.run().await });
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    shutdown.request();
+    working.await.unwrap();
+    let row = app.row(waiting).await.unwrap();
+    assert_eq!((row.status.as_str(), row.attempt), ("uploaded", 0));
+    // What is to be deleted is not forgotten.
+    assert_eq!(app.number("SELECT count(*) FROM uploads").await, 1);
+    assert_eq!(app.files(), files);
+}
+
+#[tokio::test]
+async fn a_volume_that_is_not_mounted_is_not_taken_for_a_new_one() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    // The folders of this process are empty.
+    let flags = ["--database-url", &app.place.database_url];
+    let unmounted = TestApp::spawn_with(&flags, &flags).await;
+    assert_eq!(
+        unmounted.get("/ready").await.body["failing"],
+        json!(STORAGE)
+    );
+    let ana = app.member("Ana", "Cali").await;
+    assert_eq!(unmounted.upload(&ana, mp4(5000), false).await.status, 503);
+    let ran = fsck(&unmounted, "--fix --delete-orphans").await;
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(said.contains("is a volume not mounted?"), "{said}");
+    assert_eq!(unmounted.files(), [""; 0]);
+    for folder in ["uploads", "processed"] {
+        let mark = unmounted
+            .folder
+            .path()
+            .join(folder)
+            .join(".anb-installation");
+        assert!(!mark.exists());
+    }
+    // The way out that the message names.
+    for folder in ["uploads", "processed"] {
+        let mark = |app: &TestApp| app.folder.path().join(folder).join(".anb-installation");
+        std::fs::copy(mark(&app), mark(&unmounted)).unwrap();
+    }
+    assert_eq!(unmounted.get("/ready").await.status, 200);
+    assert_eq!(app.status(video).await, "processed");
+}
+
+/// Moves the process to another database, as it were.
+async fn mistype_database_name(app: &TestApp) {
+    app.workshop().await.installation.verify().await.unwrap();
+    app.sql("UPDATE installation SET id = gen_random_uuid()")
+        .await;
+}
+
+#[tokio::test]
+async fn a_storage_that_nobody_marked_is_not_repaired() {
+    let app = TestApp::spawn().await;
+    app.add_video(b"film").await;
+    let ran = fsck(&app, "--fix").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(
+        said.contains("uploads/.anb-installation is not there"),
+        "{said}"
+    );
+    assert!(said.contains("start `anb serve` once"), "{said}");
+    assert_eq!(app.get("/ready").await.status, 200);
+    assert_eq!(check(&app, "--fix").await, (0, json!([])));
+}
+
+#[tokio::test]
+async fn where_the_folders_are_not_nothing_is_made_or_repaired() {
+    let app = TestApp::spawn().await;
+    let video = app.add_video(&film().await).await;
+    app.work_off().await;
+    assert_eq!(app.get("/ready").await.status, 200);
+    let mut house = House::of(&app);
+    house.set("UPLOAD_PATH", "./uploads");
+    house.set("PROCESSED_PATH", "./processed");
+    let ran = house.output("fsck --fix").await;
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(said.contains("UPLOAD_PATH=./uploads"), "{said}");
+    assert!(!house.folder().join("uploads").exists());
+    assert_eq!(app.status(video).await, "processed");
+}
