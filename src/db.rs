@@ -19,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
 use diesel::{
     ConnectionError, define_sql_function,
     dsl::{AsExprOf, sql},
@@ -227,6 +228,11 @@ pub fn interval(span: Duration) -> PgInterval {
 define_sql_function! {
     /// The time at which the transaction began, by the database's clock: the only clock that counts.
     fn now() -> Timestamptz;
+}
+
+/// Returns the database's time.
+pub async fn time(connection: &mut Connection) -> anyhow::Result<DateTime<Utc>> {
+    Ok(select(now()).get_result(connection).await?)
 }
 
 define_sql_function! {

@@ -1,10 +1,18 @@
 //! What operators and load balancers ask: `/health`, `/ready` and `/metrics`. The API serves the first
 //! two beside its own routes; the internal listener of each role serves all three and nothing else.
 
-use std::{fs, future::Future, os::unix::fs::FileTypeExt as _, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    future::Future,
+    os::unix::fs::FileTypeExt as _,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, http::header, web};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -14,6 +22,7 @@ use crate::{
     app::{App, Workshop, installation::Installation},
     config::http::Listener,
     db::Db,
+    media::Media,
     queue::Queue,
     shutdown::Shutdown,
     storage::{Storage, WrongInstallation},
@@ -33,13 +42,17 @@ const TIDY: Duration = Duration::from_secs(5);
 /// When to ask again whether a process is ready (s).
 const RETRY_AFTER_SECS: u32 = 2;
 
-/// What a process needs to work: others, and that nobody stops it.
+/// What a process needs to work: others, and that nobody stops it. Clones share what is known of them.
 #[derive(Clone)]
 pub struct Dependencies {
     db: Db,
     queue: Queue,
     storage: Storage,
     installation: Installation,
+    /// A worker's.
+    media: Option<Arc<Media>>,
+    /// Those that did not answer when they were asked last.
+    failing: Arc<Mutex<BTreeSet<&'static str>>>,
     shutdown: Shutdown,
 }
 
@@ -51,6 +64,8 @@ impl Dependencies {
             queue: app.queue.clone(),
             storage: app.storage.clone(),
             installation: app.installation.clone(),
+            media: None,
+            failing: Arc::default(),
             shutdown: shutdown.clone(),
         }
     }
@@ -62,6 +77,8 @@ impl Dependencies {
             queue: workshop.queue.clone(),
             storage: workshop.storage.clone(),
             installation: workshop.installation.clone(),
+            media: Some(Arc::clone(&workshop.media)),
+            failing: Arc::default(),
             shutdown: shutdown.clone(),
         }
     }
@@ -81,17 +98,54 @@ impl Dependencies {
         });
     }
 
-    /// Returns the names of those that do not answer.
-    async fn failing(&self) -> Vec<&'static str> {
-        let (database, queue, storage) = tokio::join!(
-            answers("database", self.db.ready()),
-            answers("queue", self.queue.ready()),
-            answers("storage", self.storage_ready()),
+    /// Asks all, and returns the names of those that cannot be used. A change is logged once, and is a metric.
+    pub async fn failing(&self) -> Vec<&'static str> {
+        let (database, queue, storage, (scratch, ffmpeg)) = tokio::join!(
+            self.ask("database", self.db.ready()),
+            self.ask("queue", self.queue.ready()),
+            self.ask("storage", self.storage_ready()),
+            self.ask_media(),
         );
-        [database, queue, storage]
+        [database, queue, storage, scratch, ffmpeg]
             .into_iter()
             .filter_map(Result::err)
             .collect()
+    }
+
+    async fn ask_media(&self) -> (Result<(), &'static str>, Result<(), &'static str>) {
+        let Some(media) = &self.media else {
+            return (Ok(()), Ok(()));
+        };
+        tokio::join!(
+            self.ask("scratch", media.scratch_ready()),
+            self.ask("ffmpeg", media.ffmpeg_ready()),
+        )
+    }
+
+    async fn ask(
+        &self,
+        name: &'static str,
+        probe: impl Future<Output = anyhow::Result<()>>,
+    ) -> Result<(), &'static str> {
+        let answer = timeout(PROBE_TIMEOUT, probe).await;
+        let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {PROBE_TIMEOUT:?}")));
+        let is_up = if answer.is_ok() { 1.0 } else { 0.0 };
+        metrics::gauge!("anb_dependency_up", "dependency" => name).set(is_up);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(()) => {
+                if failing.remove(name) {
+                    tracing::info!(dependency = name, "ready again");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if failing.insert(name) {
+                    tracing::warn!(dependency = name, "not ready: {error:#}");
+                }
+                Err(name)
+            }
+        }
     }
 
     /// Returns an error unless files can be stored, and the storage is the one of this database. While the database
@@ -103,26 +157,6 @@ impl Dependencies {
                 Err(error)
             }
             _ => Ok(()),
-        }
-    }
-}
-
-async fn answers(
-    name: &'static str,
-    probe: impl Future<Output = anyhow::Result<()>>,
-) -> Result<(), &'static str> {
-    match timeout(PROBE_TIMEOUT, probe).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            tracing::warn!(dependency = name, "not ready: {error:#}");
-            Err(name)
-        }
-        Err(_) => {
-            tracing::warn!(
-                dependency = name,
-                "not ready: no answer within {PROBE_TIMEOUT:?}"
-            );
-            Err(name)
         }
     }
 }

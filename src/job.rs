@@ -7,7 +7,8 @@ use crate::ids::VideoId;
 /// Version of the wire format that this program writes.
 const VERSION: u32 = 1;
 
-/// A job as the queue carries it: ids only; the row knows everything else.
+/// A job as the queue carries it: ids only; the row knows everything else. Whoever receives one does the job whose turn
+/// it is, which need not be this one.
 ///
 /// The wire format is tagged, versioned JSON:
 /// `{"kind":"process_video","v":1,"video_id":"…","trace":"…"}`.
@@ -18,7 +19,7 @@ pub enum Job {
     ProcessVideo {
         /// Version of the format.
         v: u32,
-        /// The video.
+        /// The video that waits since this was pushed, or failed.
         video_id: VideoId,
         /// Id of the request that caused the job, so that logs can be followed across processes.
         trace: String,
@@ -68,31 +69,19 @@ impl Job {
     }
 }
 
-/// Why a job did not succeed, as far as the worker must know: whether trying again can help.
+/// Why a job did not succeed: whose fault that was.
 #[derive(Debug)]
 pub enum JobError<F> {
-    /// Trying again may help: the disk was full, the database away, a process was killed.
-    Retry(anyhow::Error),
-    /// Trying again cannot help; `F` says why, for the row and the player.
-    Fail(F),
-}
-
-impl<F> JobError<F> {
-    /// Makes an error that trying again may cure.
-    pub fn retry(error: impl Into<anyhow::Error>) -> Self {
-        Self::Retry(error.into())
-    }
-
-    /// Makes an error that trying again cannot cure.
-    pub fn fail(failure: impl Into<F>) -> Self {
-        Self::Fail(failure.into())
-    }
-}
-
-impl<F> From<anyhow::Error> for JobError<F> {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Retry(error)
-    }
+    /// The video's fault, and final: trying again cannot help. `F` says why, for the row and the player.
+    Video(F),
+    /// This job's failure, which is counted: after `JOB_MAX_ATTEMPTS` of them it is given up.
+    Job(anyhow::Error),
+    /// The fault of the surroundings: a disk that is full or gone, a storage or database that is away, a program that
+    /// cannot be started. It is never counted; the job waits until they are well again.
+    Surroundings(anyhow::Error),
+    /// Somebody else killed a program of the job, perhaps the kernel for want of memory: twice that is the fault of the
+    /// surroundings, then the job's.
+    Killed(anyhow::Error),
 }
 
 #[cfg(test)]

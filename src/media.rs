@@ -21,6 +21,7 @@ mod transcode;
 mod verdict;
 
 use std::{
+    io,
     num::NonZero,
     path::{Path, PathBuf},
     thread,
@@ -30,7 +31,10 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::{admission::Admission, brand::Brand, plan::Target, tools::Tools, verdict::Rules};
+use self::{
+    admission::Admission, brand::Brand, command::error::Blame, plan::Target, tools::Tools,
+    verdict::Rules,
+};
 pub use self::{
     command::Costs,
     progress::Progress,
@@ -95,7 +99,33 @@ pub enum Error {
     Refused(Refusal),
     /// Ours: trying again may help.
     #[error(transparent)]
-    Failed(#[from] anyhow::Error),
+    Failed(anyhow::Error),
+    /// The machine's: trying again helps once it is well again.
+    #[error(transparent)]
+    Surroundings(anyhow::Error),
+    /// Somebody else killed a program.
+    #[error(transparent)]
+    Killed(anyhow::Error),
+}
+
+/// Finds out whose fault it was, from the causes.
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        let causes = || error.chain();
+        let programs = causes().filter_map(|cause| cause.downcast_ref::<command::Error>());
+        match programs.map(command::Error::blame).next() {
+            Some(Blame::Killer) => Self::Killed(error),
+            Some(Blame::Machine) => Self::Surroundings(error),
+            None if causes().any(is_of_the_machine) => Self::Surroundings(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// Tells whether the operating system refused something: our own files are always there and may be read.
+fn is_of_the_machine(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let error = cause.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.raw_os_error().is_some())
 }
 
 impl From<Refusal> for Error {
@@ -114,7 +144,7 @@ impl Media {
         let root = std::path::absolute(settings.scratch_root()).context("resolve SCRATCH_PATH")?;
         scratch::open_root(&root)?;
         let target = Target::from(settings);
-        let brand = Brand::prepare(&tools, Scratch::create(&root)?, target).await?;
+        let brand = Brand::prepare(&tools, &Scratch::create(&root)?, target).await?;
         Ok(Self {
             tools,
             rules: Rules::from(settings),
@@ -136,6 +166,17 @@ impl Media {
     /// Creates a private folder for one job.
     pub fn scratch(&self) -> anyhow::Result<Scratch> {
         Scratch::create(&self.scratch_root)
+    }
+
+    /// Returns an error unless a job's files can be made.
+    pub async fn scratch_ready(&self) -> anyhow::Result<()> {
+        let root = self.scratch_root.clone();
+        tokio::task::spawn_blocking(move || scratch::probe(&root)).await?
+    }
+
+    /// Returns an error unless programs can be started.
+    pub async fn ffmpeg_ready(&self) -> anyhow::Result<()> {
+        self.tools.try_start().await
     }
 
     /// Removes the folders of jobs whose workers were killed.

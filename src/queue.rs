@@ -92,8 +92,8 @@ impl Queue {
         }
     }
 
-    /// Receives up to `max` messages, waiting at most `wait` for the first. Await it to its end: what
-    /// a dropped call received is hidden from everybody until the visibility time is over.
+    /// Receives up to `max` messages, waiting at most `wait` for the first. What a dropped call received is hidden from
+    /// everybody until the visibility time is over.
     pub async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Delivery>> {
         match self {
             Self::Redis(streams) => {
@@ -198,6 +198,12 @@ impl Delivery {
                 queues.dead_letter(&handle, &self.payload, reason).await
             }
         }
+    }
+
+    /// Ends the message, and sends `job` to the dead-letter queue.
+    pub async fn dead_letter_job(mut self, job: &Job, reason: &str) -> anyhow::Result<()> {
+        self.payload = job.to_payload()?;
+        self.dead_letter(reason).await
     }
 }
 

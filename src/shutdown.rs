@@ -88,6 +88,19 @@ impl Shutdown {
         self.soft.is_cancelled()
     }
 
+    /// Tells whether running work must be given up.
+    pub fn is_insisted(&self) -> bool {
+        self.hard.is_cancelled()
+    }
+
+    /// Does `work` that can be dropped at any time, such as a start. Returns none if a stop is requested before its end.
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.requested() => None,
+        }
+    }
+
     /// How long running work may go on after the first signal.
     pub fn grace(&self) -> Duration {
         self.grace

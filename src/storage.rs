@@ -55,6 +55,11 @@ pub struct Stored {
 #[error("no space left to store {0}")]
 pub struct Full(pub String);
 
+/// There is no such file.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not in the storage")]
+pub struct Missing(pub StorageKey);
+
 /// The storage is not the one of the database.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -110,7 +115,7 @@ impl Storage {
         }
     }
 
-    /// Brings the file under `key` to the path `to`, which must not exist.
+    /// Brings the file under `key` to the path `to`, which must not exist. Returns [`Missing`] if there is none.
     pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.fetch(key, to).await,

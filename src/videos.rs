@@ -1,5 +1,6 @@
 //! Videos: upload, processing, publishing, deleting, watching.
 
+pub mod clean;
 mod failure;
 pub mod fsck;
 pub mod handlers;

@@ -1,10 +1,18 @@
-//! The queue worker: receives as many messages as it has free slots, runs each job with a heartbeat,
-//! and ends each message by what became of it.
+//! The queue worker: receives as many messages as it has free slots, does for each the job whose turn it is, keeps it
+//! with heartbeats, and ends the message by what became of it.
+//!
+//! A job that fails by its surroundings makes the worker stop taking jobs, until its own test of them passes.
+
+mod keep;
+mod rounds;
 
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,21 +20,21 @@ use anyhow::anyhow;
 use futures_util::FutureExt as _;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 use tracing::{Instrument as _, Span, field};
 
+use self::keep::keep;
 use crate::{
     app::Workshop,
-    ids::VideoId,
+    internal::Dependencies,
     job::{Job, JobError},
     queue::Delivery,
     shutdown::Shutdown,
     videos::{
         Claim,
         process::{self, Outcome, Recorded},
-        remake,
-        sweep::{self, Leases},
+        remake::{self, Remake},
     },
 };
 
@@ -36,19 +44,33 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// Wait after an error of broker or database, before the next try.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest wait for a broker that does not answer, at the end of a message.
+/// Longest wait before the surroundings are tested again.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// Longest wait for whoever does not answer, at the end of a job.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest sweep.
-const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
+/// The same once a stop is insisted on: what is not told then comes back by lease and visibility.
+const LAST_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A worker; clones share its slots.
 #[derive(Clone)]
 pub struct Worker {
     workshop: Arc<Workshop>,
+    dependencies: Dependencies,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
     jobs: watch::Sender<usize>,
+    trouble: Arc<Trouble>,
+}
+
+/// What jobs met in their surroundings.
+#[derive(Default)]
+struct Trouble {
+    /// Since the last test.
+    is_new: AtomicBool,
+    /// Jobs in a row that met some.
+    times: AtomicU32,
 }
 
 /// A slot with a job in it; free again when it is dropped.
@@ -58,14 +80,16 @@ struct Slot {
 }
 
 /// How a job left its slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum End {
     /// The message has done its duty.
     Ack,
     /// The message goes back: another worker shall have it.
     Release,
-    /// The message goes to the dead-letter queue.
-    Dead(&'static str),
+    /// The message goes to the dead-letter queue: nobody knows what it is.
+    Unknown,
+    /// The job that was given up goes to the dead-letter queue.
+    Dead(Job),
 }
 
 impl Worker {
@@ -73,11 +97,18 @@ impl Worker {
     pub fn new(workshop: Workshop, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(workshop.settings.concurrency.into()));
         Self {
+            dependencies: Dependencies::of_workshop(&workshop, &shutdown),
             workshop: Arc::new(workshop),
             shutdown,
             slots,
             jobs: watch::Sender::new(0),
+            trouble: Arc::default(),
         }
+    }
+
+    /// Returns what it needs to take jobs.
+    pub fn dependencies(&self) -> &Dependencies {
+        &self.dependencies
     }
 
     /// Returns the number of jobs that run, as it changes.
@@ -88,9 +119,13 @@ impl Worker {
     /// Works until the shutdown is requested, then finishes or gives back what runs.
     pub async fn run(&self) {
         self.shutdown.spawn(self.clone().sweep());
+        self.shutdown.spawn(self.clone().clean());
         tracing::info!(slots = self.workshop.settings.concurrency, "worker started");
+        Box::pin(self.until_well()).await;
         while !self.shutdown.is_requested() {
-            if let Err(error) = self.step(RECEIVE_WAIT).await {
+            if self.trouble.is_new.load(Ordering::Relaxed) {
+                Box::pin(self.until_well()).await;
+            } else if let Err(error) = self.step(RECEIVE_WAIT).await {
                 tracing::warn!("no job can be received: {error:#}");
                 self.pause(ERROR_PAUSE).await;
             }
@@ -98,10 +133,25 @@ impl Worker {
         tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
         // Every job ends, by itself or because the shutdown insists.
         self.idle().await;
-        if let Err(error) = within(END_TIMEOUT, self.workshop.queue.leave()).await {
+        if let Err(error) = within(self.patience(), self.workshop.queue.leave()).await {
             tracing::warn!("the queue was not left: {error:#}");
         }
         tracing::info!("worker stopped");
+    }
+
+    /// Completes when everything is there that jobs need. Each job in a row that met trouble makes the first wait
+    /// longer: perhaps the test does not see what it met.
+    async fn until_well(&self) {
+        let times = self.trouble.times.load(Ordering::Relaxed);
+        let mut wait = ERROR_PAUSE.saturating_mul(times).min(MAX_PAUSE);
+        while !self.shutdown.is_requested() {
+            self.pause(wait).await;
+            self.trouble.is_new.store(false, Ordering::Relaxed);
+            if Box::pin(self.dependencies.failing()).await.is_empty() {
+                return;
+            }
+            wait = (wait * 2).clamp(ERROR_PAUSE, MAX_PAUSE);
+        }
     }
 
     /// Waits for a free slot, receives as many messages as there are free slots, and starts them.
@@ -115,22 +165,33 @@ impl Worker {
         while let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             permits.push(permit);
         }
-        // Jobs would find no film in another installation's storage.
-        self.workshop.installation.verify().await?;
-        // Awaited to its end, also when a stop is requested: what it received must be given back.
-        let deliveries = self.workshop.queue.receive(permits.len(), wait).await?;
+        let received = async {
+            // Jobs would find no film in another installation's storage.
+            self.workshop.installation.verify().await?;
+            self.workshop.queue.receive(permits.len(), wait).await
+        };
+        let deliveries = tokio::select! {
+            received = received => received?,
+            // A request waits for the end: what was received must be given back. Who insists waits for nothing, and the
+            // message comes back by itself.
+            () = self.shutdown.insisted() => return Ok(0),
+        };
         let mut started = 0;
         for delivery in deliveries {
             match permits.pop() {
-                Some(permit) if !self.shutdown.is_requested() => {
+                Some(permit) if self.takes_jobs() => {
                     self.shutdown
                         .spawn(self.clone().handle(delivery, self.fill(permit)));
                     started += 1;
                 }
-                _ => end(delivery, End::Release).await,
+                _ => self.end(delivery, End::Release).await,
             }
         }
         Ok(started)
+    }
+
+    fn takes_jobs(&self) -> bool {
+        !self.shutdown.is_requested() && !self.trouble.is_new.load(Ordering::Relaxed)
     }
 
     /// Completes when no job runs.
@@ -141,44 +202,66 @@ impl Worker {
 
     async fn handle(self, delivery: Delivery, slot: Slot) {
         match Job::from_payload(&delivery.payload) {
-            Ok(Job::ProcessVideo {
-                video_id, trace, ..
-            }) => {
-                let span =
-                    tracing::info_span!("job", video = %video_id, trace, attempt = field::Empty);
-                async {
-                    let ended = Box::pin(self.process_video(video_id, &delivery)).await;
-                    end(delivery, ended).await;
-                }
-                .instrument(span)
-                .await;
-            }
+            Ok(ticket) => Box::pin(self.next(ticket, delivery)).await,
             Err(unknown) => {
                 tracing::error!(error = %unknown, "message of an unknown kind");
-                end(delivery, End::Dead("unknown_job")).await;
+                self.end(delivery, End::Unknown).await;
             }
         }
         drop(slot);
     }
 
-    async fn process_video(&self, video: VideoId, delivery: &Delivery) -> End {
-        let claim = match process::claim(&self.workshop, video).await {
-            Ok(Some(claim)) => claim,
-            Ok(None) => return Box::pin(self.remake_video(video, delivery)).await,
+    /// Does the next job: a message is a ticket for whatever video is next, not for the one that it names.
+    async fn next(&self, ticket: Job, delivery: Delivery) {
+        let claimed = async {
+            let claim = process::claim(&self.workshop).await?;
+            let remake = match claim {
+                Some(_) => None,
+                None => remake::claim(&self.workshop).await?,
+            };
+            anyhow::Ok((claim, remake))
+        };
+        let ended = match claimed.await {
+            Ok((Some(claim), _)) => {
+                let video = claim.video;
+                let span = tracing::info_span!("job", %video, trace = field::Empty, attempt = claim.attempt);
+                let job = Box::pin(self.process_video(claim, ticket, &delivery));
+                job.instrument(span).await
+            }
+            Ok((None, Some(remake))) => {
+                let span =
+                    tracing::info_span!("remake", video = %remake.video, attempt = remake.next);
+                let job = Box::pin(self.remake_video(remake, &delivery));
+                job.instrument(span).await
+            }
+            Ok((None, None)) => {
+                tracing::debug!("nothing to do: no video waits and is due");
+                End::Ack
+            }
             Err(error) => {
-                tracing::warn!("the video cannot be claimed now: {error:#}");
+                tracing::warn!("no video can be claimed now: {error:#}");
                 // The message would come back at once, and again, as long as the database is away.
                 self.pause(ERROR_PAUSE).await;
-                return End::Release;
+                End::Release
             }
         };
-        Span::current().record("attempt", claim.attempt);
+        self.end(delivery, ended).await;
+    }
+
+    async fn process_video(&self, claim: Claim, ticket: Job, delivery: &Delivery) -> End {
+        let Job::ProcessVideo {
+            video_id, trace, ..
+        } = ticket;
+        if video_id == claim.video {
+            Span::current().record("trace", trace);
+        }
         tracing::info!("job started");
         let started = Instant::now();
+        let heartbeat = || Box::pin(process::heartbeat(&self.workshop, claim));
         let ended = tokio::select! {
             biased;
             () = self.shutdown.insisted() => self.give_back(claim).await,
-            () = self.keep_lease(claim, delivery) => {
+            () = self.keep(delivery, heartbeat) => {
                 tracing::warn!("claim lost: the video was deleted or went to another worker");
                 process::discard(&self.workshop, claim).await;
                 End::Ack
@@ -189,51 +272,48 @@ impl Worker {
         ended
     }
 
-    /// Makes the lost clip of a processed video again, if that is ordered.
-    async fn remake_video(&self, video: VideoId, delivery: &Delivery) -> End {
-        let claim = match remake::claim(&self.workshop, video).await {
-            Ok(Some(claim)) => claim,
-            Ok(None) => {
-                tracing::debug!(
-                    "nothing to do: the video is done, runs elsewhere, waits or is gone"
-                );
-                return End::Ack;
-            }
-            Err(error) => {
-                // The sweeper pushes it again.
-                tracing::warn!("the remake cannot be claimed now: {error:#}");
-                return End::Ack;
-            }
-        };
+    /// Makes the lost clip of a processed video again.
+    async fn remake_video(&self, remake: Remake, delivery: &Delivery) -> End {
+        let heartbeat = || Box::pin(remake::heartbeat(&self.workshop, remake));
         let outcome = tokio::select! {
             biased;
             () = self.shutdown.insisted() => {
-                let released = within(END_TIMEOUT, remake::release(&self.workshop, claim));
+                let released = within(LAST_TIMEOUT, remake::release(&self.workshop, remake));
                 if let Err(error) = released.await {
                     tracing::warn!("the remake waits for its lease to expire: {error:#}");
                 }
                 return End::Release;
             }
-            () = Box::pin(self.keep(delivery, || remake::heartbeat(&self.workshop, claim))) => "superseded",
-            outcome = Box::pin(remake::run(&self.workshop, claim)) => outcome,
+            () = self.keep(delivery, heartbeat) => "superseded",
+            outcome = remake::run(&self.workshop, remake) => outcome,
         };
         metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
         End::Ack
     }
 
-    /// Runs the job and records how it ended. A panic counts as a failure that may pass.
+    /// Runs the job and records how it ended. A panic counts as the job's failure.
     async fn work(&self, claim: Claim) -> End {
         let run = AssertUnwindSafe(process::run(&self.workshop, claim)).catch_unwind();
         let result = run
             .await
-            .unwrap_or_else(|_| Err(JobError::retry(anyhow!("the job panicked"))));
+            .unwrap_or_else(|_| Err(JobError::Job(anyhow!("the job panicked"))));
+        if let Err(JobError::Surroundings(_) | JobError::Killed(_)) = &result {
+            self.trouble.is_new.store(true, Ordering::Relaxed);
+            self.trouble.times.fetch_add(1, Ordering::Relaxed);
+        }
         let (outcome, ended) = match result {
-            Ok(Outcome::Processed) => ("processed", End::Ack),
-            Ok(Outcome::Superseded) => ("superseded", End::Ack),
+            Ok(outcome) => {
+                self.trouble.times.store(0, Ordering::Relaxed);
+                match outcome {
+                    Outcome::Processed => ("processed", End::Ack),
+                    Outcome::Superseded => ("superseded", End::Ack),
+                }
+            }
             Err(error) => match process::record_failure(&self.workshop, claim, error).await {
                 Ok(Recorded::Waiting) => ("retried", End::Ack),
+                Ok(Recorded::SetBack) => ("set_back", End::Ack),
                 Ok(Recorded::Failed) => ("refused", End::Ack),
-                Ok(Recorded::Dead) => ("failed", End::Dead("processing_failed")),
+                Ok(Recorded::Dead) => ("failed", dead(claim)),
                 Ok(Recorded::Superseded) => ("superseded", End::Ack),
                 Err(error) => {
                     // The lease expires, and the sweeper pushes the video again.
@@ -246,89 +326,55 @@ impl Worker {
         ended
     }
 
-    /// Completes when the claim is lost. A database that cannot be reached is no loss: the job goes on,
-    /// and the first heartbeat that gets through tells.
-    async fn keep_lease(&self, claim: Claim, delivery: &Delivery) {
-        let heartbeat = || Box::pin(process::heartbeat(&self.workshop, claim));
-        Box::pin(self.keep(delivery, heartbeat)).await;
-    }
-
-    /// Extends a lease with `heartbeat`, and with it the message, until it says that the lease is lost.
     async fn keep<F>(&self, delivery: &Delivery, heartbeat: impl Fn() -> F)
     where
         F: Future<Output = anyhow::Result<bool>>,
     {
-        let lease = self.workshop.settings.lease;
-        let mut ticks = interval(lease / 3);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is immediate, and the claim is fresh.
-        ticks.tick().await;
-        loop {
-            ticks.tick().await;
-            let beat = within(lease, heartbeat());
-            let (beat, extended) = tokio::join!(beat, within(lease, delivery.extend()));
-            match beat {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!("heartbeat failed, the job goes on: {error:#}"),
-            }
-            if let Err(error) = extended {
-                tracing::warn!("the message was not extended, the job goes on: {error:#}");
-            }
-        }
+        let settings = &self.workshop.settings;
+        Box::pin(keep(
+            settings.lease,
+            settings.visibility,
+            delivery,
+            heartbeat,
+        ))
+        .await;
     }
 
     async fn give_back(&self, claim: Claim) -> End {
         tracing::warn!("job given back: the worker stops");
-        if let Err(error) = within(END_TIMEOUT, process::release(&self.workshop, claim)).await {
+        let released = within(LAST_TIMEOUT, process::release(&self.workshop, claim));
+        if let Err(error) = released.await {
             tracing::warn!("the video waits for its lease to expire: {error:#}");
         }
         End::Release
     }
 
-    /// Sweeps until the shutdown is requested.
-    async fn sweep(self) {
-        let mut is_failing = false;
-        let mut spared_until = Instant::now();
-        while !self.shutdown.is_requested() {
-            let swept = tokio::select! {
-                swept = self.sweep_once(&mut spared_until) => swept,
-                // What it marked and did not push is pushed again later.
-                () = self.shutdown.insisted() => return,
-            };
-            match swept {
-                Ok(()) => is_failing = false,
-                // Logged once, not every two seconds of an outage.
-                Err(error) if !is_failing => {
-                    tracing::warn!("the sweep failed: {error:#}");
-                    is_failing = true;
-                }
-                Err(_) => {}
+    /// Ends a message. If the broker does not take it, the message comes back later, and is another ticket.
+    async fn end(&self, delivery: Delivery, end: End) {
+        let patience = self.patience();
+        let ended = match &end {
+            End::Ack => within(patience, delivery.ack()).await,
+            End::Release => within(patience, delivery.release()).await,
+            End::Unknown => within(patience, delivery.dead_letter("unknown_job")).await,
+            End::Dead(job) => {
+                within(patience, delivery.dead_letter_job(job, "processing_failed")).await
             }
-            self.pause(sweep::INTERVAL).await;
+        };
+        if let Err(error) = ended {
+            tracing::warn!(
+                ?end,
+                "the message was not ended and will come back: {error:#}"
+            );
         }
     }
 
-    /// Sweeps once. After the database was away all leases are expired, though their jobs went on: those
-    /// have the time of one lease to revive them, else every running job would begin anew.
-    async fn sweep_once(&self, spared_until: &mut Instant) -> anyhow::Result<()> {
-        // The start of a worker is too early for the folders of one that was killed just before.
-        let cleared = self.workshop.media.clear_scratch().await;
-        if let Err(error) = self.workshop.db.connection().await {
-            *spared_until = Instant::now() + self.workshop.settings.lease;
-            return Err(error);
-        }
-        let leases = if Instant::now() < *spared_until {
-            Leases::Keep
+    /// How long to wait for whoever does not answer.
+    fn patience(&self) -> Duration {
+        if self.shutdown.is_insisted() {
+            LAST_TIMEOUT
         } else {
-            Leases::Expire
-        };
-        // The notes of what is to be deleted must not be forgotten over another installation's storage.
-        self.workshop.installation.verify().await?;
-        let sweeper = self.workshop.as_ref().into();
-        let swept = Box::pin(sweep::run(&sweeper, leases));
-        within(SWEEP_TIMEOUT, swept).await?;
-        cleared
+            END_TIMEOUT
+        }
     }
 
     /// Waits, but not longer than to the shutdown's request.
@@ -354,20 +400,10 @@ impl Drop for Slot {
     }
 }
 
-/// Ends a message. If the broker does not take it, the message comes back later, finds nothing to do,
-/// and is ended then.
-async fn end(delivery: Delivery, end: End) {
-    let ended = match end {
-        End::Ack => within(END_TIMEOUT, delivery.ack()).await,
-        End::Release => within(END_TIMEOUT, delivery.release()).await,
-        End::Dead(reason) => within(END_TIMEOUT, delivery.dead_letter(reason)).await,
-    };
-    if let Err(error) = ended {
-        tracing::warn!(
-            ?end,
-            "the message was not ended and will come back: {error:#}"
-        );
-    }
+/// The message of a video that was given up, for the operator.
+fn dead(claim: Claim) -> End {
+    let trace = format!("attempt {}", claim.attempt);
+    End::Dead(Job::process_video(claim.video, trace))
 }
 
 /// Runs `work` for at most `time`.

@@ -60,14 +60,11 @@ async fn run_roles(
     let launcher = std::env::current_exe().context("find this program")?;
     let workshop = Workshop::build(&work, launcher, &aws).await?;
     internal::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;
-    internal::listen(
-        &work.metrics,
-        Dependencies::of_workshop(&workshop, shutdown),
-    )?;
     let server = Server::bind(app, &serve.http, shutdown)?;
+    let worker = Worker::new(workshop, shutdown.clone());
+    internal::listen(&work.metrics, worker.dependencies().clone())?;
     greet(server.address().port())?;
 
-    let worker = Worker::new(workshop, shutdown.clone());
     let work = async {
         worker.run().await;
         anyhow::Ok(())

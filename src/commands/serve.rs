@@ -11,12 +11,15 @@ use crate::{
 
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
-    db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
-
-    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
-    let app = App::build(&settings, &aws, &shutdown).await?;
+    let started = shutdown
+        .unless_requested(Box::pin(start(&settings, &shutdown)))
+        .await;
+    let Some(app) = started else {
+        return Ok(());
+    };
+    let app = app?;
     open_files::raise();
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
@@ -27,4 +30,10 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     let result = server.run().await;
     shutdown.drain().await;
     result
+}
+
+async fn start(settings: &config::Serve, shutdown: &Shutdown) -> anyhow::Result<App> {
+    db::pooler::refuse(&settings.database).await?;
+    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
+    App::build(settings, &aws, shutdown).await
 }

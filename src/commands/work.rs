@@ -1,7 +1,7 @@
 //! `anb work`: the queue worker.
 
 use anyhow::Context as _;
-use aws_config::imds;
+use aws_config::{SdkConfig, imds};
 
 use crate::{
     app::Workshop,
@@ -9,30 +9,26 @@ use crate::{
     config::{self, worker::Switch},
     db,
     ec2::{Instance, Pace},
-    internal::{self, Dependencies},
-    open_files,
+    internal, open_files,
     shutdown::Shutdown,
     worker::Worker,
 };
 
 pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
-    db::pooler::refuse(&settings.database).await?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
-
-    let launcher = std::env::current_exe().context("find this program")?;
-    let aws = match settings.machine.ec2_lifecycle {
-        Switch::On => aws::load(&settings.aws).await,
-        Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
+    let started = shutdown
+        .unless_requested(Box::pin(start(&settings, &shutdown)))
+        .await;
+    let Some(started) = started else {
+        return Ok(());
     };
-    let workshop = Workshop::build(&settings, launcher, &aws).await?;
+    let (worker, aws) = started?;
     open_files::raise();
-    let dependencies = Dependencies::of_workshop(&workshop, &shutdown);
-    dependencies.report();
-    internal::listen(&settings.metrics, dependencies)?;
+    worker.dependencies().report();
+    internal::listen(&settings.metrics, worker.dependencies().clone())?;
 
-    let worker = Worker::new(workshop, shutdown.clone());
     match settings.machine.ec2_lifecycle {
         Switch::On => {
             let metadata = imds::Client::builder().build();
@@ -44,4 +40,18 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     }
     shutdown.drain().await;
     Ok(())
+}
+
+async fn start(
+    settings: &config::Work,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Worker, SdkConfig)> {
+    db::pooler::refuse(&settings.database).await?;
+    let launcher = std::env::current_exe().context("find this program")?;
+    let aws = match settings.machine.ec2_lifecycle {
+        Switch::On => aws::load(&settings.aws).await,
+        Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
+    };
+    let workshop = Workshop::build(settings, launcher, &aws).await?;
+    Ok((Worker::new(workshop, shutdown.clone()), aws))
 }

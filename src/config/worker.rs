@@ -21,6 +21,10 @@ pub struct Settings {
     #[arg(long = "job-max-attempts", env = "JOB_MAX_ATTEMPTS", default_value_t = 3,
           value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=100))]
     pub max_attempts: i32,
+    /// A job that its surroundings keep from its end (a full disk, a storage that is away) is given up after this long
+    #[arg(long = "job-give-up-after", env = "JOB_GIVE_UP_AFTER", default_value = "24h", value_name = "TIME",
+          value_parser = super::duration)]
+    pub give_up_after: Duration,
     /// A job without a heartbeat for this long is given to another worker [unit: 10s …]
     #[arg(long = "job-lease", env = "JOB_LEASE", default_value = "10s", value_name = "TIME",
           value_parser = super::duration)]

@@ -68,6 +68,10 @@ diesel::table! {
         remake_after -> Nullable<Timestamptz>,
         search_key -> Text,
         remake_attempt -> Int4,
+        turn -> Int8,
+        setbacks -> Int4,
+        setback_at -> Nullable<Timestamptz>,
+        kills -> Int4,
     }
 }
 

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Turns {
     places: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     /// Time from the beginning of one turn to that of the next.
     spacing: Duration,
     next: Arc<Mutex<Instant>>,
@@ -37,7 +37,7 @@ impl Turns {
     pub fn new(count: usize, per_second: u32) -> Self {
         Self {
             places: Arc::new(Semaphore::new(MOST_WAITING)),
-            turns: Arc::new(Semaphore::new(count)),
+            running: Arc::new(Semaphore::new(count)),
             spacing: Duration::from_secs(1) / per_second,
             next: Arc::new(Mutex::new(Instant::now())),
         }
@@ -49,7 +49,7 @@ impl Turns {
             .try_acquire_owned()
             .map_err(|_full| Busy)?;
         let turn = async {
-            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            let turn = Arc::clone(&self.running).acquire_owned().await;
             self.pace().await;
             turn
         };

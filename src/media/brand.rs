@@ -19,10 +19,18 @@ const WATERMARK: &[u8] = include_bytes!("../../web/brand/watermark.png");
 const OPENING: &[u8] = include_bytes!("../../web/brand/bumper-opening.png");
 const CLOSING: &[u8] = include_bytes!("../../web/brand/bumper-closing.png");
 
-/// Bumpers and watermark as files, in a private folder that lives as long as this.
+/// Bumpers and watermark. They are kept in memory, so that a scratch folder that was emptied is as good as a new one.
 #[derive(Debug)]
 pub struct Brand {
-    folder: Scratch,
+    opening: Bumper,
+    closing: Bumper,
+    parameter_sets: String,
+}
+
+#[derive(Debug)]
+struct Bumper {
+    name: String,
+    film: Vec<u8>,
     parameter_sets: String,
 }
 
@@ -30,21 +38,26 @@ impl Brand {
     /// Frames of the opening bumper, and of the closing one: 4 s together, the contest allows 5.
     pub const FRAMES: u64 = 30 * 2;
 
-    /// Encodes the bumpers for this target.
-    pub async fn prepare(tools: &Tools, folder: Scratch, target: Target) -> anyhow::Result<Self> {
-        write(&folder.file("watermark.png"), WATERMARK)?;
-        let opening = encode(tools, &folder, target, "opening", OPENING).await?;
-        let closing = encode(tools, &folder, target, "closing", CLOSING).await?;
-        ensure!(opening == closing, "the bumpers cannot be joined");
+    /// Encodes the bumpers for this target, in `folder`.
+    pub async fn prepare(tools: &Tools, folder: &Scratch, target: Target) -> anyhow::Result<Self> {
+        let opening = encode(tools, folder, target, "opening", OPENING).await?;
+        let closing = encode(tools, folder, target, "closing", CLOSING).await?;
+        ensure!(
+            opening.parameter_sets == closing.parameter_sets,
+            "the bumpers cannot be joined"
+        );
         Ok(Self {
-            folder,
-            parameter_sets: opening,
+            parameter_sets: opening.parameter_sets.clone(),
+            opening,
+            closing,
         })
     }
 
-    /// The mark with its transparency.
-    pub fn watermark(&self) -> PathBuf {
-        self.folder.file("watermark.png")
+    /// Puts the mark, with its transparency, into a job's folder. Returns its path.
+    pub fn lend_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
+        let path = scratch.file("watermark.png");
+        write(&path, WATERMARK)?;
+        Ok(path)
     }
 
     /// What a body must have to stand between the bumpers; see `inspect::Film::parameter_sets`.
@@ -52,29 +65,25 @@ impl Brand {
         &self.parameter_sets
     }
 
-    /// Puts the bumpers into a job's folder, beside its body, without copying where it can.
-    pub fn lend(&self, scratch: &Scratch) -> anyhow::Result<()> {
-        for name in ["opening.mp4", "closing.mp4"] {
-            let (from, to) = (self.folder.file(name), scratch.file(name));
-            // Another file system: a source folder given by the caller, for instance.
-            if fs::hard_link(&from, &to).is_err() {
-                fs::copy(&from, &to).with_context(|| format!("copy {name}"))?;
-            }
+    /// Puts the bumpers into a job's folder, beside its body.
+    pub fn lend_bumpers(&self, scratch: &Scratch) -> anyhow::Result<()> {
+        for bumper in [&self.opening, &self.closing] {
+            write(&scratch.file(&bumper.name), &bumper.film)?;
         }
         Ok(())
     }
 }
 
-/// Encodes one bumper, checks it, and returns its parameter sets.
+/// Encodes one bumper and checks it.
 async fn encode(
     tools: &Tools,
     folder: &Scratch,
     target: Target,
     name: &str,
     picture: &[u8],
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Bumper> {
     let (picture_name, film_name) = (format!("{name}.png"), format!("{name}.mp4"));
-    let (still, film) = (folder.file(&picture_name), folder.file(&film_name));
+    let (still, made) = (folder.file(&picture_name), folder.file(&film_name));
     write(&still, picture)?;
     let args = plan::bumper(&picture_name, Brand::FRAMES, target, &film_name);
     let reach = Reach {
@@ -82,9 +91,9 @@ async fn encode(
         write: Some(folder.path()),
     };
     let costs = &mut Costs::default();
-    let made = tools.ffmpeg(&args, folder.path(), reach, costs).await;
-    made.with_context(|| format!("encode the {name} bumper"))?;
-    let film = inspect::packets(tools, &film).await?;
+    let encoded = tools.ffmpeg(&args, folder.path(), reach, costs).await;
+    encoded.with_context(|| format!("encode the {name} bumper"))?;
+    let film = inspect::packets(tools, &made).await?;
     film.check(Expected {
         frame: target.frame,
         frames: Brand::FRAMES,
@@ -92,7 +101,11 @@ async fn encode(
     })
     .and_then(|()| film.check_times())
     .with_context(|| format!("check the {name} bumper"))?;
-    Ok(film.parameter_sets().to_owned())
+    Ok(Bumper {
+        name: film_name,
+        parameter_sets: film.parameter_sets().to_owned(),
+        film: fs::read(&made).with_context(|| format!("read {}", made.display()))?,
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

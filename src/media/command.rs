@@ -5,7 +5,8 @@
 //! the kernel has one, and bounded memory here for what it says. Each cause of failure is a variant
 //! that callers branch on.
 
-mod error;
+mod awake;
+pub mod error;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,7 +21,6 @@ use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
-    time::timeout,
 };
 
 pub use self::error::Error;
@@ -37,8 +37,9 @@ const STDERR_BYTES: usize = 8 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub cpu: Duration,
+    /// As long as this process runs: its own pauses are not counted.
     pub wall: Duration,
-    /// Longest time without a word on standard output: a program that is due to tell how far it is,
+    /// Longest time, counted in the same way, without a word on standard output: a program that is due to tell how far it is,
     /// and does not, is frozen.
     pub silence: Duration,
     pub memory_bytes: u64,
@@ -137,14 +138,14 @@ impl Runner {
             let status = child.wait().await?;
             io::Result::Ok((status, cpu, tail))
         };
-        let (status, cpu, tail) = match timeout(call.limits.wall, work).await {
+        let (status, cpu, tail) = match awake::timeout(call.limits.wall, work).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 let after = call.limits.silence;
                 return Err(Error::Frozen { program, after });
             }
             Ok(Err(source)) => return Err(Error::Read { program, source }),
-            Err(_elapsed) => {
+            Err(awake::Elapsed) => {
                 let after = call.limits.wall;
                 return Err(Error::TimedOut { program, after });
             }
@@ -276,11 +277,14 @@ async fn pump(
 ) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut buffer = Vec::with_capacity(16 * 1024);
-    while timeout(silence, pipe.read_buf(&mut buffer)).await?? > 0 {
+    loop {
+        let read = awake::timeout(silence, pipe.read_buf(&mut buffer)).await;
+        if read.map_err(|awake::Elapsed| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
+            return Ok(());
+        }
         on_bytes(&buffer);
         buffer.clear();
     }
-    Ok(())
 }
 
 fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {

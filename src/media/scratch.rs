@@ -6,21 +6,26 @@
 
 use std::{
     fs::{self, File},
-    io::ErrorKind,
+    io::{ErrorKind, Write as _},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::Context;
-use rustix::fs::{FlockOperation, flock};
+use anyhow::{Context, ensure};
+use rustix::fs::{FlockOperation, flock, statvfs};
 use tempfile::TempDir;
 
 const PREFIX: &str = "job-";
 
-/// The part of a folder that programs may write in. The rest may be linked: a player's original,
-/// the bumpers of all clips.
+/// The part of a folder that programs may write in. The rest may be linked: a player's original.
 const OUTPUTS: &str = "out";
+
+/// How much a test writes (bytes): what a full disk has no room for.
+const PROBE_BYTES: usize = 256 * 1024;
+
+/// What a job needs at least (bytes): the parts of a clip and the clip.
+const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A folder younger than this may not have been locked yet by the worker that creates it.
 const SETTLED: Duration = Duration::from_mins(1);
@@ -61,6 +66,24 @@ impl Scratch {
     pub fn outputs(&self) -> PathBuf {
         self.folder.path().join(OUTPUTS)
     }
+}
+
+/// Returns an error unless files can be written in `root` and have room there.
+pub fn probe(root: &Path) -> anyhow::Result<()> {
+    let place = || format!("SCRATCH_PATH={}", root.display());
+    let written = || {
+        let mut file = tempfile::tempfile_in(root)?;
+        file.write_all(&vec![0; PROBE_BYTES])
+    };
+    written().with_context(place)?;
+    let space = statvfs(root).with_context(place)?;
+    let free = space.f_bavail * space.f_frsize;
+    ensure!(
+        free >= MIN_FREE_BYTES,
+        "{}: only {free} bytes are free",
+        place()
+    );
+    Ok(())
 }
 
 /// Creates `root` and clears it.

@@ -109,6 +109,24 @@ impl Tools {
         self.list("-version").await
     }
 
+    /// Starts both programs for nothing.
+    pub async fn try_start(&self) -> anyhow::Result<()> {
+        for program in [&self.ffmpeg, &self.ffprobe] {
+            let args = ["-version"].map(OsString::from);
+            let call = Call {
+                program,
+                args: &args,
+                folder: Path::new("/"),
+                reach: NO_FILES,
+                limits: PROBE,
+            };
+            self.runner
+                .run(&call, &mut Costs::default(), |_| {})
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Version of `ffmpeg`, as its builder names it.
     pub fn version(&self) -> &str {
         &self.version

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     Clip, Error, Media, Report, admission,
     brand::Brand,
-    command::{self, Costs, Reach},
+    command::{self, Costs, Reach, error::Blame},
     inspect::{self, Expected},
     plan::{self, BODY, CLIP, Files, JOIN_LIST, RATE, STILL_PATTERNS},
     poster,
@@ -62,7 +62,7 @@ pub async fn make_clip(
 
     let files = Files {
         source: source.to_owned(),
-        watermark: media.brand.watermark(),
+        watermark: Brand::lend_watermark(scratch)?,
     };
     // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
     let _turn = media
@@ -87,10 +87,18 @@ pub async fn make_clip(
             },
         )
         .await;
-    let complaints = encoded.map_err(|error| {
-        report.cause = Some(words(&error));
-        encode_failure(error, meter.frames())
-    })?;
+    let complaints = match encoded {
+        Ok(complaints) => complaints,
+        Err(error) => {
+            report.cause = Some(words(&error));
+            // Read errors are the disk's, unless it is well: then a film has brought them upon itself, and must not
+            // keep a worker busy until its disk is mended.
+            if error.is_about_reading() && is_well(media, source).await {
+                return Err(Error::Failed(error.into()));
+            }
+            return Err(encode_failure(error, meter.frames()));
+        }
+    };
     let body_frames = meter.frames();
     if body_frames * 2 < plan.frames {
         return Err(Refusal::Corrupt.into());
@@ -115,6 +123,15 @@ pub async fn make_clip(
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
     })
+}
+
+/// Tells whether the disks can be read and written: the source to its end, and the scratch folder.
+async fn is_well(media: &Media, source: &Path) -> bool {
+    let Ok(mut file) = tokio::fs::File::open(source).await else {
+        return false;
+    };
+    let read = tokio::io::copy(&mut file, &mut tokio::io::sink()).await;
+    read.is_ok() && media.scratch_ready().await.is_ok()
 }
 
 async fn check_head(source: &Path) -> Result<(), Error> {
@@ -144,7 +161,7 @@ async fn join(
         })
         .context("check the body")?;
 
-    media.brand.lend(scratch)?;
+    media.brand.lend_bumpers(scratch)?;
     let clip = scratch.file(CLIP);
     fs::write(scratch.file(JOIN_LIST), parts(frames - 2 * Brand::FRAMES))
         .context("write the list of parts")?;
@@ -189,6 +206,7 @@ pub fn size(file: &Path) -> anyhow::Result<u64> {
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
     let refusal = match &error {
+        error if error.blame() != Blame::Program => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
@@ -196,12 +214,13 @@ fn probe_failure(error: command::Error) -> Error {
         command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Refusal::Corrupt),
         _ => None,
     };
-    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
+    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Refused)
 }
 
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
     let refusal = match &error {
+        error if error.blame() != Blame::Program => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),
@@ -211,14 +230,12 @@ fn encode_failure(error: command::Error, frames: u64) -> Error {
         {
             Some(Refusal::TooComplex)
         }
-        command::Error::Exit { code, stderr, .. }
-            if !is_about_this_machine(stderr) && (frames == 0 || *code == MOSTLY_UNDECODABLE) =>
-        {
+        command::Error::Exit { code, .. } if frames == 0 || *code == MOSTLY_UNDECODABLE => {
             Some(Refusal::Corrupt)
         }
         _ => None,
     };
-    refusal.map_or_else(|| Error::Failed(error.into()), Error::Refused)
+    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Refused)
 }
 
 /// What a program said may be the file's own words; no JSON of PostgreSQL holds a NUL.
@@ -233,16 +250,6 @@ fn shown(args: &[OsString]) -> Vec<String> {
 
 fn is_over_a_bound(stderr: &str) -> bool {
     stderr.contains("exceeds specified max pixel count")
-}
-
-fn is_about_this_machine(stderr: &str) -> bool {
-    [
-        "No space left on device",
-        "Disk quota exceeded",
-        "Input/output error",
-    ]
-    .iter()
-    .any(|text| stderr.contains(text))
 }
 
 #[cfg(test)]
@@ -263,7 +270,7 @@ mod tests {
             exit(1, "av_interleaved_write_frame(): No space left on device"),
             0,
         );
-        assert!(matches!(error, Error::Failed(_)));
+        assert!(matches!(error, Error::Surroundings(_)));
     }
 
     #[test]
@@ -346,6 +353,6 @@ mod tests {
             program: "ffprobe".into(),
             stderr: String::new(),
         };
-        assert!(matches!(probe_failure(error), Error::Failed(_)));
+        assert!(matches!(probe_failure(error), Error::Surroundings(_)));
     }
 }

@@ -23,7 +23,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{Full, StorageKey, key::attempt_of};
+use super::{Full, Missing, StorageKey, key::attempt_of};
 use crate::{config::storage::Settings, ids::VideoId};
 
 /// Collects small network reads into few large writes (bytes). While one is written, the next is collected.
@@ -173,8 +173,8 @@ impl Folders {
         let from = self.path(key);
         match fs::hard_link(&from, to).await {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("fetch {key}"))
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !from.exists() => {
+                Err(error).context(Missing(key))
             }
             Err(_) => fs::copy(&from, to)
                 .await

@@ -14,11 +14,13 @@ use std::{
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
-use aws_sdk_s3::{Client, config::Builder, presigning::PresigningConfig};
+use aws_sdk_s3::{
+    Client, config::Builder, error::ProvideErrorMetadata as _, presigning::PresigningConfig,
+};
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
 use super::{
-    MARK, StorageKey, Stored,
+    MARK, Missing, StorageKey, Stored,
     key::attempt_of,
     signature::{BUCKET_SECS, seconds},
 };
@@ -157,9 +159,15 @@ impl Bucket {
             .bucket(&self.inner.name)
             .key(self.object(key))
             .send()
-            .await
-            .map_err(explain)
-            .with_context(|| format!("fetch {key}"))?;
+            .await;
+        let object = match object {
+            Err(error) if error.code() == Some("NoSuchKey") => {
+                return Err(explain(error)).context(Missing(key));
+            }
+            object => object
+                .map_err(explain)
+                .with_context(|| format!("fetch {key}"))?,
+        };
         let mut file = File::create_new(to)
             .await
             .with_context(|| format!("make {}", to.display()))?;

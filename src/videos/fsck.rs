@@ -11,7 +11,7 @@ use diesel_async::AsyncConnection as _;
 use serde::Serialize;
 
 use super::{
-    attempt_with_outputs,
+    attempt_with_outputs, clean,
     queries::{
         self,
         fsck::{self as sql, Known},
@@ -144,7 +144,8 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
         }
         Finding::Orphan { key, .. } => remove(on, *key).await?,
         Finding::Overdue { .. } | Finding::MissingMessages => {
-            sweep::run(on, Leases::Expire).await?;
+            sweep::run(on, Leases::expired(on.db).await?).await?;
+            clean::run(on).await?;
         }
         Finding::WrongVotes { video, .. } => {
             let mut connection = on.db.connection().await?;

@@ -1,6 +1,7 @@
 //! Making the clip of one video: claim, fetch, transcode, store under the attempt, record. Every write
 //! after the claim carries its attempt, so a worker that lost its lease changes nothing. What an attempt
-//! stored is removed only after a write that keeps the row from ever naming it.
+//! stored is removed only after a write that keeps the row from ever naming it. How an attempt failed says
+//! what becomes of the video: see [`JobError`].
 
 use std::{
     convert::Infallible,
@@ -25,8 +26,11 @@ use crate::{
     ids::VideoId,
     job::JobError,
     media::{self, Clip, Progress, Refusal},
-    storage::StorageKey,
+    storage::{self, StorageKey},
 };
+
+/// How often a killed program counts as the fault of the surroundings, before it counts as the job's failure.
+const MAX_KILLS: i32 = 2;
 
 /// Wait before the first retry; each further one doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
@@ -56,8 +60,10 @@ pub enum Outcome {
 /// How a failed attempt was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// The video waits for its next attempt.
+    /// A failure was counted: the video waits for its next attempt.
     Waiting,
+    /// Nothing was counted: the video waits until the surroundings are well again.
+    SetBack,
     /// The video failed for good, by its own fault.
     Failed,
     /// The video failed for good, by ours: the job belongs in the dead-letter queue.
@@ -66,10 +72,10 @@ pub enum Recorded {
     Superseded,
 }
 
-/// Claims a video. Returns none if it does not wait: it is done, runs elsewhere, is not due or gone.
-pub async fn claim(workshop: &Workshop, video: VideoId) -> anyhow::Result<Option<Claim>> {
+/// Claims the video whose turn it is. Returns none if none waits and is due.
+pub async fn claim(workshop: &Workshop) -> anyhow::Result<Option<Claim>> {
     let mut connection = workshop.db.connection().await?;
-    jobs::claim(&mut connection, video, workshop.settings.lease).await
+    jobs::claim(&mut connection, workshop.settings.lease).await
 }
 
 /// Extends the claim's lease. Returns false if the claim is lost: the video was deleted, or another worker
@@ -128,14 +134,19 @@ impl<'a> Report<'a> {
 /// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
 /// to [`discard`].
 pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Fault>> {
-    let Claim { video, attempt, .. } = claim;
+    let video = claim.video;
     let started = Instant::now();
-    let scratch = workshop.media.scratch()?;
+    let scratch = workshop.media.scratch();
+    let scratch = scratch.map_err(JobError::Surroundings)?;
     let source = scratch.file("source.mp4");
-    workshop
-        .storage
-        .fetch(StorageKey::Original(video), &source)
-        .await?;
+    let fetched = workshop.storage.fetch(StorageKey::Original(video), &source);
+    fetched.await.map_err(|error| {
+        if error.is::<storage::Missing>() {
+            JobError::Job(error)
+        } else {
+            JobError::Surroundings(error)
+        }
+    })?;
 
     let (told, progress) = watch::channel(Progress::default());
     let note = |progress| {
@@ -149,25 +160,23 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     let clip = match made {
         Ok(clip) => clip,
         Err(media::Error::Refused(refusal)) => {
-            return Err(JobError::Fail(Fault {
+            let report = Report::to_row(millis_since(started), &job, None);
+            return Err(JobError::Video(Fault {
                 failure: refusal.into(),
-                report: Some(Report::to_row(millis_since(started), &job, None)?),
+                report: Some(report.map_err(JobError::Job)?),
             }));
         }
-        Err(media::Error::Failed(error)) => return Err(JobError::retry(error)),
+        Err(media::Error::Failed(error)) => return Err(JobError::Job(error)),
+        Err(media::Error::Surroundings(error)) => return Err(JobError::Surroundings(error)),
+        Err(media::Error::Killed(error)) => return Err(JobError::Killed(error)),
     };
-    let bytes = workshop
-        .storage
-        .store(StorageKey::Clip(video, attempt), &clip.video)
-        .await?;
-    workshop
-        .storage
-        .store(StorageKey::Poster(video, attempt), &clip.poster)
-        .await?;
+    let bytes = store(workshop, claim, &clip).await;
+    let bytes = bytes.map_err(JobError::Surroundings)?;
 
     let took_ms = millis_since(started);
-    let report = Report::to_row(took_ms, &job, Some(&clip))?;
-    let outcome = record_success(workshop, claim, &report).await?;
+    let report = Report::to_row(took_ms, &job, Some(&clip)).map_err(JobError::Job)?;
+    let outcome = record_success(workshop, claim, &report).await;
+    let outcome = outcome.map_err(JobError::Surroundings)?;
     if outcome == Outcome::Processed {
         tracing::info!(
             took_ms,
@@ -185,6 +194,17 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         );
     }
     Ok(outcome)
+}
+
+/// Stores clip and poster. Returns the size of the clip (bytes).
+async fn store(workshop: &Workshop, claim: Claim, clip: &Clip) -> anyhow::Result<u64> {
+    let Claim { video, attempt, .. } = claim;
+    let storage = &workshop.storage;
+    let bytes = storage.store(StorageKey::Clip(video, attempt), &clip.video);
+    let bytes = bytes.await?;
+    let poster = storage.store(StorageKey::Poster(video, attempt), &clip.poster);
+    poster.await?;
+    Ok(bytes)
 }
 
 /// Records that the clip is stored, with how it was made, and removes what earlier attempts left; or what
@@ -242,41 +262,103 @@ pub async fn record_failure(
     claim: Claim,
     error: JobError<Fault>,
 ) -> anyhow::Result<Recorded> {
-    let (Fault { failure, report }, ending) = match error {
-        JobError::Fail(fault) => (fault, Recorded::Failed),
-        JobError::Retry(error) if claim.failures + 1 < workshop.settings.max_attempts => {
-            let delay = backoff(claim.failures);
-            tracing::warn!(?delay, "attempt failed, the next one follows: {error:#}");
-            let held = until_recorded("waiting", || async {
-                let mut connection = workshop.db.connection().await?;
-                jobs::retry(&mut connection, claim, delay).await
-            })
-            .await?;
-            if !held {
-                return Ok(Recorded::Superseded);
-            }
-            discard(workshop, claim).await;
-            return Ok(Recorded::Waiting);
+    match error {
+        JobError::Video(fault) => fail(workshop, claim, fault, Recorded::Failed).await,
+        JobError::Surroundings(error) => set_back(workshop, claim, false, &error).await,
+        JobError::Killed(error) if claim.kills < MAX_KILLS => {
+            set_back(workshop, claim, true, &error).await
         }
-        JobError::Retry(error) => {
-            tracing::error!("last attempt failed: {error:#}");
-            (Failure::ProcessingFailed.into(), Recorded::Dead)
-        }
-    };
+        JobError::Killed(error) | JobError::Job(error) => retry(workshop, claim, &error).await,
+    }
+}
+
+/// Counts a failure. The last one is the end.
+async fn retry(
+    workshop: &Workshop,
+    claim: Claim,
+    error: &anyhow::Error,
+) -> anyhow::Result<Recorded> {
+    if claim.failures + 1 >= workshop.settings.max_attempts {
+        tracing::error!("last attempt failed: {error:#}");
+        let fault = Failure::ProcessingFailed.into();
+        return fail(workshop, claim, fault, Recorded::Dead).await;
+    }
+    let delay = backoff(claim.failures);
+    tracing::warn!(?delay, "attempt failed, the next one follows: {error:#}");
+    let held = until_recorded("waiting", || async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::retry(&mut connection, claim, delay).await
+    });
+    leave(workshop, claim, held.await?, Recorded::Waiting).await
+}
+
+/// Puts the video back with no failure counted, unless it had its first setback `JOB_GIVE_UP_AFTER` ago.
+async fn set_back(
+    workshop: &Workshop,
+    claim: Claim,
+    was_killed: bool,
+    error: &anyhow::Error,
+) -> anyhow::Result<Recorded> {
+    let give_up_after = workshop.settings.give_up_after;
+    let is_over = until_recorded("set back", || async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::has_waited(&mut connection, claim, give_up_after).await
+    });
+    if is_over.await? {
+        tracing::error!(
+            ?give_up_after,
+            "given up, the surroundings do not recover: {error:#}"
+        );
+        let fault = Failure::ProcessingFailed.into();
+        return fail(workshop, claim, fault, Recorded::Dead).await;
+    }
+    let delay = backoff(claim.setbacks);
+    tracing::warn!(
+        ?delay,
+        setbacks = claim.setbacks + 1,
+        "attempt failed by its surroundings, the video waits: {error:#}"
+    );
+    let held = until_recorded("set back", || async {
+        let mut connection = workshop.db.connection().await?;
+        jobs::set_back(&mut connection, claim, was_killed, delay).await
+    });
+    leave(workshop, claim, held.await?, Recorded::SetBack).await
+}
+
+/// Records that the video failed for good.
+async fn fail(
+    workshop: &Workshop,
+    claim: Claim,
+    fault: Fault,
+    ending: Recorded,
+) -> anyhow::Result<Recorded> {
+    let Fault { failure, report } = fault;
     let row = failure.to_row().context("word the failure")?;
     let held = until_recorded("failed", || async {
         let mut connection = workshop.db.connection().await?;
         jobs::mark_failed(&mut connection, claim, &row, report.as_ref()).await
     })
     .await?;
+    if held {
+        tracing::info!(code = failure.code(), "video failed");
+        if let Some(report) = &report {
+            tracing::debug!(%report, "how the video failed");
+        }
+    }
+    leave(workshop, claim, held, ending).await
+}
+
+/// Removes what the attempt stored, if its claim held: then the row never names it.
+async fn leave(
+    workshop: &Workshop,
+    claim: Claim,
+    held: bool,
+    ending: Recorded,
+) -> anyhow::Result<Recorded> {
     if !held {
         return Ok(Recorded::Superseded);
     }
     discard(workshop, claim).await;
-    tracing::info!(code = failure.code(), "video failed");
-    if let Some(report) = report {
-        tracing::debug!(%report, "how the video failed");
-    }
     Ok(ending)
 }
 

@@ -18,8 +18,8 @@ use diesel::{
     delete as delete_from,
     dsl::{AsExprOf, not, sql},
     expression::SqlLiteral,
-    insert_into,
-    sql_types::{BigInt, Bool},
+    insert_into, sql_query,
+    sql_types::{self, BigInt, Bool},
     update as update_table,
 };
 use diesel_async::RunQueryDsl as _;
@@ -188,16 +188,29 @@ pub struct NewVideo<'a> {
     pub original_bytes: i64,
 }
 
-/// Adds a video, waiting for a worker.
+/// What a film costs apart from its size, in the bytes that cost as much: a film of 10 MB takes twice as long as none
+/// (`docs/performance.md`).
+const BASE_COST: i64 = 10_000_000;
+
+/// Adds a video, waiting for a worker. Call [`lock_user`] before.
+///
+/// Its turn is the start tag of start-time fair queueing (Goyal, Vin, Cheng 1996): not before the turn that was claimed
+/// last, nor before the end of what the same player has waiting. Cost is in bytes.
 pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow::Result<()> {
-    insert_into(videos::table)
-        .values((
-            videos::id.eq(video.id),
-            videos::user_id.eq(video.user),
-            videos::title.eq(video.title),
-            videos::is_public.eq(video.is_public),
-            videos::original_bytes.eq(video.original_bytes),
-        ))
+    let insert = sql_query(
+        "INSERT INTO videos (id, user_id, title, is_public, original_bytes, turn)
+         SELECT $1, $2, $3, $4, $5, greatest(
+             (SELECT last_value FROM videos_turn),
+             (SELECT max(turn + original_bytes + $6) FROM videos
+              WHERE user_id = $2 AND status IN ('uploaded', 'processing')))",
+    );
+    insert
+        .bind::<sql_types::Uuid, _>(video.id)
+        .bind::<sql_types::BigInt, _>(video.user)
+        .bind::<sql_types::Text, _>(video.title)
+        .bind::<sql_types::Bool, _>(video.is_public)
+        .bind::<sql_types::BigInt, _>(video.original_bytes)
+        .bind::<sql_types::BigInt, _>(BASE_COST)
         .execute(connection)
         .await?;
     Ok(())

@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     app::Workshop,
-    ids::VideoId,
     media::{self, Refusal},
     storage::StorageKey,
 };
@@ -34,10 +33,10 @@ enum Made {
     Refused(Refusal),
 }
 
-/// Claims the remake of a video. Returns none if none is due.
-pub async fn claim(workshop: &Workshop, video: VideoId) -> anyhow::Result<Option<Remake>> {
+/// Claims the remake that is due for the longest time. Returns none if none is due.
+pub async fn claim(workshop: &Workshop) -> anyhow::Result<Option<Remake>> {
     let mut connection = workshop.db.connection().await?;
-    remakes::claim(&mut connection, video, workshop.settings.lease).await
+    remakes::claim(&mut connection, workshop.settings.lease).await
 }
 
 /// Extends the claim. Returns false if it is lost: the video was deleted, or another worker has the remake.
@@ -98,7 +97,11 @@ async fn make(workshop: &Workshop, remake: Remake) -> anyhow::Result<Made> {
     let clip = match making.await {
         Ok(clip) => clip,
         Err(media::Error::Refused(refusal)) => return Ok(Made::Refused(refusal)),
-        Err(media::Error::Failed(error)) => return Err(error),
+        Err(
+            media::Error::Failed(error)
+            | media::Error::Surroundings(error)
+            | media::Error::Killed(error),
+        ) => return Err(error),
     };
     storage
         .store(StorageKey::Clip(video, next), &clip.video)

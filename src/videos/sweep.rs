@@ -3,22 +3,30 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{
-    Failure, attempt_with_outputs,
-    queries::{
-        self,
-        jobs::{self, Stray},
-        remakes,
-    },
-    remove_files,
+    Failure,
+    queries::{jobs, remakes},
 };
-use crate::{app::Workshop, auth, db::Db, ids::VideoId, job::Job, queue::Queue, storage::Storage};
+use crate::{
+    app::Workshop,
+    db::{self, Db},
+    ids::VideoId,
+    job::Job,
+    queue::Queue,
+    storage::Storage,
+};
 
 /// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
-/// A message that has waited this long may be lost.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// When the queue is empty, messages pushed longer ago than this are gone, or a worker has them just now.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Without an answer of the database for this long, workers may have missed their heartbeats. A healthy one has then
+/// still some of its lease: it beats three times in one.
+const LONGEST_GAP: Duration = Duration::from_secs(5);
 
 /// Leases that one video may lose before it counts as the cause.
 const MAX_LOSSES: i32 = 10;
@@ -26,16 +34,52 @@ const MAX_LOSSES: i32 = 10;
 /// Most rows of one rule in one sweep.
 const BATCH: i64 = 100;
 
-/// Left-over uploads are removed this much after they timed out, when no request can still finish.
-const MARGIN: Duration = Duration::from_mins(1);
-
 /// Whether a sweep takes expired leases away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {
-    /// Their workers are gone.
-    Expire,
-    /// Their workers may be there and could not reach the database: the next heartbeat tells.
+    /// Those that had expired at this time of the database: their workers are gone. A statement that hangs on the way
+    /// expires no more.
+    ExpiredAt(DateTime<Utc>),
+    /// None: their workers may be there and could not reach the database. The next heartbeat tells.
     Keep,
+}
+
+impl Leases {
+    /// All that are expired now.
+    pub async fn expired(db: &Db) -> anyhow::Result<Self> {
+        let mut connection = db.connection().await?;
+        Ok(Self::ExpiredAt(db::time(&mut connection).await?))
+    }
+}
+
+/// This process's contact with the database, by the database's clock. After a gap, however it came about (the database
+/// was away or frozen, this process was stopped, the machine was suspended), all leases may be expired though their jobs
+/// go on: for the time of one lease they are kept, so that heartbeats revive them.
+#[derive(Debug, Default)]
+pub struct Contact {
+    last: Option<DateTime<Utc>>,
+    kept_until: Option<DateTime<Utc>>,
+}
+
+impl Contact {
+    /// Notes that the database answered at its time `now`. Returns which leases may be taken away.
+    pub fn note(&mut self, now: DateTime<Utc>, lease: Duration) -> Leases {
+        let is_gap = self.last.is_none_or(|last| now - last > span(LONGEST_GAP));
+        self.last = Some(now);
+        if is_gap {
+            self.kept_until = Some(now + span(lease));
+        }
+        if self.kept_until.is_some_and(|until| now < until) {
+            Leases::Keep
+        } else {
+            Leases::ExpiredAt(now)
+        }
+    }
+}
+
+/// Converts what is far below what it can hold.
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// What a sweep works on.
@@ -67,63 +111,51 @@ pub struct Swept {
     pub lost: usize,
     /// Videos that were due and pushed.
     pub due: usize,
-    /// Videos that were pushed again.
-    pub overdue: usize,
+    /// Videos that were pushed again, because the queue was empty.
+    pub again: usize,
     /// Processed videos whose lost clips are to be made again, and that were pushed.
     pub remakes: usize,
-    /// Left-over uploads that were removed.
-    pub uploads: usize,
-    /// Videos whose lost attempts were cleared away.
-    pub strays: usize,
 }
 
-/// Sweeps once. A rule that fails stops no other: without a broker, disks are still cleaned. Returns the
-/// first error.
+/// Sweeps once. A rule that fails stops no other. Returns the first error.
 pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
     let (lost, expired) = match leases {
-        Leases::Expire => (fail_lost(on).await, expire_leases(on).await),
+        Leases::ExpiredAt(moment) => (fail_lost(on, moment).await, expire_leases(on, moment).await),
         Leases::Keep => (Ok(0), Ok(0)),
     };
     let due = push_due(on).await;
-    let overdue = push_overdue(on).await;
-    let remakes = push_remakes(on).await;
-    let uploads = remove_leftovers(on).await;
-    let strays = remove_strays(on).await;
-    forget_tokens(on).await?;
+    let refilled = refill(on).await;
+    let (again, remakes) = refilled?;
     Ok(Swept {
         lost: lost?,
         expired: expired?,
         due: due?,
-        overdue: overdue?,
-        remakes: remakes?,
-        uploads: uploads?,
-        strays: strays?,
+        again,
+        remakes,
     })
 }
 
-async fn fail_lost(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let failure = Failure::WorkerLost.to_row()?;
     let mut connection = on.db.connection().await?;
-    let lost = jobs::fail_lost(&mut connection, MAX_LOSSES, &failure).await?;
+    let lost = jobs::fail_lost(&mut connection, moment, MAX_LOSSES, &failure).await?;
     for video in &lost {
         tracing::error!(%video, losses = MAX_LOSSES, "video failed: its workers keep dying");
     }
     Ok(lost.len())
 }
 
-/// Rule (b): `processing` with an expired lease goes back to `uploaded` and is pushed.
-async fn expire_leases(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let expired = {
-        let mut connection = on.db.connection().await?;
-        jobs::expire_leases(&mut connection, MAX_LOSSES).await?
-    };
+/// Rule (b): `processing` with an expired lease goes back to `uploaded`, and rule (a) pushes it.
+async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
+    let mut connection = on.db.connection().await?;
+    let expired = jobs::expire_leases(&mut connection, moment, MAX_LOSSES).await?;
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
     }
-    push(on.db, on.queue, &expired).await
+    Ok(expired.len())
 }
 
-/// Rule (a): `uploaded`, due, never pushed.
+/// Rule (a): `uploaded`, due, not pushed since it waits.
 async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let due = {
         let mut connection = on.db.connection().await?;
@@ -132,53 +164,38 @@ async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     push(on.db, on.queue, &due).await
 }
 
-/// Rule (c): `uploaded`, pushed long ago, and the queue holds fewer messages than there are such rows.
-async fn push_overdue(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let pushed = {
+/// Rule (c): the queue is empty though videos wait, and were pushed: the broker lost their messages. Lost clips are made
+/// again when nothing else is to be done. Returns how many of both were pushed.
+///
+/// A message is a ticket to do whatever video is next, so a few that are lost only make the queue empty earlier, and a few
+/// too many find nothing to do.
+async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
+    let is_needed = {
         let mut connection = on.db.connection().await?;
-        jobs::count_pushed(&mut connection).await?
+        jobs::is_any_pushed(&mut connection, PATIENCE).await?
+            || remakes::is_any_due(&mut connection).await?
     };
-    if pushed == 0 {
-        return Ok(0);
+    if !is_needed || on.queue.stats().await?.waiting > 0 {
+        return Ok((0, 0));
     }
-    let waiting = i64::try_from(on.queue.stats().await?.waiting).unwrap_or(i64::MAX);
-    let missing = (pushed - waiting).min(BATCH);
-    if missing <= 0 {
-        return Ok(0);
-    }
-    let overdue = {
+    let (again, remakes) = {
         let mut connection = on.db.connection().await?;
-        jobs::take_overdue(&mut connection, PATIENCE, missing).await?
+        (
+            jobs::take_again(&mut connection, PATIENCE, BATCH).await?,
+            remakes::due(&mut connection, BATCH).await?,
+        )
     };
-    if !overdue.is_empty() {
-        tracing::warn!(
-            count = overdue.len(),
-            "messages are missing from the queue: pushing again"
+    if !again.is_empty() {
+        tracing::info!(
+            count = again.len(),
+            "the queue was empty: waiting videos pushed again"
         );
     }
-    push(on.db, on.queue, &overdue).await
-}
-
-/// Pushes the processed videos whose clips are to be made again, as long as the queue is short: new films go first.
-async fn push_remakes(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let is_ordered = {
-        let mut connection = on.db.connection().await?;
-        remakes::is_any_due(&mut connection).await?
-    };
-    if !is_ordered {
-        return Ok(0);
-    }
-    let waiting = i64::try_from(on.queue.stats().await?.waiting).unwrap_or(i64::MAX);
-    let room = BATCH - waiting;
-    if room <= 0 {
-        return Ok(0);
-    }
-    let due = {
-        let mut connection = on.db.connection().await?;
-        remakes::take_due(&mut connection, PATIENCE, room).await?
-    };
-    // One that the broker does not take is due again after the same time.
-    push(on.db, on.queue, &due).await
+    // Remakes that the broker does not take are due at the next sweep.
+    Ok((
+        push(on.db, on.queue, &again).await?,
+        push(on.db, on.queue, &remakes).await?,
+    ))
 }
 
 /// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.
@@ -195,56 +212,22 @@ pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<
     Ok(videos.len())
 }
 
-/// Removes the files of uploads and deletes that were not finished, or that a worker stored into after the
-/// delete, then their notes.
-async fn remove_leftovers(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let timeout = on.upload_timeout + MARGIN;
-    let stale = {
-        let mut connection = on.db.connection().await?;
-        queries::stale_uploads(&mut connection, timeout, BATCH).await?
-    };
-    let mut result = Ok(stale.len());
-    for video in stale {
-        // One that cannot be removed must not keep the others.
-        if let Err(error) = remove_leftover(on, video).await {
-            result = Err(error);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn leases_are_kept_for_one_lease_after_each_gap() {
+        let start = DateTime::UNIX_EPOCH;
+        let at = |seconds| start + TimeDelta::seconds(seconds);
+        let mut contact = Contact::default();
+        let mut note = |seconds| contact.note(at(seconds), LEASE) == Leases::Keep;
+        // A start is a gap: nobody knows what was before.
+        let kept: Vec<bool> = [0, 2, 9, 10, 12].map(&mut note).into();
+        assert_eq!(kept, [true, true, true, true, true]);
+        assert_eq!([17, 19, 21, 23].map(&mut note), [true, false, false, false]);
+        assert_eq!([40, 45, 49, 50].map(&mut note), [true, true, true, false]);
     }
-    result
-}
-
-async fn remove_leftover(on: &Sweeper<'_>, video: VideoId) -> anyhow::Result<()> {
-    remove_files(on.db, on.storage, video).await?;
-    tracing::info!(%video, "left-over upload removed");
-    Ok(())
-}
-
-/// Removes what lost attempts stored, when none of their workers can still be storing.
-async fn remove_strays(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let timeout = on.upload_timeout + MARGIN;
-    let strays = {
-        let mut connection = on.db.connection().await?;
-        jobs::strays(&mut connection, timeout, BATCH).await?
-    };
-    let mut result = Ok(strays.len());
-    for stray in strays {
-        if let Err(error) = remove_stray(on, stray).await {
-            result = Err(error);
-        }
-    }
-    result
-}
-
-async fn remove_stray(on: &Sweeper<'_>, stray: Stray) -> anyhow::Result<()> {
-    // Attempts that began since the row was read are none of its business.
-    let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(stray.attempt + 1);
-    on.storage.delete_outputs_before(stray.id, kept).await?;
-    let mut connection = on.db.connection().await?;
-    jobs::forget_strays(&mut connection, stray).await
-}
-
-async fn forget_tokens(on: &Sweeper<'_>) -> anyhow::Result<()> {
-    let mut connection = on.db.connection().await?;
-    auth::token::forget_expired(&mut connection).await?;
-    Ok(())
 }

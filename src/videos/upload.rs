@@ -187,6 +187,7 @@ async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
         .transaction(async |connection| {
             let is_ours = queries::take_upload(connection, row.id, timeout).await?;
             if is_ours {
+                queries::lock_user(connection, row.user).await?;
                 queries::insert(connection, row).await?;
             }
             anyhow::Ok(is_ours)

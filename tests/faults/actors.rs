@@ -91,6 +91,7 @@ async fn suffer(
             return process.signal(Signal::CONT);
         }
         Fault::FreezeAll => return freeze(process.id(), step).await,
+        Fault::LoseScratch => return lose(&slot.scratch, step.lasts).await,
         other => unreachable!("{target:?}: {other:?}"),
     };
     if code != Some(0) {
@@ -100,6 +101,14 @@ async fn suffer(
         ));
     }
     slot.revive(&town.house, &mut process).await;
+}
+
+/// Takes a worker's scratch folder away for a while.
+async fn lose(scratch: &Path, lasts: Duration) {
+    let away = scratch.with_extension("away");
+    fs::rename(scratch, &away).unwrap();
+    sleep(lasts).await;
+    fs::rename(away, scratch).unwrap();
 }
 
 async fn kill(process: &mut Process) {
@@ -159,7 +168,7 @@ async fn flush(url: &str) -> RedisResult<()> {
 async fn break_line(line: &Relay, step: Step) {
     match step.fault {
         Fault::Cut => line.cut(),
-        Fault::Away => {
+        Fault::Away | Fault::AwayLong => {
             line.close();
             sleep(step.lasts).await;
             line.open();

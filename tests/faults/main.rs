@@ -57,9 +57,6 @@ pub enum Backend {
 }
 
 impl Size {
-    /// Runs smaller than this let the clock jump over the waits of the sweeper.
-    const LONG: usize = 200;
-
     /// Reads `SEED`, `FAULTS`, `UPLOADS`, `VOTES` and `BACKEND`.
     fn from_environment() -> Self {
         let number = |name, default| match env::var(name) {
@@ -80,8 +77,9 @@ impl Size {
         }
     }
 
+    /// Shorter runs have no long outages, and let the clock jump over waits.
     fn is_long(&self) -> bool {
-        self.faults >= Self::LONG
+        self.faults >= plan::LONG
     }
 }
 

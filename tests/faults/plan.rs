@@ -7,6 +7,9 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _}
 /// Longest time between two faults of one target.
 const PAUSE_MS: u64 = 3000;
 
+/// A plan of so many faults has long outages as well.
+pub const LONG: usize = 200;
+
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
@@ -39,10 +42,16 @@ pub enum Fault {
     Cut,
     /// Nothing is reached for a while.
     Away,
+    /// Nothing is reached for a minute.
+    AwayLong,
     /// Everything in it is lost.
     Wipe,
     /// No room is left for a while.
     Fill,
+    /// No room is left for a minute.
+    FillLong,
+    /// The worker's scratch folder is gone, for half a minute or more.
+    LoseScratch,
     /// Writes wait most of the time.
     Slow,
     /// The youngest lease expires, as if its worker had been away.
@@ -93,6 +102,7 @@ impl Target {
                 Fault::Freeze,
                 Fault::FreezeLong,
                 Fault::FreezeAll,
+                Fault::LoseScratch,
             ],
             Self::Api(_) => &[Fault::Kill, Fault::Terminate, Fault::Freeze],
             Self::Database => &[
@@ -102,6 +112,7 @@ impl Target {
                 Fault::Cut,
                 Fault::Cut,
                 Fault::Away,
+                Fault::AwayLong,
             ],
             Self::Broker if broker_can_end => &[
                 Fault::Kill,
@@ -109,19 +120,40 @@ impl Target {
                 Fault::Freeze,
                 Fault::Cut,
                 Fault::Away,
+                Fault::AwayLong,
                 Fault::Wipe,
             ],
-            Self::Broker => &[Fault::Cut, Fault::Away, Fault::Wipe],
-            Self::Storage => &[Fault::Cut, Fault::Away],
-            Self::Disk => &[Fault::Fill, Fault::Slow],
+            Self::Broker => &[
+                Fault::Cut,
+                Fault::Cut,
+                Fault::Cut,
+                Fault::Away,
+                Fault::Away,
+                Fault::AwayLong,
+                Fault::Wipe,
+            ],
+            Self::Storage => &[
+                Fault::Cut,
+                Fault::Cut,
+                Fault::Cut,
+                Fault::Away,
+                Fault::Away,
+                Fault::Away,
+                Fault::AwayLong,
+            ],
+            Self::Disk => &[Fault::Fill, Fault::Slow, Fault::Slow, Fault::FillLong],
             Self::Rows => &[Fault::Expire, Fault::Duplicate],
         }
     }
 }
 
 impl Fault {
-    fn lasts_ms(self) -> std::ops::Range<u64> {
+    /// How long it lasts. A short run has no time for long outages.
+    fn lasts_ms(self, is_long: bool) -> std::ops::Range<u64> {
         match self {
+            Self::AwayLong | Self::FillLong if is_long => 60_000..61_000,
+            Self::LoseScratch if is_long => 30_000..60_000,
+            Self::AwayLong | Self::FillLong | Self::LoseScratch => 4000..6000,
             // A lease is 10 s.
             Self::FreezeLong | Self::FreezeAll => 11_000..14_000,
             Self::Freeze => 200..3000,
@@ -151,7 +183,7 @@ impl Plan {
             let upto = count * passed / weights;
             let faults = target.faults(broker_can_end);
             let steps = (dealt..upto)
-                .map(|_| Step::random(&mut rng, faults))
+                .map(|_| Step::random(&mut rng, faults, count >= LONG))
                 .collect();
             dealt = upto;
             Part { target, steps }
@@ -178,12 +210,12 @@ impl Plan {
 }
 
 impl Step {
-    fn random(rng: &mut StdRng, faults: &[Fault]) -> Self {
+    fn random(rng: &mut StdRng, faults: &[Fault], is_long: bool) -> Self {
         let fault = *faults.choose(rng).unwrap();
         Self {
             pause: Duration::from_millis(rng.random_range(0..PAUSE_MS)),
             fault,
-            lasts: Duration::from_millis(rng.random_range(fault.lasts_ms())),
+            lasts: Duration::from_millis(rng.random_range(fault.lasts_ms(is_long))),
         }
     }
 }

@@ -60,6 +60,8 @@ const SETTINGS: [(&str, &str); 7] = [
 pub struct Slot {
     role: Role,
     port: u16,
+    /// A worker's own scratch folder.
+    pub scratch: PathBuf,
     pub process: Mutex<Process>,
 }
 
@@ -109,12 +111,14 @@ impl Row {
 }
 
 impl Slot {
-    fn start(house: &House, role: Role) -> Self {
+    fn start(house: &House, role: Role, scratch: PathBuf) -> Self {
         let port = free_port();
+        let settings = [("SCRATCH_PATH", scratch.to_str().unwrap())];
         Self {
             role,
             port,
-            process: Mutex::new(house.start_at(port, role, &[])),
+            process: Mutex::new(house.start_at(port, role, &settings)),
+            scratch,
         }
     }
 
@@ -125,7 +129,8 @@ impl Slot {
     /// Starts the process until it is up, as a service manager does.
     pub async fn revive(&self, house: &House, process: &mut Process) {
         loop {
-            *process = house.start_at(self.port, self.role, &[]);
+            let settings = [("SCRATCH_PATH", self.scratch.to_str().unwrap())];
+            *process = house.start_at(self.port, self.role, &settings);
             let health = format!("{}/health", self.url());
             let mut is_up = false;
             eventually("the process answers or ends", START, async || {
@@ -198,7 +203,6 @@ impl Town {
         // A few players upload hundreds of videos while workers are broken.
         house.set("MAX_OPEN_UPLOADS", "1000");
         house.set("MAX_WAITING_VIDEOS", "10000");
-        house.set("SCRATCH_PATH", &at("scratch"));
         let database_line = Relay::start(socket_of(&postgres.url()), "").await;
         let url = format!("postgres://postgres@{}/anb", database_line.address);
         house.set("DATABASE_URL", &url);
@@ -220,10 +224,15 @@ impl Town {
             }
         };
         house.run("migrate").await;
-        let start = |role| Slot::start(&house, role);
+        let start = |role, number: usize| {
+            let scratch = disk.path().join(format!("scratch/{number}"));
+            Slot::start(&house, role, scratch)
+        };
         let town = Self {
-            apis: (0..APIS).map(|_| start(Role::Serve)).collect(),
-            workers: (0..WORKERS).map(|_| start(Role::Work)).collect(),
+            apis: (0..APIS).map(|number| start(Role::Serve, number)).collect(),
+            workers: (0..WORKERS)
+                .map(|number| start(Role::Work, number))
+                .collect(),
             app,
             house,
             postgres: Mutex::new(Some(postgres)),
@@ -265,8 +274,32 @@ impl Town {
         self.apis[turn % self.apis.len()].url()
     }
 
+    /// Where the workers' scratch folders are.
     pub fn scratch(&self) -> PathBuf {
         self.disk.join("scratch")
+    }
+
+    /// Returns the folders of jobs.
+    pub fn scratch_folders(&self) -> Vec<PathBuf> {
+        let roots = self.workers.iter().map(|slot| fs::read_dir(&slot.scratch));
+        let folders = roots.flatten().flatten().map(|entry| entry.unwrap());
+        let jobs = folders.filter(|entry| entry.file_name().to_string_lossy().starts_with("job-"));
+        jobs.map(|entry| entry.path()).collect()
+    }
+
+    /// Says how often jobs failed, and by whose fault.
+    pub async fn setbacks(&self) -> String {
+        let mut said = Vec::new();
+        for (name, count) in [
+            ("failures", "sum(failures)"),
+            ("lost leases", "sum(losses)"),
+            ("setbacks", "sum(setbacks)"),
+            ("most setbacks of one video", "max(setbacks)::bigint"),
+        ] {
+            let count = format!("SELECT coalesce({count}, 0) FROM videos");
+            said.push(format!("{} {name}", self.app.number(&count).await));
+        }
+        said.join(", ")
     }
 
     /// Stops and starts every process: the end of all trouble.

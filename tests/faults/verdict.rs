@@ -21,29 +21,29 @@ use crate::{
     watch::Watch,
 };
 
-/// Longest time until all jobs have ended (s): a message may be lost, which is noticed after minutes.
+/// Longest time until all jobs have ended (s): after a setback a video waits for up to five minutes.
 const REST: u64 = 1800;
 
 /// Longest time until the sweeper has removed everything (s): `UPLOAD_TIMEOUT` and a minute, and a while.
 const SWEPT: u64 = 180;
 
-/// A short run does not wait until the sweeper misses lost messages: it sets the clock.
+/// A short run does not wait for what was put off: it sets the clock.
 pub async fn hurry(town: &Town, size: &Size) {
     if !size.is_long() {
-        let long_ago = "UPDATE videos SET enqueued_at = enqueued_at - interval '1 hour'";
-        town.app.sql(long_ago).await;
+        let due = "UPDATE videos SET run_after = now() WHERE run_after > now()";
+        town.app.sql(due).await;
     }
 }
 
-/// Waits until all jobs have ended and everything is swept.
+/// Waits until all jobs have ended and everything is swept. Nobody helps: a video that is given up by our fault stays so,
+/// and is a breach.
 pub async fn quiesce(town: &Town, watch: &Watch, size: &Size) {
     rest(town).await;
     watch.stop();
     let rows = town.rows().await.unwrap();
     let given_up = rows.iter().filter(|row| is_given_up(row)).count();
-    println!("{given_up} videos given up by our fault, and taken up again by `anb queue redrive`");
-    town.house.run("queue redrive").await;
-    rest(town).await;
+    println!("{given_up} videos given up by our fault");
+    println!("{}", town.setbacks().await);
     if !size.is_long() {
         for long_ago in [
             "UPDATE videos SET strays_at = strays_at - interval '1 hour'",
@@ -51,17 +51,15 @@ pub async fn quiesce(town: &Town, watch: &Watch, size: &Size) {
         ] {
             town.app.sql(long_ago).await;
         }
-        for entry in fs::read_dir(town.scratch()).unwrap() {
-            let folder = fs::File::open(entry.unwrap().path()).unwrap();
+        for folder in town.scratch_folders() {
+            let folder = fs::File::open(folder).unwrap();
             folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
     }
     eventually("everything is swept", SWEPT, async || {
         let notes = "(SELECT count(*) FROM uploads)
             + (SELECT count(*) FROM videos WHERE strays_at IS NOT NULL)";
-        town.app.number(&format!("SELECT {notes}")).await == 0
-            // Each worker keeps its bumpers in one.
-            && fs::read_dir(town.scratch()).unwrap().count() == town.workers.len()
+        town.app.number(&format!("SELECT {notes}")).await == 0 && town.scratch_folders().is_empty()
     })
     .await;
 }

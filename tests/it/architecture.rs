@@ -32,7 +32,7 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// What a module may use within its own layer.
-const BESIDE: [(&str, &str); 12] = [
+const BESIDE: [(&str, &str); 13] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("validate", "language"),
@@ -44,6 +44,7 @@ const BESIDE: [(&str, &str); 12] = [
     ("rankings", "videos"),
     ("videos", "users"),
     ("server", "internal"),
+    ("worker", "internal"),
     ("commands", "cli"),
 ];
 

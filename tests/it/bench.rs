@@ -2,6 +2,7 @@
 //! its tables into `docs/performance.md`; a slice of it runs with the other tests and judges no time.
 
 mod arena;
+mod claims;
 mod load;
 mod moments;
 mod searching;

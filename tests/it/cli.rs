@@ -130,6 +130,7 @@ fn help_lists_each_variable_with_its_default() {
         ("ENCODE_EFFORT", "balanced"),
         ("WORKER_CONCURRENCY", "5"),
         ("JOB_MAX_ATTEMPTS", "3"),
+        ("JOB_GIVE_UP_AFTER", "24h"),
         ("JOB_LEASE", "10s"),
         ("JOB_VISIBILITY", "60s"),
     ];

@@ -104,7 +104,7 @@ impl Lab {
         let verdict = match clip {
             Ok(_clip) => "clip".to_owned(),
             Err(Error::Refused(refusal)) => refusal.code().to_owned(),
-            Err(Error::Failed(error)) => format!("failed: {error:#}"),
+            Err(error) => format!("failed: {error:#}"),
         };
         let spent = [report.probing, report.making].map(|costs| costs.cpu_ms);
         let is_sniffed = sniff(&bytes[..bytes.len().min(SNIFF_BYTES)]).is_ok();

@@ -12,6 +12,7 @@
 mod accounts;
 mod architecture;
 mod bench;
+mod clean;
 mod cli;
 mod confine;
 mod contract;
@@ -41,8 +42,10 @@ mod rejections;
 mod remakes;
 mod storage;
 mod support;
+mod surroundings;
 mod sweep;
 mod tls;
+mod turns;
 mod uploads;
 mod videos;
 mod votes;

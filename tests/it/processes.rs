@@ -10,7 +10,7 @@ mod uploads;
 
 use std::time::{Duration, Instant};
 
-use anb::videos::sweep::{self, Leases};
+use anb::videos::clean;
 use reqwest::{Method, StatusCode, multipart};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -198,10 +198,8 @@ async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
     assert!(answer.is_err());
 
     let workshop = app.workshop().await;
-    let swept = sweep::run(&(&workshop).into(), Leases::Expire)
-        .await
-        .unwrap();
-    assert_eq!(swept.uploads, 1);
+    let cleaned = clean::run(&(&workshop).into()).await.unwrap();
+    assert_eq!(cleaned.uploads, 1);
     assert_eq!(app.files(), [""; 0]);
 }
 

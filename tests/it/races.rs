@@ -3,11 +3,7 @@
 
 use std::ops::Range;
 
-use anb::{
-    ids::VideoId,
-    storage::StorageKey,
-    videos::sweep::{self, Leases},
-};
+use anb::{ids::VideoId, storage::StorageKey, videos::clean};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -200,7 +196,7 @@ async fn sweep_leftovers(app: &TestApp) {
     let long_ago = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
     let count = app.sql(long_ago).await;
     let workshop = app.workshop().await;
-    let swept = sweep::run(&(&workshop).into(), Leases::Keep).await.unwrap();
-    assert_eq!(swept.uploads, count);
+    let cleaned = clean::run(&(&workshop).into()).await.unwrap();
+    assert_eq!(cleaned.uploads, count);
     assert_eq!(app.number("SELECT count(*) FROM uploads").await, 0);
 }

@@ -5,12 +5,17 @@ use anb::{
     ids::VideoId,
     job::Job,
     videos::{
+        clean,
         remake::{self, Remake},
         sweep::{self, Leases},
     },
 };
 
+use std::time::Duration;
+
 use crate::support::{TestApp, film};
+
+const WAIT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn a_remake_that_fails_changes_nothing_and_comes_again() {
@@ -19,7 +24,7 @@ async fn a_remake_that_fails_changes_nothing_and_comes_again() {
     let original = format!("uploads/{video}.mp4");
     app.remove(&original);
     app.plant(&format!("{original}/in_the_way"));
-    let claim = claim(&workshop, video).await.unwrap();
+    let claim = claim(&workshop).await.unwrap();
     assert_eq!(remake::run(&workshop, claim).await, "remake_failed");
     assert_unchanged(&app, video).await;
     let soon = "SELECT count(*) FROM videos WHERE remake_after BETWEEN now() + interval '4 minutes' \
@@ -31,7 +36,7 @@ async fn a_remake_that_fails_changes_nothing_and_comes_again() {
 async fn a_remake_whose_film_is_refused_is_dropped() {
     let (app, workshop, video) = start().await;
     app.plant(&format!("uploads/{video}.mp4"));
-    let claim = claim(&workshop, video).await.unwrap();
+    let claim = claim(&workshop).await.unwrap();
     assert_eq!(remake::run(&workshop, claim).await, "remake_refused");
     assert_unchanged(&app, video).await;
     let ordered = "SELECT count(*) FROM videos WHERE remake_after IS NOT NULL";
@@ -41,11 +46,11 @@ async fn a_remake_whose_film_is_refused_is_dropped() {
 #[tokio::test]
 async fn of_two_claims_the_later_one_counts() {
     let (app, workshop, video) = start().await;
-    let early = claim(&workshop, video).await.unwrap();
-    assert!(claim(&workshop, video).await.is_none(), "leased");
+    let early = claim(&workshop).await.unwrap();
+    assert!(claim(&workshop).await.is_none(), "leased");
     assert!(remake::heartbeat(&workshop, early).await.unwrap());
     app.set(video, "remake_after = now()").await;
-    let late = claim(&workshop, video).await.unwrap();
+    let late = claim(&workshop).await.unwrap();
     assert!(!remake::heartbeat(&workshop, early).await.unwrap());
     let (early, late) = tokio::join!(remake::run(&workshop, early), remake::run(&workshop, late));
     assert_eq!((early, late), ("superseded", "remade"));
@@ -56,30 +61,28 @@ async fn of_two_claims_the_later_one_counts() {
     assert_eq!(app.row(video).await.unwrap().attempt, 3);
     // What the superseded one stored is removed once nothing can still be stored.
     app.set(video, "strays_at = now() - interval '1 day'").await;
-    sweep(&workshop).await;
+    clean::run(&(&workshop).into()).await.unwrap();
     assert_eq!(app.outputs(video), ["3.jpg", "3.mp4"]);
 }
 
 #[tokio::test]
 async fn a_remake_that_is_released_can_be_claimed_at_once() {
     let (app, workshop, video) = start().await;
-    let released = claim(&workshop, video).await.unwrap();
+    let released = claim(&workshop).await.unwrap();
     remake::release(&workshop, released).await.unwrap();
     assert_unchanged(&app, video).await;
-    let next = claim(&workshop, video).await.unwrap();
+    let next = claim(&workshop).await.unwrap();
     assert_eq!(remake::run(&workshop, released).await, "superseded");
     assert_eq!(remake::run(&workshop, next).await, "remade");
 }
 
 #[tokio::test]
-async fn remakes_wait_until_the_queue_is_short() {
+async fn remakes_wait_until_the_queue_is_empty() {
     let (app, workshop, _video) = start().await;
-    for _ in 0..100 {
-        let job = Job::process_video(VideoId::generate(), "test".to_owned());
-        app.queue.push(&job).await.unwrap();
-    }
+    let job = Job::process_video(VideoId::generate(), "test".to_owned());
+    app.queue.push(&job).await.unwrap();
     assert_eq!(sweep(&workshop).await, 0);
-    app.work_off().await;
+    app.queue.receive(1, WAIT).await.unwrap();
     assert_eq!(sweep(&workshop).await, 1);
     assert_eq!(sweep(&workshop).await, 0, "it is pushed once");
 }
@@ -96,8 +99,8 @@ async fn start() -> (TestApp, Workshop, VideoId) {
     (app, workshop, video)
 }
 
-async fn claim(workshop: &Workshop, video: VideoId) -> Option<Remake> {
-    remake::claim(workshop, video).await.unwrap()
+async fn claim(workshop: &Workshop) -> Option<Remake> {
+    remake::claim(workshop).await.unwrap()
 }
 
 /// Sweeps, and returns how many remakes were pushed.

@@ -69,6 +69,51 @@ pub enum Error {
     },
 }
 
+/// Whose fault it was that a program did not do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The program's, or its input's.
+    Program,
+    /// The machine's: it could not start the program, or had no room for its files.
+    Machine,
+    /// Somebody else's who killed it: perhaps the kernel, for want of memory.
+    Killer,
+}
+
+impl Error {
+    /// Tells whose fault it was.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Missing { .. } | Self::Start { .. } | Self::NotStarted { .. } => Blame::Machine,
+            Self::Exit { stderr, .. } if is_about_this_machine(stderr) => Blame::Machine,
+            Self::Killed { .. } => Blame::Killer,
+            _ => Blame::Program,
+        }
+    }
+}
+
+impl Error {
+    /// Tells whether the program complained that a disk could not be read or written.
+    pub fn is_about_reading(&self) -> bool {
+        matches!(self, Self::Exit { stderr, .. } if stderr.contains(IO_ERROR))
+    }
+}
+
+/// `strerror(EIO)`.
+const IO_ERROR: &str = "Input/output error";
+
+/// Tells whether a program complained about the disk (`strerror(3)` in the locale C, which is the one it runs in).
+fn is_about_this_machine(stderr: &str) -> bool {
+    [
+        "No space left on device",
+        "Disk quota exceeded",
+        IO_ERROR,
+        "Read-only file system",
+    ]
+    .iter()
+    .any(|text| stderr.contains(text))
+}
+
 /// Finds the cause of an end that was no success.
 pub fn failure(
     program: String,

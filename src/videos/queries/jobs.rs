@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
     OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
-    SelectableHelper as _, dsl::exists, select, sql_query, sql_types, update,
+    SelectableHelper as _,
+    dsl::{exists, sql},
+    select, sql_query, sql_types, update,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
@@ -21,34 +23,33 @@ use crate::{
 const NO_TIME: Option<DateTime<Utc>> = None;
 
 /// A worker's right to process a video.
-#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[derive(Debug, Clone, Copy, QueryableByName)]
 #[diesel(table_name = videos)]
 pub struct Claim {
     #[diesel(column_name = id)]
     pub video: VideoId,
     pub attempt: i32,
     pub failures: i32,
+    pub setbacks: i32,
+    pub kills: i32,
 }
 
-/// Claims a waiting video that is due. Returns none if it is not waiting: the loser of two claims at
-/// once sees the winner's status.
-pub async fn claim(
-    connection: &mut Connection,
-    video: VideoId,
-    lease: Duration,
-) -> anyhow::Result<Option<Claim>> {
-    let due = videos::status
-        .eq(VideoStatus::Uploaded)
-        .and(videos::run_after.le(now()));
-    let claim = update(videos::table.find(video).filter(due))
-        .set((
-            videos::status.eq(VideoStatus::Processing),
-            videos::attempt.eq(videos::attempt + 1),
-            videos::lease_until.eq(from_now(lease).nullable()),
-            videos::started_at.eq(now().nullable()),
-            videos::ready_at.eq(NO_TIME),
-        ))
-        .returning(Claim::as_returning())
+/// Claims the video whose turn it is, of those that wait and are due. Returns none if none is. Of two claims at once the
+/// second skips the row that the first one locked. Virtual time goes on to the turn of the video.
+pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Result<Option<Claim>> {
+    let claim = sql_query(
+        "WITH next AS (
+             SELECT id, turn FROM videos WHERE status = 'uploaded' AND run_after <= now()
+             ORDER BY turn, id LIMIT 1 FOR UPDATE SKIP LOCKED),
+         noted AS (
+             SELECT id, setval('videos_turn', greatest(turn, last_value)) FROM next, videos_turn)
+         UPDATE videos SET status = 'processing', attempt = attempt + 1, lease_until = now() + $1,
+             started_at = now(), ready_at = NULL
+         FROM noted WHERE videos.id = noted.id
+         RETURNING videos.id, attempt, failures, setbacks, kills",
+    );
+    let claim = claim
+        .bind::<sql_types::Interval, _>(interval(lease))
         .get_result(connection)
         .await
         .optional()?;
@@ -72,13 +73,14 @@ fn held(claim: Claim, ended: VideoStatus) -> _ {
         .filter(videos::status.eq_any(states))
 }
 
-/// Rows whose lease ran out.
+/// Rows whose lease had run out at `moment`.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn expired() -> _ {
+fn expired(moment: DateTime<Utc>) -> _ {
     let processing: VideoStatus = VideoStatus::Processing;
+    let moment: Option<DateTime<Utc>> = Some(moment);
     videos::status
         .eq(processing)
-        .and(videos::lease_until.lt(now().nullable()))
+        .and(videos::lease_until.lt(moment))
 }
 
 /// Returns whether the claim is the last one, however it ended: nobody else has the video.
@@ -187,8 +189,8 @@ pub async fn retry(
     Ok(rows == 1)
 }
 
-/// Puts the video back without counting a failure: its message is released, too. The claim is void then:
-/// a result that was on its way must not come after. Returns whether the claim still held.
+/// Puts the video back without counting a failure: its message is released, too. The claim is void then: a result that was on
+/// its way must not come after. Returns whether the claim still held.
 pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
         .set((
@@ -200,6 +202,42 @@ pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Resul
         .execute(connection)
         .await?;
     Ok(rows == 1)
+}
+
+/// Puts the video back after a setback: due after `delay`, to be pushed then, with no failure counted and, as
+/// [`release`], with a void claim. Returns whether the claim still held.
+pub async fn set_back(
+    connection: &mut Connection,
+    claim: Claim,
+    was_killed: bool,
+    delay: Duration,
+) -> anyhow::Result<bool> {
+    let rows = update(held(claim, VideoStatus::Processing))
+        .set((
+            videos::status.eq(VideoStatus::Uploaded),
+            videos::attempt.eq(videos::attempt + 1),
+            videos::setbacks.eq(videos::setbacks + 1),
+            videos::setback_at.eq(sql("coalesce(setback_at, now())")),
+            videos::kills.eq(videos::kills + i32::from(was_killed)),
+            videos::lease_until.eq(NO_TIME),
+            videos::run_after.eq(from_now(delay)),
+            videos::enqueued_at.eq(NO_TIME),
+            videos::strays_at.eq(now().nullable()),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Tells whether the first setback of the claimed video is longer ago than `patience`.
+pub async fn has_waited(
+    connection: &mut Connection,
+    claim: Claim,
+    patience: Duration,
+) -> anyhow::Result<bool> {
+    let long_ago = videos::setback_at.lt(ago(patience).nullable());
+    let row = videos::table.find(claim.video).filter(long_ago);
+    Ok(select(exists(row)).get_result(connection).await?)
 }
 
 /// Records that a new video was pushed. If a worker was faster, the row is as that one left it: a mark
@@ -227,22 +265,23 @@ pub async fn unmark_enqueued(
     Ok(())
 }
 
-/// Rule (b) of the sweeper: gives up the leases that expired. The videos wait again and count as
-/// pushed; returns them, for the caller to push. Of two sweepers, the second finds the rows changed.
+/// Rule (b) of the sweeper: the videos whose leases had expired at `moment` wait again, to be pushed. Returns them. Of
+/// two sweepers, the second finds the rows changed.
 pub async fn expire_leases(
     connection: &mut Connection,
+    moment: DateTime<Utc>,
     max_losses: i32,
 ) -> anyhow::Result<Vec<VideoId>> {
     let expired = update(
         videos::table
-            .filter(expired())
+            .filter(expired(moment))
             .filter(videos::losses.lt(max_losses - 1)),
     )
     .set((
         videos::status.eq(VideoStatus::Uploaded),
         videos::losses.eq(videos::losses + 1),
         videos::lease_until.eq(NO_TIME),
-        videos::enqueued_at.eq(now().nullable()),
+        videos::enqueued_at.eq(NO_TIME),
         videos::strays_at.eq(now().nullable()),
     ))
     .returning(videos::id)
@@ -255,12 +294,13 @@ pub async fn expire_leases(
 /// Returns the failed ones.
 pub async fn fail_lost(
     connection: &mut Connection,
+    moment: DateTime<Utc>,
     max_losses: i32,
     failure: &Value,
 ) -> anyhow::Result<Vec<VideoId>> {
     let lost = update(
         videos::table
-            .filter(expired())
+            .filter(expired(moment))
             .filter(videos::losses.ge(max_losses - 1)),
     )
     .set((
@@ -302,38 +342,37 @@ pub async fn take_due(connection: &mut Connection, limit: i64) -> anyhow::Result
     Ok(ids(due))
 }
 
-/// Rule (c) of the sweeper: as [`take_due`] for videos that were pushed longer than `patience` ago,
-/// oldest first: their messages may be gone.
-pub async fn take_overdue(
+/// Tells whether any waiting video was pushed longer than `patience` ago.
+pub async fn is_any_pushed(
+    connection: &mut Connection,
+    patience: Duration,
+) -> anyhow::Result<bool> {
+    let pushed = videos::table
+        .filter(videos::status.eq(VideoStatus::Uploaded))
+        .filter(videos::enqueued_at.lt(ago(patience).nullable()));
+    Ok(select(exists(pushed)).get_result(connection).await?)
+}
+
+/// Rule (c) of the sweeper, for an empty queue: as [`take_due`] for videos that were pushed longer than `patience` ago,
+/// those first whose turn it is.
+pub async fn take_again(
     connection: &mut Connection,
     patience: Duration,
     limit: i64,
 ) -> anyhow::Result<Vec<VideoId>> {
-    let overdue = sql_query(
+    let again = sql_query(
         "UPDATE videos SET enqueued_at = now() WHERE id IN (
              SELECT id FROM videos
              WHERE status = 'uploaded' AND enqueued_at < now() - $2 AND run_after <= now()
-             ORDER BY enqueued_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+             ORDER BY turn, id LIMIT $1 FOR UPDATE SKIP LOCKED)
          RETURNING id",
     );
-    let overdue = overdue
+    let again = again
         .bind::<sql_types::BigInt, _>(limit)
         .bind::<sql_types::Interval, _>(interval(patience))
         .load(connection)
         .await?;
-    Ok(ids(overdue))
-}
-
-/// Counts the videos that wait and were pushed: as many messages the queue should hold.
-pub async fn count_pushed(connection: &mut Connection) -> anyhow::Result<i64> {
-    let pushed = videos::status
-        .eq(VideoStatus::Uploaded)
-        .and(videos::enqueued_at.is_not_null());
-    Ok(videos::table
-        .filter(pushed)
-        .count()
-        .get_result(connection)
-        .await?)
+    Ok(ids(again))
 }
 
 /// Notes that outputs of an attempt may lie about which nobody removed.

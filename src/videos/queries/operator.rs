@@ -47,8 +47,8 @@ pub async fn depth(connection: &mut Connection) -> anyhow::Result<Depth> {
 /// them for the caller to push. Of two redrives at once, the second finds the rows changed.
 pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<VideoId>> {
     let reset = sql_query(
-        "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0,
-             run_after = now(), enqueued_at = now(), progress = 0
+        "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0, setbacks = 0,
+             setback_at = NULL, kills = 0, run_after = now(), enqueued_at = now(), progress = 0
          WHERE status = 'failed' AND failure->>'code' = ANY($1)
          RETURNING id",
     );

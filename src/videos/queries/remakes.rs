@@ -6,14 +6,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    Queryable, Selectable, SelectableHelper as _,
+    QueryableByName,
     dsl::{exists, sql},
-    select, sql_query, sql_types, update,
+    select, sql_query,
+    sql_types::{self, Interval, Nullable},
+    update,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::jobs::{Id, ids};
 use crate::{
     db::{Connection, from_now, interval, now, schema::videos, types::VideoStatus},
     ids::VideoId,
@@ -22,7 +23,7 @@ use crate::{
 const NO_TIME: Option<DateTime<Utc>> = None;
 
 /// A worker's right to make the clip of a processed video again.
-#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[derive(Debug, Clone, Copy, QueryableByName)]
 #[diesel(table_name = videos)]
 pub struct Remake {
     #[diesel(column_name = id)]
@@ -41,10 +42,7 @@ pub async fn order(connection: &mut Connection, video: VideoId) -> anyhow::Resul
         .filter(videos::status.eq(VideoStatus::Processed))
         .filter(videos::remake_after.is_null());
     update(done)
-        .set((
-            videos::remake_after.eq(now().nullable()),
-            videos::enqueued_at.eq(NO_TIME),
-        ))
+        .set(videos::remake_after.eq(now().nullable()))
         .execute(connection)
         .await?;
     Ok(())
@@ -56,47 +54,30 @@ pub async fn is_any_due(connection: &mut Connection) -> anyhow::Result<bool> {
     Ok(select(exists(due)).get_result(connection).await?)
 }
 
-/// Marks up to `limit` due remakes as pushed that were not within `patience`, and returns their videos for the
-/// caller to push. A second sweeper skips the rows that this one locked.
-pub async fn take_due(
-    connection: &mut Connection,
-    patience: Duration,
-    limit: i64,
-) -> anyhow::Result<Vec<VideoId>> {
-    let due = sql_query(
-        "UPDATE videos SET enqueued_at = now() WHERE id IN (
-             SELECT id FROM videos
-             WHERE status = 'processed' AND remake_after <= now()
-                 AND (enqueued_at IS NULL OR enqueued_at < now() - $2)
-             ORDER BY remake_after, id LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id",
-    );
-    let due: Vec<Id> = due
-        .bind::<sql_types::BigInt, _>(limit)
-        .bind::<sql_types::Interval, _>(interval(patience))
+/// Returns up to `limit` videos whose remakes are due, for the caller to push.
+pub async fn due(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<VideoId>> {
+    let due = videos::table.filter(videos::remake_after.le(now().nullable()));
+    Ok(due
+        .order((videos::remake_after, videos::id))
+        .limit(limit)
+        .select(videos::id)
         .load(connection)
-        .await?;
-    Ok(ids(due))
+        .await?)
 }
 
-/// Claims a due remake for the time of a lease. Of two at once, the second finds it leased. What is stored
-/// meanwhile is noted as strays.
-pub async fn claim(
-    connection: &mut Connection,
-    video: VideoId,
-    lease: Duration,
-) -> anyhow::Result<Option<Remake>> {
-    let due = videos::table
-        .find(video)
-        .filter(videos::status.eq(VideoStatus::Processed))
-        .filter(videos::remake_after.le(now().nullable()));
-    let claim = update(due)
-        .set((
-            videos::remake_after.eq(from_now(lease).nullable()),
-            videos::remake_attempt.eq(sql("greatest(attempt, remake_attempt) + 1")),
-            videos::strays_at.eq(now().nullable()),
-        ))
-        .returning(Remake::as_returning())
+/// Claims the remake that is due for the longest time, for the time of a lease. Of two claims at once the second skips the
+/// row that the first one locked. What is stored meanwhile is noted as strays.
+pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Result<Option<Remake>> {
+    let claim = sql_query(
+        "UPDATE videos SET remake_after = now() + $1, strays_at = now(),
+             remake_attempt = greatest(attempt, remake_attempt) + 1
+         WHERE id = (
+             SELECT id FROM videos WHERE status = 'processed' AND remake_after <= now()
+             ORDER BY remake_after, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING id, attempt, remake_attempt",
+    );
+    let claim = claim
+        .bind::<sql_types::Interval, _>(interval(lease))
         .get_result(connection)
         .await
         .optional()?;
@@ -141,24 +122,15 @@ pub async fn give_up(
     remake: Remake,
     delay: Option<Duration>,
 ) -> anyhow::Result<bool> {
-    let again = (
-        videos::remake_attempt.eq(videos::remake_attempt + 1),
-        videos::enqueued_at.eq(NO_TIME),
-    );
-    let rows = match delay {
-        Some(delay) => {
-            update(held(remake))
-                .set((again, videos::remake_after.eq(from_now(delay).nullable())))
-                .execute(connection)
-                .await?
-        }
-        None => {
-            update(held(remake))
-                .set((again, videos::remake_after.eq(NO_TIME)))
-                .execute(connection)
-                .await?
-        }
-    };
+    let again = delay.map(interval);
+    let rows = update(held(remake))
+        .set((
+            videos::remake_attempt.eq(videos::remake_attempt + 1),
+            // Null without a delay.
+            videos::remake_after.eq(sql("now() + ").bind::<Nullable<Interval>, _>(again)),
+        ))
+        .execute(connection)
+        .await?;
     Ok(rows == 1)
 }
 

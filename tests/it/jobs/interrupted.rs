@@ -63,9 +63,8 @@ async fn a_lease_that_expired_while_the_database_was_away_revives() {
 
     app.set(video, "lease_until = now() - interval '1 minute'")
         .await;
-    let swept = sweep::run(&(&workshop).into(), Leases::Expire)
-        .await
-        .unwrap();
+    let leases = Leases::expired(&workshop.db).await.unwrap();
+    let swept = sweep::run(&(&workshop).into(), leases).await.unwrap();
     assert_eq!(swept.expired, 1);
     until_status(&app, video, "processing").await;
     worker.idle().await;

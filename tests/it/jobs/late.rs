@@ -38,8 +38,8 @@ async fn a_processed_video_keeps_its_clip_whatever_its_worker_says_late() {
     let (app, workshop, video, claim) = processed().await;
     process::release(&workshop, claim).await.unwrap();
     for error in [
-        JobError::retry(anyhow!("no answer")),
-        JobError::fail(Failure::ProcessingFailed),
+        JobError::Job(anyhow!("no answer")),
+        JobError::Video(Failure::ProcessingFailed.into()),
     ] {
         let recorded = process::record_failure(&workshop, claim, error).await;
         assert_eq!(recorded.unwrap(), Recorded::Superseded);
@@ -52,7 +52,7 @@ async fn a_processed_video_keeps_its_clip_whatever_its_worker_says_late() {
 async fn a_failure_that_is_told_twice_counts_once() {
     let (app, workshop, video, claim) = claimed().await;
     for recorded in [Recorded::Waiting, Recorded::Superseded] {
-        let error = JobError::retry(anyhow!("no answer"));
+        let error = JobError::Job(anyhow!("no answer"));
         let told = process::record_failure(&workshop, claim, error).await;
         assert_eq!(told.unwrap(), recorded);
     }
@@ -63,7 +63,7 @@ async fn a_failure_that_is_told_twice_counts_once() {
 #[tokio::test]
 async fn a_heartbeat_that_comes_late_revives_no_job_that_was_given_up() {
     let (app, workshop, video, claim) = claimed().await;
-    let error = JobError::retry(anyhow!("no answer"));
+    let error = JobError::Job(anyhow!("no answer"));
     process::record_failure(&workshop, claim, error)
         .await
         .unwrap();
@@ -71,7 +71,7 @@ async fn a_heartbeat_that_comes_late_revives_no_job_that_was_given_up() {
     assert_eq!(app.status(video).await, "uploaded");
 
     app.set(video, "run_after = now()").await;
-    let claim = process::claim(&workshop, video).await.unwrap().unwrap();
+    let claim = process::claim(&workshop).await.unwrap().unwrap();
     process::release(&workshop, claim).await.unwrap();
     assert!(!process::heartbeat(&workshop, claim).await.unwrap());
     assert_eq!(app.status(video).await, "uploaded");
@@ -91,7 +91,7 @@ async fn a_result_that_comes_after_its_job_was_given_back_does_not_count() {
 async fn a_refusal_is_recorded_again_when_the_answer_got_lost() {
     let (app, workshop, video, claim) = claimed().await;
     for _ in 0..2 {
-        let error = JobError::fail(Failure::ProcessingFailed);
+        let error = JobError::Video(Failure::ProcessingFailed.into());
         let told = process::record_failure(&workshop, claim, error).await;
         assert_eq!(told.unwrap(), Recorded::Failed);
     }
@@ -102,7 +102,7 @@ async fn claimed() -> (TestApp, Workshop, VideoId, Claim) {
     let app = TestApp::spawn().await;
     let workshop = app.workshop().await;
     let video = app.add_video(&film().await).await;
-    let claim = process::claim(&workshop, video).await.unwrap().unwrap();
+    let claim = process::claim(&workshop).await.unwrap().unwrap();
     (app, workshop, video, claim)
 }
 

@@ -14,7 +14,6 @@ use anb::{
     videos::{
         DeleteOutcome,
         process::{Outcome, Recorded},
-        sweep::{Leases, Swept},
     },
     votes::CastOutcome,
 };
@@ -39,8 +38,8 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub videos: Vec<Video>,
-    /// The videos that messages name, sorted: they may arrive in any order.
-    pub messages: Vec<usize>,
+    /// How many messages there are. Each is a ticket for the next video, whatever it names.
+    pub messages: usize,
     pub workers: Vec<Option<Job>>,
 }
 
@@ -124,17 +123,12 @@ pub enum Action {
     },
 
     /// A message arrives a second time, or comes back.
-    Redeliver {
-        video: usize,
-    },
-    Lose {
-        video: usize,
-    },
+    Redeliver,
+    Lose,
 
-    /// A worker receives a message and claims its video.
+    /// A worker receives a message and claims the video whose turn it is: the first one.
     Take {
         worker: usize,
-        video: usize,
     },
     Beat {
         worker: usize,
@@ -149,6 +143,9 @@ pub enum Action {
         worker: usize,
     },
     Fail {
+        worker: usize,
+    },
+    SetBack {
         worker: usize,
     },
     GiveBack {
@@ -179,6 +176,24 @@ pub enum Action {
         broker: Broker,
     },
     Redrive,
+}
+
+/// Whether expired leases are taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leases {
+    Expire,
+    Keep,
+}
+
+/// What sweeping and cleaning did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub expired: usize,
+    pub lost: usize,
+    pub due: usize,
+    pub again: usize,
+    pub uploads: usize,
+    pub strays: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,9 +294,9 @@ impl State {
             }
             Action::Delete { video } => return Reply::Deleted(self.delete(video)),
             Action::Vote { user, video } => return Reply::Cast(self.vote(user, video)),
-            Action::Redeliver { video } => self.send(video),
-            Action::Lose { video } => self.receive(video),
-            Action::Take { worker, video } => return Reply::Claimed(self.take(worker, video)),
+            Action::Redeliver => self.messages += 1,
+            Action::Lose => self.messages -= 1,
+            Action::Take { worker } => return Reply::Claimed(self.take(worker)),
             Action::Beat { worker } => return Reply::Held(self.beat(worker)),
             Action::Store { worker } => {
                 let job = self.workers[worker].as_mut().unwrap();
@@ -291,6 +306,7 @@ impl State {
             Action::Succeed { worker } => return Reply::Succeeded(self.succeed(worker)),
             Action::Refuse { worker } => return Reply::Failed(self.refuse(worker)),
             Action::Fail { worker } => return Reply::Failed(self.fail(rules, worker)),
+            Action::SetBack { worker } => return Reply::Failed(self.set_back(worker)),
             Action::GiveBack { worker } => self.give_back(worker),
             Action::Die { worker } => self.workers[worker] = None,
             Action::ExpireLease { video } => self.row(video).lease = Timer::Over,
@@ -312,15 +328,5 @@ impl State {
 
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.videos.iter().filter_map(|video| video.row.as_ref())
-    }
-
-    fn send(&mut self, video: usize) {
-        let place = self.messages.partition_point(|other| *other < video);
-        self.messages.insert(place, video);
-    }
-
-    fn receive(&mut self, video: usize) {
-        let place = self.messages.iter().position(|other| *other == video);
-        self.messages.remove(place.unwrap());
     }
 }

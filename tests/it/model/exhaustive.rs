@@ -28,7 +28,7 @@ impl Model for House {
     fn init_states(&self) -> Vec<Seen> {
         let state = State {
             videos: vec![Video::new(Row::new())],
-            messages: Vec::new(),
+            messages: 0,
             workers: vec![None; self.workers],
         };
         vec![Seen {
@@ -53,7 +53,7 @@ impl Model for House {
     }
 
     fn within_boundary(&self, seen: &Seen) -> bool {
-        seen.state.messages.len() <= self.rules.messages
+        seen.state.messages <= self.rules.messages
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

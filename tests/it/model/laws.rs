@@ -1,8 +1,6 @@
 //! What must hold whatever happens: after each step, and at the end of every schedule.
 
-use anb::videos::sweep::Leases;
-
-use super::core::{Action, Broker, Cause, OWNER, Row, Rules, State, Status, Timer, Video};
+use super::core::{Action, Broker, Cause, Leases, OWNER, Row, Rules, State, Status, Timer, Video};
 
 /// Names the first law that the step from `before` to `after` broke.
 pub fn broken(
@@ -90,7 +88,8 @@ impl Step<'_> {
             action, was, row, ..
         } = self;
         let is_claim = matches!(action, Action::Take { .. }) && row.status != was.status;
-        let is_given_back = matches!(action, Action::GiveBack { .. }) && was != row;
+        let is_given_back =
+            matches!(action, Action::GiveBack { .. } | Action::SetBack { .. }) && was != row;
         let is_redrive = *action == Action::Redrive;
         let gained = row.voters.len() - was.voters.len().min(row.voters.len());
         let laws = [
@@ -166,6 +165,7 @@ impl Step<'_> {
         | Action::Succeed { worker }
         | Action::Refuse { worker }
         | Action::Fail { worker }
+        | Action::SetBack { worker }
         | Action::GiveBack { worker }
         | Action::Die { worker }) = self.action
         else {
@@ -194,9 +194,9 @@ pub fn settles(rules: &Rules, state: &State) -> bool {
         }
         let (leases, broker) = (Leases::Expire, Broker::Up);
         state.apply(rules, Action::Sweep { leases, broker });
-        while let Some(video) = state.messages.first().copied() {
+        while state.messages > 0 {
             let worker = 0;
-            state.apply(rules, Action::Take { worker, video });
+            state.apply(rules, Action::Take { worker });
             if state.workers[worker].is_some() {
                 state.apply(rules, Action::Store { worker });
                 state.apply(rules, Action::Succeed { worker });

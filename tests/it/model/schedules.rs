@@ -1,6 +1,5 @@
 //! Random schedules of two videos and three workers, as proptest draws and shrinks them.
 
-use anb::videos::sweep::Leases;
 use proptest::{
     collection::vec,
     sample::select,
@@ -8,7 +7,7 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::core::{Action, Broker, Row, Rules, State, Status, Video};
+use super::core::{Action, Broker, Leases, Row, Rules, State, Status, Video};
 
 pub const RULES: Rules = Rules {
     max_failures: 2,
@@ -35,7 +34,7 @@ impl ReferenceStateMachine for Model {
         });
         let state = vec(video, 2).prop_map(|videos| State {
             videos,
-            messages: Vec::new(),
+            messages: 0,
             workers: vec![None; 3],
         });
         state.boxed()
@@ -84,15 +83,16 @@ fn weight(state: &State, action: Action) -> u32 {
         } => 6,
         Action::Beat { .. }
         | Action::Fail { .. }
+        | Action::SetBack { .. }
         | Action::GiveBack { .. }
         | Action::Die { .. }
-        | Action::Redeliver { .. } => 3,
+        | Action::Redeliver => 3,
         Action::Publish { .. }
         | Action::Unpublish { .. }
         | Action::Vote { .. }
         | Action::Delete { .. }
         | Action::Refuse { .. }
-        | Action::Lose { .. }
+        | Action::Lose
         | Action::Sweep { .. }
         | Action::Redrive => 1,
     }

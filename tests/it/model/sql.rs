@@ -15,11 +15,11 @@ use anb::{
     app::{App, Workshop},
     db::Connection,
     ids::{UserId, VideoId},
-    job::{Job as Message, JobError},
+    job::JobError,
     media::Refusal,
     queue::Queue,
     videos::{
-        self, Change, ChangeOutcome, Claim, operator, process,
+        self, Change, ChangeOutcome, Claim, clean, operator, process,
         sweep::{self, Sweeper},
         upload,
     },
@@ -34,7 +34,7 @@ use proptest_state_machine::ReferenceStateMachine;
 use tokio::runtime;
 
 use super::{
-    core::{Action, Broker, Job, Reply, State},
+    core::{Action, Broker, Job, Leases, Reply, State, Swept},
     schedules::{Model, RULES},
     stored::Stored,
 };
@@ -186,14 +186,15 @@ impl<'a> Run<'a> {
                 let cast = self.house.votes.cast(users[user], self.videos[video]).await;
                 return Reply::Cast(cast.unwrap());
             }
-            Action::Redeliver { video } => app.push(self.videos[video]).await,
-            Action::Lose { video } => self.receive(video).await,
-            Action::Take { worker, video } => {
-                self.receive(video).await;
-                let claim = process::claim(workshop, self.videos[video]).await.unwrap();
+            // It names what it likes.
+            Action::Redeliver => app.push(VideoId::generate()).await,
+            Action::Lose => self.receive().await,
+            Action::Take { worker } => {
+                self.receive().await;
+                let claim = process::claim(workshop).await.unwrap();
                 self.workers[worker] = claim;
                 return Reply::Claimed(claim.map(|claim| Job {
-                    video,
+                    video: self.place(claim.video),
                     attempt: number(claim.attempt),
                     failures: number(claim.failures),
                     has_stored: false,
@@ -204,6 +205,7 @@ impl<'a> Run<'a> {
             | Action::Succeed { worker }
             | Action::Refuse { worker }
             | Action::Fail { worker }
+            | Action::SetBack { worker }
             | Action::GiveBack { worker }
             | Action::Die { worker } => return self.work(action, worker).await,
             Action::ExpireLease { video } => self.set(video, "lease_until = '2020-01-01'").await,
@@ -226,7 +228,7 @@ impl<'a> Run<'a> {
                     queue,
                     ..Sweeper::from(workshop)
                 };
-                return Reply::Swept(sweep::run(&sweeper, leases).await.ok());
+                return Reply::Swept(sweep_and_clean(&sweeper, leases).await.ok());
             }
             Action::Redrive => {
                 let redriven = operator::redrive(&workshop.db, &workshop.queue)
@@ -267,15 +269,19 @@ impl<'a> Run<'a> {
                     .unwrap(),
             ),
             Action::Refuse { .. } => {
-                let error = JobError::fail(Refusal::Corrupt);
+                let error = JobError::Video(Refusal::Corrupt.into());
                 Reply::Failed(
                     process::record_failure(workshop, claim, error)
                         .await
                         .unwrap(),
                 )
             }
-            Action::Fail { .. } => {
-                let error = JobError::retry(anyhow::anyhow!("disk full"));
+            Action::Fail { .. } | Action::SetBack { .. } => {
+                let error = anyhow::anyhow!("no clip");
+                let error = match action {
+                    Action::Fail { .. } => JobError::Job(error),
+                    _ => JobError::Surroundings(error),
+                };
                 let recorded = process::record_failure(workshop, claim, error)
                     .await
                     .unwrap();
@@ -307,38 +313,22 @@ impl<'a> Run<'a> {
         self.house.app.set(self.videos[video], assignment).await;
     }
 
-    /// Receives a message about `video`; the others go back in line.
-    async fn receive(&self, video: usize) {
-        let House { app, .. } = self.house;
-        let deliveries = app
-            .queue
-            .receive(100, Duration::from_millis(1))
-            .await
-            .unwrap();
-        let mut is_received = false;
-        for delivery in deliveries {
-            let other = Message::from_payload(&delivery.payload).unwrap().video();
-            delivery.ack().await.unwrap();
-            if other == self.videos[video] && !is_received {
-                is_received = true;
-            } else {
-                app.push(other).await;
-            }
-        }
-        assert!(is_received);
+    /// Receives a message.
+    async fn receive(&self) {
+        let queue = &self.house.app.queue;
+        let received = queue.receive(1, Duration::from_millis(1)).await;
+        received.unwrap().pop().unwrap().ack().await.unwrap();
+    }
+
+    fn place(&self, id: VideoId) -> usize {
+        self.videos.iter().position(|video| *video == id).unwrap()
     }
 
     /// Returns `state` with everything that is stored as it is.
     async fn look(&mut self, state: &State) -> State {
         let House { app, broker, .. } = self.house;
-        let place = |id: VideoId| self.videos.iter().position(|video| *video == id).unwrap();
         let mut seen = state.clone();
-        let messages = broker.waiting().await;
-        let messages = messages
-            .iter()
-            .map(|payload| place(Message::from_payload(payload).unwrap().video()));
-        seen.messages = messages.collect();
-        seen.messages.sort_unstable();
+        seen.messages = broker.waiting().await.len();
         let stored = Stored::read(&mut self.connection, &self.videos).await;
         for ((video, id), stored) in seen.videos.iter_mut().zip(&self.videos).zip(stored) {
             video.note = stored.note();
@@ -351,6 +341,26 @@ impl<'a> Run<'a> {
         }
         seen
     }
+}
+
+async fn sweep_and_clean(sweeper: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
+    let leases = match leases {
+        Leases::Expire => sweep::Leases::expired(sweeper.db).await?,
+        Leases::Keep => sweep::Leases::Keep,
+    };
+    let swept = sweep::run(sweeper, leases).await;
+    // One fails without the other.
+    let cleaned = clean::run(sweeper).await?;
+    let swept = swept?;
+    assert_eq!(swept.remakes, 0);
+    Ok(Swept {
+        expired: swept.expired,
+        lost: swept.lost,
+        due: swept.due,
+        again: swept.again,
+        uploads: cleaned.uploads,
+        strays: cleaned.strays,
+    })
 }
 
 fn number(value: i32) -> u8 {

@@ -46,7 +46,7 @@ impl Stored {
             "SELECT status::text, failure->>'code' AS code,
                  array_remove(ARRAY[attempt, failures, losses], NULL) AS counters,
                  lease_until < now() AS lease, run_after <= now() AS is_due,
-                 enqueued_at < now() - interval '2 minutes' AS pushed,
+                 enqueued_at < now() - interval '1 minute' AS pushed,
                  strays_at < now() - interval '31 minutes' AS strays,
                  noted.at < now() - interval '31 minutes' AS note, is_public,
                  votes + (SELECT coalesce(sum(votes), 0)::bigint FROM uncounted WHERE video_id = asked.id) AS votes,

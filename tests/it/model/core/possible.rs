@@ -1,8 +1,6 @@
 //! What may happen next.
 
-use anb::videos::sweep::Leases;
-
-use super::{Action, Broker, Rules, State, Status, Timer, Video};
+use super::{Action, Broker, Leases, Rules, State, Status, Timer, Video};
 
 impl State {
     /// Lists what may happen next.
@@ -13,6 +11,18 @@ impl State {
                 actions.push(Action::Sweep { leases, broker });
             }
         }
+        if self.messages < rules.messages {
+            actions.push(Action::Redeliver);
+        }
+        if self.messages > 0 {
+            actions.push(Action::Lose);
+            let is_within = self.rows().all(|row| row.attempt < rules.attempts);
+            let free = self.workers.iter().position(Option::is_none);
+            actions.extend(
+                free.filter(|_| is_within)
+                    .map(|worker| Action::Take { worker }),
+            );
+        }
         for video in 0..self.videos.len() {
             actions.extend(self.actions_on(video, rules));
         }
@@ -22,6 +32,7 @@ impl State {
                     Action::Beat { worker },
                     Action::Refuse { worker },
                     Action::Fail { worker },
+                    Action::SetBack { worker },
                     Action::GiveBack { worker },
                     Action::Die { worker },
                 ]);
@@ -44,18 +55,6 @@ impl State {
             actions.push(Action::Publish { video });
         }
         actions.extend((0..rules.users).map(|user| Action::Vote { user, video }));
-        if self.messages.len() < rules.messages {
-            actions.push(Action::Redeliver { video });
-        }
-        if self.messages.contains(&video) {
-            actions.push(Action::Lose { video });
-            let is_within = row.as_ref().is_none_or(|row| row.attempt < rules.attempts);
-            let free = self.workers.iter().position(Option::is_none);
-            actions.extend(
-                free.filter(|_| is_within)
-                    .map(|worker| Action::Take { worker, video }),
-            );
-        }
         // Whoever could still store outputs has long been told, or is dead.
         let jobs = self
             .workers

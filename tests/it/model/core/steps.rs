@@ -13,7 +13,7 @@ use super::{Cause, Job, OWNER, Row, Rules, State, Status, Timer};
 impl State {
     pub(super) fn push_new(&mut self, video: usize) {
         self.videos[video].is_new = false;
-        self.send(video);
+        self.messages += 1;
         let row = self.row(video);
         if row.attempt == 0 {
             row.pushed = Timer::Running;
@@ -59,10 +59,13 @@ impl State {
         }
     }
 
-    pub(super) fn take(&mut self, worker: usize, video: usize) -> Option<Job> {
-        self.receive(video);
-        let row = self.videos[video].row.as_mut();
-        let row = row.filter(|row| row.is_waiting())?;
+    pub(super) fn take(&mut self, worker: usize) -> Option<Job> {
+        self.messages -= 1;
+        let rows = self.videos.iter_mut().map(|video| video.row.as_mut());
+        let mut waiting = rows
+            .enumerate()
+            .filter_map(|(video, row)| Some((video, row.filter(|row| row.is_waiting())?)));
+        let (video, row) = waiting.next()?;
         row.status = Status::Processing;
         row.lease = Timer::Running;
         row.attempt += 1;
@@ -137,18 +140,29 @@ impl State {
         Recorded::Waiting
     }
 
+    pub(super) fn set_back(&mut self, worker: usize) -> Recorded {
+        let (_, Some(row)) = self.drop_job(worker) else {
+            return Recorded::Superseded;
+        };
+        row.leave(Status::Uploaded);
+        row.attempt += 1;
+        row.is_due = false;
+        row.pushed = Timer::Off;
+        Recorded::SetBack
+    }
+
     pub(super) fn give_back(&mut self, worker: usize) {
-        let (job, row) = self.drop_job(worker);
+        let (_, row) = self.drop_job(worker);
         if let Some(row) = row {
             row.leave(Status::Uploaded);
             row.attempt += 1;
         }
-        self.send(job.video);
+        self.messages += 1;
     }
 
     pub(super) fn redrive(&mut self) -> usize {
-        let mut reset = Vec::new();
-        for (number, video) in self.videos.iter_mut().enumerate() {
+        let mut reset = 0;
+        for video in &mut self.videos {
             let Some(row) = &mut video.row else { continue };
             if let Status::Failed(Cause::ProcessingFailed | Cause::WorkerLost) = row.status {
                 row.status = Status::Uploaded;
@@ -156,12 +170,10 @@ impl State {
                 row.losses = 0;
                 row.is_due = true;
                 row.pushed = Timer::Running;
-                reset.push(number);
+                reset += 1;
             }
         }
-        for video in &reset {
-            self.send(*video);
-        }
-        reset.len()
+        self.messages += reset;
+        reset
     }
 }

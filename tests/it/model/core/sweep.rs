@@ -1,15 +1,15 @@
-//! What the sweeper does, in the order of its rules.
+//! What the sweeper and the cleaning do, in the order of their rules.
 
-use anb::videos::sweep::{Leases, Swept};
-
-use super::{Broker, Cause, Row, Rules, State, Status, Timer, Video};
+use super::{Broker, Cause, Leases, Row, Rules, State, Status, Swept, Timer, Video};
 
 impl State {
     pub(super) fn sweep(&mut self, rules: &Rules, leases: Leases, broker: Broker) -> Option<Swept> {
         let mut swept = Swept::default();
-        let mut pushed = Vec::new();
-        for (number, video) in self.videos.iter_mut().enumerate() {
-            let Some(row) = &mut video.row else { continue };
+        for row in self
+            .videos
+            .iter_mut()
+            .filter_map(|video| video.row.as_mut())
+        {
             if leases == Leases::Keep || !row.is_expired() {
                 continue;
             }
@@ -21,48 +21,37 @@ impl State {
             } else {
                 row.leave(Status::Uploaded);
                 row.pushed = Timer::Off;
-                pushed.push(number);
                 swept.expired += 1;
             }
         }
-        let expired = pushed.clone();
-        for (number, video) in self.videos.iter().enumerate() {
-            let is_due = |row: &Row| row.is_waiting() && row.pushed == Timer::Off;
-            if !expired.contains(&number) && video.row.as_ref().is_some_and(is_due) {
-                pushed.push(number);
-                swept.due += 1;
-            }
-        }
-        if broker == Broker::Up {
-            for video in &pushed {
-                self.row(*video).pushed = Timer::Running;
-                self.send(*video);
-            }
-        }
-        let is_pushed = |row: &&Row| row.status == Status::Uploaded && row.pushed != Timer::Off;
-        let count = self.rows().filter(is_pushed).count();
-        let is_missed = broker == Broker::Down && !(pushed.is_empty() && count == 0);
-        if broker == Broker::Up {
-            swept.overdue = self.push_overdue(count.saturating_sub(self.messages.len()));
+        swept.due = self.push(Timer::Off, broker);
+        let is_needed = self
+            .rows()
+            .any(|row| row.status == Status::Uploaded && row.pushed == Timer::Over);
+        let is_missed = broker == Broker::Down && (swept.due > 0 || is_needed);
+        if is_needed && self.messages == 0 {
+            swept.again = self.push(Timer::Over, broker);
         }
         swept.uploads = self.remove_leftovers();
         swept.strays = self.remove_strays();
         (!is_missed).then_some(swept)
     }
 
-    fn push_overdue(&mut self, missing: usize) -> usize {
-        let mut overdue = Vec::new();
-        for (number, video) in self.videos.iter_mut().enumerate() {
-            let Some(row) = &mut video.row else { continue };
-            if row.is_waiting() && row.pushed == Timer::Over && overdue.len() < missing {
+    /// Pushes what waits and was pushed as told. Returns how many there are.
+    fn push(&mut self, pushed: Timer, broker: Broker) -> usize {
+        let rows = self
+            .videos
+            .iter_mut()
+            .filter_map(|video| video.row.as_mut());
+        let mut count = 0;
+        for row in rows.filter(|row| row.is_waiting() && row.pushed == pushed) {
+            if broker == Broker::Up {
                 row.pushed = Timer::Running;
-                overdue.push(number);
+                self.messages += 1;
             }
+            count += 1;
         }
-        for video in &overdue {
-            self.send(*video);
-        }
-        overdue.len()
+        count
     }
 
     fn remove_leftovers(&mut self) -> usize {

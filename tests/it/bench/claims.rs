@@ -1,0 +1,77 @@
+//! How long a claim takes beside a hundred others, in a table of a million videos of which many wait.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use anb::{app::Workshop, db::Db, videos::process};
+use diesel_async::SimpleAsyncConnection as _;
+use futures_util::future::join_all;
+
+use crate::support::TestApp;
+
+/// Claims at once, each after the other.
+const CLAIMERS: usize = 100;
+
+const VIDEOS: u32 = 1_000_000;
+const WAITING: u32 = 10_000;
+const HALF: usize = 5_000;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: cargo test --release --test it -- --ignored --nocapture claims"]
+async fn a_hundred_workers_claim_ten_thousand_videos() {
+    let app = TestApp::spawn_with(&[], &["--db-pool-size", "50"]).await;
+    app.member("Ana", "Cali").await;
+    // Without triggers: nobody searches here.
+    let mut connection = app.db.connection().await.unwrap();
+    let script = format!(
+        "SET statement_timeout = 0; SET session_replication_role = replica;
+         INSERT INTO videos (id, user_id, title, is_public, original_bytes, status, turn, processed_at)
+         SELECT gen_random_uuid(), (SELECT min(id) FROM users), 'Mi jugada', true, 5000000,
+             'processed', 0, now()
+         FROM generate_series(1, {VIDEOS} - {WAITING});
+         INSERT INTO videos (id, user_id, title, is_public, original_bytes, turn, run_after)
+         SELECT gen_random_uuid(), (SELECT min(id) FROM users), 'Mi jugada', true, 5000000,
+             number * 15000000, now() - interval '1 minute'
+         FROM generate_series(1, {WAITING}) AS number;
+         ANALYZE videos; RESET statement_timeout; RESET session_replication_role"
+    );
+    connection.batch_execute(&script).await.unwrap();
+    drop(connection);
+    let mut workshop = app.workshop().await;
+    workshop.db = Db::new(&app.work.database).unwrap();
+    // Without a pause the claims of a hundred wait for two processors.
+    for pause in [Duration::from_millis(200), Duration::ZERO] {
+        measure(&workshop, pause).await;
+    }
+}
+
+/// Has all claim half of the videos, with a pause after each claim.
+async fn measure(workshop: &Workshop, pause: Duration) {
+    let times = Mutex::new(Vec::new());
+    let claimer = async || {
+        while times.lock().unwrap().len() < HALF {
+            let started = Instant::now();
+            process::claim(workshop).await.unwrap().unwrap();
+            times.lock().unwrap().push(started.elapsed());
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.0..2.0))).await;
+        }
+    };
+    let started = Instant::now();
+    join_all((0..CLAIMERS).map(|_| claimer())).await;
+    let took = started.elapsed();
+    let mut times = times.into_inner().unwrap();
+    times.sort_unstable();
+    println!(
+        "| claims at {VIDEOS} videos, {WAITING} waiting, {CLAIMERS} at once, {pause:?} between | \
+         p50 {:.1?}, p99 {:.1?}; {:.0} claims/s |",
+        percentile(&times, 50),
+        percentile(&times, 99),
+        f64::from(WAITING) / 2.0 / took.as_secs_f64()
+    );
+}
+
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    times[(times.len() - 1) * percent / 100]
+}

@@ -1,0 +1,186 @@
+//! Cleaning: what crashes, deletes and lost attempts left is removed in time.
+
+use std::fs;
+
+use anb::{
+    app::Workshop,
+    ids::VideoId,
+    job::JobError,
+    storage::StorageKey,
+    videos::{
+        Failure,
+        clean::{self, Cleaned},
+        process::{self, Recorded},
+    },
+};
+use anyhow::anyhow;
+use reqwest::Method;
+
+use crate::{
+    support::{TestApp, mp4},
+    sweep::{expire, open, sweep},
+};
+
+#[tokio::test]
+async fn what_a_killed_upload_left_is_removed_in_time() {
+    let (app, workshop) = open().await;
+    let leftover = add_upload(&app, "32 minutes").await;
+    let running = add_upload(&app, "30 minutes").await;
+    let part = app.original(leftover).with_extension("mp4.part");
+    fs::write(&part, "half").unwrap();
+    let removed = Cleaned {
+        uploads: 1,
+        ..Cleaned::default()
+    };
+    assert_eq!(clean(&workshop).await.unwrap(), removed);
+    assert!(!app.original(leftover).exists() && !part.exists());
+    assert!(app.original(running).exists());
+    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
+}
+
+#[tokio::test]
+async fn a_leftover_that_cannot_be_removed_keeps_no_other() {
+    let (app, workshop) = open().await;
+    let stuck = add_upload(&app, "40 minutes").await;
+    fs::remove_file(app.original(stuck)).unwrap();
+    fs::create_dir(app.original(stuck)).unwrap();
+    let leftover = add_upload(&app, "32 minutes").await;
+    assert!(clean(&workshop).await.is_err());
+    assert!(!app.original(leftover).exists());
+}
+
+#[tokio::test]
+async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more() {
+    let (app, workshop) = open().await;
+    let lost = app.add_row().await;
+    expire(&app, lost, 0).await;
+    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    let failed = app.add_row().await;
+    expire(&app, failed, 9).await;
+    assert_eq!(sweep(&workshop).await.unwrap().lost, 1);
+    let done = "status = 'processed', attempt = 2, processed_at = now()";
+    app.set(lost, done).await;
+    app.set(failed, "attempt = 2").await;
+    for video in [lost, failed] {
+        fs::create_dir_all(app.processed().join(video.to_string())).unwrap();
+        // The third began after the sweeper read the row.
+        for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg", "3.mp4"] {
+            fs::write(app.processed().join(format!("{video}/{name}")), "x").unwrap();
+        }
+    }
+    assert_eq!(clean(&workshop).await.unwrap().strays, 0);
+    for video in [lost, failed] {
+        app.set(video, "strays_at = strays_at - interval '32 minutes'")
+            .await;
+    }
+    assert_eq!(clean(&workshop).await.unwrap().strays, 2);
+    assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4", "3.mp4"]);
+    assert_eq!(app.outputs(failed), ["3.mp4"]);
+    assert_eq!(clean(&workshop).await.unwrap().strays, 0);
+}
+
+#[tokio::test]
+async fn what_arrives_after_an_attempt_was_given_up_is_removed() {
+    let (app, workshop) = open().await;
+    let clip = app.folder.path().join("clip.mp4");
+    fs::write(&clip, "x").unwrap();
+    let [released, retried, failed] = [
+        app.add_row().await,
+        app.add_row().await,
+        app.add_row().await,
+    ];
+    for video in [released, retried, failed] {
+        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        assert_eq!(claim.video, video);
+        let refused = JobError::Video(Failure::WorkerLost.into());
+        if video == released {
+            process::release(&workshop, claim).await.unwrap();
+            app.set(video, "run_after = now() + interval '1 minute'")
+                .await;
+        } else if video == retried {
+            let error = JobError::Job(anyhow!("no answer to a PUT"));
+            let recorded = process::record_failure(&workshop, claim, error).await;
+            assert_eq!(recorded.unwrap(), Recorded::Waiting);
+        } else {
+            let recorded = process::record_failure(&workshop, claim, refused).await;
+            assert_eq!(recorded.unwrap(), Recorded::Failed);
+        }
+        let key = StorageKey::Clip(video, 1);
+        workshop.storage.store(key, &clip).await.unwrap();
+    }
+    app.sql("UPDATE videos SET strays_at = strays_at - interval '32 minutes'")
+        .await;
+    // One that waits may yet be revived.
+    assert_eq!(clean(&workshop).await.unwrap().strays, 1);
+    let done = "UPDATE videos SET status = 'processed', attempt = 3, processed_at = now()";
+    app.sql(&format!("{done} WHERE status = 'uploaded'")).await;
+    assert_eq!(clean(&workshop).await.unwrap().strays, 2);
+    assert!(app.files().is_empty(), "{:?}", app.files());
+}
+
+#[tokio::test]
+async fn what_a_worker_stores_after_the_delete_is_removed_when_it_can_store_no_more() {
+    let (app, workshop) = open().await;
+    let ana = app.member("Ana", "Cali").await;
+    let running = app.uploaded(&ana, mp4(5000), false).await;
+    let lost = app.uploaded(&ana, mp4(5000), false).await;
+    let waiting = app.uploaded(&ana, mp4(5000), false).await;
+    for id in [&running, &lost] {
+        let video = VideoId::parse(id).unwrap();
+        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        assert_eq!((claim.video, claim.attempt), (video, 1));
+    }
+    app.set(
+        VideoId::parse(&lost).unwrap(),
+        "lease_until = now() - interval '1 second'",
+    )
+    .await;
+    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    for id in [&running, &lost, &waiting] {
+        let path = format!("/api/videos/{id}");
+        app.call(&ana, Method::DELETE, &path).await.ok();
+    }
+    let clip = app.folder.path().join("clip.mp4");
+    fs::write(&clip, "x").unwrap();
+    for id in [&running, &lost] {
+        let key = StorageKey::Clip(VideoId::parse(id).unwrap(), 1);
+        workshop.storage.store(key, &clip).await.unwrap();
+    }
+    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
+    app.sql("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
+        .await;
+    assert_eq!(clean(&workshop).await.unwrap().uploads, 3);
+    assert!(app.files().is_empty(), "{:?}", app.files());
+    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_forgotten_when_it_has_expired() {
+    let (app, workshop) = open().await;
+    app.sql(
+        "INSERT INTO revoked_tokens (jti, expires_at) VALUES
+         (gen_random_uuid(), now() - interval '1 second'),
+         (gen_random_uuid(), now() + interval '1 minute')",
+    )
+    .await;
+    clean(&workshop).await.unwrap();
+    assert_eq!(app.sql("DELETE FROM revoked_tokens").await, 1);
+}
+
+async fn clean(workshop: &Workshop) -> anyhow::Result<Cleaned> {
+    clean::run(&workshop.into()).await
+}
+
+/// Adds a note and an original of an upload that started `age` ago and never became a video.
+async fn add_upload(app: &TestApp, age: &str) -> VideoId {
+    let video = app.add_row().await;
+    app.sql(&format!(
+        "INSERT INTO uploads (video_id, user_id, started_at)
+         SELECT id, user_id, now() - interval '{age}' FROM videos WHERE id = '{video}'"
+    ))
+    .await;
+    app.sql(&format!("DELETE FROM videos WHERE id = '{video}'"))
+        .await;
+    fs::write(app.original(video), "half a film").unwrap();
+    video
+}

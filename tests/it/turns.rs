@@ -1,0 +1,149 @@
+//! Turns: which waiting video is next. A message is a ticket for it, whatever the message names.
+
+use std::{collections::HashSet, time::Duration};
+
+use anb::{
+    ids::VideoId,
+    videos::{
+        process,
+        sweep::{self, Leases},
+    },
+};
+use futures_util::future::join_all;
+
+use crate::support::{Player, TestApp, mp4};
+
+#[tokio::test]
+async fn a_single_film_waits_for_no_second_one_of_another_player() {
+    let app = TestApp::spawn().await;
+    let workshop = app.workshop().await;
+    let (ana, luis) = players(&app).await;
+    let of_ana = uploaded(&app, &ana, 6).await;
+    let first = process::claim(&workshop).await.unwrap().unwrap();
+    assert_eq!(first.video, of_ana[0]);
+    let of_luis = uploaded(&app, &luis, 2).await;
+    // While one of Ana's is made, Luis is next; then they take turns.
+    let expected = [
+        of_luis[0], of_ana[1], of_luis[1], of_ana[2], of_ana[3], of_ana[4],
+    ];
+    assert_eq!(claimed(&app, 6).await, expected);
+}
+
+#[tokio::test]
+async fn uploads_at_the_same_time_take_turns_as_well() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = players(&app).await;
+    join_all((0..5).map(|_| app.uploaded(&ana, mp4(5000), false))).await;
+    let distinct = "SELECT count(DISTINCT turn) FROM videos";
+    assert_eq!(app.number(distinct).await, 5);
+    let of_luis = uploaded(&app, &luis, 1).await;
+    let order = claimed(&app, 2).await;
+    assert!(order.contains(&of_luis[0]), "{order:?}");
+}
+
+#[tokio::test]
+async fn a_large_film_counts_for_more_than_a_small_one() {
+    let app = TestApp::spawn().await;
+    let (ana, luis) = players(&app).await;
+    app.uploaded(&ana, mp4(5000), false).await;
+    app.sql("UPDATE videos SET original_bytes = 90000000").await;
+    let of_ana = uploaded(&app, &ana, 1).await;
+    // Twelve small ones cost as much as the large one of Ana.
+    let of_luis = uploaded(&app, &luis, 12).await;
+    let order = claimed(&app, 14).await;
+    let place = |video| order.iter().position(|other| *other == video).unwrap();
+    assert!(place(of_ana[0]) > place(of_luis[8]), "{order:?}");
+    assert!(place(of_ana[0]) < place(of_luis[11]), "{order:?}");
+}
+
+#[tokio::test]
+async fn the_video_of_a_killed_worker_is_next() {
+    let app = TestApp::spawn().await;
+    let workshop = app.workshop().await;
+    let (ana, luis) = players(&app).await;
+    uploaded(&app, &luis, 3).await;
+    let killed = claimed(&app, 1).await[0];
+    uploaded(&app, &ana, 3).await;
+    app.set(killed, "lease_until = now() - interval '1 second'")
+        .await;
+    let leases = Leases::expired(&app.db).await.unwrap();
+    sweep::run(&(&workshop).into(), leases).await.unwrap();
+    assert_eq!(claimed(&app, 1).await, [killed]);
+}
+
+#[tokio::test]
+async fn a_video_that_is_not_due_lets_others_go_first() {
+    let app = TestApp::spawn().await;
+    let (ana, _) = players(&app).await;
+    let videos = uploaded(&app, &ana, 2).await;
+    app.set(videos[0], "run_after = now() + interval '1 hour'")
+        .await;
+    assert_eq!(claimed(&app, 1).await, [videos[1]]);
+    let workshop = app.workshop().await;
+    assert!(process::claim(&workshop).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn of_many_claims_at_once_each_gets_a_video_of_its_own() {
+    let app = TestApp::spawn().await;
+    let workshop = app.workshop().await;
+    for _ in 0..30 {
+        app.add_row().await;
+    }
+    let claims = join_all((0..40).map(|_| process::claim(&workshop))).await;
+    let videos: Vec<_> = claims
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .map(|claim| claim.video)
+        .collect();
+    assert_eq!(videos.len(), 30);
+    assert_eq!(videos.iter().collect::<HashSet<_>>().len(), 30);
+}
+
+#[tokio::test]
+async fn doubled_late_and_lost_messages_change_nothing() {
+    let app = TestApp::spawn().await;
+    let (ana, _) = players(&app).await;
+    let videos = uploaded(&app, &ana, 2).await;
+    // The second one's message comes first, twice; then one about a video that was never there.
+    for message in app.queue.receive(2, Duration::from_secs(1)).await.unwrap() {
+        message.ack().await.unwrap();
+    }
+    for video in [videos[1], videos[1], VideoId::generate()] {
+        app.push(video).await;
+    }
+    // No film: each is refused at its first attempt.
+    app.work_off().await;
+    for video in videos {
+        let row = app.row(video).await.unwrap();
+        assert_eq!((row.status.as_str(), row.attempt), ("failed", 1));
+    }
+    let stats = app.queue.stats().await.unwrap();
+    assert_eq!((stats.waiting, stats.in_flight, stats.dead), (0, 0, 0));
+}
+
+async fn players(app: &TestApp) -> (Player, Player) {
+    let ana = app.member("Ana", "Cali").await;
+    (ana, app.member("Luis", "Cali").await)
+}
+
+/// Uploads `count` small films, one after the other.
+async fn uploaded(app: &TestApp, player: &Player, count: usize) -> Vec<VideoId> {
+    let mut videos = Vec::new();
+    for _ in 0..count {
+        let id = app.uploaded(player, mp4(5000), false).await;
+        videos.push(VideoId::parse(&id).unwrap());
+    }
+    videos
+}
+
+/// Claims `count` videos, and returns them in their order.
+async fn claimed(app: &TestApp, count: usize) -> Vec<VideoId> {
+    let workshop = app.workshop().await;
+    let mut videos = Vec::new();
+    for _ in 0..count {
+        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        videos.push(claim.video);
+    }
+    videos
+}
