@@ -149,9 +149,9 @@ impl Media {
             tools,
             rules: Rules::from(settings),
             target,
+            admission: Admission::of_this_machine(&root),
             scratch_root: root,
             brand,
-            admission: Admission::of_this_machine(),
         })
     }
 

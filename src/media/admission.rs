@@ -2,17 +2,34 @@
 //!
 //! A light job passes at once; a heavy one waits for its turn, first come, first served. So as many jobs
 //! run as fit: on 2 GiB four of 1080 lines, or one of 4K in 10 bits beside two or three of those.
+//!
+//! All workers that share `SCRATCH_PATH` share the memory. In its folder `admission` each job that runs
+//! has a file whose name tells its need, and which it holds locked; who is next holds the folder itself
+//! locked until it is in. The kernel drops both locks with the process, so a killed worker blocks nobody.
 
-use std::fs;
+mod limits;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use super::{
-    command::memory,
-    probe::{Transfer, Video},
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
+use anyhow::Context;
+use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
+
+use super::probe::{Transfer, Video};
+
 const MEBIBYTE: u64 = 1024 * 1024;
+
+/// The folder in `SCRATCH_PATH`.
+const FOLDER: &str = "admission";
+
+/// Between two looks at what others hold: no process tells another that it is done.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Memory of an encoding run but for the pictures of its source: programs, encoder, the frames ahead.
 const BASE: u64 = 180 * MEBIBYTE;
@@ -35,81 +52,327 @@ pub fn need(video: &Video, threads: usize) -> u64 {
     BASE + tone_mapping + (PICTURES + more) * bits / 8
 }
 
-/// Memory for all running jobs, in units of a mebibyte.
+/// Memory for all running jobs of this machine.
 #[derive(Debug)]
 pub struct Admission {
-    budget: u32,
-    room: Semaphore,
+    folder: PathBuf,
+    /// In mebibytes, as all needs.
+    budget: u64,
+    /// Those of this process who wait; the mutex is fair.
+    waiting: Mutex<()>,
 }
 
 impl Admission {
-    /// Three quarters of this machine's memory, or of what its container may use of it: the rest is for
+    /// Three quarters of this machine's memory, or of what this process may use of it: the rest is for
     /// everybody else, and for the files that are read and written.
-    pub fn of_this_machine() -> Self {
-        let machine = fs::read_to_string("/proc/meminfo").ok();
-        let machine = machine.and_then(|text| memory(&text, "MemTotal:"));
-        let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-        let container = container.and_then(|text| text.trim().parse().ok());
-        let bytes = machine.into_iter().chain(container).min();
-        Self::of(bytes.unwrap_or(2048 * MEBIBYTE) / 4 * 3)
+    pub fn of_this_machine(scratch_root: &Path) -> Self {
+        let bytes = limits::of_this_process().unwrap_or(2048 * MEBIBYTE);
+        Self::of(bytes / 4 * 3, scratch_root)
     }
 
-    fn of(bytes: u64) -> Self {
-        let budget = u32::try_from(bytes / MEBIBYTE).unwrap_or(u32::MAX).max(1);
-        // A semaphore counts no further than this.
-        let budget = budget.min(1 << 24);
-        let permits = usize::try_from(budget).unwrap_or(Semaphore::MAX_PERMITS);
+    fn of(bytes: u64, scratch_root: &Path) -> Self {
         Self {
-            budget,
-            room: Semaphore::new(permits),
+            folder: scratch_root.join(FOLDER),
+            budget: bytes / MEBIBYTE,
+            waiting: Mutex::default(),
         }
     }
 
     /// Waits until a job that needs `bytes` fits beside those that run. One that needs more than there
     /// is runs alone.
-    pub async fn enter(&self, bytes: u64) -> anyhow::Result<SemaphorePermit<'_>> {
-        let need = u32::try_from(bytes.div_ceil(MEBIBYTE)).unwrap_or(u32::MAX);
-        Ok(self.room.acquire_many(need.min(self.budget)).await?)
+    pub async fn enter(&self, bytes: u64) -> anyhow::Result<Turn> {
+        let (need, budget) = (bytes.div_ceil(MEBIBYTE), self.budget);
+        let _first_here = self.waiting.lock().await;
+        let head = loop {
+            let folder = self.folder.clone();
+            match spawn_blocking(move || Head::claim(folder)).await?? {
+                Some(head) => break Arc::new(head),
+                None => sleep(PAUSE).await,
+            }
+        };
+        loop {
+            let head = Arc::clone(&head);
+            match spawn_blocking(move || head.admit(need, budget)).await?? {
+                Some(turn) => return Ok(turn),
+                None => sleep(PAUSE).await,
+            }
+        }
     }
+}
+
+/// The place of the job that is next, of all processes: nobody else enters while somebody has it.
+#[derive(Debug)]
+struct Head {
+    folder: PathBuf,
+    lock: File,
+}
+
+impl Head {
+    /// Takes the place unless somebody has it.
+    fn claim(folder: PathBuf) -> anyhow::Result<Option<Self>> {
+        let lock = open(&folder).with_context(|| about("open", &folder))?;
+        let is_free = try_lock(&lock).with_context(|| about("lock", &folder))?;
+        Ok(is_free.then_some(Self { folder, lock }))
+    }
+
+    /// Lets a job in that fits beside those that run, or finds nobody there.
+    fn admit(&self, need: u64, budget: u64) -> anyhow::Result<Option<Turn>> {
+        let taken = taken(&self.folder).with_context(|| about("read", &self.folder))?;
+        if taken > 0 && taken.saturating_add(need) > budget {
+            return Ok(None);
+        }
+        let turn = Turn::take(&self.folder, need);
+        turn.map(Some)
+            .with_context(|| about("create a file in", &self.folder))
+    }
+}
+
+/// Unlocks, as dropping a [`Turn`] does: closing alone would keep the lock as long as a program that is
+/// just being started holds a copy of the file.
+impl Drop for Head {
+    fn drop(&mut self) {
+        unlock(&self.lock);
+    }
+}
+
+/// A job's share of the memory; dropping it gives it back.
+#[derive(Debug)]
+pub struct Turn {
+    file: PathBuf,
+    lock: File,
+}
+
+impl Turn {
+    fn take(folder: &Path, need: u64) -> anyhow::Result<Self> {
+        let file = tempfile::Builder::new()
+            .prefix(&format!("{need}-"))
+            .tempfile_in(folder)?;
+        // Whoever looks at it is the head, as this process is now.
+        file.as_file().try_lock()?;
+        let (lock, file) = file.keep()?;
+        Ok(Self { file, lock })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        unlock(&self.lock);
+        // Who is next may have been faster.
+        drop(fs::remove_file(&self.file));
+    }
+}
+
+/// Opens the folder, made first when there is none: who clears a scratch folder may remove it.
+fn open(folder: &Path) -> io::Result<File> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    File::open(folder)
+}
+
+/// Returns the sum of what running jobs need, and removes the files of those that were killed.
+fn taken(folder: &Path) -> io::Result<u64> {
+    let mut taken: u64 = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(need) = need_in(entry.file_name().to_str()) else {
+            continue;
+        };
+        match File::open(entry.path()) {
+            Ok(file) if !try_lock(&file)? => taken = taken.saturating_add(need),
+            // Its process is dead.
+            Ok(_free) => remove(&entry.path())?,
+            // Its job has just ended.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}
+
+/// Reads a file's name, as `250-k3jY9w`.
+fn need_in(name: Option<&str>) -> Option<u64> {
+    name?.split_once('-')?.0.parse().ok()
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Tells whether the lock was free, and takes it then.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn unlock(file: &File) {
+    if let Err(error) = file.unlock() {
+        tracing::warn!(%error, "a lock of the admission stays until this process ends");
+    }
+}
+
+fn about(what: &str, folder: &Path) -> String {
+    format!("{what} {} (SCRATCH_PATH)", folder.display())
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::{
+        io::Read,
+        os::unix::fs::PermissionsExt,
+        process::{Child, Command, Stdio},
+    };
+
+    use tempfile::TempDir;
+    use tokio::time::timeout;
 
     use super::*;
 
     const LIGHT: u64 = 250 * MEBIBYTE;
     const HEAVY: u64 = 800 * MEBIBYTE;
 
+    /// As another process would have it.
+    fn admission(root: &TempDir, mebibytes: u64) -> Admission {
+        Admission::of(mebibytes * MEBIBYTE, root.path())
+    }
+
+    async fn entered(admission: &Admission, bytes: u64) -> Turn {
+        let entered = timeout(Duration::from_secs(20), admission.enter(bytes)).await;
+        entered.expect("it waits").unwrap()
+    }
+
+    async fn waits(admission: &Admission, bytes: u64) -> bool {
+        timeout(PAUSE * 2, admission.enter(bytes)).await.is_err()
+    }
+
+    fn files(root: &TempDir) -> usize {
+        fs::read_dir(root.path().join(FOLDER)).unwrap().count()
+    }
+
     #[tokio::test]
     async fn four_light_jobs_fit_on_a_small_machine_or_one_heavy_beside_two() {
-        let small = Admission::of(1500 * MEBIBYTE);
+        let root = tempfile::tempdir().unwrap();
+        let small = admission(&root, 1500);
         let mut light = Vec::new();
         for _ in 0..4 {
-            light.push(small.enter(LIGHT).now_or_never().unwrap().unwrap());
+            light.push(entered(&small, LIGHT).await);
         }
-        assert!(small.enter(HEAVY).now_or_never().is_none());
+        assert!(waits(&small, HEAVY).await);
         light.truncate(2);
-        let heavy = small.enter(HEAVY).now_or_never().unwrap().unwrap();
-        assert!(small.enter(HEAVY).now_or_never().is_none());
+        let heavy = entered(&small, HEAVY).await;
+        assert!(waits(&small, HEAVY).await);
         drop((light, heavy));
-        assert!(small.enter(HEAVY).now_or_never().is_some());
+        entered(&small, HEAVY).await;
+        assert_eq!(files(&root), 0);
     }
 
     #[tokio::test]
     async fn a_job_that_needs_more_than_there_is_runs_alone() {
-        let tiny = Admission::of(400 * MEBIBYTE);
-        let heavy = tiny.enter(HEAVY).now_or_never().unwrap().unwrap();
-        assert!(tiny.enter(1).now_or_never().is_none());
+        let root = tempfile::tempdir().unwrap();
+        let tiny = admission(&root, 400);
+        let heavy = entered(&tiny, HEAVY).await;
+        assert!(waits(&tiny, 1).await);
         drop(heavy);
-        assert!(tiny.enter(1).now_or_never().is_some());
+        entered(&tiny, 1).await;
     }
 
-    #[test]
-    fn the_machine_says_how_much_it_has() {
-        let text = "MemTotal:        1962416 kB\nMemFree:          100000 kB\n";
-        assert_eq!(memory(text, "MemTotal:"), Some(1_962_416 * 1024));
-        assert!(Admission::of_this_machine().budget > 100);
+    #[tokio::test]
+    async fn workers_of_one_machine_share_its_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let (one, other) = (admission(&root, 1500), admission(&root, 1500));
+        let heavy = entered(&one, HEAVY).await;
+        let light = entered(&other, LIGHT).await;
+        assert!(waits(&other, HEAVY).await);
+        // Neither counts the one that gave up.
+        let second = entered(&one, LIGHT).await;
+        let third = async {
+            sleep(PAUSE).await;
+            drop(heavy);
+        };
+        let (late, ()) = tokio::join!(entered(&other, HEAVY), third);
+        assert!(waits(&one, HEAVY).await);
+        drop((light, second, late));
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_a_heavy_job_that_waits() {
+        let root = tempfile::tempdir().unwrap();
+        let (one, other) = (admission(&root, 1000), admission(&root, 1000));
+        let light = entered(&one, LIGHT).await;
+        let mut heavy = Box::pin(one.enter(HEAVY));
+        assert!(timeout(PAUSE, &mut heavy).await.is_err());
+        assert!(waits(&one, LIGHT).await, "one of the same process passes");
+        assert!(waits(&other, LIGHT).await, "one of another process passes");
+        drop(light);
+        let heavy = timeout(Duration::from_secs(20), heavy).await;
+        assert!(waits(&other, LIGHT).await, "both fit");
+        drop(heavy);
+        entered(&other, LIGHT).await;
+    }
+
+    #[tokio::test]
+    async fn a_killed_process_holds_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let here = admission(&root, 1000);
+        drop(entered(&here, LIGHT).await);
+        let folder = root.path().join(FOLDER);
+        fs::write(folder.join("900-long-dead"), "").unwrap();
+        fs::write(folder.join("notes"), "").unwrap();
+        let file = folder.join("800-of-a-process");
+        let mut job = hold(&file);
+        entered(&here, 200 * MEBIBYTE).await;
+        assert!(waits(&here, LIGHT).await);
+        job.kill().unwrap();
+        job.wait().unwrap();
+        entered(&here, LIGHT).await;
+
+        let mut next = hold(&folder);
+        assert!(waits(&here, LIGHT).await);
+        next.kill().unwrap();
+        next.wait().unwrap();
+        entered(&here, LIGHT).await;
+        assert!(!file.exists() && folder.join("notes").exists());
+        assert_eq!(files(&root), 1);
+    }
+
+    #[tokio::test]
+    async fn the_folder_is_private_and_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(FOLDER);
+        let here = admission(&root, 1000);
+        for _ in 0..2 {
+            entered(&here, LIGHT).await;
+            let mode = fs::metadata(&folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+            fs::remove_dir(&folder).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_setting() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Admission::of(1, file.path()).enter(LIGHT).await;
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("SCRATCH_PATH"), "{error}");
+    }
+
+    /// Starts a process that locks a file, and waits until it has.
+    fn hold(file: &Path) -> Child {
+        #[expect(clippy::disallowed_methods, reason = "stands for another worker")]
+        let mut command = Command::new("flock");
+        command.args(["--nonblock", "--no-fork"]).arg(file);
+        command.args(["sh", "-c", "echo held; exec sleep 60"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 5];
+        let stdout = child.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut said).unwrap();
+        child
     }
 }
