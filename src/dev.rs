@@ -14,12 +14,13 @@ mod postgres;
 mod redis;
 mod server;
 
-use std::path::PathBuf;
+use std::{future::Future, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 
 use self::janitor::Janitor;
 pub use self::{folder::Folder, postgres::Postgres, redis::Redis};
+use crate::shutdown::Shutdown;
 
 /// Whether the data is meant to survive a crash, or even this process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Options {
     pub postgres_settings: Vec<String>,
     /// More words on the command line of Redis; they win over our own.
     pub redis_settings: Vec<String>,
+    /// Ends a start at once when it is requested; what runs then is the caller's.
+    pub stop: Shutdown,
 }
 
 impl Options {
@@ -53,6 +56,7 @@ impl Options {
             redis_databases: 16,
             postgres_settings: Vec::new(),
             redis_settings: Vec::new(),
+            stop: Shutdown::new(Duration::ZERO),
         }
     }
 
@@ -71,6 +75,22 @@ impl Options {
     }
 }
 
+/// A stop was requested before both servers answered.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped while the servers started")]
+pub struct Stopped;
+
+/// Does a part of the start; fails with [`Stopped`] when a stop is requested first.
+async fn unless_stopped<T>(
+    stop: &Shutdown,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        () = stop.requested() => Err(Stopped.into()),
+    }
+}
+
 /// Both servers, running.
 #[derive(Debug)]
 pub struct Services {
@@ -82,7 +102,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts both servers and waits until they answer; what a killed run left behind is stopped first.
+    /// Starts both servers and waits until they answer; what a killed run left behind is stopped first. Returns
+    /// [`Stopped`] when a stop was requested meanwhile, and has then ended all that it started.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let folder = Folder::claim(&options.data_dir)?;
         let janitor = match options.durability {

@@ -15,7 +15,7 @@ use crate::{
     aws,
     config::{self, database, http::Listener, queue, storage, worker},
     db::{self, migrations},
-    dev::{Options, Services},
+    dev::{Options, Services, Stopped},
     internal::{self, Dependencies},
     open_files,
     server::Server,
@@ -30,7 +30,17 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
 
-    let mut services = Services::start(&Options::durable(&data_dir)).await?;
+    let options = Options {
+        stop: shutdown.clone(),
+        ..Options::durable(&data_dir)
+    };
+    let mut services = match Services::start(&options).await {
+        Err(error) if error.is::<Stopped>() => {
+            shutdown.drain().await;
+            return Ok(());
+        }
+        started => started?,
+    };
     let (serve, work) = roles(&services, &settings, &data_dir);
     let tools = tools::prepare(&services, &serve.storage, &data_dir);
     let greet = |port| welcome(port, &data_dir, tools?.as_deref());

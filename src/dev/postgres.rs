@@ -19,6 +19,7 @@ use super::{
     leftovers::{self, Trace},
     log::Log,
     server::Server,
+    unless_stopped,
 };
 
 const DATABASE: &str = "anb";
@@ -42,14 +43,14 @@ impl Postgres {
     /// Starts on `folder`'s data, made first when there is none, and waits until the database answers.
     pub async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
         let log = Log::open(folder.path(), "postgres")?;
-        let cluster =
-            Cluster::open(folder, options.durability, &find_postgres().await?, &log).await?;
+        let cluster = Cluster::open(folder, options, &find_postgres().await?, &log).await?;
         let trace = Trace {
             name: "postgres",
             folder: &cluster.data,
             pid_file: "postmaster.pid",
         };
-        leftovers::stop(&trace, FAST_SHUTDOWN, STOP_GRACE).await?;
+        let stopped = leftovers::stop(&trace, FAST_SHUTDOWN, STOP_GRACE);
+        unless_stopped(&options.stop, stopped).await?;
         // Nothing runs here any more, but after a crash the noted id may be an unrelated process's, and PostgreSQL
         // would refuse to start.
         drop(std::fs::remove_file(cluster.data.join("postmaster.pid")));
@@ -70,7 +71,8 @@ impl Postgres {
             sockets,
             port,
         };
-        if let Err(err) = postgres.wait_until_ready().await {
+        let ready = unless_stopped(&options.stop, postgres.wait_until_ready()).await;
+        if let Err(err) = ready {
             postgres.stop().await;
             return Err(err);
         }

@@ -17,6 +17,7 @@ use super::{
     leftovers::{self, Trace},
     log::Log,
     server::Server,
+    unless_stopped,
 };
 
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -44,7 +45,8 @@ impl Redis {
             folder: &data,
             pid_file: PID_FILE,
         };
-        leftovers::stop(&trace, SHUTDOWN, STOP_GRACE).await?;
+        let stopped = leftovers::stop(&trace, SHUTDOWN, STOP_GRACE);
+        unless_stopped(&options.stop, stopped).await?;
 
         let sockets = folder.sockets(Owner::caller())?;
         let append_only = match options.durability {
@@ -81,7 +83,8 @@ impl Redis {
         let log = Log::open(folder.path(), "redis")?;
         let server = Server::spawn("Redis", command, log, SHUTDOWN).await?;
         let mut redis = Self { server, sockets };
-        if let Err(err) = redis.wait_until_ready().await {
+        let ready = unless_stopped(&options.stop, redis.wait_until_ready()).await;
+        if let Err(err) = ready {
             redis.stop().await;
             return Err(err);
         }

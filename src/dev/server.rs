@@ -1,6 +1,7 @@
 //! One child process that serves: spawned, watched while it starts, stopped in order.
 
 use std::{
+    process::ExitStatus,
     sync::{
         LazyLock,
         mpsc::{self, Sender},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     process::{Child, Command},
     runtime::Handle,
@@ -17,7 +18,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::log::Log;
+use super::{log::Log, unless_stopped};
+use crate::shutdown::Shutdown;
 
 /// Spawns all servers: "parent death" means the death of the *thread* that spawned, so they need one that lives
 /// as long as this process. A test's thread or a runtime's worker does not.
@@ -42,6 +44,25 @@ pub async fn spawn(mut command: Command) -> anyhow::Result<Child> {
         .ok()
         .context("the spawning thread has ended")?;
     Ok(spawned.await??)
+}
+
+/// Runs `command`, which leads a process group, to its end. Kills the group when a stop is requested first.
+pub async fn run(command: Command, stop: &Shutdown) -> anyhow::Result<ExitStatus> {
+    let mut child = spawn(command).await?;
+    let group = pid(&child);
+    let ended = unless_stopped(stop, async { Ok(child.wait().await?) }).await;
+    if ended.is_err() {
+        if let Some(Err(err)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
+            tracing::debug!("a process group could not be killed: {err}");
+        }
+        child.wait().await?;
+    }
+    ended
+}
+
+fn pid(child: &Child) -> Option<Pid> {
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    id.and_then(Pid::from_raw)
 }
 
 /// A running server.
@@ -111,12 +132,7 @@ impl Server {
     }
 
     fn signal(&self) {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        if let Some(Err(err)) = pid.map(|pid| kill_process(pid, self.stop_signal)) {
+        if let Some(Err(err)) = pid(&self.child).map(|pid| kill_process(pid, self.stop_signal)) {
             tracing::debug!("{} could not be signalled: {err}", self.name);
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use crate::dev::{
-    Durability, Folder,
+    Durability, Folder, Options,
     accounts::{Account, Passwd},
     binaries::PostgresBinaries,
     folder::private_folder,
@@ -36,7 +36,7 @@ impl Cluster {
     /// Opens `postgres/` in the data folder, or makes it with the newest of `installed`.
     pub async fn open(
         folder: &Folder,
-        durability: Durability,
+        options: &Options,
         installed: &[PostgresBinaries],
         log: &Log,
     ) -> anyhow::Result<Self> {
@@ -44,7 +44,7 @@ impl Cluster {
         remove_unfinished(folder.path()).context("remove an interrupted initdb")?;
         if fs::symlink_metadata(&data).is_err() {
             let newest = installed.first().context("no PostgreSQL is installed")?;
-            create(folder, durability, newest, log).await?;
+            create(folder, options, newest, log).await?;
         }
         let shown = data.display();
         let version = fs::read_to_string(data.join("PG_VERSION")).with_context(|| {
@@ -85,7 +85,7 @@ impl Cluster {
 
 async fn create(
     folder: &Folder,
-    durability: Durability,
+    options: &Options,
     binaries: &PostgresBinaries,
     log: &Log,
 ) -> anyhow::Result<()> {
@@ -103,15 +103,13 @@ async fn create(
     command
         .args(["--no-instructions", "--pgdata"])
         .arg(unfinished.canonicalize()?);
-    if durability == Durability::Throwaway {
+    if options.durability == Durability::Throwaway {
         command.arg("--no-sync");
     }
     log.attach(&mut command)?;
-    let status = server::spawn(command)
+    let status = server::run(command, &options.stop)
         .await
-        .context("start initdb")?
-        .wait()
-        .await?;
+        .context("run initdb")?;
     ensure!(
         status.success(),
         "initdb failed ({status}): {}",

@@ -1,17 +1,21 @@
-//! The tools beside `anb dev`: the line that it prints works as it is.
+//! `anb dev` in a terminal: the line that it prints works as it is, and Ctrl-C stops it at any time.
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    process::Command,
+    process::{Child, Command},
+    time::timeout,
 };
+
+use crate::support::{descendants, eventually, processes_about};
 
 /// A folder's name that a shell and a settings file each read otherwise unless it is quoted.
 const FOLDER: &str = "it's $HOME's \"data\" \\ #1";
@@ -19,19 +23,8 @@ const FOLDER: &str = "it's $HOME's \"data\" \\ #1";
 #[tokio::test]
 async fn the_printed_line_reaches_the_private_services() {
     let folder = tempfile::tempdir().unwrap();
-    let mut dev = program(folder.path())
-        .args(["dev", "--port=0", "--data-dir", FOLDER])
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(dev.stdout.take().unwrap()).lines();
-    let mut printed = None;
-    while printed.is_none() {
-        let line = said.next_line().await.unwrap().expect("it ended");
-        printed = line.contains("--env-file").then_some(line);
-    }
-    let printed = printed.unwrap();
+    let mut dev = start(folder.path());
+    let printed = printed_line(&mut dev).await;
 
     let file = folder.path().join(FOLDER).join("dev.env");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -47,9 +40,67 @@ async fn the_printed_line_reaches_the_private_services() {
     let refusal = String::from_utf8(ran.stderr).unwrap();
     assert!(refusal.contains("sign up first"), "{refusal}");
 
+    interrupt(&dev);
+    assert!(dev.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join(FOLDER);
+    let mut dev = start(folder.path());
+    let id = dev.id().unwrap();
+    // The server that initdb starts: so it has written something, and has a process of its own to end.
+    eventually("initdb runs", 20, async || {
+        let servers = descendants(id).into_iter();
+        servers
+            .map(|id| fs::read_to_string(format!("/proc/{id}/comm")))
+            .any(|name| name.is_ok_and(|name| name == "postgres\n"))
+    })
+    .await;
+    interrupt(&dev);
+    let ended = timeout(Duration::from_secs(2), dev.wait()).await;
+    assert!(ended.expect("it goes on").unwrap().success());
+    assert!(!data.join("postgres").exists(), "initdb went on to its end");
+    eventually("every process has ended", 1, async || {
+        processes_about(folder.path()).is_empty()
+    })
+    .await;
+
+    let mut dev = start(folder.path());
+    printed_line(&mut dev).await;
+    interrupt(&dev);
+    assert!(dev.wait().await.unwrap().success());
+    let left = fs::read_dir(&data).unwrap().map(Result::unwrap);
+    let mut names = left.map(|entry| entry.file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.starts_with("initdb-")));
+}
+
+/// Starts `anb dev` with its data in `FOLDER`.
+fn start(folder: &Path) -> Child {
+    program(folder)
+        .args(["dev", "--port=0", "--data-dir", FOLDER])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until it greets, and returns the line for a shell.
+async fn printed_line(dev: &mut Child) -> String {
+    let mut said = BufReader::new(dev.stdout.take().unwrap()).lines();
+    loop {
+        let line = said.next_line().await.unwrap().unwrap();
+        if line.contains("--env-file") {
+            return line;
+        }
+    }
+}
+
+/// Presses Ctrl-C.
+fn interrupt(dev: &Child) {
     let id = Pid::from_raw(dev.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(id, Signal::INT).unwrap();
-    assert!(dev.wait().await.unwrap().success());
 }
 
 #[expect(
