@@ -3,8 +3,9 @@
 mod sandbox;
 
 use std::{
-    path::PathBuf,
-    process::Output,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,15 @@ fn run(program: &str, args: &[&str]) -> Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the launcher is tested from outside"
+)]
+fn start(program: &str, args: &[&str]) -> Child {
+    let mut command = std::process::Command::new(program);
+    command.args(args).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]
@@ -65,15 +75,25 @@ fn a_missing_program_is_named() {
 #[test]
 fn the_program_dies_with_its_parent() {
     let script = format!(
-        "{ANB} confine --parent $$ --death-signal kill -- /bin/sleep 60 >/dev/null 2>&1 & echo $!"
+        "{ANB} confine --parent $$ --death-signal kill -- /bin/sh -c 'echo $$; exec sleep 60 2>&1' & wait"
     );
-    let output = run("/bin/sh", &["-c", &script]);
-    let pid = String::from_utf8(output.stdout).unwrap();
-    let cmdline = PathBuf::from(format!("/proc/{}/cmdline", pid.trim()));
+    let mut parent = start("/bin/sh", &["-c", &script]);
+    // Said by the program itself: so it runs while its parent does, and only the signal can end it.
+    let mut pid = String::new();
+    let mut stdout = BufReader::new(parent.stdout.take().unwrap());
+    stdout.read_line(&mut pid).unwrap();
+    let status = PathBuf::from(format!("/proc/{}/status", pid.trim()));
+    assert!(is_alive(&status), "{pid}");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
-    // A dead process that nobody has reaped yet has an empty command line.
-    while std::fs::read(&cmdline).is_ok_and(|line| !line.is_empty()) {
+    while is_alive(&status) {
         assert!(Instant::now() < deadline, "it outlived its parent");
         std::thread::yield_now();
     }
+}
+
+/// Tells whether a process runs; a dead one that nobody has reaped yet is a zombie.
+fn is_alive(status: &Path) -> bool {
+    std::fs::read_to_string(status).is_ok_and(|status| !status.contains("State:\tZ"))
 }
