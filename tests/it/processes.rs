@@ -143,10 +143,15 @@ async fn a_second_signal_gives_the_job_back_at_once() {
 #[tokio::test]
 async fn the_job_of_a_killed_worker_is_finished_by_another() {
     let (app, house) = house().await;
-    let mut first = house.start(Role::Work);
+    // Its ffmpeg has work for much longer than it may live. It cannot be stopped for that: when its parent dies
+    // the kernel lets a stopped process group go on, with a SIGHUP.
+    let mut first = house.start_with(Role::Work, &[("ENCODE_EFFORT", "best")]);
     first.until_ready().await;
-    let video = app.add_video(&film().await).await;
-    until_it_runs(&house).await;
+    let video = app.add_video(&long_film().await).await;
+    eventually("the film is encoded", 40, async || {
+        app.number("SELECT progress FROM videos").await > 0
+    })
+    .await;
 
     first.signal(Signal::KILL);
     let killed = Instant::now();
@@ -155,14 +160,14 @@ async fn the_job_of_a_killed_worker_is_finished_by_another() {
         processes_about(&house.scratch()).is_empty()
     })
     .await;
-    let mut second = house.start(Role::Work);
+    let mut second = house.start_with(Role::Work, &[("ENCODE_EFFORT", "fast")]);
     eventually("another worker takes the job", 15, async || {
         app.row(video).await.unwrap().attempt == 2
     })
     .await;
     let waited = killed.elapsed();
     assert!(waited < Duration::from_secs(15), "{waited:?}");
-    eventually("another worker finishes the job", 20, async || {
+    eventually("another worker finishes the job", 60, async || {
         app.status(video).await == "processed"
     })
     .await;
