@@ -4,6 +4,7 @@
 //! A job that fails by its surroundings makes the worker stop taking jobs, until its own test of them passes.
 
 mod keep;
+mod outage;
 mod rounds;
 
 use std::{
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, field};
 
-use self::keep::keep;
+use self::{keep::keep, outage::Outage};
 use crate::{
     app::Workshop,
     internal::Dependencies,
@@ -64,13 +65,20 @@ pub struct Worker {
     trouble: Arc<Trouble>,
 }
 
-/// What jobs met in their surroundings.
+/// What the worker and its jobs met in their surroundings.
 #[derive(Default)]
 struct Trouble {
     /// Since the last test.
     is_new: AtomicBool,
-    /// Jobs in a row that met some.
+    /// How often, since a job went well.
     times: AtomicU32,
+}
+
+impl Trouble {
+    fn note(&self) {
+        self.is_new.store(true, Ordering::Relaxed);
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A slot with a job in it; free again when it is dropped.
@@ -121,13 +129,16 @@ impl Worker {
         self.shutdown.spawn(self.clone().sweep());
         self.shutdown.spawn(self.clone().clean());
         tracing::info!(slots = self.workshop.settings.concurrency, "worker started");
+        let mut outage = Outage::of("no job can be received");
         Box::pin(self.until_well()).await;
         while !self.shutdown.is_requested() {
+            let stepped = self.step(RECEIVE_WAIT).await;
+            outage.note(&stepped);
+            if stepped.is_err() {
+                self.trouble.note();
+            }
             if self.trouble.is_new.load(Ordering::Relaxed) {
                 Box::pin(self.until_well()).await;
-            } else if let Err(error) = self.step(RECEIVE_WAIT).await {
-                tracing::warn!("no job can be received: {error:#}");
-                self.pause(ERROR_PAUSE).await;
             }
         }
         tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
@@ -139,8 +150,8 @@ impl Worker {
         tracing::info!("worker stopped");
     }
 
-    /// Completes when everything is there that jobs need. Each job in a row that met trouble makes the first wait
-    /// longer: perhaps the test does not see what it met.
+    /// Completes when everything is there that jobs need. Trouble again and again makes the first wait longer: perhaps the
+    /// test does not see what it is.
     async fn until_well(&self) {
         let times = self.trouble.times.load(Ordering::Relaxed);
         let mut wait = ERROR_PAUSE.saturating_mul(times).min(MAX_PAUSE);
@@ -240,8 +251,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!("no video can be claimed now: {error:#}");
-                // The message would come back at once, and again, as long as the database is away.
-                self.pause(ERROR_PAUSE).await;
+                self.trouble.note();
                 End::Release
             }
         };
@@ -298,8 +308,7 @@ impl Worker {
             .await
             .unwrap_or_else(|_| Err(JobError::Job(anyhow!("the job panicked"))));
         if let Err(JobError::Surroundings(_) | JobError::Killed(_)) = &result {
-            self.trouble.is_new.store(true, Ordering::Relaxed);
-            self.trouble.times.fetch_add(1, Ordering::Relaxed);
+            self.trouble.note();
         }
         let (outcome, ended) = match result {
             Ok(outcome) => {

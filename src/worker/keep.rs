@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, time::Duration};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::within;
+use super::{outage::Outage, within};
 use crate::queue::Delivery;
 
 /// How often each is renewed within its time.
@@ -32,37 +32,23 @@ where
     F: Future<Output = anyhow::Result<bool>>,
 {
     let mut ticks = ticks(every).await;
-    let mut is_failing = false;
+    let mut outage = Outage::of("heartbeat failed, the job goes on");
     loop {
         ticks.tick().await;
-        match within(every, heartbeat()).await {
-            Ok(true) => is_failing = false,
-            Ok(false) => return,
-            // Told once in an outage.
-            Err(error) => {
-                if !is_failing {
-                    tracing::warn!("heartbeat failed, the job goes on: {error:#}");
-                }
-                is_failing = true;
-            }
+        let held = within(every, heartbeat()).await;
+        outage.note(&held);
+        if matches!(held, Ok(false)) {
+            return;
         }
     }
 }
 
 async fn extend(every: Duration, delivery: &Delivery) -> Infallible {
     let mut ticks = ticks(every).await;
-    let mut is_failing = false;
+    let mut outage = Outage::of("the message was not extended, the job goes on");
     loop {
         ticks.tick().await;
-        match within(every, delivery.extend()).await {
-            Ok(()) => is_failing = false,
-            Err(error) => {
-                if !is_failing {
-                    tracing::warn!("the message was not extended, the job goes on: {error:#}");
-                }
-                is_failing = true;
-            }
-        }
+        outage.note(&within(every, delivery.extend()).await);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Worker, within};
+use super::{Worker, outage::Outage, within};
 use crate::{
     db,
     videos::{
@@ -19,11 +19,11 @@ impl Worker {
     /// Sweeps until the shutdown is requested.
     pub(super) async fn sweep(self) {
         let mut contact = Contact::default();
-        let mut log = Log::of("sweep");
+        let mut outage = Outage::of("the sweep failed");
         while !self.shutdown.is_requested() {
             let swept = within(TIMEOUT, Box::pin(self.sweep_once(&mut contact)));
             tokio::select! {
-                swept = swept => log.note(&swept),
+                swept = swept => outage.note(&swept),
                 // What it marked and did not push is pushed again later.
                 () = self.shutdown.insisted() => return,
             }
@@ -33,10 +33,10 @@ impl Worker {
 
     /// Cleans until the shutdown is requested.
     pub(super) async fn clean(self) {
-        let mut log = Log::of("cleaning");
+        let mut outage = Outage::of("the cleaning failed");
         while !self.shutdown.is_requested() {
             tokio::select! {
-                cleaned = within(TIMEOUT, Box::pin(self.clean_once())) => log.note(&cleaned),
+                cleaned = within(TIMEOUT, Box::pin(self.clean_once())) => outage.note(&cleaned),
                 () = self.shutdown.insisted() => return,
             }
             self.pause(clean::INTERVAL).await;
@@ -60,27 +60,5 @@ impl Worker {
         self.workshop.installation.verify().await?;
         clean::run(&self.workshop.as_ref().into()).await?;
         cleared
-    }
-}
-
-/// Tells of a failure once, not at every round of an outage.
-struct Log {
-    name: &'static str,
-    is_failing: bool,
-}
-
-impl Log {
-    fn of(name: &'static str) -> Self {
-        let is_failing = false;
-        Self { name, is_failing }
-    }
-
-    fn note(&mut self, done: &anyhow::Result<()>) {
-        if let Err(error) = done
-            && !self.is_failing
-        {
-            tracing::warn!("the {} failed: {error:#}", self.name);
-        }
-        self.is_failing = done.is_err();
     }
 }

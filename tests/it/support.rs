@@ -248,10 +248,12 @@ pub fn files_below(folder: &Path) -> Vec<String> {
     files
 }
 
-/// Returns a port that nobody uses just now.
+/// Returns a port that nobody uses just now, and that the kernel gives to nobody by itself (ip(7): those from 32768 on):
+/// so a process that is started again finds it free.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().unwrap()
 }
 
 /// Returns the settings of an API that nobody set anything for.

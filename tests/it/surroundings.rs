@@ -284,6 +284,9 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
         let left = app.number(left).await;
         assert!(left > 1000, "{left} ms are left of the lease");
     }
+    let log = worker.log();
+    let told = log.matches("the message was not extended").count();
+    assert_eq!(told, 1, "an outage is told once: {log}");
 }
 
 async fn a_second_signal_ends_an_idle_worker_at_once(app: &TestApp) {

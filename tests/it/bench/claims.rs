@@ -33,7 +33,7 @@ async fn a_hundred_workers_claim_ten_thousand_videos() {
          FROM generate_series(1, {VIDEOS} - {WAITING});
          INSERT INTO videos (id, user_id, title, is_public, original_bytes, turn, run_after)
          SELECT gen_random_uuid(), (SELECT min(id) FROM users), 'Mi jugada', true, 5000000,
-             number * 15000000, now() - interval '1 minute'
+             number::bigint * 15000000, now() - interval '1 minute'
          FROM generate_series(1, {WAITING}) AS number;
          ANALYZE videos; RESET statement_timeout; RESET session_replication_role"
     );
@@ -41,6 +41,8 @@ async fn a_hundred_workers_claim_ten_thousand_videos() {
     drop(connection);
     let mut workshop = app.workshop().await;
     workshop.db = Db::new(&app.work.database).unwrap();
+    // Workers have their connections open.
+    join_all((0..CLAIMERS).map(|_| workshop.db.ready())).await;
     // Without a pause the claims of a hundred wait for two processors.
     for pause in [Duration::from_millis(200), Duration::ZERO] {
         measure(&workshop, pause).await;
@@ -50,12 +52,16 @@ async fn a_hundred_workers_claim_ten_thousand_videos() {
 /// Has all claim half of the videos, with a pause after each claim.
 async fn measure(workshop: &Workshop, pause: Duration) {
     let times = Mutex::new(Vec::new());
+    let rest = async || tokio::time::sleep(pause.mul_f64(rand::random_range(0.0..2.0))).await;
     let claimer = async || {
+        rest().await;
         while times.lock().unwrap().len() < HALF {
             let started = Instant::now();
-            process::claim(workshop).await.unwrap().unwrap();
+            if process::claim(workshop).await.unwrap().is_none() {
+                return;
+            }
             times.lock().unwrap().push(started.elapsed());
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.0..2.0))).await;
+            rest().await;
         }
     };
     let started = Instant::now();
