@@ -87,14 +87,15 @@ impl Dependencies {
     /// A new storage is marked as soon as it and the database answer.
     pub fn report(&self) {
         let this = self.clone();
-        self.shutdown.spawn(async move {
+        let look = async move {
             Box::pin(this.failing()).await;
             while Box::pin(this.installation.verify()).await.is_err() {
-                tokio::select! {
-                    () = sleep(VERIFY_AGAIN) => {}
-                    () = this.shutdown.requested() => return,
-                }
+                sleep(VERIFY_AGAIN).await;
             }
+        };
+        let stop = self.shutdown.clone();
+        self.shutdown.spawn(async move {
+            stop.unless_requested(look).await;
         });
     }
 

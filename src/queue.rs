@@ -148,6 +148,15 @@ impl Queue {
         }
     }
 
+    /// Tells whether [`Queue::stats`] counts every message at once. Those of SQS lag by up to a minute:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
+    pub fn counts_at_once(&self) -> bool {
+        match self {
+            Self::Redis(_) => true,
+            Self::Sqs(_) => false,
+        }
+    }
+
     /// Returns an error unless the broker answers.
     pub async fn ready(&self) -> anyhow::Result<()> {
         match self {

@@ -158,8 +158,11 @@ impl Worker {
         while !self.shutdown.is_requested() {
             self.pause(wait).await;
             self.trouble.is_new.store(false, Ordering::Relaxed);
-            if Box::pin(self.dependencies.failing()).await.is_empty() {
-                return;
+            tokio::select! {
+                failing = Box::pin(self.dependencies.failing()) => if failing.is_empty() {
+                    return;
+                },
+                () = self.shutdown.insisted() => return,
             }
             wait = (wait * 2).clamp(ERROR_PAUSE, MAX_PAUSE);
         }
@@ -232,7 +235,12 @@ impl Worker {
             };
             anyhow::Ok((claim, remake))
         };
-        let ended = match claimed.await {
+        let claimed = tokio::select! {
+            claimed = claimed => claimed,
+            // A claim that was made all the same comes back by its lease.
+            () = self.shutdown.insisted() => return self.end(delivery, End::Release).await,
+        };
+        let ended = match claimed {
             Ok((Some(claim), _)) => {
                 let video = claim.video;
                 let span = tracing::info_span!("job", %video, trace = field::Empty, attempt = claim.attempt);
@@ -273,7 +281,10 @@ impl Worker {
             () = self.shutdown.insisted() => self.give_back(claim).await,
             () = self.keep(delivery, heartbeat) => {
                 tracing::warn!("claim lost: the video was deleted or went to another worker");
-                process::discard(&self.workshop, claim).await;
+                tokio::select! {
+                    () = process::discard(&self.workshop, claim) => {}
+                    () = self.shutdown.insisted() => {}
+                }
                 End::Ack
             }
             ended = self.work(claim) => ended,

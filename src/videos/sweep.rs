@@ -24,15 +24,14 @@ pub const INTERVAL: Duration = Duration::from_secs(2);
 /// When the queue is empty, messages pushed longer ago than this are gone, or a worker has them just now.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Without an answer of the database for this long, workers may have missed their heartbeats. A healthy one has then
-/// still some of its lease: it beats three times in one.
-const LONGEST_GAP: Duration = Duration::from_secs(5);
-
 /// Leases that one video may lose before it counts as the cause.
 const MAX_LOSSES: i32 = 10;
 
 /// Most rows of one rule in one sweep.
 const BATCH: i64 = 100;
+
+/// The same where the queue only seems to be empty for a while: too many messages would count as too much work.
+const SMALL_BATCH: i64 = 10;
 
 /// Whether a sweep takes expired leases away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +63,7 @@ pub struct Contact {
 impl Contact {
     /// Notes that the database answered at its time `now`. Returns which leases may be taken away.
     pub fn note(&mut self, now: DateTime<Utc>, lease: Duration) -> Leases {
-        let is_gap = self.last.is_none_or(|last| now - last > span(LONGEST_GAP));
+        let is_gap = self.last.is_none_or(|last| now - last > longest_gap(lease));
         self.last = Some(now);
         if is_gap {
             self.kept_until = Some(now + span(lease));
@@ -75,6 +74,17 @@ impl Contact {
             Leases::ExpiredAt(now)
         }
     }
+
+    /// Notes that the database did not answer.
+    pub fn lose(&mut self) {
+        self.last = None;
+    }
+}
+
+/// After a longer time without an answer of the database, workers may have missed their heartbeats. After a shorter one
+/// a healthy one has still some of its lease: it beats three times in one.
+fn longest_gap(lease: Duration) -> TimeDelta {
+    span((lease / 2).max(INTERVAL + Duration::from_secs(1)))
 }
 
 /// Converts what is far below what it can hold.
@@ -178,11 +188,16 @@ async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     if !is_needed || on.queue.stats().await?.waiting > 0 {
         return Ok((0, 0));
     }
+    let limit = if on.queue.counts_at_once() {
+        BATCH
+    } else {
+        SMALL_BATCH
+    };
     let (again, remakes) = {
         let mut connection = on.db.connection().await?;
         (
-            jobs::take_again(&mut connection, PATIENCE, BATCH).await?,
-            remakes::due(&mut connection, BATCH).await?,
+            jobs::take_again(&mut connection, PATIENCE, limit).await?,
+            remakes::due(&mut connection, limit).await?,
         )
     };
     if !again.is_empty() {
@@ -229,5 +244,7 @@ mod tests {
         assert_eq!(kept, [true, true, true, true, true]);
         assert_eq!([17, 19, 21, 23].map(&mut note), [true, false, false, false]);
         assert_eq!([40, 45, 49, 50].map(&mut note), [true, true, true, false]);
+        contact.lose();
+        assert_eq!(contact.note(at(51), LEASE), Leases::Keep);
     }
 }

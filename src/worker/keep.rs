@@ -22,20 +22,21 @@ pub async fn keep<F>(
     F: Future<Output = anyhow::Result<bool>>,
 {
     tokio::select! {
-        () = beat(lease / RENEWALS, heartbeat) => {}
-        never = extend(visibility / RENEWALS, delivery) => match never {},
+        () = beat(lease, heartbeat) => {}
+        never = extend(visibility, delivery) => match never {},
     }
 }
 
-async fn beat<F>(every: Duration, heartbeat: impl Fn() -> F)
+async fn beat<F>(lease: Duration, heartbeat: impl Fn() -> F)
 where
     F: Future<Output = anyhow::Result<bool>>,
 {
-    let mut ticks = ticks(every).await;
+    let mut ticks = ticks(lease / RENEWALS).await;
     let mut outage = Outage::of("heartbeat failed, the job goes on");
     loop {
         ticks.tick().await;
-        let held = within(every, heartbeat()).await;
+        // A slow answer is better than none: a new question would wait behind it.
+        let held = within(lease, heartbeat()).await;
         outage.note(&held);
         if matches!(held, Ok(false)) {
             return;
@@ -43,12 +44,12 @@ where
     }
 }
 
-async fn extend(every: Duration, delivery: &Delivery) -> Infallible {
-    let mut ticks = ticks(every).await;
+async fn extend(visibility: Duration, delivery: &Delivery) -> Infallible {
+    let mut ticks = ticks(visibility / RENEWALS).await;
     let mut outage = Outage::of("the message was not extended, the job goes on");
     loop {
         ticks.tick().await;
-        outage.note(&within(every, delivery.extend()).await);
+        outage.note(&within(visibility, delivery.extend()).await);
     }
 }
 

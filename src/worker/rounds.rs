@@ -44,11 +44,15 @@ impl Worker {
     }
 
     async fn sweep_once(&self, contact: &mut Contact) -> anyhow::Result<()> {
-        let now = {
+        let asked = async {
             let mut connection = self.workshop.db.connection().await?;
-            db::time(&mut connection).await?
+            db::time(&mut connection).await
         };
-        let leases = contact.note(now, self.workshop.settings.lease);
+        let now = asked.await;
+        if now.is_err() {
+            contact.lose();
+        }
+        let leases = contact.note(now?, self.workshop.settings.lease);
         sweep::run(&self.workshop.as_ref().into(), leases).await?;
         Ok(())
     }

@@ -245,10 +245,20 @@ async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
     until_it_runs(&house).await;
-    // Longer than a film may be silent, as `docker pause` does.
-    let paused = Frozen::freeze(worker.id());
-    tokio::time::sleep(Duration::from_secs(35)).await;
-    drop(paused);
+    // As `docker pause` does, for longer than a film may be silent. ffmpeg first, so that nothing it said is left to
+    // read; and it goes on last.
+    let programs = processes_about(&house.scratch());
+    for program in &programs {
+        signal_all(*program, Signal::STOP);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    worker.signal(Signal::STOP);
+    tokio::time::sleep(Duration::from_secs(33)).await;
+    worker.signal(Signal::CONT);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for program in programs {
+        signal_all(program, Signal::CONT);
+    }
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -307,7 +317,10 @@ async fn a_second_signal_ends_a_working_worker_at_once(app: &TestApp) {
     stop_twice(&mut worker).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 0));
-    assert!(processes_about(&house.scratch()).is_empty());
+    eventually("its programs are gone", 2, async || {
+        processes_about(&house.scratch()).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

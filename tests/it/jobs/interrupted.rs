@@ -163,7 +163,7 @@ async fn a_hard_stop_gives_the_job_back_at_once() {
         "{:?}",
         stopped.elapsed()
     );
-    assert!(processes_about(&app.scratch()).is_empty());
+    until_nothing_runs(&app, 2).await;
     let expected = Row {
         status: "uploaded".to_owned(),
         // The second one belongs to nobody: it voids the claim.
