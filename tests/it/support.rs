@@ -42,7 +42,9 @@ pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{Answer, PASSWORD, Player};
 pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
-pub use processes::{Frozen, Share, cpu_seconds, descendants, memory, processes_about, signal_all};
+pub use processes::{
+    Frozen, Share, command_line, cpu_seconds, descendants, memory, processes_about, signal_all,
+};
 pub use raw::read;
 pub use rows::Row;
 pub use seed::Seed;

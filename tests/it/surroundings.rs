@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use crate::{
     processes::process::{House, Process, Role},
     support::{
-        Frozen, Mount, RedisBroker, TestApp, eventually, film, long_film, on_both, processes_about,
-        signal_all,
+        Frozen, Mount, RedisBroker, TestApp, command_line, eventually, film, long_film, on_both,
+        processes_about, signal_all,
     },
 };
 
@@ -244,10 +244,15 @@ async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
     let mut worker = house.start(Role::Work);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&house).await;
     // As `docker pause` does, for longer than a film may be silent. ffmpeg first, so that nothing it said is left to
     // read; and it goes on last.
-    let programs = processes_about(&house.scratch());
+    let mut programs = Vec::new();
+    eventually("the film is encoded", 20, async || {
+        programs = processes_about(&house.scratch());
+        programs.retain(|id| command_line(*id).contains("-progress"));
+        !programs.is_empty()
+    })
+    .await;
     for program in &programs {
         signal_all(*program, Signal::STOP);
     }

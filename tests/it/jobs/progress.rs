@@ -5,7 +5,9 @@ use std::{fs, time::Duration};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::start;
-use crate::support::{TestApp, draw, eventually, film, long_film, mp4, processes_about};
+use crate::support::{
+    TestApp, command_line, draw, eventually, film, long_film, mp4, processes_about,
+};
 
 #[tokio::test]
 async fn progress_never_goes_back_not_even_in_a_second_attempt() {
@@ -118,9 +120,4 @@ async fn the_row_of_a_refused_video_says_what_was_found_and_what_it_cost() {
             assert_eq!(app.number(&told).await, 1, "{fact}");
         }
     }
-}
-
-fn command_line(id: u32) -> String {
-    let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).into_owned()
 }

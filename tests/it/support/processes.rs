@@ -35,6 +35,12 @@ pub fn descendants(id: u32) -> Vec<u32> {
         .collect()
 }
 
+/// Returns the command line of a process; empty when it has ended.
+pub fn command_line(id: u32) -> String {
+    let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}
+
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
