@@ -1,6 +1,6 @@
 //! What a job tells while it runs and when it is done; and one that tells nothing.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
