@@ -153,7 +153,7 @@ impl Dependencies {
     /// is away nobody can tell, and it is named itself.
     async fn storage_ready(&self) -> anyhow::Result<()> {
         self.storage.ready().await?;
-        match Box::pin(self.installation.verify()).await {
+        match Box::pin(self.installation.check()).await {
             Err(error) if error.is::<WrongInstallation>() || self.db.ready().await.is_ok() => {
                 Err(error)
             }

@@ -195,6 +195,25 @@ impl Media {
         report: &mut Report,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
-        transcode::make_clip(self, source, scratch, report, progress).await
+        let made = transcode::make_clip(self, source, scratch, report, progress).await;
+        if let Err(verdict @ (Error::Refused(_) | Error::Failed(_))) = &made
+            && let Err(error) = self.check_files(source).await
+        {
+            let error = error.context(format!("not to be believed: {verdict:#}"));
+            return Err(Error::Surroundings(error));
+        }
+        made
+    }
+
+    /// Returns an error unless the source can be read to its end and a job's files can be made: programs that met a
+    /// disk that is gone or full say that the film is broken.
+    async fn check_files(&self, source: &Path) -> anyhow::Result<()> {
+        let place = || format!("read {}", source.display());
+        let mut file = tokio::fs::File::open(source).await.with_context(place)?;
+        let mut nowhere = tokio::io::sink();
+        tokio::io::copy(&mut file, &mut nowhere)
+            .await
+            .with_context(place)?;
+        self.scratch_ready().await
     }
 }

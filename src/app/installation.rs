@@ -2,12 +2,17 @@
 //! writes it into a new storage, and the database remembers that: a storage that lost the id later is another one, or
 //! a volume that is not mounted. Tools that repair write no id, and refuse to repair without it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::anyhow;
 use diesel::{ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, update};
 use diesel_async::RunQueryDsl as _;
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::{
@@ -15,12 +20,12 @@ use crate::{
     storage::{Storage, WrongInstallation},
 };
 
-/// Checks until it succeeds once that database and storage belong together. Clones share what was found.
+/// Knows whether database and storage belong together. Clones share what was found last.
 #[derive(Clone)]
 pub struct Installation {
     db: Db,
     storage: Storage,
-    is_ours: Arc<OnceCell<()>>,
+    is_ours: Arc<AtomicBool>,
 }
 
 /// What the ids of database and storage say.
@@ -90,10 +95,26 @@ impl Installation {
     }
 
     /// Returns an error unless database and storage belong together: [`WrongInstallation`] if they do not, another one
-    /// if that cannot be found out now. A new storage is marked. Once it succeeded, it costs nothing.
+    /// if that cannot be found out now. A new storage is marked. It costs nothing unless the last check failed.
     pub async fn verify(&self) -> anyhow::Result<()> {
-        let establish = || establish(&self.db, &self.storage);
-        self.is_ours.get_or_try_init(establish).await.copied()
+        if AtomicBool::load(&self.is_ours, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.check().await
+    }
+
+    /// The same, and looks in any case: a volume may be unmounted at any time.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        let checked = establish(&self.db, &self.storage).await;
+        match &checked {
+            Ok(()) => self.is_ours.store(true, Ordering::Relaxed),
+            Err(error) if error.is::<WrongInstallation>() => {
+                self.is_ours.store(false, Ordering::Relaxed);
+            }
+            // Nothing is known.
+            Err(_) => {}
+        }
+        checked
     }
 }
 

@@ -91,11 +91,6 @@ pub async fn make_clip(
         Ok(complaints) => complaints,
         Err(error) => {
             report.cause = Some(words(&error));
-            // Read errors are the disk's, unless it is well: then a film has brought them upon itself, and must not
-            // keep a worker busy until its disk is mended.
-            if error.is_about_reading() && is_well(media, source).await {
-                return Err(Error::Failed(error.into()));
-            }
             return Err(encode_failure(error, meter.frames()));
         }
     };
@@ -123,15 +118,6 @@ pub async fn make_clip(
         frames,
         duration_ms: frames * 1000 / u64::from(RATE),
     })
-}
-
-/// Tells whether the disks can be read and written: the source to its end, and the scratch folder.
-async fn is_well(media: &Media, source: &Path) -> bool {
-    let Ok(mut file) = tokio::fs::File::open(source).await else {
-        return false;
-    };
-    let read = tokio::io::copy(&mut file, &mut tokio::io::sink()).await;
-    read.is_ok() && media.scratch_ready().await.is_ok()
 }
 
 async fn check_head(source: &Path) -> Result<(), Error> {
@@ -206,7 +192,8 @@ pub fn size(file: &Path) -> anyhow::Result<u64> {
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
     let refusal = match &error {
-        error if error.blame() != Blame::Program => None,
+        // A film may bring read errors upon itself; a disk that has them may be well again. Neither is sure.
+        error if error.blame() != Blame::Program || error.is_about_reading() => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
@@ -220,7 +207,8 @@ fn probe_failure(error: command::Error) -> Error {
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
     let refusal = match &error {
-        error if error.blame() != Blame::Program => None,
+        // A film may bring read errors upon itself; a disk that has them may be well again. Neither is sure.
+        error if error.blame() != Blame::Program || error.is_about_reading() => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),

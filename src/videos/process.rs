@@ -140,13 +140,15 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     let scratch = scratch.map_err(JobError::Surroundings)?;
     let source = scratch.file("source.mp4");
     let fetched = workshop.storage.fetch(StorageKey::Original(video), &source);
-    fetched.await.map_err(|error| {
-        if error.is::<storage::Missing>() {
+    if let Err(error) = fetched.await {
+        // Where a volume is not mounted any more, every film is missing.
+        let is_lost = error.is::<storage::Missing>() && workshop.installation.check().await.is_ok();
+        return Err(if is_lost {
             JobError::Job(error)
         } else {
             JobError::Surroundings(error)
-        }
-    })?;
+        });
+    }
 
     let (told, progress) = watch::channel(Progress::default());
     let note = |progress| {

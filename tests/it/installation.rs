@@ -1,6 +1,10 @@
 //! Database and storage belong together, or nothing is stored, processed or repaired.
 
-use anb::{ids::VideoId, storage::WrongInstallation};
+use anb::{
+    ids::VideoId,
+    storage::WrongInstallation,
+    videos::process::{self, Recorded},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -106,6 +110,34 @@ async fn a_volume_that_is_not_mounted_is_not_taken_for_a_new_one() {
         std::fs::copy(mark(&app), mark(&unmounted)).unwrap();
     }
     assert_eq!(unmounted.get("/ready").await.status, 200);
+    assert_eq!(app.status(video).await, "processed");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_unmounted_while_the_processes_run_costs_no_video() {
+    let app = TestApp::spawn().await;
+    let workshop = app.workshop().await;
+    let video = app.add_video(&film().await).await;
+    workshop.installation.verify().await.unwrap();
+    assert_eq!(app.get("/ready").await.status, 200);
+    let ana = app.member("Ana", "Cali").await;
+    let uploads = app.folder.path().join("uploads");
+    let away = app.folder.path().join("away");
+    std::fs::rename(&uploads, &away).unwrap();
+    std::fs::create_dir(&uploads).unwrap();
+
+    let claim = process::claim(&workshop).await.unwrap().unwrap();
+    let error = process::run(&workshop, claim).await.unwrap_err();
+    let recorded = process::record_failure(&workshop, claim, error).await;
+    assert_eq!(recorded.unwrap(), Recorded::SetBack);
+    assert_eq!(app.get("/ready").await.body["failing"], json!(STORAGE));
+    assert_eq!(app.upload(&ana, mp4(5000), false).await.status, 503);
+    std::fs::remove_dir(&uploads).unwrap();
+    std::fs::rename(&away, &uploads).unwrap();
+    assert_eq!(app.get("/ready").await.status, 200);
+    app.set(video, "run_after = now()").await;
+    app.push(video).await;
+    app.work_off().await;
     assert_eq!(app.status(video).await, "processed");
 }
 

@@ -147,6 +147,36 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
 }
 
 #[tokio::test]
+async fn a_film_whose_folder_vanishes_under_the_job_is_not_called_corrupt() {
+    let app = TestApp::spawn().await;
+    let house = House::of(&app);
+    let mut worker = house.start(Role::Work);
+    worker.until_ready().await;
+    let away = house.folder().join("away");
+    let mut videos = Vec::new();
+    // At other moments of the job each time.
+    for delay in [0, 50, 100, 200, 400, 800] {
+        let video = app.add_video(&film().await).await;
+        eventually("the job runs", 30, async || {
+            app.status(video).await == "processing"
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        fs::rename(house.scratch(), &away).unwrap();
+        eventually("the job has ended", 30, async || {
+            app.status(video).await != "processing"
+        })
+        .await;
+        fs::rename(&away, house.scratch()).unwrap();
+        app.set(video, "run_after = now()").await;
+        videos.push(video);
+        until_processed(&app, &videos).await;
+    }
+    assert_eq!(app.number("SELECT sum(failures) FROM videos").await, 0);
+    assert!(app.number("SELECT sum(setbacks) FROM videos").await > 2);
+}
+
+#[tokio::test]
 async fn surroundings_that_never_recover_end_a_job_as_ours() {
     let app = TestApp::spawn_with(&[], &["--job-give-up-after=1h"]).await;
     let workshop = app.own_workshop().await;

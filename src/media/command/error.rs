@@ -90,24 +90,18 @@ impl Error {
             _ => Blame::Program,
         }
     }
-}
 
-impl Error {
-    /// Tells whether the program complained that a disk could not be read or written.
+    /// Tells whether the program complained of an input or output error (`strerror(EIO)`).
     pub fn is_about_reading(&self) -> bool {
-        matches!(self, Self::Exit { stderr, .. } if stderr.contains(IO_ERROR))
+        matches!(self, Self::Exit { stderr, .. } if stderr.contains("Input/output error"))
     }
 }
-
-/// `strerror(EIO)`.
-const IO_ERROR: &str = "Input/output error";
 
 /// Tells whether a program complained about the disk (`strerror(3)` in the locale C, which is the one it runs in).
 fn is_about_this_machine(stderr: &str) -> bool {
     [
         "No space left on device",
         "Disk quota exceeded",
-        IO_ERROR,
         "Read-only file system",
     ]
     .iter()
