@@ -188,8 +188,8 @@ pub struct NewVideo<'a> {
     pub original_bytes: i64,
 }
 
-/// What a film costs apart from its size, in the bytes that cost as much: a film of 10 MB takes twice as long as none
-/// (`docs/performance.md`).
+/// What a film costs apart from its size, in the bytes that cost as much: its clip is encoded whatever it is. Reckoned, not
+/// measured; a wrong value only shifts turns.
 const BASE_COST: i64 = 10_000_000;
 
 /// Adds a video, waiting for a worker. Call [`lock_user`] before.
