@@ -1,6 +1,9 @@
 //! Turns: which waiting video is next. A message is a ticket for it, whatever the message names.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use anb::{
     ids::VideoId,
@@ -10,8 +13,12 @@ use anb::{
     },
 };
 use futures_util::future::join_all;
+use rustix::process::Signal;
 
-use crate::support::{Player, TestApp, mp4};
+use crate::{
+    processes::process::{House, Role},
+    support::{Player, TestApp, eventually, film, long_film, mp4, processes_about, signal_all},
+};
 
 #[tokio::test]
 async fn a_single_film_waits_for_no_second_one_of_another_player() {
@@ -69,6 +76,41 @@ async fn the_video_of_a_killed_worker_is_next() {
     let leases = Leases::expired(&app.db).await.unwrap();
     sweep::run(&(&workshop).into(), leases).await.unwrap();
     assert_eq!(claimed(&app, 1).await, [killed]);
+}
+
+#[tokio::test]
+async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
+    let app = TestApp::spawn().await;
+    let house = House::of(&app);
+    let [one, lease] = [("WORKER_CONCURRENCY", "1"), ("JOB_LEASE", "3s")];
+    let mut killed = house.start_with(Role::Work, &[one, lease]);
+    killed.until_ready().await;
+    let video = app.add_video(&long_film().await).await;
+    eventually("ffmpeg runs", 20, async || {
+        !processes_about(&house.scratch()).is_empty()
+    })
+    .await;
+    // So that the job does not end before the other worker has been there for the time of a lease.
+    for program in processes_about(&house.scratch()) {
+        signal_all(program, Signal::STOP);
+    }
+    let scratch = house.folder().join("other");
+    let flags = [one, lease, ("SCRATCH_PATH", scratch.to_str().unwrap())];
+    let mut other = house.start_with(Role::Work, &flags);
+    other.until_ready().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for _ in 0..60 {
+        app.add_video(&film().await).await;
+    }
+    killed.signal(Signal::KILL);
+    let started = Instant::now();
+    eventually("another worker has the job", 60, async || {
+        app.row(video).await.unwrap().attempt == 2
+    })
+    .await;
+    println!("the job runs again after {:?}", started.elapsed());
+    let waiting = "SELECT count(*) FROM videos WHERE status = 'uploaded'";
+    assert!(app.number(waiting).await > 10);
 }
 
 #[tokio::test]
