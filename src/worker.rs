@@ -6,14 +6,12 @@
 mod keep;
 mod outage;
 mod rounds;
+mod trouble;
 
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +23,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, field};
 
-use self::{keep::keep, outage::Outage};
+use self::{keep::keep, outage::Outage, trouble::Trouble};
 use crate::{
     app::Workshop,
     internal::Dependencies,
@@ -42,12 +40,6 @@ use crate::{
 /// Longest wait of one receive; the broker may answer earlier with nothing.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// Wait after an error of broker or database, before the next try.
-const ERROR_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest wait before the surroundings are tested again.
-const MAX_PAUSE: Duration = Duration::from_secs(10);
-
 /// Longest wait for whoever does not answer, at the end of a job.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,22 +55,6 @@ pub struct Worker {
     slots: Arc<Semaphore>,
     jobs: watch::Sender<usize>,
     trouble: Arc<Trouble>,
-}
-
-/// What the worker and its jobs met in their surroundings.
-#[derive(Default)]
-struct Trouble {
-    /// Since the last test.
-    is_new: AtomicBool,
-    /// How often, since a job went well.
-    times: AtomicU32,
-}
-
-impl Trouble {
-    fn note(&self) {
-        self.is_new.store(true, Ordering::Relaxed);
-        self.times.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// A slot with a job in it; free again when it is dropped.
@@ -137,7 +113,7 @@ impl Worker {
             if stepped.is_err() {
                 self.trouble.note();
             }
-            if self.trouble.is_new.load(Ordering::Relaxed) {
+            if self.trouble.is_new() {
                 Box::pin(self.until_well()).await;
             }
         }
@@ -148,24 +124,6 @@ impl Worker {
             tracing::warn!("the queue was not left: {error:#}");
         }
         tracing::info!("worker stopped");
-    }
-
-    /// Completes when everything is there that jobs need. Trouble again and again makes the first wait longer: perhaps the
-    /// test does not see what it is.
-    async fn until_well(&self) {
-        let times = self.trouble.times.load(Ordering::Relaxed);
-        let mut wait = ERROR_PAUSE.saturating_mul(times).min(MAX_PAUSE);
-        while !self.shutdown.is_requested() {
-            self.pause(wait).await;
-            self.trouble.is_new.store(false, Ordering::Relaxed);
-            tokio::select! {
-                failing = Box::pin(self.dependencies.failing()) => if failing.is_empty() {
-                    return;
-                },
-                () = self.shutdown.insisted() => return,
-            }
-            wait = (wait * 2).clamp(ERROR_PAUSE, MAX_PAUSE);
-        }
     }
 
     /// Waits for a free slot, receives as many messages as there are free slots, and starts them.
@@ -205,7 +163,7 @@ impl Worker {
     }
 
     fn takes_jobs(&self) -> bool {
-        !self.shutdown.is_requested() && !self.trouble.is_new.load(Ordering::Relaxed)
+        !self.shutdown.is_requested() && !self.trouble.is_new()
     }
 
     /// Completes when no job runs.
@@ -323,7 +281,7 @@ impl Worker {
         }
         let (outcome, ended) = match result {
             Ok(outcome) => {
-                self.trouble.times.store(0, Ordering::Relaxed);
+                self.trouble.forget();
                 match outcome {
                     Outcome::Processed => ("processed", End::Ack),
                     Outcome::Superseded => ("superseded", End::Ack),

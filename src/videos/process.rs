@@ -3,6 +3,8 @@
 //! stored is removed only after a write that keeps the row from ever naming it. How an attempt failed says
 //! what becomes of the video: see [`JobError`].
 
+mod report;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -10,13 +12,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use serde::Serialize;
 use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
+pub(super) use self::report::Report;
 use super::{
     Failure,
     queries::jobs::{self, Claim},
@@ -110,27 +112,6 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// What the row keeps about how its clip was made, or why there is none.
-#[derive(Serialize)]
-pub(super) struct Report<'a> {
-    /// From the fetch to the stored poster, or to the refusal.
-    took_ms: u64,
-    #[serde(flatten)]
-    job: &'a media::Report,
-    #[serde(flatten)]
-    clip: Option<&'a Clip>,
-}
-
-impl<'a> Report<'a> {
-    pub(super) fn to_row(
-        took_ms: u64,
-        job: &'a media::Report,
-        clip: Option<&'a Clip>,
-    ) -> anyhow::Result<Value> {
-        serde_json::to_value(Self { took_ms, job, clip }).context("word the report")
-    }
-}
-
 /// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
 /// to [`discard`].
 pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Fault>> {
@@ -162,7 +143,7 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     let clip = match made {
         Ok(clip) => clip,
         Err(media::Error::Refused(refusal)) => {
-            let report = Report::to_row(millis_since(started), &job, None);
+            let report = Report::to_row(started, &job, None);
             return Err(JobError::Video(Fault {
                 failure: refusal.into(),
                 report: Some(report.map_err(JobError::Job)?),
@@ -175,13 +156,12 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     let bytes = store(workshop, claim, &clip).await;
     let bytes = bytes.map_err(JobError::Surroundings)?;
 
-    let took_ms = millis_since(started);
-    let report = Report::to_row(took_ms, &job, Some(&clip)).map_err(JobError::Job)?;
+    let report = Report::to_row(started, &job, Some(&clip)).map_err(JobError::Job)?;
     let outcome = record_success(workshop, claim, &report).await;
     let outcome = outcome.map_err(JobError::Surroundings)?;
     if outcome == Outcome::Processed {
         tracing::info!(
-            took_ms,
+            took_ms = report.get("took_ms").and_then(serde_json::Value::as_u64),
             cpu_ms = job.making.cpu_ms,
             source_bytes = job.source_bytes,
             bytes,
@@ -415,10 +395,6 @@ where
         tries += 1;
         tokio::time::sleep(RECORD_RETRY).await;
     }
-}
-
-pub(super) fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the wait before the next attempt: exponential, with jitter so that jobs which failed

@@ -10,10 +10,7 @@ use anyhow::anyhow;
 use futures_util::FutureExt as _;
 
 pub use super::queries::remakes::Remake;
-use super::{
-    process::{Report, millis_since},
-    queries::remakes,
-};
+use super::{process::Report, queries::remakes};
 use crate::{
     app::Workshop,
     media::{self, Refusal},
@@ -109,7 +106,7 @@ async fn make(workshop: &Workshop, remake: Remake) -> anyhow::Result<Made> {
     storage
         .store(StorageKey::Poster(video, next), &clip.poster)
         .await?;
-    let report = Report::to_row(millis_since(started), &job, Some(&clip))?;
+    let report = Report::to_row(started, &job, Some(&clip))?;
     let is_shown = {
         let mut connection = workshop.db.connection().await?;
         remakes::finish(&mut connection, remake, &report).await?

@@ -1,0 +1,32 @@
+//! What the row keeps about a job.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::media::{self, Clip};
+
+/// What the row keeps about how its clip was made, or why there is none.
+#[derive(Serialize)]
+pub struct Report<'a> {
+    /// From the fetch to the stored poster, or to the refusal.
+    took_ms: u64,
+    #[serde(flatten)]
+    job: &'a media::Report,
+    #[serde(flatten)]
+    clip: Option<&'a Clip>,
+}
+
+impl<'a> Report<'a> {
+    /// Words the report of a job that began at `start` and has just ended.
+    pub fn to_row(
+        start: Instant,
+        job: &'a media::Report,
+        clip: Option<&'a Clip>,
+    ) -> anyhow::Result<Value> {
+        let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        serde_json::to_value(Self { took_ms, job, clip }).context("word the report")
+    }
+}
