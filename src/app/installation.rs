@@ -28,7 +28,7 @@ pub struct Installation {
     is_ours: Arc<AtomicBool>,
 }
 
-/// What the ids of database and storage say.
+/// The result of comparing the ids of database and storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// They belong together.
@@ -123,7 +123,7 @@ pub async fn compare(db: &Db, storage: &Storage) -> anyhow::Result<Identity> {
     compare_with(&known(db).await?, storage).await
 }
 
-/// What the database knows of the installation.
+/// The row of the database about its installation.
 struct Known {
     id: Uuid,
     /// Each place of the storage carried the id once.

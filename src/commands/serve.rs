@@ -13,13 +13,10 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
-    let started = shutdown
-        .unless_requested(Box::pin(start(&settings, &shutdown)))
-        .await;
-    let Some(app) = started else {
+    let started = shutdown.unless_requested(Box::pin(start(&settings, &shutdown)));
+    let Some(app) = started.await.transpose()? else {
         return Ok(());
     };
-    let app = app?;
     open_files::raise();
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();

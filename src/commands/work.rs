@@ -18,13 +18,10 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
     let shutdown = Shutdown::new(settings.stop.grace);
     shutdown.listen()?;
-    let started = shutdown
-        .unless_requested(Box::pin(start(&settings, &shutdown)))
-        .await;
-    let Some(started) = started else {
+    let started = shutdown.unless_requested(Box::pin(start(&settings, &shutdown)));
+    let Some((worker, aws)) = started.await.transpose()? else {
         return Ok(());
     };
-    let (worker, aws) = started?;
     open_files::raise();
     worker.dependencies().report();
     internal::listen(&settings.metrics, worker.dependencies().clone())?;

@@ -147,7 +147,7 @@ impl Turn {
         let file = tempfile::Builder::new()
             .prefix(&format!("{need}-"))
             .tempfile_in(folder)?;
-        // Whoever looks at it is the head, as this process is now.
+        // Only the job at the head looks at these files, and that is this one now.
         file.as_file().try_lock()?;
         let (lock, file) = file.keep()?;
         Ok(Self { file, lock })
@@ -157,7 +157,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         unlock(&self.lock);
-        // Who is next may have been faster.
+        // The next job may have removed it already.
         drop(fs::remove_file(&self.file));
     }
 }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_passes_a_heavy_job_that_waits() {
+    async fn a_light_job_waits_behind_a_heavy_one() {
         let root = tempfile::tempdir().unwrap();
         let (one, other) = (admission(&root, 1000), admission(&root, 1000));
         let light = entered(&one, LIGHT).await;

@@ -112,17 +112,7 @@ impl Tools {
     /// Starts both programs for nothing.
     pub async fn try_start(&self) -> anyhow::Result<()> {
         for program in [&self.ffmpeg, &self.ffprobe] {
-            let args = ["-version"].map(OsString::from);
-            let call = Call {
-                program,
-                args: &args,
-                folder: Path::new("/"),
-                reach: NO_FILES,
-                limits: PROBE,
-            };
-            self.runner
-                .run(&call, &mut Costs::default(), |_| {})
-                .await?;
+            self.ask(program, &["-version"]).await?;
         }
         Ok(())
     }
@@ -209,18 +199,25 @@ impl Tools {
     }
 
     async fn list(&self, list: &str) -> anyhow::Result<String> {
-        let args = ["-hide_banner", "-loglevel", "error", list].map(OsString::from);
+        let args = ["-hide_banner", "-loglevel", "error", list];
+        let listed = self.ask(&self.ffmpeg, &args).await;
+        let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
+        Ok(String::from_utf8_lossy(&listed).into_owned())
+    }
+
+    /// Runs a program that only looks at itself, and returns what it says.
+    async fn ask(&self, program: &Path, args: &[&str]) -> Result<Vec<u8>, Error> {
+        let args: Vec<_> = args.iter().map(OsString::from).collect();
         let call = Call {
-            program: &self.ffmpeg,
+            program,
             args: &args,
             folder: Path::new("/"),
             reach: NO_FILES,
             limits: PROBE,
         };
         let costs = &mut Costs::default();
-        let listed = self.runner.capture(&call, costs, REPORT_BYTES).await;
-        let (listed, _) = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
-        Ok(String::from_utf8_lossy(&listed).into_owned())
+        let (said, _) = self.runner.capture(&call, costs, REPORT_BYTES).await?;
+        Ok(said)
     }
 
     async fn check(&self, list: &str, wanted: &[&str]) -> anyhow::Result<()> {

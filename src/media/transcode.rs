@@ -189,11 +189,16 @@ pub fn size(file: &Path) -> anyhow::Result<u64> {
     Ok(metadata.len())
 }
 
+/// Tells whether a program's end says something about the film. A film may bring read errors upon itself, and a disk that
+/// has them may be well again: those say nothing.
+fn is_verdict(error: &command::Error) -> bool {
+    error.blame() == Blame::Program && !error.is_about_reading()
+}
+
 /// Sorts what `ffprobe` could not read from what went wrong here.
 fn probe_failure(error: command::Error) -> Error {
     let refusal = match &error {
-        // A film may bring read errors upon itself; a disk that has them may be well again. Neither is sure.
-        error if error.blame() != Blame::Program || error.is_about_reading() => None,
+        error if !is_verdict(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
@@ -207,8 +212,7 @@ fn probe_failure(error: command::Error) -> Error {
 /// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
     let refusal = match &error {
-        // A film may bring read errors upon itself; a disk that has them may be well again. Neither is sure.
-        error if error.blame() != Blame::Program || error.is_about_reading() => None,
+        error if !is_verdict(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
         | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),

@@ -153,7 +153,7 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
         Err(media::Error::Surroundings(error)) => return Err(JobError::Surroundings(error)),
         Err(media::Error::Killed(error)) => return Err(JobError::Killed(error)),
     };
-    let bytes = store(workshop, claim, &clip).await;
+    let bytes = store(workshop, video, claim.attempt, &clip).await;
     let bytes = bytes.map_err(JobError::Surroundings)?;
 
     let report = Report::to_row(started, &job, Some(&clip)).map_err(JobError::Job)?;
@@ -178,9 +178,13 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     Ok(outcome)
 }
 
-/// Stores clip and poster. Returns the size of the clip (bytes).
-async fn store(workshop: &Workshop, claim: Claim, clip: &Clip) -> anyhow::Result<u64> {
-    let Claim { video, attempt, .. } = claim;
+/// Stores clip and poster under an attempt. Returns the size of the clip (bytes).
+pub(super) async fn store(
+    workshop: &Workshop,
+    video: VideoId,
+    attempt: i32,
+    clip: &Clip,
+) -> anyhow::Result<u64> {
     let storage = &workshop.storage;
     let bytes = storage.store(StorageKey::Clip(video, attempt), &clip.video);
     let bytes = bytes.await?;

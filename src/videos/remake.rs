@@ -10,7 +10,10 @@ use anyhow::anyhow;
 use futures_util::FutureExt as _;
 
 pub use super::queries::remakes::Remake;
-use super::{process::Report, queries::remakes};
+use super::{
+    process::{self, Report},
+    queries::remakes,
+};
 use crate::{
     app::Workshop,
     media::{self, Refusal},
@@ -100,12 +103,7 @@ async fn make(workshop: &Workshop, remake: Remake) -> anyhow::Result<Made> {
             | media::Error::Killed(error),
         ) => return Err(error),
     };
-    storage
-        .store(StorageKey::Clip(video, next), &clip.video)
-        .await?;
-    storage
-        .store(StorageKey::Poster(video, next), &clip.poster)
-        .await?;
+    process::store(workshop, video, next, &clip).await?;
     let report = Report::to_row(started, &job, Some(&clip))?;
     let is_shown = {
         let mut connection = workshop.db.connection().await?;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_a_killed_upload_left_is_removed_in_time() {
+async fn files_of_a_killed_upload_are_removed_in_time() {
     let (app, workshop) = open().await;
     let leftover = add_upload(&app, "32 minutes").await;
     let running = add_upload(&app, "30 minutes").await;
@@ -50,7 +50,7 @@ async fn a_leftover_that_cannot_be_removed_keeps_no_other() {
 }
 
 #[tokio::test]
-async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more() {
+async fn outputs_of_a_lost_attempt_are_removed_once_its_worker_can_store_no_more() {
     let (app, workshop) = open().await;
     let lost = app.add_row().await;
     expire(&app, lost, 0).await;
@@ -80,7 +80,7 @@ async fn what_a_lost_attempt_stored_is_removed_when_its_worker_can_store_no_more
 }
 
 #[tokio::test]
-async fn what_arrives_after_an_attempt_was_given_up_is_removed() {
+async fn outputs_that_arrive_after_their_attempt_ended_are_removed() {
     let (app, workshop) = open().await;
     let clip = app.folder.path().join("clip.mp4");
     fs::write(&clip, "x").unwrap();
@@ -119,7 +119,7 @@ async fn what_arrives_after_an_attempt_was_given_up_is_removed() {
 }
 
 #[tokio::test]
-async fn what_a_worker_stores_after_the_delete_is_removed_when_it_can_store_no_more() {
+async fn outputs_that_a_worker_stores_after_a_delete_are_removed_once_it_can_store_no_more() {
     let (app, workshop) = open().await;
     let ana = app.member("Ana", "Cali").await;
     let running = app.uploaded(&ana, mp4(5000), false).await;

@@ -215,7 +215,7 @@ async fn house() -> (TestApp, House) {
     (app, house)
 }
 
-async fn until_it_runs(house: &House) {
+pub async fn until_it_runs(house: &House) {
     let scratch = house.scratch();
     // The bumpers are encoded at the start, before the worker is ready.
     eventually("ffmpeg runs", 20, async || {

@@ -1,12 +1,7 @@
 //! The faults of the machine are not the video's: none is counted, and the worker that met one takes no job until its
 //! own test passes.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
 use anb::{
     dev::{Folder, Options, Postgres},
@@ -18,7 +13,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{
-    processes::process::{House, Process, Role},
+    processes::{
+        process::{House, Process, Role},
+        until_it_runs,
+    },
     support::{
         Frozen, Mount, RedisBroker, TestApp, command_line, eventually, film, long_film, on_both,
         processes_about, signal_all,
@@ -251,17 +249,12 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
     let video = app.add_video(&long_film().await).await;
     until_it_runs(&house).await;
     // ffmpeg stands still as well, so that the job cannot end meanwhile.
-    let programs: Vec<_> = processes_about(&house.scratch());
-    for program in &programs {
-        signal_all(*program, Signal::STOP);
-    }
+    signal_programs(&house, Signal::STOP);
     let frozen = Frozen::freeze(postgres.id().unwrap());
     tokio::time::sleep(Duration::from_secs(12)).await;
     drop(frozen);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    for program in &programs {
-        signal_all(*program, Signal::CONT);
-    }
+    signal_programs(&house, Signal::CONT);
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -276,24 +269,14 @@ async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
     let video = app.add_video(&long_film().await).await;
     // As `docker pause` does, for longer than a film may be silent. ffmpeg first, so that nothing it said is left to
     // read; and it goes on last.
-    let mut programs = Vec::new();
-    eventually("the film is encoded", 20, async || {
-        programs = processes_about(&house.scratch());
-        programs.retain(|id| command_line(*id).contains("-progress"));
-        !programs.is_empty()
-    })
-    .await;
-    for program in &programs {
-        signal_all(*program, Signal::STOP);
-    }
+    until_it_encodes(&house).await;
+    signal_programs(&house, Signal::STOP);
     tokio::time::sleep(Duration::from_secs(1)).await;
     worker.signal(Signal::STOP);
     tokio::time::sleep(Duration::from_secs(33)).await;
     worker.signal(Signal::CONT);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    for program in programs {
-        signal_all(program, Signal::CONT);
-    }
+    signal_programs(&house, Signal::CONT);
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -319,9 +302,7 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
         .await
         .unwrap();
     until_it_runs(&house).await;
-    for program in processes_about(&house.scratch()) {
-        signal_all(program, Signal::STOP);
-    }
+    signal_programs(&house, Signal::STOP);
     let _frozen = Frozen::freeze(redis.id().unwrap());
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -394,20 +375,27 @@ async fn stop_twice(process: &mut Process) {
     assert_eq!(ended, Some(0), "{}", process.log());
 }
 
-async fn kill_ffmpeg(house: &House) {
-    until_it_runs(house).await;
+/// Signals what works in the scratch folder of the processes.
+fn signal_programs(house: &House, signal: Signal) {
     for program in processes_about(&house.scratch()) {
-        signal_all(program, Signal::KILL);
+        signal_all(program, signal);
     }
 }
 
-/// Waits until a program works in the scratch folder of the processes.
-async fn until_it_runs(house: &House) {
-    let scratch: &Path = &house.scratch();
-    eventually("ffmpeg runs", 20, async || {
-        !processes_about(scratch).is_empty()
+/// Waits until the film is encoded, which takes longer than a look at it.
+async fn until_it_encodes(house: &House) {
+    eventually("the film is encoded", 20, async || {
+        let programs = processes_about(&house.scratch());
+        programs
+            .iter()
+            .any(|id| command_line(*id).contains("-progress"))
     })
     .await;
+}
+
+async fn kill_ffmpeg(house: &House) {
+    until_it_encodes(house).await;
+    signal_programs(house, Signal::KILL);
 }
 
 async fn until_failing(process: &Process, names: &Value) {

@@ -16,7 +16,10 @@ use futures_util::future::join_all;
 use rustix::process::Signal;
 
 use crate::{
-    processes::process::{House, Role},
+    processes::{
+        process::{House, Role},
+        until_it_runs,
+    },
     support::{Player, TestApp, eventually, film, long_film, mp4, processes_about, signal_all},
 };
 
@@ -86,10 +89,7 @@ async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
     let mut killed = house.start_with(Role::Work, &[one, lease]);
     killed.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    eventually("ffmpeg runs", 20, async || {
-        !processes_about(&house.scratch()).is_empty()
-    })
-    .await;
+    until_it_runs(&house).await;
     // So that the job does not end before the other worker has been there for the time of a lease.
     for program in processes_about(&house.scratch()) {
         signal_all(program, Signal::STOP);

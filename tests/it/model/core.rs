@@ -256,6 +256,13 @@ impl Row {
         self.status = status;
         self.lease = Timer::Off;
     }
+
+    /// Ends the claim: the video waits, and is pushed when it is due.
+    fn put_off(&mut self) {
+        self.leave(Status::Uploaded);
+        self.is_due = false;
+        self.pushed = Timer::Off;
+    }
 }
 
 impl Video {

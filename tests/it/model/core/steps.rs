@@ -133,10 +133,8 @@ impl State {
             row.leave(Status::Failed(Cause::ProcessingFailed));
             return Recorded::Dead;
         }
-        row.leave(Status::Uploaded);
         row.failures += 1;
-        row.is_due = false;
-        row.pushed = Timer::Off;
+        row.put_off();
         Recorded::Waiting
     }
 
@@ -144,10 +142,8 @@ impl State {
         let (_, Some(row)) = self.drop_job(worker) else {
             return Recorded::Superseded;
         };
-        row.leave(Status::Uploaded);
         row.attempt += 1;
-        row.is_due = false;
-        row.pushed = Timer::Off;
+        row.put_off();
         Recorded::SetBack
     }
 
