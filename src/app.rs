@@ -1,13 +1,14 @@
 //! What handlers and jobs work with, built once per process: [`App`] for the API, [`Workshop`] for the
 //! worker. Clones share everything.
 
+pub mod counting;
 pub mod installation;
 
 use std::{path::PathBuf, sync::Arc};
 
 use aws_config::SdkConfig;
 
-use self::installation::Installation;
+use self::{counting::Counting, installation::Installation};
 use crate::{
     auth::Auth,
     config::{
@@ -42,6 +43,7 @@ pub struct App {
     pub auth: Auth,
     pub upload: UploadSettings,
     pub quota: QuotaSettings,
+    pub counting: Counting,
 }
 
 impl App {
@@ -66,6 +68,7 @@ impl App {
             auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             quota: settings.quota.clone(),
+            counting: Counting::default(),
             searches: Turns::new(SEARCHES, SEARCHES_PER_SECOND),
             db,
         })

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::{
-    app::{App, Workshop, installation::Installation},
+    app::{App, Workshop, counting::Counting, installation::Installation},
     config::http::Listener,
     db::Db,
     media::Media,
@@ -51,6 +51,8 @@ pub struct Dependencies {
     installation: Installation,
     /// A worker's.
     media: Option<Arc<Media>>,
+    /// The API's.
+    counting: Option<Counting>,
     /// Those that did not answer when they were asked last.
     failing: Arc<Mutex<BTreeSet<&'static str>>>,
     shutdown: Shutdown,
@@ -65,6 +67,7 @@ impl Dependencies {
             storage: app.storage.clone(),
             installation: app.installation.clone(),
             media: None,
+            counting: Some(app.counting.clone()),
             failing: Arc::default(),
             shutdown: shutdown.clone(),
         }
@@ -78,6 +81,7 @@ impl Dependencies {
             storage: workshop.storage.clone(),
             installation: workshop.installation.clone(),
             media: Some(Arc::clone(&workshop.media)),
+            counting: None,
             failing: Arc::default(),
             shutdown: shutdown.clone(),
         }
@@ -111,6 +115,12 @@ impl Dependencies {
             .into_iter()
             .filter_map(Result::err)
             .collect()
+    }
+
+    /// Names promises that are not kept: votes that reach the public lists late.
+    fn late(&self) -> Vec<&'static str> {
+        let is_late = self.counting.as_ref().is_some_and(Counting::is_late);
+        if is_late { vec!["votes"] } else { Vec::new() }
     }
 
     async fn ask_media(&self) -> (Result<(), &'static str>, Result<(), &'static str>) {
@@ -179,23 +189,30 @@ pub async fn health() -> HttpResponse {
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct Ready {
+    status: &'static str,
+    late: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct NotReady {
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failing: Vec<&'static str>,
 }
 
 /// `GET /ready`: 200 if every dependency answers, else 503 with the names of those that do not; 503 also
-/// once the process was asked to stop.
+/// once the process was asked to stop. `late` names promises that are not kept; the status
+/// stays 200, since a load balancer would otherwise remove every instance.
 pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
     if dependencies.shutdown.is_requested() {
         return not_ready("stopping", Vec::new());
     }
     let failing = Box::pin(dependencies.failing()).await;
     if failing.is_empty() {
-        HttpResponse::Ok().json(Readiness {
+        HttpResponse::Ok().json(Ready {
             status: "ready",
-            failing,
+            late: dependencies.late(),
         })
     } else {
         not_ready("unavailable", failing)
@@ -205,11 +222,14 @@ pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
 fn not_ready(status: &'static str, failing: Vec<&'static str>) -> HttpResponse {
     let mut response = HttpResponse::ServiceUnavailable();
     response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS.to_string()));
-    response.json(Readiness { status, failing })
+    response.json(NotReady { status, failing })
 }
 
 /// `GET /metrics`: the Prometheus text format.
-async fn metrics() -> HttpResponse {
+async fn metrics(dependencies: web::Data<Dependencies>) -> HttpResponse {
+    if let Some(counting) = &dependencies.counting {
+        metrics::gauge!("anb_votes_lag_seconds").set(counting.lag().as_secs_f64());
+    }
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
         .body(telemetry::metrics().render())

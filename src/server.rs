@@ -139,7 +139,7 @@ pub struct Server {
 impl Server {
     /// Binds the API's address. Returns an error naming the variables if that is not possible.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        let votes = web::Data::new(Votes::new(&app.db, shutdown));
+        let votes = web::Data::new(Votes::new(&app.db, &app.counting, shutdown));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));

@@ -8,14 +8,17 @@ use std::{collections::HashSet, time::Duration};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::time::sleep;
 
+pub use self::queries::CAST;
+use self::queries::Counted;
 use crate::{
+    app::counting::Counting,
     batch::{self, Batcher, Shared},
     db::{self, Db},
     ids::{UserId, VideoId},
     shutdown::Shutdown,
 };
 
-/// How long votes wait until they are counted; the lists reckon with 500 ms (`http/cache.rs`).
+/// How long votes wait until they are counted, while there is little to do.
 const COUNT_EVERY: Duration = Duration::from_millis(200);
 
 /// When to try again after votes could not be counted.
@@ -51,12 +54,19 @@ pub struct Votes {
 
 impl Votes {
     /// Starts to take votes, and to count them.
-    pub fn new(db: &Db, shutdown: &Shutdown) -> Self {
-        shutdown.spawn(keep_counting(db.clone(), shutdown.clone()));
-        let db = db.clone();
+    pub fn new(db: &Db, counting: &Counting, shutdown: &Shutdown) -> Self {
+        let (db, counting) = (db.clone(), counting.clone());
+        shutdown.spawn(keep_counting(
+            db.clone(),
+            counting.clone(),
+            shutdown.clone(),
+        ));
         let committer = Batcher::start(shutdown, move |ballots| {
-            let db = db.clone();
-            async move { commit(&db, &ballots).await }
+            let (db, counting) = (db.clone(), counting.clone());
+            async move {
+                counting.backpressure().await;
+                commit(&db, &ballots).await
+            }
         });
         Self { committer }
     }
@@ -119,18 +129,19 @@ async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
 
 /// Counts votes until the end, whoever took them: what a killed process left too. On a connection of its own, since the
 /// lists reckon with it also while thousands wait for one.
-async fn keep_counting(db: Db, shutdown: Shutdown) {
+async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
     let mut own = None;
     let mut is_failing = false;
+    let mut pause = COUNT_EVERY;
     loop {
         let round = async {
-            sleep(if is_failing { RETRY } else { COUNT_EVERY }).await;
+            sleep(pause).await;
             let mut connection = match own.take() {
                 Some(connection) => connection,
                 None => db.own_connection().await?,
             };
-            queries::count(&mut connection).await?;
-            Ok(connection)
+            let counted = queries::count(&mut connection).await?;
+            Ok((connection, counted))
         };
         let counted = tokio::select! {
             counted = db::in_time(round) => counted,
@@ -138,14 +149,23 @@ async fn keep_counting(db: Db, shutdown: Shutdown) {
         };
         // Whoever writes all the time notices a failover first.
         db.learn_from(&counted);
-        if let Err(error) = &counted
-            && !is_failing
-        {
-            tracing::warn!("votes cannot be counted: {error:#}");
+        match counted {
+            Ok((connection, Counted { is_more, left })) => {
+                counting.succeeded(left);
+                own = Some(connection);
+                pause = if is_more { Duration::ZERO } else { COUNT_EVERY };
+                is_failing = false;
+            }
+            // What failed may be of no use any more: the next round opens another connection.
+            Err(error) => {
+                counting.failed();
+                if !is_failing {
+                    tracing::warn!("votes cannot be counted: {error:#}");
+                }
+                pause = RETRY;
+                is_failing = true;
+            }
         }
-        is_failing = counted.is_err();
-        // What failed may be of no use any more: the next round opens another one.
-        own = counted.ok();
     }
 }
 

@@ -112,6 +112,7 @@ diesel::table! {
     uncounted (video_id) {
         video_id -> Uuid,
         votes -> Int8,
+        noted_at -> Timestamptz,
     }
 }
 

@@ -24,13 +24,10 @@ use moka::{Expiry, future::Cache};
 use serde::Serialize;
 
 use super::page::{Next, Page};
-use crate::batch::Shared;
+use crate::{app::counting, batch::Shared};
 
-/// How old what the database tells may be: votes are in the counters that soon (`votes.rs`), also while the database
-/// has no processor to spare.
-const LAG: Duration = Duration::from_millis(500);
-
-/// An older answer is renewed by the next who asks; meanwhile all others get it.
+/// An older answer is renewed by the next who asks; meanwhile all others get it. What the database tells may be
+/// [`counting::MAX_LAG`] old itself.
 const FRESH: Duration = Duration::from_millis(1500);
 
 /// Nobody gets an older answer.
@@ -113,7 +110,7 @@ impl Answers {
     ) -> Result<Arc<Answer>, Shared> {
         let make = async || {
             let since = Instant::now();
-            let since = since.checked_sub(LAG).unwrap_or(since);
+            let since = since.checked_sub(counting::MAX_LAG).unwrap_or(since);
             let (entries, next) = list().await?;
             Answer::new(&entries, next, since).map(Arc::new)
         };

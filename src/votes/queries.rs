@@ -1,10 +1,12 @@
 //! SQL on `votes`, and the one place that changes `videos.votes`.
 
+use std::time::Duration;
+
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName,
     dsl::exists,
     select,
-    sql_types::{Array, BigInt, Bool, Uuid},
+    sql_types::{Array, BigInt, Bool, Double, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -14,46 +16,55 @@ use crate::{
     ids::{UserId, VideoId},
 };
 
-/// Inserts in one order, so that two of these at once wait for each other and never in a circle. The foreign keys
-/// lock a video against being deleted, and nothing else: those who vote for the same video at once do not wait. Who
-/// unpublishes one meanwhile comes after the vote, whose statement began before. Of two equal votes the second inserts
-/// nothing and counts nothing. Counters are left to [`COUNT`]: a video that changes is changed in four indexes, and its
-/// player in three, which was more than half of what a vote cost.
-const CAST: &str = "
+/// Casts votes. Rows are inserted in one order, so that concurrent statements cannot deadlock. The foreign keys lock a video
+/// against deletion only: votes for the same video do not wait for each other. A video that is unpublished at the same
+/// time counts as published until then. The second of two equal votes inserts nothing. Counters are left to [`count`]:
+/// updating four indexes of `videos` and three of `standings` was more than half of what a vote cost.
+///
+/// Each video is looked up by key: a condition on `videos` beside the key would offer indexes that hold all videos, and
+/// `= ANY` a sequential scan to a plan that was made while the table was small.
+pub const CAST: &str = "
     WITH ballot AS MATERIALIZED (
-        SELECT * FROM unnest(?, ?) WITH ORDINALITY AS ballot (user_id, video_id, number)),
-    video AS MATERIALIZED (
-        SELECT id, user_id FROM videos WHERE id = ANY (?) AND is_public AND status = 'processed'),
+        SELECT vote.user_id, vote.video_id, number, video.user_id AS owner_id, is_votable
+        FROM unnest(?, ?) WITH ORDINALITY AS vote (user_id, video_id, number)
+        LEFT JOIN LATERAL (
+            SELECT user_id, is_public AND status = 'processed' AS is_votable
+            FROM videos WHERE id = vote.video_id LIMIT 1) AS video ON true),
     inserted AS (
         INSERT INTO votes (user_id, video_id)
-        SELECT ballot.user_id, id FROM ballot JOIN video ON id = video_id
-        WHERE video.user_id <> ballot.user_id
-        ORDER BY ballot.user_id, id
+        SELECT user_id, video_id FROM ballot WHERE is_votable AND owner_id <> user_id
+        ORDER BY user_id, video_id
         ON CONFLICT DO NOTHING
         RETURNING user_id, video_id),
     noted AS (
         INSERT INTO uncounted (video_id, votes)
         SELECT video_id, count(*) FROM inserted GROUP BY video_id)
     SELECT inserted.user_id IS NOT NULL AS is_counted,
-        video.id IS NOT NULL AS is_votable,
-        coalesce(video.user_id = ballot.user_id, false) AS is_own
+        coalesce(is_votable, false) AS is_votable,
+        coalesce(owner_id = ballot.user_id, false) AS is_own
     FROM ballot
-    LEFT JOIN video ON video.id = ballot.video_id
     LEFT JOIN inserted
         ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
     ORDER BY ballot.number";
 
-/// Moves votes into the counters of their videos. Two of these at once lock videos in the same order; of a video that
-/// was deleted the votes are gone. An array has each looked up by its key, however many rows the planner expects.
-const COUNT: &str = "
-    WITH taken AS (DELETE FROM uncounted RETURNING video_id, votes),
-    added AS (SELECT video_id, sum(votes)::bigint AS votes FROM taken GROUP BY video_id),
-    video AS MATERIALIZED (
-        SELECT id FROM videos WHERE id = ANY (ARRAY(SELECT video_id FROM added))
-        ORDER BY id FOR NO KEY UPDATE)
-    UPDATE videos SET votes = videos.votes + added.votes
-    FROM video JOIN added ON added.video_id = video.id
-    WHERE videos.id = video.id";
+/// Maximum number of rows of `uncounted` per round, which bounds how long a round locks videos: about 0.1 s.
+const MAX_ROUND_ROWS: i64 = 2000;
+
+/// Result of a round of counting.
+pub struct Counted {
+    /// The round was full: the next one should begin at once.
+    pub is_more: bool,
+    /// Age of the oldest vote that is not counted yet.
+    pub left: Duration,
+}
+
+#[derive(QueryableByName)]
+struct CountedRow {
+    #[diesel(sql_type = Bool)]
+    is_more: bool,
+    #[diesel(sql_type = Double)]
+    oldest_left: f64,
+}
 
 #[derive(QueryableByName)]
 struct Cast {
@@ -74,7 +85,6 @@ pub async fn cast(
     let videos: Vec<VideoId> = ballots.iter().map(|ballot| ballot.video).collect();
     let cast: Vec<Cast> = prepared(CAST)
         .bind::<Array<BigInt>, _>(users)
-        .bind::<Array<Uuid>, _>(videos.clone())
         .bind::<Array<Uuid>, _>(videos)
         .load(connection)
         .await?;
@@ -91,10 +101,17 @@ pub async fn cast(
     Ok(outcomes.collect())
 }
 
-/// Counts what was noted.
-pub async fn count(connection: &mut Connection) -> anyhow::Result<()> {
-    prepared(COUNT).execute(connection).await?;
-    Ok(())
+/// Moves votes into the counters of their videos, the oldest first (`count_votes` in the migrations).
+pub async fn count(connection: &mut Connection) -> anyhow::Result<Counted> {
+    let row: CountedRow = prepared("SELECT is_more, oldest_left FROM count_votes(?)")
+        .bind::<BigInt, _>(MAX_ROUND_ROWS)
+        .get_result(connection)
+        .await?;
+    Ok(Counted {
+        is_more: row.is_more,
+        // Negative if the clock of the database was set back.
+        left: Duration::try_from_secs_f64(row.oldest_left).unwrap_or_default(),
+    })
 }
 
 /// Tells whether `user` has voted for `video`.

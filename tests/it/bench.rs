@@ -7,6 +7,7 @@ mod load;
 mod moments;
 mod searching;
 mod seed;
+mod shown;
 mod uploads;
 
 use std::{fmt::Write as _, fs, time::Duration};
@@ -25,6 +26,9 @@ const RUNS: usize = 3;
 
 /// How long a run takes.
 const SPAN: Duration = Duration::from_secs(4);
+
+/// Votes for so many different videos are more than one run casts.
+const MOST_PATHS: usize = 100_000;
 
 /// What is measured once, and what of it with the other tests.
 const FULL: Size = Size {
@@ -65,6 +69,10 @@ enum Paths {
         videos: usize,
         skipped: usize,
     },
+    /// Votes for all videos but the first ones, which have their own rows, in no order.
+    VotesForAll {
+        skipped: usize,
+    },
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,8 +80,8 @@ enum Paths {
 async fn the_release_build_is_measured_at_three_scales() {
     let mut tables = String::new();
     for videos in SCALES {
-        let arena = Arena::open(videos).await;
-        let table = measure(&arena, videos, RUNS, SPAN).await;
+        let mut arena = Arena::open(videos).await;
+        let table = measure(&mut arena, rows(), videos, RUNS, SPAN).await;
         tables += &table;
         if videos == SCALES[0] {
             let moments = moments::measure(&arena, &FULL).await;
@@ -90,9 +98,17 @@ async fn the_release_build_is_measured_at_three_scales() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: cargo test --release --test it -- --ignored only_votes"]
+async fn only_votes_at_a_hundred_thousand_videos() {
+    let mut arena = Arena::open(100_000).await;
+    measure(&mut arena, votes(), 100_000, RUNS, SPAN).await;
+    arena.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_bench_is_answered() {
-    let arena = Arena::open(500).await;
-    let table = measure(&arena, 500, 1, Duration::from_secs(1)).await;
+    let mut arena = Arena::open(500).await;
+    let table = measure(&mut arena, rows(), 500, 1, Duration::from_secs(1)).await;
     assert_eq!(table.lines().count(), rows().len() + HEAD_LINES, "{table}");
     let moments = moments::measure(&arena, &SLICE).await;
     println!("{moments}");
@@ -108,26 +124,43 @@ async fn every_row_of_the_bench_is_answered() {
     arena.close().await;
 }
 
-/// Measures every row, and returns the table.
-async fn measure(arena: &Arena, videos: u32, runs: usize, span: Duration) -> String {
+/// Measures rows, and returns the table.
+async fn measure(
+    arena: &mut Arena,
+    rows: Vec<Row>,
+    videos: u32,
+    runs: usize,
+    span: Duration,
+) -> String {
     let mut table = format!(
         "\n{videos} videos:\n\n\
-         | request | req/s | p50 / p99 | CPU per 1,000: API / PG | peak memory |\n|---|---|---|---|---|\n"
+         | request | req/s | p50 / p99 | CPU per 1,000: API / PG | peak memory | a vote shows: p50 / p99 |\n\
+         |---|---|---|---|---|---|\n"
     );
-    for row in rows() {
-        let tokens = arena
-            .fans(row.people.min(usize::try_from(videos).unwrap() * 20))
-            .await;
+    for row in rows {
         let mut outcomes = Vec::new();
+        let mut shown = Vec::new();
         for run in 0..runs {
+            if row.is_vote() {
+                // What a session learns from its first, small round must not make those after it slow.
+                arena.restart().await;
+                shown::lone_vote(arena).await;
+            }
             let load = Load {
                 connections: row.connections,
                 method: row.method,
                 paths: &row.paths.of(arena, run).await,
-                tokens: &tokens,
+                tokens: &row.tokens(arena, run, videos).await,
                 ..Load::default()
             };
-            let outcome = load.run(arena, span).await;
+            let outcome = if row.is_vote() {
+                let (outcome, took) =
+                    tokio::join!(load.run(arena, span), shown::measure(arena, span));
+                shown.extend(took);
+                outcome
+            } else {
+                load.run(arena, span).await
+            };
             assert!(
                 outcome.broken == 0.0 && outcome.refused == 0.0,
                 "{}: {outcome:?}",
@@ -136,18 +169,25 @@ async fn measure(arena: &Arena, videos: u32, runs: usize, span: Duration) -> Str
             outcomes.push(outcome);
         }
         let outcome = middle(outcomes, |outcome| outcome.api_cpu + outcome.database_cpu);
-        let line = line(&row, &outcome);
+        let line = line(&row, &outcome, shown);
         print!("{line}");
         table += &line;
     }
     table
 }
 
-fn line(row: &Row, outcome: &Outcome) -> String {
+fn line(row: &Row, outcome: &Outcome, mut shown: Vec<Duration>) -> String {
+    shown.sort_unstable();
+    let delay = if shown.is_empty() {
+        "–".to_owned()
+    } else {
+        let percentile = |percent| percentile(&shown, percent).as_secs_f64();
+        format!("{:.2} / {:.2} s", percentile(50), percentile(99))
+    };
     let mut line = String::new();
     writeln!(
         line,
-        "| {} c{} | {:.0} | {:.1} / {:.1} ms | {:.3} / {:.3} s | {} MB |",
+        "| {} c{} | {:.0} | {:.1} / {:.1} ms | {:.3} / {:.3} s | {} MB | {delay} |",
         row.name,
         row.connections,
         outcome.per_second,
@@ -161,6 +201,27 @@ fn line(row: &Row, outcome: &Outcome) -> String {
     line
 }
 
+/// Returns what `percent` of sorted times are not above.
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    times[(times.len() - 1) * percent / 100]
+}
+
+impl Row {
+    fn is_vote(&self) -> bool {
+        !matches!(self.paths, Paths::Fixed(_))
+    }
+
+    /// Returns the tokens of a run: those who voted for all videos have no other one to vote for.
+    async fn tokens(&self, arena: &Arena, run: usize, videos: u32) -> Vec<String> {
+        let people = self.people.min(usize::try_from(videos).unwrap() * 20);
+        let used = match self.paths {
+            Paths::VotesForAll { .. } => run * people,
+            _ => 0,
+        };
+        arena.fans(used + people).await.split_off(used)
+    }
+}
+
 impl Paths {
     async fn of(&self, arena: &Arena, run: usize) -> Vec<String> {
         match self {
@@ -170,6 +231,15 @@ impl Paths {
                     "SELECT '/api/public/videos/' || id || '/vote' AS text FROM videos
                      ORDER BY id LIMIT {videos} OFFSET {}",
                     skipped + run * videos
+                );
+                arena.column(&others).await
+            }
+            Self::VotesForAll { skipped } => {
+                let others = format!(
+                    "SELECT '/api/public/videos/' || id || '/vote' AS text
+                     FROM (SELECT id FROM videos WHERE city_key <> '{}' ORDER BY id OFFSET {skipped}) AS other
+                     ORDER BY md5(id::text) LIMIT {MOST_PATHS}",
+                    seed::WITNESS_CITY
                 );
                 arena.column(&others).await
             }
@@ -186,14 +256,7 @@ fn rows() -> Vec<Row> {
         paths: Paths::Fixed(paths),
         people: 0,
     };
-    let vote = |name, people, videos, skipped| Row {
-        name,
-        connections: 32,
-        method: "POST",
-        paths: Paths::Votes { videos, skipped },
-        people,
-    };
-    vec![
+    let mut rows = vec![
         read("`/health`", 64, vec!["/health".to_owned()]),
         read("rankings", 16, vec!["/api/public/rankings".to_owned()]),
         read(
@@ -218,8 +281,29 @@ fn rows() -> Vec<Row> {
             people: 64,
             ..read("profile", 32, vec!["/api/auth/profile".to_owned()])
         },
-        vote("vote, spread", 20_000, 97, 0),
-        vote("vote, one video", 100_000, 1, 300),
+    ];
+    rows.extend(votes());
+    rows
+}
+
+/// The rows that vote.
+fn votes() -> Vec<Row> {
+    let vote = |name, people, paths| Row {
+        name,
+        connections: 32,
+        method: "POST",
+        paths,
+        people,
+    };
+    let few = |videos, skipped| Paths::Votes { videos, skipped };
+    vec![
+        vote("vote, one video", 100_000, few(1, 300)),
+        vote("vote, 97 videos", 20_000, few(97, 0)),
+        vote(
+            "vote, all videos",
+            20_000,
+            Paths::VotesForAll { skipped: 400 },
+        ),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::{process::Output, time::Duration};
 
-use anb::{ids::VideoId, shutdown::Shutdown, votes::Votes};
+use anb::{app::counting::Counting, ids::VideoId, shutdown::Shutdown, votes::Votes};
 use serde_json::{Value, json};
 
 use crate::{
@@ -244,7 +244,11 @@ async fn a_wrong_counter_is_counted_again() {
     let found = json!([{"kind": "wrong_votes", "video": video, "counted": 31, "votes": votes}]);
     assert_eq!(check(&app, "--fix").await, (1, repaired(&found, true)));
     assert_eq!(check(&app, "").await, (0, json!([])));
-    let _counting = Votes::new(&app.db, &Shutdown::new(Duration::ZERO));
+    let _counting = Votes::new(
+        &app.db,
+        &Counting::default(),
+        &Shutdown::new(Duration::ZERO),
+    );
     app.counted().await;
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anb::{
-    db::Db,
+    app::counting::Counting,
     ids::VideoId,
     shutdown::Shutdown,
     votes::{CastOutcome, Votes},
@@ -31,59 +31,6 @@ async fn a_vote_counts_once() {
     assert_eq!(again.refusal(), (400, "already_voted"));
     assert_eq!(again.body["error"], "Ya has votado por este video.");
     assert_eq!(app.video(&ana, &id).await["votes"], 1);
-}
-
-#[tokio::test]
-async fn a_player_sees_votes_that_are_not_counted_yet() {
-    let app = TestApp::spawn().await;
-    // What is skipped is not deleted, and so never counted.
-    let (function, trigger) = (
-        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-        "CREATE TRIGGER skip BEFORE DELETE ON uncounted FOR EACH ROW EXECUTE FUNCTION skip()",
-    );
-    app.sql(function).await;
-    app.sql(trigger).await;
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    app.vote(&luis, &id).await.ok();
-
-    assert_eq!(app.number("SELECT max(votes) FROM videos").await, 0);
-    assert_eq!(app.video(&ana, &id).await["votes"], 1);
-    let own = app.call(&ana, Method::GET, "/api/videos").await.ok();
-    assert_eq!(own[0]["votes"], 1);
-}
-
-#[tokio::test]
-async fn votes_are_counted_while_others_wait_for_a_connection() {
-    let mut app = TestApp::spawn_with(&["--db-pool-size=1"], &[]).await;
-    // The test asks on connections of its own.
-    app.db = Db::new(&app.serve.database).unwrap();
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    app.vote(&luis, &id).await.ok();
-    app.counted().await;
-
-    let mut lock = app.db.own_connection().await.unwrap();
-    lock.batch_execute("BEGIN; LOCK TABLE revoked_tokens")
-        .await
-        .unwrap();
-    let count = async {
-        app.until_blocked().await;
-        app.execute(&format!("INSERT INTO uncounted VALUES ('{id}', 1)"))
-            .await;
-        app.counted().await;
-    };
-    tokio::select! {
-        answer = app.call(&ana, Method::GET, "/api/auth/profile") => panic!("{answer:?}"),
-        () = count => {}
-    }
-    lock.batch_execute("ROLLBACK").await.unwrap();
 }
 
 #[tokio::test]
@@ -357,7 +304,7 @@ async fn batches_of_two_processes_insert_in_one_order() {
     let ids = fans.iter().map(async |fan| app.user_id(fan).await);
     let fans = join_all(ids).await;
     let shutdown = Shutdown::new(Duration::ZERO);
-    let processes = [0, 1].map(|_| Votes::new(&app.db, &shutdown));
+    let processes = [0, 1].map(|_| Votes::new(&app.db, &Counting::default(), &shutdown));
     for fans in fans.chunks(2) {
         let ballots: Vec<_> = fans
             .iter()
@@ -396,7 +343,11 @@ async fn a_video_that_is_deleted_under_a_vote_is_not_found() {
         app.member("Luis", "Cali").await,
     );
     let (id, user) = (app.add(&ana, Seed::PUBLIC).await, app.user_id(&luis).await);
-    let votes = Votes::new(&app.db, &Shutdown::new(Duration::ZERO));
+    let votes = Votes::new(
+        &app.db,
+        &Counting::default(),
+        &Shutdown::new(Duration::ZERO),
+    );
     let mut deletion = app.db.connection().await.unwrap();
     deletion
         .batch_execute("BEGIN; DELETE FROM videos")

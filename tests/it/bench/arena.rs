@@ -1,6 +1,10 @@
 //! Where the bench runs: a private PostgreSQL that syncs to disk, seeded, and the API as a process.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use anb::{
     auth::Tokens,
@@ -43,6 +47,8 @@ pub struct Arena {
     pub house: House,
     pub db: Db,
     tokens: Tokens,
+    /// Fans who voted for witnesses.
+    voters: AtomicUsize,
     services: Services,
     // Last: the servers' files are in it.
     _folder: TempDir,
@@ -72,6 +78,7 @@ impl Arena {
         let shutdown = Shutdown::new(Duration::ZERO);
         let mut arena = Self {
             tokens: Tokens::new(&default_serve().auth, db.clone(), &shutdown),
+            voters: AtomicUsize::new(0),
             db,
             serve,
             house,
@@ -80,6 +87,12 @@ impl Arena {
         };
         arena.serve.until_ready().await;
         arena
+    }
+
+    /// Starts the API anew: with new sessions of the database.
+    pub async fn restart(&mut self) {
+        self.serve = self.start(Role::Serve);
+        self.serve.until_ready().await;
     }
 
     /// Starts one more process.
@@ -132,6 +145,12 @@ impl Arena {
         assert_eq!(ids.len(), count);
         let token = |id: String| self.tokens.issue(UserId(id.parse().unwrap())).unwrap();
         ids.into_iter().map(token).collect()
+    }
+
+    /// Returns tokens of `count` fans, others each time.
+    pub async fn other_fans(&self, count: usize) -> Vec<String> {
+        let used = self.voters.fetch_add(count, Ordering::Relaxed);
+        self.fans(used + count).await.split_off(used)
     }
 
     /// Returns one column of text.

@@ -9,6 +9,7 @@ use anb::{app::Workshop, db::Db, videos::process};
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 
+use super::percentile;
 use crate::support::TestApp;
 
 /// Claims at once, each after the other.
@@ -76,8 +77,4 @@ async fn measure(workshop: &Workshop, pause: Duration) {
         percentile(&times, 99),
         f64::from(WAITING) / 2.0 / took.as_secs_f64()
     );
-}
-
-fn percentile(times: &[Duration], percent: usize) -> Duration {
-    times[(times.len() - 1) * percent / 100]
 }

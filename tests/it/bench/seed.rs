@@ -4,6 +4,11 @@
 /// The folded city of the fans.
 pub const FANS: &str = "bogota";
 
+/// The folded city of the witnesses: videos that only [`super::shown`] votes for.
+pub const WITNESS_CITY: &str = "testigos";
+
+pub const WITNESSES: u32 = 16;
+
 /// How many fans there are: each is somebody who votes.
 pub const FAN_COUNT: u32 = 100_000;
 
@@ -49,6 +54,11 @@ pub fn all(videos: u32) -> String {
              SELECT (user_id + n) % {players} + 1, id FROM videos, generate_series(1, votes) AS n;
          ALTER TABLE votes ADD PRIMARY KEY (user_id, video_id);
          CREATE INDEX votes_video_id ON votes (video_id);
-         ALTER TABLE votes ENABLE TRIGGER ALL"
+         ALTER TABLE votes ENABLE TRIGGER ALL;
+         INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+             VALUES ('Testigo', 'Prueba', 'witness@example.com', '', 'Testigos', '{WITNESS_CITY}', 'Colombia');
+         INSERT INTO videos (id, user_id, title, status, is_public, original_bytes, attempt, processed_at)
+             SELECT gen_random_uuid(), id, 'Testigo ' || n, 'processed', true, 50000000, 1, now()
+             FROM users, generate_series(1, {WITNESSES}) AS n WHERE city_key = '{WITNESS_CITY}'"
     )
 }

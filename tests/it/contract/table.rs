@@ -164,7 +164,7 @@ pub fn successes() -> Vec<Case> {
             "/health",
             Object(&["status", "timestamp", "version"]),
         ),
-        public(Method::GET, "/ready", Object(&["status"])),
+        public(Method::GET, "/ready", Object(&["status", "late"])),
     ]
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anb::{
-    app::{App, Workshop},
+    app::{App, Workshop, counting::Counting},
     db::Connection,
     ids::{UserId, VideoId},
     job::JobError,
@@ -108,7 +108,7 @@ impl House {
             api: App::build(&app.serve, &aws::config().await, &app.shutdown)
                 .await
                 .unwrap(),
-            votes: Votes::new(&app.db, &app.shutdown),
+            votes: Votes::new(&app.db, &Counting::default(), &app.shutdown),
             workshop: app.workshop().await,
             no_queue: RedisBroker::absent().await,
             broker: RedisBroker::at(&app.place.redis_url).await,
