@@ -74,7 +74,7 @@ async fn one(queue: &Queue, wait: Duration) -> Delivery {
 /// Receives one message sooner or later; errors may come before it.
 async fn eventually_one(queue: &Queue) -> Delivery {
     let mut delivery = None;
-    eventually("a message comes", 20, async || {
+    eventually("a message comes", 60, async || {
         let received = queue.receive(1, NOW).await.unwrap_or_default();
         delivery = received.into_iter().next();
         delivery.is_some()

@@ -1,8 +1,8 @@
 //! What must not lose a message: dropped calls, broken connections, a broker that is away or forgets.
 
-use std::{collections::HashSet, time::Duration};
+use std::{cell::Cell, collections::HashSet, time::Duration};
 
-use anb::job::Job;
+use anb::{job::Job, queue::Queue};
 use futures_util::future::join_all;
 
 use super::{FOR_EVER, NOW, VISIBILITY, WAIT, cases, eventually_one, job, none, one, push, stats};
@@ -51,7 +51,7 @@ async fn receives_dropped_while_messages_come_lose_none(broker: &Broker) {
         }
     }
     assert!(!lost.is_empty(), "no receive was dropped");
-    eventually("every message comes", 20, async || {
+    eventually("every message comes", 60, async || {
         for delivery in queue.receive(10, NOW).await.unwrap() {
             lost.remove(&delivery.payload);
             delivery.ack().await.unwrap();
@@ -63,13 +63,11 @@ async fn receives_dropped_while_messages_come_lose_none(broker: &Broker) {
 
 async fn a_queue_that_is_wiped_under_a_reader_works_again(broker: &Broker) {
     let queue = broker.queue(FOR_EVER).await;
-    let reading = queue.receive(1, WAIT);
     let wiping = async {
         broker.relay.until_read().await;
         broker.wipe().await;
     };
-    // Whether the read ends with an error is its own affair.
-    drop(tokio::join!(reading, wiping));
+    while_reading(&queue, wiping).await;
     push(&queue).await;
     eventually_one(&queue).await.ack().await.unwrap();
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
@@ -100,20 +98,34 @@ async fn a_message_in_flight_can_be_extended_and_given_back_after_a_wipe(broker:
 
 async fn a_cut_connection_is_made_again(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
-    let reading = queue.receive(1, WAIT);
     let cutting = async {
         broker.relay.until_read().await;
         broker.relay.cut();
     };
-    drop(tokio::join!(reading, cutting));
+    while_reading(&queue, cutting).await;
     push(&queue).await;
     let delivery = eventually_one(&queue).await;
     broker.relay.cut();
-    eventually("an idle connection is replaced", 10, async || {
+    eventually("an idle connection is replaced", 60, async || {
         queue.stats().await.is_ok()
     })
     .await;
     delivery.ack().await.unwrap();
+}
+
+/// Reads until `event` is over, and to the end of the last read; whether that is an error is its own affair.
+async fn while_reading(queue: &Queue, event: impl Future<Output = ()>) {
+    let is_over = Cell::new(false);
+    let reading = async {
+        while !is_over.get() {
+            drop(queue.receive(1, WAIT).await);
+        }
+    };
+    let happening = async {
+        event.await;
+        is_over.set(true);
+    };
+    tokio::join!(reading, happening);
 }
 
 async fn a_broker_that_is_away_is_an_error_and_is_found_again(broker: &Broker) {
@@ -130,7 +142,7 @@ async fn a_broker_that_is_away_is_an_error_and_is_found_again(broker: &Broker) {
     assert!(pushed.is_err() && received.is_err() && counted.is_err() && ready.is_err());
 
     broker.relay.open();
-    eventually("it is found again", 10, async || {
+    eventually("it is found again", 60, async || {
         queue.ready().await.is_ok()
     })
     .await;
@@ -148,7 +160,7 @@ async fn a_message_in_flight_survives_an_outage(broker: &Broker) {
     broker.relay.close();
     assert!(delivery.extend().await.is_err());
     broker.relay.open();
-    eventually("it can be extended", 10, async || {
+    eventually("it can be extended", 60, async || {
         delivery.extend().await.is_ok()
     })
     .await;

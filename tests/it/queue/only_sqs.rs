@@ -51,7 +51,7 @@ async fn what_the_broker_moved_itself_has_no_reason() {
     let queue = broker.queue(VISIBILITY).await;
     let job = push(&queue).await;
     one(&queue, WAIT).await;
-    eventually("it is moved", 20, async || {
+    eventually("it is moved", 60, async || {
         none(&queue).await;
         queue.stats().await.unwrap().dead == 1
     })

@@ -58,17 +58,25 @@ async fn a_clone_is_the_same_queue(broker: &Broker) {
 }
 
 async fn no_more_messages_come_than_were_asked_for(broker: &Broker) {
+    let queue = broker.queue(FOR_EVER).await;
+    for _ in 0..5 {
+        push(&queue).await;
+    }
+    let some = queue.receive(2, WAIT).await.unwrap();
+    let rest = queue.receive(9, WAIT).await.unwrap();
+    assert_eq!((some.len(), rest.len()), (2, 3));
+    for delivery in some.into_iter().chain(rest) {
+        delivery.ack().await.unwrap();
+    }
+    // Also of those that come back.
     let queue = broker.queue(VISIBILITY).await;
     for _ in 0..5 {
         push(&queue).await;
     }
-    assert_eq!(queue.receive(2, WAIT).await.unwrap().len(), 2);
-    assert_eq!(queue.receive(9, WAIT).await.unwrap().len(), 3);
-    // Also of those that come back.
     let mut sizes = Vec::new();
-    eventually("all five come back", 10, async || {
+    eventually("all five come, and come back", 60, async || {
         sizes.push(queue.receive(2, NOW).await.unwrap().len());
-        sizes.iter().sum::<usize>() >= 5
+        sizes.iter().sum::<usize>() >= 10
     })
     .await;
     assert!(sizes.iter().all(|size| *size <= 2), "{sizes:?}");
@@ -100,44 +108,50 @@ async fn an_empty_queue_is_waited_for(broker: &Broker) {
     let started = Instant::now();
     assert!(queue.receive(1, wait).await.unwrap().is_empty());
     let waited = started.elapsed();
-    assert!(waited >= wait && waited < wait * 5, "{waited:?}");
+    assert!(waited >= wait && waited < wait * 60, "{waited:?}");
 }
 
 async fn an_empty_queue_is_not_waited_for_without_a_wait(broker: &Broker) {
     let queue = broker.queue(FOR_EVER).await;
     // The first call may have to open a connection.
     none(&queue).await;
-    let started = Instant::now();
-    none(&queue).await;
-    let waited = started.elapsed();
-    assert!(waited < Duration::from_millis(800), "{waited:?}");
+    within(Duration::from_millis(800), async || {
+        let started = Instant::now();
+        none(&queue).await;
+        started.elapsed()
+    })
+    .await;
 }
 
 async fn a_waiting_receive_returns_as_soon_as_a_message_comes(broker: &Broker) {
     let queue = broker.queue(FOR_EVER).await;
-    let received = async {
-        let delivery = one(&queue, Duration::from_secs(20)).await;
-        (delivery, Instant::now())
-    };
-    let pushed = async {
-        broker.relay.until_read().await;
-        let pushed = Instant::now();
-        push(&queue).await;
-        pushed
-    };
-    let ((_, received), pushed) = tokio::join!(received, pushed);
-    let delay = received.duration_since(pushed);
-    assert!(delay < Duration::from_millis(1500), "{delay:?}");
+    within(Duration::from_millis(1500), async || {
+        let received = async {
+            one(&queue, Duration::from_secs(20)).await;
+            Instant::now()
+        };
+        let pushed = async {
+            broker.relay.until_read().await;
+            let pushed = Instant::now();
+            push(&queue).await;
+            pushed
+        };
+        let (received, pushed) = tokio::join!(received, pushed);
+        received.duration_since(pushed)
+    })
+    .await;
 }
 
 async fn a_message_that_waits_is_not_waited_for(broker: &Broker) {
     let queue = broker.queue(FOR_EVER).await;
-    push(&queue).await;
-    let started = Instant::now();
-    let deliveries = queue.receive(10, Duration::from_secs(20)).await.unwrap();
-    assert_eq!(deliveries.len(), 1);
-    let waited = started.elapsed();
-    assert!(waited < Duration::from_millis(1500), "{waited:?}");
+    within(Duration::from_millis(1500), async || {
+        push(&queue).await;
+        let started = Instant::now();
+        let deliveries = queue.receive(10, Duration::from_secs(20)).await.unwrap();
+        assert_eq!(deliveries.len(), 1);
+        started.elapsed()
+    })
+    .await;
 }
 
 async fn two_consumers_never_get_the_same_message(broker: &Broker) {
@@ -164,6 +178,18 @@ async fn queues_of_different_tests_do_not_meet(broker: &Broker) {
         push(&other.queue(FOR_EVER).await).await;
     }
     none(&queue).await;
+}
+
+/// Fails unless one of several tries takes no longer than `limit`: a busy machine may delay some of them.
+async fn within(limit: Duration, mut attempt: impl AsyncFnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.len() < 10 {
+        took.push(attempt().await);
+        if took.last().is_some_and(|last| *last < limit) {
+            return;
+        }
+    }
+    panic!("{took:?}, none within {limit:?}");
 }
 
 async fn push_different(broker: &Broker, count: u32) -> HashSet<String> {

@@ -1,9 +1,15 @@
 //! How long a received message stays hidden, and what changes that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{FOR_EVER, NOW, VISIBILITY, WAIT, cases, eventually_one, none, one, push, stats};
 use crate::support::Broker;
+
+/// So many times the shortest visibility a busy machine may take from one extension to the next.
+const AMPLE: u32 = 3;
+
+/// Time between two extensions.
+const PAUSE: Duration = Duration::from_millis(100);
 
 cases! {
     a_message_comes_back_after_the_visibility_time_and_not_before,
@@ -52,7 +58,7 @@ async fn an_expired_message_is_delivered_twice_and_can_be_ended_twice(broker: &B
 }
 
 async fn an_extended_message_stays_hidden_and_then_comes_back(broker: &Broker) {
-    let visibility = 2 * VISIBILITY;
+    let visibility = AMPLE * VISIBILITY;
     let (first, second) = (
         broker.queue(visibility).await,
         broker.queue(visibility).await,
@@ -63,12 +69,13 @@ async fn an_extended_message_stays_hidden_and_then_comes_back(broker: &Broker) {
     while received.elapsed() < visibility + VISIBILITY {
         delivery.extend().await.unwrap();
         none(&second).await;
+        tokio::time::sleep(PAUSE).await;
     }
     eventually_one(&second).await;
 }
 
 async fn an_extension_of_one_message_is_none_of_the_others(broker: &Broker) {
-    let visibility = 2 * VISIBILITY;
+    let visibility = AMPLE * VISIBILITY;
     let queue = broker.queue(visibility).await;
     push(&queue).await;
     push(&queue).await;
@@ -76,6 +83,7 @@ async fn an_extension_of_one_message_is_none_of_the_others(broker: &Broker) {
     let (kept, left) = (deliveries.remove(0), deliveries.remove(0));
     let mut again = Vec::new();
     while again.is_empty() {
+        tokio::time::sleep(PAUSE).await;
         kept.extend().await.unwrap();
         again = queue.receive(2, NOW).await.unwrap();
     }
