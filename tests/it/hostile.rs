@@ -30,15 +30,16 @@ use tempfile::TempDir;
 use self::{canary::Canary, corpus::Case, mutate::mutate};
 use crate::support::{draw, memory, processes_about};
 
-/// Longest time from the first look to the verdict, and most memory of a program.
-const LIMIT: Duration = Duration::from_secs(45);
+/// Most processor time of a file, and most memory of a program. (One that waits without working is ended, and its file
+/// has another verdict.)
+const LIMIT_MS: u64 = 45_000;
 const LIMIT_MB: u64 = 1024;
 
 /// Files at once.
 const SIDE_BY_SIDE: usize = 4;
 
 /// Mutations of the ordinary test run, and the variables that ask for more, or for others.
-const MUTATIONS: u64 = 500;
+const MUTATIONS: u64 = 200;
 const MUTATIONS_VARIABLE: &str = "FUZZ_MUTATIONS";
 const SEED_VARIABLE: &str = "FUZZ_SEED";
 
@@ -178,7 +179,7 @@ impl Lab {
             slowest.time,
             slowest.name,
         );
-        assert!(slowest.time < LIMIT, "{}", slowest.name);
+        assert!(dearest < LIMIT_MS, "{dearest} ms");
         assert!(peak_mb < LIMIT_MB, "{peak_mb} MB");
         assert_eq!(touched, 0, "somebody came to the canary");
     }
