@@ -4,16 +4,24 @@ mod cloud;
 
 use std::time::Duration;
 
-use self::cloud::{Cloud, Crew};
+use anb::ec2::Pace;
+use rustix::process::Signal;
+
+use self::cloud::{Cloud, Crew, PACE};
 use crate::{
     processes::process::{House, Role},
-    support::{TestApp, eventually, film, long_film},
+    support::{TestApp, eventually, film, hold, long_film},
 };
-use rustix::process::Signal;
 
 const PROTECT: &str = "SetInstanceProtection";
 const COMPLETE: &str = "CompleteLifecycleAction";
 const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
+
+/// Longer than any worker waits for its first job.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// Longest time that a process may take to end.
+const STOP: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn an_instance_is_protected_while_it_is_busy() {
@@ -21,16 +29,19 @@ async fn an_instance_is_protected_while_it_is_busy() {
     let cloud = Cloud::start().await;
     let video = app.add_video(&long_film().await).await;
     let crew = Crew::start(&app, &cloud).await;
-    eventually("the instance is protected", 20, async || {
-        cloud.protections() == ["true"]
-    })
-    .await;
+    let held = hold(&app.scratch()).await;
+    cloud.until_protected().await;
     assert_ne!(app.status(video).await, "processed");
-    eventually("it is protected no more", 40, async || {
-        cloud.protections() == ["true", "false"]
+    drop(held);
+    eventually("it is protected no more", 180, async || {
+        cloud.protections().last().unwrap() == "false"
     })
     .await;
     assert_eq!(app.status(video).await, "processed");
+    // A crew that has waited long for its job gives up first what a predecessor may have left.
+    let protections = cloud.protections();
+    let first = usize::from(protections[0] == "false");
+    assert_eq!(protections[first..], ["true", "false"]);
     let asked = cloud.asked(PROTECT);
     assert_eq!(
         asked[0].field("InstanceIds.member.1").unwrap(),
@@ -49,7 +60,7 @@ async fn protection_that_a_killed_predecessor_left_is_given_up() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
-    eventually("the instance is not protected", 10, async || {
+    eventually("the instance is not protected", 180, async || {
         cloud.protections() == ["false"]
     })
     .await;
@@ -63,11 +74,13 @@ async fn an_instance_that_is_taken_finishes_its_job_before_it_lets_go() {
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
     let video = app.add_video(&long_film().await).await;
+    let held = hold(&app.scratch()).await;
     cloud.until_protected().await;
 
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
     crew.shutdown.requested().await;
     let next = app.add_video(&film().await).await;
+    drop(held);
     cloud.until_asked(COMPLETE).await;
     assert_eq!(app.status(video).await, "processed");
     assert_eq!(app.row(next).await.unwrap().attempt, 0);
@@ -96,7 +109,15 @@ async fn who_is_chosen_between_receive_and_protection_finishes_its_job() {
         cloud.refuse(PROTECT, 400, "ValidationError");
     });
     let video = app.add_video(&film().await).await;
-    let crew = Crew::start(&app, &cloud).await;
+    let crew = Crew::start_with(
+        &app,
+        &cloud,
+        Pace {
+            linger: NEVER,
+            ..PACE
+        },
+    )
+    .await;
     cloud.until_asked(COMPLETE).await;
     let row = app.row(video).await.unwrap();
     assert_eq!(
@@ -114,10 +135,12 @@ async fn a_long_drain_reminds_the_hook() {
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
     app.add_video(&long_film().await).await;
+    let held = hold(&app.scratch()).await;
     cloud.until_protected().await;
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
     cloud.until_asked(HEARTBEAT).await;
     assert_eq!(cloud.asked(COMPLETE).len(), 0);
+    drop(held);
     cloud.until_asked(COMPLETE).await;
     let reminded = cloud.asked(HEARTBEAT);
     assert_eq!(reminded[0].field("LifecycleHookName").unwrap(), cloud::HOOK);
@@ -143,6 +166,7 @@ async fn a_spot_notice_that_leaves_no_time_gives_the_job_back() {
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
     let video = app.add_video(&long_film().await).await;
+    let _held = hold(&app.scratch()).await;
     cloud.until_protected().await;
     cloud.interrupt(Duration::from_secs(10));
     crew.ended().await;
@@ -193,7 +217,7 @@ async fn a_group_that_does_not_answer_is_told_again() {
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
     let crew = Crew::start(&app, &cloud).await;
     // More than the SDK tries by itself.
-    eventually("it is told again", 30, async || {
+    eventually("it is told again", 60, async || {
         cloud.asked(COMPLETE).len() > 4
     })
     .await;
@@ -210,17 +234,18 @@ async fn denied_permissions_are_one_warning_each_and_stop_no_job() {
     worker.until_ready().await;
     for _ in 0..2 {
         let video = app.add_video(&film().await).await;
-        eventually("the clip is made", 40, async || {
+        eventually("the clip is made", 180, async || {
             app.status(video).await == "processed"
         })
         .await;
     }
     worker.signal(Signal::TERM);
-    assert_eq!(worker.ended(Duration::from_secs(20)).await, Some(0));
+    assert_eq!(worker.ended(STOP).await, Some(0));
     assert_eq!(cloud.asked(PROTECT).len(), 1);
     let log = worker.log();
-    assert_eq!(log.matches("WARN").count(), 1, "{log}");
-    assert!(log.contains("SetInstanceProtection"), "{log}");
+    // Of a busy machine it may warn as well.
+    let is_about = |line: &&str| line.contains("WARN") && line.contains("SetInstanceProtection");
+    assert_eq!(log.lines().filter(is_about).count(), 1, "{log}");
 }
 
 #[tokio::test]
@@ -234,7 +259,7 @@ async fn the_program_waits_for_the_end_of_its_instance_and_then_stops() {
     cloud.until_asked(COMPLETE).await;
     assert!(worker.get("/health").await.status().is_success());
     worker.signal(Signal::TERM);
-    assert_eq!(worker.ended(Duration::from_secs(10)).await, Some(0));
+    assert_eq!(worker.ended(STOP).await, Some(0));
 }
 
 #[tokio::test]
@@ -245,7 +270,7 @@ async fn a_machine_without_metadata_stops_the_start_and_names_the_setting() {
     let nowhere = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
     let environment = [&cloud.environment()[..], &[nowhere]].concat();
     let mut worker = house.start_with(Role::Work, &environment);
-    assert_eq!(worker.ended(Duration::from_secs(40)).await, Some(1));
+    assert_eq!(worker.ended(STOP).await, Some(1));
     let log = worker.log();
     assert!(log.contains("anb: EC2_LIFECYCLE=on: "), "{log}");
 }

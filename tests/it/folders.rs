@@ -6,9 +6,6 @@ use anb::{shutdown::Shutdown, worker::Worker};
 
 use crate::support::{TestApp, film};
 
-/// Small pictures, for speed.
-const SMALL: &str = "--output-resolution=320x180";
-
 const NAMES: [&str; 19] = [
     "100%",
     "a%20b",
@@ -48,7 +45,7 @@ async fn job_in(folder: &Path) {
     ];
     let storage = storage.map(String::as_str);
     let scratch = format!("--scratch-path={}", below("scratch"));
-    let app = TestApp::spawn_with(&storage, &[&storage[..], &[&scratch, SMALL]].concat()).await;
+    let app = TestApp::spawn_with(&storage, &[&storage[..], &[&scratch]].concat()).await;
     let ana = app.member("Ana", "Cali").await;
     let id = app.uploaded(&ana, film().await, true).await;
 

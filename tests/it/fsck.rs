@@ -114,7 +114,7 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
-    eventually("the clip is made again", 20, async || {
+    eventually("the clip is made again", 180, async || {
         app.outputs(video) == ["2.jpg", "2.mp4"]
     })
     .await;
@@ -122,7 +122,7 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     shutdown.request();
     working.await.unwrap();
     assert_eq!(sorted(check(app, "").await), (1, json!(lost)));
-    eventually("the list shows the new clip", 5, async || {
+    eventually("the list shows the new clip", 60, async || {
         let public = app.get("/api/public/videos").await.ok();
         let clip = public[0]["processed_url"].as_str().unwrap();
         clip.contains(&format!("{video}/2.mp4"))

@@ -163,7 +163,7 @@ async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
     broker.cut_all().await;
     broker.wipe().await;
     let video = app.add_video(&film().await).await;
-    eventually("the video is processed", 20, async || {
+    eventually("the video is processed", 180, async || {
         app.status(video).await == "processed"
     })
     .await;
@@ -182,7 +182,7 @@ async fn a_running_worker_clears_away_what_a_killed_one_left_on_its_disk() {
     let long_ago = SystemTime::now() - Duration::from_mins(2);
     let folder = fs::File::open(&left).unwrap();
     folder.set_modified(long_ago).unwrap();
-    eventually("the folder is removed", 10, async || !left.exists()).await;
+    eventually("the folder is removed", 60, async || !left.exists()).await;
     shutdown.request();
     running.await.unwrap();
 }

@@ -43,13 +43,20 @@ pub use client::{Answer, PASSWORD, Player};
 pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
 pub use processes::{
-    Frozen, Share, command_line, cpu_seconds, descendants, memory, processes_about, signal_all,
+    Frozen, Share, command_line, cpu_seconds, descendants, hold, memory, processes_about,
+    signal_all,
 };
 pub use raw::read;
 pub use rows::Row;
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
 pub use token::{UNSIGNED_HEAD, seconds, sign};
+
+/// Size of the clips of most tests: a sixteenth of the work.
+pub const SMALL: &str = "320x180";
+
+/// That of other tests: it makes a clip of [`long_film`] take seconds.
+pub const LARGE: &str = "1280x720";
 
 /// An API with services of its own, as a client sees it, and what a test needs to look behind it.
 pub struct TestApp {
@@ -97,7 +104,14 @@ impl TestApp {
             Command::Serve(settings) => settings,
             other => panic!("{other:?}"),
         };
-        let own = ["anb", "work", "--scratch-path", &scratch];
+        let own = [
+            "anb",
+            "work",
+            "--scratch-path",
+            &scratch,
+            "--output-resolution",
+            SMALL,
+        ];
         let work = match parse(&[&own, &shared[..], work]) {
             Command::Work(settings) => settings,
             other => panic!("{other:?}"),
@@ -198,7 +212,8 @@ impl TestApp {
         static MEDIA: OnceCell<Arc<Media>> = OnceCell::const_new();
         let is_default = self.work.media.min_input_duration == 0
             && self.work.media.max_input_duration == 0
-            && self.work.media.min_input_height == 0;
+            && self.work.media.min_input_height == 0
+            && SMALL.parse() == Ok(self.work.media.output_resolution);
         let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));
         if !is_default {
             return Arc::new(Media::prepare(&self.work.media, launcher).await.unwrap());

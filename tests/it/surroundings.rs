@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use crate::{
     processes::{
+        STOP,
         process::{House, Process, Role},
-        until_it_runs,
+        until_it_stops,
     },
     support::{
-        Frozen, Mount, RedisBroker, TestApp, command_line, eventually, film, long_film, on_both,
-        processes_about, signal_all,
+        Frozen, LARGE, Mount, RedisBroker, TestApp, command_line, eventually, film, hold,
+        long_film, on_both, processes_about, signal_all,
     },
 };
 
@@ -44,6 +45,7 @@ async fn a_worker_without_its_scratch_folder_fails_no_video(app: &TestApp) {
         videos.push(app.add_video(&film().await).await);
     }
     until_failing(&broken, &json!(["scratch"])).await;
+    until_set_back(app).await;
     let healthy = house.start(Role::Work);
     until_processed(app, &videos).await;
     for video in &videos {
@@ -62,7 +64,9 @@ async fn a_worker_without_its_scratch_folder_fails_no_video(app: &TestApp) {
     assert!(metrics.contains(r#"anb_dependency_up{dependency="scratch"} 1"#));
     let log = broken.log();
     assert_eq!(log.matches("not ready: SCRATCH_PATH=").count(), 1, "{log}");
-    assert_eq!(log.matches("ready again").count(), 1, "{log}");
+    // Of a busy machine's ffmpeg it may say so as well.
+    let is_again = |line: &&str| line.contains("ready again") && line.contains("\"scratch\"");
+    assert_eq!(log.lines().filter(is_again).count(), 1, "{log}");
 }
 
 #[tokio::test]
@@ -80,10 +84,7 @@ async fn a_worker_whose_ffmpeg_is_gone_waits_for_it() {
     fs::rename(programs.join("ffmpeg"), programs.join("away")).unwrap();
     let video = app.add_video(&film().await).await;
     until_failing(&worker, &json!(["ffmpeg"])).await;
-    eventually("the job is set back", 20, async || {
-        app.number("SELECT max(setbacks) FROM videos").await == 1
-    })
-    .await;
+    until_set_back(&app).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 0));
     fs::rename(programs.join("away"), programs.join("ffmpeg")).unwrap();
@@ -106,6 +107,7 @@ async fn a_full_disk_delays_videos_and_fails_none() {
     drop(fs::write(&filler, vec![0; 90_000_000]));
     let video = app.add_video(&film().await).await;
     until_failing(&worker, &json!(["scratch"])).await;
+    until_set_back(&app).await;
     fs::remove_file(&filler).unwrap();
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
@@ -117,7 +119,7 @@ async fn a_full_disk_delays_videos_and_fails_none() {
 async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
     let house = House::of(&app);
-    let flags = [("JOB_MAX_ATTEMPTS", "2")];
+    let flags = [("JOB_MAX_ATTEMPTS", "2"), ("OUTPUT_RESOLUTION", LARGE)];
     let mut worker = house.start_with(Role::Work, &flags);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
@@ -128,7 +130,7 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
     };
     for expected in [(1, 0), (2, 0), (2, 1)] {
         kill_ffmpeg(&house).await;
-        eventually("the kill is recorded", 20, async || {
+        eventually("the kill is recorded", 180, async || {
             counts().await == expected
         })
         .await;
@@ -136,7 +138,7 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
         app.set(video, "run_after = now()").await;
     }
     kill_ffmpeg(&house).await;
-    eventually("it is given up", 20, async || {
+    eventually("it is given up", 180, async || {
         app.status(video).await == "failed"
     })
     .await;
@@ -148,20 +150,20 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
 async fn a_film_whose_folder_vanishes_under_the_job_is_not_called_corrupt() {
     let app = TestApp::spawn().await;
     let house = House::of(&app);
-    let mut worker = house.start(Role::Work);
+    let mut worker = house.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
     worker.until_ready().await;
     let away = house.folder().join("away");
     let mut videos = Vec::new();
     // At other moments of the job each time.
     for delay in [0, 50, 100, 200, 400, 800] {
         let video = app.add_video(&film().await).await;
-        eventually("the job runs", 30, async || {
+        eventually("the job runs", 180, async || {
             app.status(video).await == "processing"
         })
         .await;
         tokio::time::sleep(Duration::from_millis(delay)).await;
         fs::rename(house.scratch(), &away).unwrap();
-        eventually("the job has ended", 30, async || {
+        eventually("the job has ended", 180, async || {
             app.status(video).await != "processing"
         })
         .await;
@@ -188,7 +190,7 @@ async fn surroundings_that_never_recover_end_a_job_as_ours() {
         recorded.unwrap()
     };
     assert_eq!(attempt().await, process::Recorded::SetBack);
-    let first = "setback_at BETWEEN now() - interval '10 seconds' AND now()";
+    let first = "setback_at BETWEEN now() - interval '1 minute' AND now()";
     let waits = format!("SELECT count(*) FROM videos WHERE run_after > now() AND {first}");
     assert_eq!(app.number(&waits).await, 1);
     // The wait grows, up to five minutes.
@@ -236,7 +238,7 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
     let app = TestApp::spawn_with(&flags, &flags).await;
     let house = House::of(&app);
     house.run("migrate").await;
-    let flags = [("JOB_LEASE", "3s")];
+    let flags = [("JOB_LEASE", "5s")];
     let mut workers = [
         house.start_with(Role::Work, &flags),
         house.start_with(Role::Work, &flags),
@@ -245,16 +247,15 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
         worker.until_ready().await;
     }
     // Past the time in which leases are kept after the start.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&house).await;
     // ffmpeg stands still as well, so that the job cannot end meanwhile.
-    signal_programs(&house, Signal::STOP);
+    let held = hold(&house.scratch()).await;
     let frozen = Frozen::freeze(postgres.id().unwrap());
     tokio::time::sleep(Duration::from_secs(12)).await;
     drop(frozen);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    signal_programs(&house, Signal::CONT);
+    drop(held);
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -264,19 +265,19 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
 async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
     let app = TestApp::spawn().await;
     let house = House::of(&app);
-    let mut worker = house.start(Role::Work);
+    let mut worker = house.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
     // As `docker pause` does, for longer than a film may be silent. ffmpeg first, so that nothing it said is left to
     // read; and it goes on last.
     until_it_encodes(&house).await;
-    signal_programs(&house, Signal::STOP);
+    let held = hold(&house.scratch()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     worker.signal(Signal::STOP);
     tokio::time::sleep(Duration::from_secs(33)).await;
     worker.signal(Signal::CONT);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    signal_programs(&house, Signal::CONT);
+    drop(held);
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -291,7 +292,7 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
     let redis = anb::dev::Redis::start(&folder, &options).await.unwrap();
     let mut house = House::of(&app);
     house.set("REDIS_URL", &redis.url());
-    let flags = [("JOB_LEASE", "3s"), ("JOB_VISIBILITY", "3s")];
+    let flags = [("JOB_LEASE", "6s"), ("JOB_VISIBILITY", "6s")];
     let mut worker = house.start_with(Role::Work, &flags);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
@@ -301,14 +302,14 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
         .push(&Job::process_video(video, "test".to_owned()))
         .await
         .unwrap();
-    until_it_runs(&house).await;
-    signal_programs(&house, Signal::STOP);
+    let _held = hold(&house.scratch()).await;
     let _frozen = Frozen::freeze(redis.id().unwrap());
-    for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    // A beat is due every two seconds: with one that waits for the broker the lease would be over.
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
         let left = "SELECT extract(milliseconds FROM lease_until - now())::bigint FROM videos";
         let left = app.number(left).await;
-        assert!(left > 1000, "{left} ms are left of the lease");
+        assert!(left > 0, "{left} ms are left of the lease");
     }
     let log = worker.log();
     let told = log.matches("the message was not extended").count();
@@ -329,11 +330,11 @@ async fn a_second_signal_ends_a_working_worker_at_once(app: &TestApp) {
     let mut worker = house.start(Role::Work);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&house).await;
+    let _held = hold(&house.scratch()).await;
     stop_twice(&mut worker).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 0));
-    eventually("its programs are gone", 2, async || {
+    eventually("its programs are gone", 60, async || {
         processes_about(&house.scratch()).is_empty()
     })
     .await;
@@ -354,7 +355,8 @@ async fn a_start_that_hangs_ends_with_the_first_signal() {
         let mut process = house.start(role);
         let _asked = silent.accept().await.unwrap();
         process.signal(Signal::TERM);
-        assert_eq!(process.ended(Duration::from_secs(2)).await, Some(0));
+        // One that gives up by itself ends with an error.
+        assert_eq!(process.ended(STOP).await, Some(0));
     }
 }
 
@@ -368,23 +370,16 @@ fn found(program: &str) -> PathBuf {
 
 async fn stop_twice(process: &mut Process) {
     process.signal(Signal::TERM);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_it_stops(process).await;
     process.signal(Signal::TERM);
-    // A second for the program, and one for a busy machine.
-    let ended = process.ended(Duration::from_secs(2)).await;
+    // A second for the program, the rest for a busy machine; a receive in flight would take longer.
+    let ended = process.ended(Duration::from_secs(15)).await;
     assert_eq!(ended, Some(0), "{}", process.log());
-}
-
-/// Signals what works in the scratch folder of the processes.
-fn signal_programs(house: &House, signal: Signal) {
-    for program in processes_about(&house.scratch()) {
-        signal_all(program, signal);
-    }
 }
 
 /// Waits until the film is encoded, which takes longer than a look at it.
 async fn until_it_encodes(house: &House) {
-    eventually("the film is encoded", 20, async || {
+    eventually("the film is encoded", 180, async || {
         let programs = processes_about(&house.scratch());
         programs
             .iter()
@@ -395,11 +390,13 @@ async fn until_it_encodes(house: &House) {
 
 async fn kill_ffmpeg(house: &House) {
     until_it_encodes(house).await;
-    signal_programs(house, Signal::KILL);
+    for program in processes_about(&house.scratch()) {
+        signal_all(program, Signal::KILL);
+    }
 }
 
 async fn until_failing(process: &Process, names: &Value) {
-    eventually("it is not ready", 20, async || {
+    eventually("it is not ready", 180, async || {
         let answer = process.get("/ready").await;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap();
@@ -408,8 +405,16 @@ async fn until_failing(process: &Process, names: &Value) {
     .await;
 }
 
+/// Waits until the surroundings have kept a job from its end.
+async fn until_set_back(app: &TestApp) {
+    eventually("the job is set back", 180, async || {
+        app.number("SELECT max(setbacks) FROM videos").await == 1
+    })
+    .await;
+}
+
 async fn until_processed(app: &TestApp, videos: &[VideoId]) {
-    eventually("all are processed", 60, async || {
+    eventually("all are processed", 180, async || {
         for video in videos {
             let status = app.status(*video).await;
             assert_ne!(status, "failed");

@@ -16,11 +16,8 @@ use futures_util::future::join_all;
 use rustix::process::Signal;
 
 use crate::{
-    processes::{
-        process::{House, Role},
-        until_it_runs,
-    },
-    support::{Player, TestApp, eventually, film, long_film, mp4, processes_about, signal_all},
+    processes::process::{House, Role},
+    support::{LARGE, Player, TestApp, eventually, film, hold, long_film, mp4},
 };
 
 #[tokio::test]
@@ -89,13 +86,11 @@ async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
     let mut killed = house.start_with(Role::Work, &[one, lease]);
     killed.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    until_it_runs(&house).await;
     // So that the job does not end before the other worker has been there for the time of a lease.
-    for program in processes_about(&house.scratch()) {
-        signal_all(program, Signal::STOP);
-    }
+    let _held = hold(&house.scratch()).await;
     let scratch = house.folder().join("other");
-    let flags = [one, lease, ("SCRATCH_PATH", scratch.to_str().unwrap())];
+    let scratch = ("SCRATCH_PATH", scratch.to_str().unwrap());
+    let flags = [one, lease, scratch, ("OUTPUT_RESOLUTION", LARGE)];
     let mut other = house.start_with(Role::Work, &flags);
     other.until_ready().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -104,7 +99,7 @@ async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
     }
     killed.signal(Signal::KILL);
     let started = Instant::now();
-    eventually("another worker has the job", 60, async || {
+    eventually("another worker has the job", 180, async || {
         app.row(video).await.unwrap().attempt == 2
     })
     .await;

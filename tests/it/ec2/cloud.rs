@@ -9,6 +9,7 @@ use std::{
 use anb::{
     ec2::{Instance, Pace},
     shutdown::Shutdown,
+    worker::Worker,
 };
 use aws_config::imds;
 use chrono::{SecondsFormat, Utc};
@@ -28,7 +29,7 @@ pub const HOOK: &str = "anb-worker-drain";
 /// Patience of the hook (s): a reminder each second.
 const HOOK_SECONDS: u32 = 3;
 
-const PACE: Pace = Pace {
+pub const PACE: Pace = Pace {
     poll: Duration::from_millis(100),
     linger: Duration::from_secs(1),
 };
@@ -141,16 +142,16 @@ impl Cloud {
         values.collect()
     }
 
-    /// Waits until a job runs and the group knows it.
+    /// Waits until the group knows of a job.
     pub async fn until_protected(&self) {
-        eventually("the instance is protected", 20, async || {
-            self.protections().last().is_some_and(|last| last == "true")
+        eventually("the instance is protected", 180, async || {
+            self.protections().contains(&"true".to_owned())
         })
         .await;
     }
 
     pub async fn until_asked(&self, operation: &str) {
-        eventually(operation, 40, async || !self.asked(operation).is_empty()).await;
+        eventually(operation, 180, async || !self.asked(operation).is_empty()).await;
     }
 
     /// Returns the settings of a process on the instance.
@@ -173,12 +174,17 @@ pub struct Crew {
 
 impl Crew {
     pub async fn start(app: &TestApp, cloud: &Cloud) -> Self {
-        let (worker, shutdown) = app.worker().await;
+        Self::start_with(app, cloud, PACE).await
+    }
+
+    pub async fn start_with(app: &TestApp, cloud: &Cloud, pace: Pace) -> Self {
+        let shutdown = Shutdown::new(Duration::from_secs(30));
+        let worker = Worker::new(app.own_workshop().await, shutdown.clone());
         let config = aws::config().await.into_builder();
         let config = config.endpoint_url(&cloud.script.url).build();
         let metadata = imds::Client::builder().endpoint(&cloud.script.url);
         let metadata = metadata.unwrap().build();
-        let instance = Instance::find(&config, metadata, shutdown.clone(), PACE)
+        let instance = Instance::find(&config, metadata, shutdown.clone(), pace)
             .await
             .unwrap();
         let running = tokio::spawn(async move {
@@ -198,7 +204,7 @@ impl Crew {
     }
 
     pub async fn ended(self) {
-        tokio::time::timeout(Duration::from_secs(30), self.running)
+        tokio::time::timeout(Duration::from_secs(60), self.running)
             .await
             .unwrap()
             .unwrap();

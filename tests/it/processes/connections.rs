@@ -26,7 +26,7 @@ async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     assert!(log.contains("raised the limit of open files"), "{log}");
     assert!(log.contains("soft=64 hard=1024"), "{log}");
     let _strangers = strangers(&serve).await;
-    eventually("the API answers", 10, async || {
+    eventually("the API answers", 60, async || {
         serve.get("/ready").await.status() == 200
     })
     .await;
@@ -50,7 +50,7 @@ async fn idle_connections_keep_nobody_out() {
     assert_eq!(&start, b"HTTP/1.1 100 Continue\r\n\r\n");
 
     let mut strangers = strangers(&serve).await;
-    eventually("a client is answered", 10, async || {
+    eventually("a client is answered", 60, async || {
         reqwest::get(format!("{}/ready", serve.url))
             .await
             .is_ok_and(|answer| answer.status() == 200)

@@ -15,7 +15,9 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, Share, TestApp, aws, cpu_seconds, eventually, free_port, memory};
+use crate::support::{
+    Place, SMALL, Share, TestApp, aws, cpu_seconds, eventually, free_port, memory,
+};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,7 @@ impl House {
         let mut house = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
         house.set("UPLOAD_PATH", storage.upload_path.to_str().unwrap());
         house.set("PROCESSED_PATH", storage.processed_path.to_str().unwrap());
+        house.set("OUTPUT_RESOLUTION", SMALL);
         if queue.queue_type == QueueType::Sqs {
             house.set("QUEUE_TYPE", "sqs");
             house.set("SQS_QUEUE_URL", queue.sqs_queue_url.as_ref().unwrap());
@@ -203,7 +206,7 @@ impl Process {
 
     async fn until(&mut self, path: &str) {
         let url = format!("{}{path}", self.url);
-        eventually("the process answers", 30, async || {
+        eventually("the process answers", 180, async || {
             let ended = self.has_ended();
             assert!(ended.is_none(), "{ended:?}: {}", self.log());
             let answer = reqwest::get(&url).await;
@@ -238,6 +241,20 @@ impl Process {
             "{status:?}"
         );
         status.code()
+    }
+
+    /// Returns how many connections it has accepted and read all requests from.
+    pub fn requests_read(&self) -> usize {
+        let (_, port) = self.url.rsplit_once(':').unwrap();
+        let local = format!("0100007F:{:04X}", port.parse::<u16>().unwrap());
+        let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+        let read = connections.lines().filter(|line| {
+            // Local address, state, bytes to be sent and to be read, inode: the last is 0 until somebody accepts.
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let is_read = fields[4].ends_with(":00000000") && fields[9] != "0";
+            fields[1] == local && fields[3] == "01" && is_read
+        });
+        read.count()
     }
 
     /// Returns a line of `/proc/{id}/status` that tells of memory (bytes).

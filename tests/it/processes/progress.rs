@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::{House, Process, Role};
-use crate::support::{Answer, Player, TestApp, eventually, long_film};
+use crate::support::{Answer, LARGE, Player, TestApp, eventually, long_film};
 
 #[tokio::test]
 async fn progress_grows_and_survives_a_restart_of_the_api() {
@@ -16,10 +16,13 @@ async fn progress_grows_and_survives_a_restart_of_the_api() {
     let id = app.uploaded(&ana, long_film().await, false).await;
     assert_eq!(ask(&app, &first, &ana, &id).await["progress"], Value::Null);
 
-    let mut worker = house.start_with(Role::Work, &[("RUST_LOG", "info,anb=debug")]);
+    let mut worker = house.start_with(
+        Role::Work,
+        &[("RUST_LOG", "info,anb=debug"), ("OUTPUT_RESOLUTION", LARGE)],
+    );
     worker.until_ready().await;
     let mut seen = Vec::new();
-    eventually("the time left is known", 30, async || {
+    eventually("the time left is known", 180, async || {
         let video = ask(&app, &first, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["progress"]["seconds_left"].is_u64()

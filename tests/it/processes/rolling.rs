@@ -21,8 +21,12 @@ use crate::support::{Player, Seed, TestApp, eventually, mp4};
 /// Time between two checks of an instance.
 const CHECK: Duration = Duration::from_millis(300);
 
+/// How long the balancer believes a check: an API that stops listens for a second after the last request, and a busy
+/// machine may delay the next check for longer.
+const TRUST: Duration = Duration::from_millis(900);
+
 /// Longest time that a process may take to stop: the slowest upload, and what it listens on.
-const STOP: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(80);
 
 const ROUNDS: usize = 2;
 
@@ -78,8 +82,16 @@ struct Balancer {
 
 struct Instance {
     url: Mutex<String>,
-    is_ready: AtomicBool,
+    /// When it was asked last, if it was ready.
+    ready_at: Mutex<Option<Instant>>,
     uploads: AtomicUsize,
+}
+
+impl Instance {
+    fn is_ready(&self) -> bool {
+        let ready_at = *self.ready_at.lock().unwrap();
+        ready_at.is_some_and(|asked| asked.elapsed() < TRUST)
+    }
 }
 
 impl Balancer {
@@ -88,7 +100,7 @@ impl Balancer {
         Self {
             instances: [0, 1].map(|number| Instance {
                 url: Mutex::new(apis[number].url.clone()),
-                is_ready: AtomicBool::new(true),
+                ready_at: Mutex::new(Some(Instant::now())),
                 uploads: AtomicUsize::new(0),
             }),
             turn: AtomicUsize::new(0),
@@ -99,7 +111,7 @@ impl Balancer {
     fn register(&self, number: usize, api: &Process) {
         let instance = &self.instances[number];
         instance.url.lock().unwrap().clone_from(&api.url);
-        instance.is_ready.store(true, Ordering::Relaxed);
+        *instance.ready_at.lock().unwrap() = Some(Instant::now());
     }
 
     /// Takes out the instances that are not ready, until it is over.
@@ -107,11 +119,12 @@ impl Balancer {
         while !is_over.load(Ordering::Relaxed) {
             for instance in &self.instances {
                 let url = instance.url.lock().unwrap().clone();
+                let asked = Instant::now();
                 let answer = self.http.get(format!("{url}/ready")).send().await;
                 let is_ready = answer.is_ok_and(|answer| answer.status() == 200);
                 // Another one may have been registered meanwhile.
                 if *instance.url.lock().unwrap() == url {
-                    instance.is_ready.store(is_ready, Ordering::Relaxed);
+                    *instance.ready_at.lock().unwrap() = is_ready.then_some(asked);
                 }
             }
             sleep(CHECK).await;
@@ -121,10 +134,10 @@ impl Balancer {
     /// Waits for the next instance that is ready: on a busy machine the only one may seem not to be.
     async fn next(&self) -> &Instance {
         let mut next = &self.instances[0];
-        eventually("an instance is ready", 30, async || {
+        eventually("an instance is ready", 60, async || {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             next = &self.instances[turn % self.instances.len()];
-            next.is_ready.load(Ordering::Relaxed)
+            next.is_ready()
         })
         .await;
         next
@@ -237,7 +250,7 @@ impl<'a> Load<'a> {
     /// Waits until an instance receives uploads.
     async fn until_uploading(&self, number: usize) {
         let uploads = &self.balancer.instances[number].uploads;
-        eventually("uploads run", 30, async || {
+        eventually("uploads run", 60, async || {
             uploads.load(Ordering::Relaxed) > 0
         })
         .await;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     STOP,
     process::{House, Process, Role},
+    until_it_stops,
 };
 use crate::support::{Answer, PASSWORD, Player, Seed, TestApp, eventually};
 
@@ -152,7 +153,7 @@ async fn every_vote_that_was_answered_survives_a_kill() {
         async { request.await.is_ok_and(|answer| answer.status() == 200) }
     });
     let kill = async {
-        eventually("votes are being counted", 10, async || {
+        eventually("votes are being counted", 60, async || {
             two.app.number("SELECT count(*) FROM votes").await > 0
         })
         .await;
@@ -186,17 +187,13 @@ async fn a_stop_answers_every_vote_that_has_arrived() {
         .iter()
         .map(|fan| Answer::of(two.app.client.post(&url).bearer_auth(&fan.token)));
     let stop = async {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("votes wait for the video", 10, async || {
-            two.app.number(waiting).await > 0
+        two.app.until_blocked().await;
+        eventually("all votes have arrived", 60, async || {
+            two.apis[0].requests_read() == fans.len()
         })
         .await;
         two.apis[0].signal(Signal::TERM);
-        eventually("the stop has begun", 5, async || {
-            two.apis[0].log().contains("stopping")
-        })
-        .await;
+        until_it_stops(&two.apis[0]).await;
         lock.batch_execute("ROLLBACK").await.unwrap();
     };
     let (answers, ()) = tokio::join!(join_all(votes), stop);

@@ -86,11 +86,11 @@ async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
     let (first, rest) = body.split_at(MB / 2);
     let mut upload = app.open(head.as_bytes()).await;
     upload.write_all(first).await.unwrap();
-    eventually("the file has begun", 5, async || app.files().len() == 1).await;
+    eventually("the file has begun", 60, async || app.files().len() == 1).await;
 
     serve.signal(Signal::TERM);
     let address = serve.url.strip_prefix("http://").unwrap().to_owned();
-    eventually("nobody else is let in", 5, async || {
+    eventually("nobody else is let in", 60, async || {
         TcpStream::connect(&address).await.is_err()
     })
     .await;
@@ -181,7 +181,7 @@ async fn serving_on(mut app: TestApp) -> (TestApp, House, Process) {
     let mut house = House::of(&app);
     house.set("MAX_OPEN_UPLOADS", "100");
     let serve = house.start(Role::Serve);
-    eventually("the process listens", 30, async || {
+    eventually("the process listens", 60, async || {
         serve.log().contains("API listens")
     })
     .await;

@@ -1,8 +1,10 @@
 //! Processes as the kernel shows them: which run, what they cost, and what signals do to them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::eventually;
 
 /// The unit of processor time in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -56,6 +58,21 @@ pub fn signal_all(id: u32, signal: Signal) {
     descendants(id).into_iter().for_each(send);
 }
 
+/// Waits until programs work in `folder`, and stops them where they are: their job goes on when this is dropped. A
+/// worker takes a program for frozen after 30 s.
+pub async fn hold(folder: &Path) -> Vec<Frozen> {
+    let mut held = Vec::new();
+    eventually("a program is held", 300, async || {
+        let programs = processes_about(folder).into_iter();
+        held = programs.map(Frozen::freeze).collect();
+        // One that had ended makes way for another.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        held.iter().any(Frozen::stands_still)
+    })
+    .await;
+    held
+}
+
 /// A process that stands still, with what it has started, until this is dropped.
 pub struct Frozen(u32);
 
@@ -63,6 +80,11 @@ impl Frozen {
     pub fn freeze(id: u32) -> Self {
         signal_all(id, Signal::STOP);
         Self(id)
+    }
+
+    fn stands_still(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0));
+        status.is_ok_and(|status| status.contains("State:\tT"))
     }
 }
 

@@ -65,7 +65,7 @@ impl Relay {
 
     /// Waits until somebody waits for a message.
     pub async fn until_read(&self) {
-        eventually("a reader waits", 10, async || {
+        eventually("a reader waits", 60, async || {
             self.line.waiting.load(Ordering::SeqCst) > 0
         })
         .await;

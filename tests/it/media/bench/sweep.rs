@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::films::MINUTE;
 use crate::{
     processes::process::{House, Role},
-    support::{TestApp, eventually},
+    support::{LARGE, TestApp, eventually},
 };
 
 const CLIPS: u32 = 4;
@@ -23,6 +23,7 @@ async fn clips_per_minute() {
     for (slots, at_once) in [("2", 1), ("2", 2), ("1", 1), ("4", 4)] {
         let app = TestApp::spawn().await;
         let mut house = House::of(&app);
+        house.set("OUTPUT_RESOLUTION", LARGE);
         house.set("WORKER_CONCURRENCY", slots);
         let mut worker = house.start(Role::Work);
         worker.until_ready().await;

@@ -128,7 +128,7 @@ impl RedisBroker {
 
     /// Waits until a reader blocks.
     pub async fn until_read(&self) {
-        eventually("a reader blocks", 10, async || {
+        eventually("a reader blocks", 60, async || {
             !self.clients("cmd=xreadgroup ").await.is_empty()
         })
         .await;
