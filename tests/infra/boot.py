@@ -94,7 +94,7 @@ class Boot:
         inside = f"{mounts} && exec bash {self.root}/script {shlex.join(arguments)}"
         done = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", inside], text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
             env={"PATH": f"{stubs}{os.pathsep}/usr/sbin:/usr/bin:/sbin:/bin"})
         self.code, self.output = done.returncode, done.stdout
         calls = self.root / "calls"

@@ -77,7 +77,7 @@ async fn a_database_that_takes_no_writes_is_read() {
     let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     execute(url, others).await;
-    eventually("the process is not ready", 10, async || {
+    eventually("the process is not ready", 60, async || {
         app.get("/ready").await.body["failing"] == json!(["database"])
     })
     .await;
@@ -113,7 +113,7 @@ async fn a_database_that_takes_no_writes_is_read() {
     ] {
         sql_query(statement).execute(&mut connection).await.unwrap();
     }
-    eventually("the process is ready", 10, async || {
+    eventually("the process is ready", 60, async || {
         app.get("/ready").await.status == 200
     })
     .await;
@@ -191,7 +191,7 @@ async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
     }
     // Nothing holds the lock of migrations after that.
     let connection = connect(&place.database_url).await;
-    let migrating = migrations::run_within(connection, Duration::from_secs(1));
+    let migrating = migrations::run_within(connection, Duration::from_secs(30));
     RUNTIME.spawn(migrating).await.unwrap().unwrap();
 }
 
@@ -242,7 +242,7 @@ impl Pooler {
             .spawn()
             .unwrap();
         let socket = folder.path().join(".s.PGSQL.6432");
-        eventually("pgbouncer listens", 10, async || socket.exists()).await;
+        eventually("pgbouncer listens", 60, async || socket.exists()).await;
         Self {
             folder,
             _process: process,

@@ -81,7 +81,7 @@ async fn servers_end_with_a_killed_process_and_start_again() {
     let mut holder = Holder::start(&test_binary(), dir.path());
     let ids = holder.ids;
     holder.kill();
-    eventually("the servers end with their parent", 30, async || {
+    eventually("the servers end with their parent", 60, async || {
         !ids.iter().any(|id| is_alive(*id))
     })
     .await;
@@ -106,7 +106,7 @@ async fn servers_that_survived_their_parent_are_replaced() {
             == std::process::id().to_string()
     };
     let resumed = async {
-        eventually("the next run has claimed the folder", 30, claimed).await;
+        eventually("the next run has claimed the folder", 60, claimed).await;
         for id in ids {
             kill(Signal::CONT, id);
         }
@@ -211,11 +211,11 @@ async fn throwaway_data_is_gone_after_a_kill() {
     let (ids, dir, sockets) = (holder.ids, holder.dir.clone(), holder.sockets.clone());
     assert!(dir.exists());
     holder.kill();
-    eventually("the servers end", 30, async || {
+    eventually("the servers end", 60, async || {
         !ids.iter().any(|id| is_alive(*id))
     })
     .await;
-    eventually("the folders are removed", 30, async || {
+    eventually("the folders are removed", 60, async || {
         !dir.exists() && !sockets.exists()
     })
     .await;
@@ -236,7 +236,7 @@ async fn an_ordinary_user_starts_in_a_private_home() {
     assert_eq!(owner(&holder.dir.join("postgres")), nobody);
     holder.kill();
     let (ids, sockets) = (holder.ids, holder.sockets.clone());
-    eventually("the servers end", 30, async || {
+    eventually("the servers end", 60, async || {
         !ids.iter().any(|id| is_alive(*id))
     })
     .await;

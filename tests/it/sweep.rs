@@ -62,7 +62,7 @@ async fn an_expired_lease_is_given_to_another_worker() {
     let running = app.add_row().await;
     app.set(
         running,
-        "status = 'processing', attempt = 1, lease_until = now() + interval '5 seconds'",
+        "status = 'processing', attempt = 1, lease_until = now() + interval '1 minute'",
     )
     .await;
     let expired = Swept {
@@ -123,8 +123,7 @@ async fn an_empty_queue_with_waiting_videos_is_filled_at_once() {
     }
     // A worker may have received its message a moment ago.
     let recent = app.add_row().await;
-    app.set(recent, "enqueued_at = now() - interval '2 seconds'")
-        .await;
+    app.set(recent, "enqueued_at = now()").await;
     let later = app.add_row().await;
     app.set(
         later,

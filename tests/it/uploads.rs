@@ -259,10 +259,10 @@ async fn a_client_that_goes_away_leaves_no_file() {
     );
     let mut connection = app.open(head.as_bytes()).await;
     connection.write_all(&mp4(50_000)).await.unwrap();
-    eventually("the file has begun", 5, async || app.files().len() == 1).await;
+    eventually("the file has begun", 60, async || app.files().len() == 1).await;
     assert!(app.files()[0].contains(".part"));
     drop(connection);
-    eventually("the file is gone", 5, async || app.files().is_empty()).await;
+    eventually("the file is gone", 60, async || app.files().is_empty()).await;
     assert_eq!(app.number("SELECT count(*) FROM videos").await, 0);
 }
 
@@ -320,7 +320,7 @@ async fn one_account_has_a_few_uploads_running() {
     assert_eq!(answer.refusal(), (429, "too_many_open_uploads"));
     app.uploaded(&luis, mp4(5000), true).await;
     drop(refused);
-    eventually("one may upload again", 5, async || {
+    eventually("one may upload again", 60, async || {
         app.upload(&ana, mp4(5000), true).await.status == 201
     })
     .await;

@@ -268,7 +268,7 @@ async fn unpublishing_hides_a_video_and_keeps_its_votes() {
         .ok();
     assert_eq!(hidden["votes"], 1);
     for path in ["/api/public/videos", "/api/public/rankings"] {
-        eventually("it is hidden", 3, async || {
+        eventually("it is hidden", 60, async || {
             app.get(path).await.ok() == json!([])
         })
         .await;
@@ -278,7 +278,7 @@ async fn unpublishing_hides_a_video_and_keeps_its_votes() {
     patch(&app, &ana, &id, json!({"is_public": true}))
         .await
         .ok();
-    eventually("it is listed again", 3, async || {
+    eventually("it is listed again", 60, async || {
         app.get("/api/public/videos").await.ok()[0]["votes"] == 1
     })
     .await;

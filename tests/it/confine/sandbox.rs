@@ -161,7 +161,7 @@ async fn a_program_connects_to_nobody() {
         let mut knock = Command::new(ffmpeg());
         knock.args(Ground::copying(&address, "pipe:1"));
         let mut knock = knock.stdout(Stdio::null()).spawn().unwrap();
-        eventually("it connects outside", 30, async || came()).await;
+        eventually("it connects outside", 60, async || came()).await;
         knock.kill().unwrap();
         knock.wait().unwrap();
     }
@@ -267,7 +267,7 @@ async fn worker_tells(
         .stderr(File::create(&log).unwrap());
     let mut worker = start(worker);
     let tell = || fs::read_to_string(&log).unwrap();
-    eventually("the worker works or gives up", 60, async || {
+    eventually("the worker works or gives up", 180, async || {
         tell().contains("worker started") || worker.try_wait().unwrap().is_some()
     })
     .await;

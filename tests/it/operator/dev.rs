@@ -51,7 +51,7 @@ async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
     let mut dev = start(folder.path());
     let id = dev.id().unwrap();
     // The server that initdb starts: so it has written something, and has a process of its own to end.
-    eventually("initdb runs", 20, async || {
+    eventually("initdb runs", 60, async || {
         let servers = descendants(id).into_iter();
         servers
             .map(|id| fs::read_to_string(format!("/proc/{id}/comm")))
@@ -59,10 +59,10 @@ async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
     })
     .await;
     interrupt(&dev);
-    let ended = timeout(Duration::from_secs(2), dev.wait()).await;
+    let ended = timeout(Duration::from_secs(60), dev.wait()).await;
     assert!(ended.expect("it goes on").unwrap().success());
     assert!(!data.join("postgres").exists(), "initdb went on to its end");
-    eventually("every process has ended", 1, async || {
+    eventually("every process has ended", 60, async || {
         processes_about(folder.path()).is_empty()
     })
     .await;

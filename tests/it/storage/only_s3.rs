@@ -189,7 +189,7 @@ async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
     assert!(error.starts_with(&format!("store {key}: ")), "{error}");
     assert_eq!(bucket.objects(), [""; 0]);
     // There is room again.
-    crate::support::eventually("its parts are given up", 10, async || {
+    crate::support::eventually("its parts are given up", 60, async || {
         bucket.uploads().is_empty()
     })
     .await;

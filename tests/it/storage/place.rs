@@ -111,7 +111,7 @@ impl Place {
             Kind::Disk(_) => Vec::new(),
             Kind::S3(bucket) => bucket.uploads(),
         };
-        eventually("nothing unfinished is left", 10, async || {
+        eventually("nothing unfinished is left", 60, async || {
             unfinished().is_empty()
         })
         .await;

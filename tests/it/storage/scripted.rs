@@ -268,7 +268,7 @@ async fn write(storage: &Storage, bytes: usize) -> anyhow::Result<()> {
 }
 
 async fn until_aborted(script: &Script) {
-    eventually("the upload is given up", 10, async || {
+    eventually("the upload is given up", 60, async || {
         !script.asked("AbortMultipartUpload").is_empty()
     })
     .await;
