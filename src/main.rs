@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anb::{causes, cli, commands, telemetry};
+use anb::{causes, cli, commands, telemetry, version};
 use tikv_jemallocator::Jemalloc;
 
 /// glibc's keeps what argon2 used, 19 MiB per thread, for ever (`docs/decisions/0006`).
@@ -13,6 +13,9 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    if let Some(commit) = option_env!("ANB_COMMIT") {
+        version::name_commit(commit);
+    }
     let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(cli::Error::Clap(error)) => {

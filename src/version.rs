@@ -1,9 +1,17 @@
 //! Which build this is.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-/// Version and, where the build knew it (`ANB_COMMIT`), the commit.
-pub static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("ANB_COMMIT") {
+static COMMIT: OnceLock<&str> = OnceLock::new();
+
+/// Version and, where the executable named it, the commit.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| match COMMIT.get() {
     Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
     None => env!("CARGO_PKG_VERSION").to_owned(),
 });
+
+/// Names the commit, before [`VERSION`] is read for the first time. Only the executable knows it: the library is
+/// not compiled again for each commit.
+pub fn name_commit(commit: &'static str) {
+    COMMIT.get_or_init(|| commit);
+}

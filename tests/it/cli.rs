@@ -230,6 +230,11 @@ fn the_version_is_told() {
         "{}",
         ran.stdout
     );
+    // `make test` builds with it and then tests with it.
+    #[expect(clippy::disallowed_methods, reason = "no setting of ours")]
+    if let Ok(commit) = std::env::var("ANB_COMMIT") {
+        assert!(version.contains(&format!("({commit})")), "{version}");
+    }
 }
 
 #[test]
