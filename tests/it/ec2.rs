@@ -21,7 +21,7 @@ const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
 const NEVER: Duration = Duration::from_hours(1);
 
 /// Longest time that a process may take to end.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn an_instance_is_protected_while_it_is_busy() {

@@ -20,7 +20,7 @@ use crate::support::{LARGE, TestApp, eventually, film, hold, long_film, processe
 
 /// Longest time that an idle process may take to stop: it waits for a receive in flight, and not for the end of its
 /// grace (90 s).
-pub const STOP: Duration = Duration::from_secs(60);
+pub const STOP: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {

@@ -57,7 +57,7 @@ pub struct Outcome {
 }
 
 impl Load<'_> {
-    /// Sends requests for as long as `span`.
+    /// Sends requests for as long as `span`; for longer where a busy machine answered none until then.
     pub async fn run(&self, arena: &Arena, span: Duration) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let paths = write(folder.path(), "paths", self.paths);
@@ -65,6 +65,18 @@ impl Load<'_> {
             [] => String::new(),
             tokens => write(folder.path(), "tokens", tokens),
         };
+        let mut span = span;
+        loop {
+            let outcome = self.run_once(arena, span, &paths, &tokens).await;
+            if outcome.per_second > 0.0 {
+                return outcome;
+            }
+            span *= 2;
+            assert!(span < Duration::from_mins(1), "{outcome:?}");
+        }
+    }
+
+    async fn run_once(&self, arena: &Arena, span: Duration, paths: &str, tokens: &str) -> Outcome {
         let (api, database) = (arena.serve.cpu_seconds(), arena.database_cpu_seconds());
         #[expect(clippy::disallowed_methods, reason = "tests start programs")]
         let mut wrk = Command::new("wrk");
@@ -73,7 +85,7 @@ impl Load<'_> {
             .arg(format!("-d{}s", span.as_secs().max(1)))
             .args(["--timeout", "20s", "-s", SCRIPT])
             .args([&arena.serve.url, "--", self.method])
-            .args([&self.pause_ms.to_string(), &paths, &tokens, self.body]);
+            .args([&self.pause_ms.to_string(), paths, tokens, self.body]);
         let output = wrk
             .output()
             .await
@@ -82,7 +94,6 @@ impl Load<'_> {
         let figures = figures(&text);
         let figure = |name: &str| *figures.get(name).unwrap_or_else(|| panic!("{output:?}"));
         let requests = figure("requests");
-        assert!(requests > 0.0, "{text}");
         let thousands = requests / 1000.0;
         Outcome {
             per_second: requests / figure("seconds"),

@@ -204,7 +204,7 @@ impl Crew {
     }
 
     pub async fn ended(self) {
-        tokio::time::timeout(Duration::from_secs(60), self.running)
+        tokio::time::timeout(Duration::from_mins(1), self.running)
             .await
             .unwrap()
             .unwrap();

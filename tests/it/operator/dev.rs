@@ -59,7 +59,7 @@ async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
     })
     .await;
     interrupt(&dev);
-    let ended = timeout(Duration::from_secs(60), dev.wait()).await;
+    let ended = timeout(Duration::from_mins(1), dev.wait()).await;
     assert!(ended.expect("it goes on").unwrap().success());
     assert!(!data.join("postgres").exists(), "initdb went on to its end");
     eventually("every process has ended", 60, async || {

@@ -67,7 +67,7 @@ async fn a_queue_that_is_wiped_under_a_reader_works_again(broker: &Broker) {
         broker.relay.until_read().await;
         broker.wipe().await;
     };
-    while_reading(&queue, wiping).await;
+    Box::pin(while_reading(&queue, wiping)).await;
     push(&queue).await;
     eventually_one(&queue).await.ack().await.unwrap();
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));

@@ -13,7 +13,7 @@ use super::{assert_nothing_left, chunked, file, limited, send, start, titled};
 use crate::support::{Player, mp4, read};
 
 /// Longer than the server reads on.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_client_that_still_sends_receives_the_refusal() {
