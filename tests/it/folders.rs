@@ -30,9 +30,11 @@ const NAMES: [&str; 19] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_job_runs_in_folders_of_any_name() {
-    for name in NAMES {
+    // Some names in one path: fewer jobs, and one that fails still leaves few to choose from.
+    for names in NAMES.chunks(5) {
         let place = tempfile::tempdir().unwrap();
-        Box::pin(job_in(&place.path().join(name))).await;
+        let folder = place.path().join(names.join("/"));
+        Box::pin(job_in(&folder)).await;
     }
 }
 
