@@ -5,7 +5,7 @@ use std::fs;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Mount, TestApp, read};
+use crate::support::{Answer, Mount, TestApp};
 
 const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
 
@@ -118,17 +118,6 @@ async fn compressed_bodies_are_not_unpacked() {
     assert_eq!(answer.refusal(), (415, "unsupported_encoding"));
     assert_eq!(answer.header("accept-encoding"), "identity");
     assert_shape(&answer);
-}
-
-#[tokio::test]
-async fn a_json_body_that_never_ends_is_given_up() {
-    let app = TestApp::spawn().await;
-    let head = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\n\
-                content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
-    let mut connection = app.open(head.as_bytes()).await;
-    let answer = read(&mut connection).await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
 }
 
 #[tokio::test]
