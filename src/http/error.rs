@@ -158,8 +158,8 @@ impl Code {
             Self::NotAcceptable => (
                 StatusCode::NOT_ACCEPTABLE,
                 "not_acceptable",
-                "Accept-Encoding excluye todas las codificaciones disponibles: identity, gzip, deflate y zstd.",
-                "Accept-Encoding excludes every available encoding: identity, gzip, deflate and zstd.",
+                "Accept-Encoding excluye todas las codificaciones disponibles: identity, gzip y deflate.",
+                "Accept-Encoding excludes every available encoding: identity, gzip and deflate.",
             ),
             Self::NotAnMp4 => (
                 StatusCode::BAD_REQUEST,

@@ -189,7 +189,7 @@ impl FromRequest for VideoPath {
     }
 }
 
-/// A JSON object as body. Unlike actix's own it is never decompressed (30 KiB of zstd can become a
+/// A JSON object as body. Unlike actix's own it is never decompressed (a MiB of gzip can become a
 /// gigabyte before any limit is asked), and it must arrive within `JSON_TIMEOUT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
