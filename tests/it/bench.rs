@@ -229,7 +229,8 @@ impl Paths {
             Self::Votes { videos, skipped } => {
                 let others = format!(
                     "SELECT '/api/public/videos/' || id || '/vote' AS text FROM videos
-                     ORDER BY id LIMIT {videos} OFFSET {}",
+                     WHERE city_key <> '{}' ORDER BY id LIMIT {videos} OFFSET {}",
+                    seed::WITNESS_CITY,
                     skipped + run * videos
                 );
                 arena.column(&others).await

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, process::Command, time::sleep};
 use super::{
     arena::Arena,
     load::{Load, Outcome},
-    searching, uploads,
+    searching, seed, uploads,
 };
 use crate::{
     processes::process::Role,
@@ -226,8 +226,11 @@ pub fn middle<T>(mut measured: Vec<T>, by: impl Fn(&T) -> f64) -> T {
 /// for one.
 async fn lone_votes(arena: &Arena) -> String {
     let fans = arena.fans(LONE_VOTES).await;
-    let last = "SELECT id::text AS text FROM videos ORDER BY id DESC LIMIT 1";
-    let video = arena.column(last).await.concat();
+    let other = format!(
+        "SELECT id::text AS text FROM videos WHERE city_key <> '{}' ORDER BY id LIMIT 1 OFFSET 399",
+        seed::WITNESS_CITY
+    );
+    let video = arena.column(&other).await.concat();
     let url = format!("{}/api/public/videos/{video}/vote", arena.serve.url);
     let client = Client::new();
     let mut votes = Vec::new();
