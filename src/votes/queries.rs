@@ -18,7 +18,7 @@ use crate::{
 
 /// Casts votes. Rows are inserted in one order, so that concurrent statements cannot deadlock. The foreign keys lock a video
 /// against deletion only: votes for the same video do not wait for each other. A video that is unpublished at the same
-/// time counts as published until then. The second of two equal votes inserts nothing. Counters are left to [`count`]:
+/// time counts as published until then. The second of two equal votes inserts nothing. Counters are left to `count`:
 /// updating four indexes of `videos` and three of `standings` was more than half of what a vote cost.
 ///
 /// Each video is looked up by key: a condition on `videos` beside the key would offer indexes that hold all videos, and
