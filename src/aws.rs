@@ -3,8 +3,15 @@
 use std::{error::Error as StdError, time::Duration};
 
 use anyhow::anyhow;
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, provider_config::ProviderConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::{
+    Builder as HttpClient,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
 
 use crate::config::{
     aws::Settings,
@@ -22,7 +29,9 @@ const MAX_ATTEMPTS: u32 = 4;
 /// credentials are looked for when they are first needed.
 pub async fn load(settings: &Settings) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+    let tls = Provider::Rustls(CryptoMode::Ring);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(HttpClient::new().tls_provider(tls).build_https())
         .region(Region::new(settings.region.clone()))
         // Slows down by itself while AWS throttles.
         .retry_config(RetryConfig::adaptive().with_max_attempts(MAX_ATTEMPTS))
@@ -31,6 +40,15 @@ pub async fn load(settings: &Settings) -> SdkConfig {
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// Returns the configuration of what is no service, such as the instance's metadata: the HTTP client of `aws`.
+pub fn provider_config(aws: &SdkConfig) -> ProviderConfig {
+    let config = ProviderConfig::without_region();
+    match aws.http_client() {
+        Some(client) => config.with_http_client(client),
+        None => config,
+    }
 }
 
 /// Loads as [`load`] does if queue or storage is at AWS. A process that asks AWS nothing is spared the 3 MB.

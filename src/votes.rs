@@ -9,7 +9,6 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::time::sleep;
 
 pub use self::queries::CAST;
-use self::queries::Counted;
 use crate::{
     app::counting::Counting,
     batch::{self, Batcher, Shared},
@@ -127,11 +126,10 @@ async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
     .await
 }
 
-/// Counts votes until the end, whoever took them: what a killed process left too. On a connection of its own, since the
-/// lists reckon with it also while thousands wait for one.
+/// Counts the votes of all processes until shutdown, a killed process's included. It has its own connection: public
+/// lists must stay current even while thousands of requests wait for one of the pool.
 async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
     let mut own = None;
-    let mut is_failing = false;
     let mut pause = COUNT_EVERY;
     loop {
         let round = async {
@@ -150,20 +148,21 @@ async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
         // Whoever writes all the time notices a failover first.
         db.learn_from(&counted);
         match counted {
-            Ok((connection, Counted { is_more, left })) => {
-                counting.succeeded(left);
+            Ok((connection, counted)) => {
+                counting.succeeded(counted.left());
                 own = Some(connection);
-                pause = if is_more { Duration::ZERO } else { COUNT_EVERY };
-                is_failing = false;
+                pause = if counted.is_more {
+                    Duration::ZERO
+                } else {
+                    COUNT_EVERY
+                };
             }
-            // What failed may be of no use any more: the next round opens another connection.
+            // The connection may be broken: the next round opens another one.
             Err(error) => {
-                counting.failed();
-                if !is_failing {
+                if counting.failed() {
                     tracing::warn!("votes cannot be counted: {error:#}");
                 }
                 pause = RETRY;
-                is_failing = true;
             }
         }
     }

@@ -55,9 +55,15 @@ impl Counting {
         });
     }
 
-    /// Records a failed round. Votes are accepted all the same, and counted later.
-    pub fn failed(&self) {
-        self.last.send_modify(|round| round.is_failing = true);
+    /// Records a failed round, and returns whether the one before it succeeded. Votes are still accepted, and counted
+    /// later.
+    pub fn failed(&self) -> bool {
+        let mut is_first = false;
+        self.last.send_modify(|round| {
+            is_first = !round.is_failing;
+            round.is_failing = true;
+        });
+        is_first
     }
 
     /// Returns the maximum age of a vote that is not in its counter yet.
@@ -102,7 +108,8 @@ mod tests {
             .unwrap();
         counting.last.send_modify(|round| round.ended = ended);
         assert!(counting.is_late());
-        counting.failed();
+        assert!(counting.failed());
+        assert!(!counting.failed());
         assert!(counting.is_late());
         counting.succeeded(Duration::ZERO);
         assert!(!counting.is_late());

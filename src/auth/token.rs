@@ -1,6 +1,8 @@
 //! Access tokens: JWTs (RFC 7519) signed with HMAC-SHA-256. A token can be taken back before it
 //! expires: PostgreSQL knows, and each process asks it at most once per `TRUST` and token.
 
+mod hmac;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -90,6 +92,7 @@ impl Claims {
 impl Tokens {
     /// Makes the tokens of this process.
     pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> Self {
+        hmac::install();
         let signing = &settings.jwt_secret;
         let secrets = [signing].into_iter().chain(&settings.jwt_secret_other);
         let asked = db.clone();
@@ -208,8 +211,8 @@ struct Known {
     valid_after: Option<DateTime<Utc>>,
 }
 
-/// What is known of tokens and their users, in the order in which they are asked for. Each is looked up by key, also when
-/// this was planned while a table was small.
+/// Looks up tokens and their users, and returns one row for each, in their order. The LATERAL look-ups are by key even in
+/// a plan that PostgreSQL made while a table was small.
 pub const CHECK: &str = "
     SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
         users.tokens_valid_after AS valid_after

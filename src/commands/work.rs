@@ -28,7 +28,9 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
 
     match settings.machine.ec2_lifecycle {
         Switch::On => {
-            let metadata = imds::Client::builder().build();
+            let metadata = imds::Client::builder()
+                .configure(&aws::provider_config(&aws))
+                .build();
             let stop = shutdown.clone();
             let instance = Instance::find(&aws, metadata, stop, Pace::default()).await?;
             Box::pin(instance.accompany(worker.jobs(), worker.run())).await;

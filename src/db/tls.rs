@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,7 +20,7 @@ pub type Connector = MakeRustlsConnect;
 /// Returns the connector that `endpoint` asks for, none for plain text. Returns an error if the
 /// certificates that `verify-full` needs cannot be read.
 pub fn connector(endpoint: &Endpoint) -> anyhow::Result<Option<Connector>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .context("set up TLS")?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use aws_lc_rs::digest;
+use ring::digest;
 
 use super::accounts::{Account, Owner, Passwd};
 

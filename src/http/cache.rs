@@ -18,9 +18,9 @@ use actix_web::{
     },
     web::Bytes,
 };
-use aws_lc_rs::digest;
 use flate2::{Compression, write::GzEncoder};
 use moka::{Expiry, future::Cache};
+use ring::digest;
 use serde::Serialize;
 
 use super::page::{Next, Page};

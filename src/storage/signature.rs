@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::hmac;
+use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::StorageKey;

@@ -51,19 +51,20 @@ pub const CAST: &str = "
 const MAX_ROUND_ROWS: i64 = 2000;
 
 /// Result of a round of counting.
+#[derive(QueryableByName)]
 pub struct Counted {
     /// The round was full: the next one should begin at once.
-    pub is_more: bool,
-    /// Age of the oldest vote that is not counted yet.
-    pub left: Duration,
-}
-
-#[derive(QueryableByName)]
-struct CountedRow {
     #[diesel(sql_type = Bool)]
-    is_more: bool,
+    pub is_more: bool,
     #[diesel(sql_type = Double)]
     oldest_left: f64,
+}
+
+impl Counted {
+    /// Returns the age of the oldest vote that is not counted yet: zero if the clock of the database was set back.
+    pub fn left(&self) -> Duration {
+        Duration::try_from_secs_f64(self.oldest_left).unwrap_or_default()
+    }
 }
 
 #[derive(QueryableByName)]
@@ -103,15 +104,11 @@ pub async fn cast(
 
 /// Moves votes into the counters of their videos, the oldest first (`count_votes` in the migrations).
 pub async fn count(connection: &mut Connection) -> anyhow::Result<Counted> {
-    let row: CountedRow = prepared("SELECT is_more, oldest_left FROM count_votes(?)")
+    let counted = prepared("SELECT is_more, oldest_left FROM count_votes(?)")
         .bind::<BigInt, _>(MAX_ROUND_ROWS)
         .get_result(connection)
         .await?;
-    Ok(Counted {
-        is_more: row.is_more,
-        // Negative if the clock of the database was set back.
-        left: Duration::try_from_secs_f64(row.oldest_left).unwrap_or_default(),
-    })
+    Ok(counted)
 }
 
 /// Tells whether `user` has voted for `video`.

@@ -17,6 +17,7 @@ use self::{
     load::{Load, Outcome},
     moments::{Size, middle},
 };
+use crate::support::percentile;
 
 /// Videos of the three seasons.
 const SCALES: [u32; 3] = [5_000, 100_000, 1_000_000];
@@ -142,7 +143,7 @@ async fn measure(
         let mut shown = Vec::new();
         for run in 0..runs {
             if row.is_vote() {
-                // What a session learns from its first, small round must not make those after it slow.
+                // A fresh process, whose database session plans for one vote: the plans must stay fast for many.
                 arena.restart().await;
                 shown::lone_vote(arena).await;
             }
@@ -201,11 +202,6 @@ fn line(row: &Row, outcome: &Outcome, mut shown: Vec<Duration>) -> String {
     line
 }
 
-/// Returns what `percent` of sorted times are not above.
-fn percentile(times: &[Duration], percent: usize) -> Duration {
-    times[(times.len() - 1) * percent / 100]
-}
-
 impl Row {
     fn is_vote(&self) -> bool {
         !matches!(self.paths, Paths::Fixed(_))
@@ -218,7 +214,7 @@ impl Row {
             Paths::VotesForAll { .. } => run * people,
             _ => 0,
         };
-        arena.fans(used + people).await.split_off(used)
+        arena.fans_after(used, people).await
     }
 }
 

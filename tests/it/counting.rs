@@ -1,32 +1,21 @@
 //! How votes get into their counters: in rounds, the oldest first, whatever somebody else locks.
 
-use anb::{
-    config::database::Settings,
-    db::{self, Connection, Db},
-};
-use diesel::{
-    QueryableByName, sql_query,
-    sql_types::{BigInt, Bool, Double},
-};
-use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use anb::db::Db;
+use diesel_async::SimpleAsyncConnection as _;
 use reqwest::Method;
 use serde_json::json;
+use tokio_postgres::{Client, NoTls};
 
 use crate::{
     processes::process::{House, Role},
-    support::{Place, Seed, TestApp, eventually, free_port},
+    support::{Place, Player, Seed, TestApp, eventually, free_port},
 };
 
 #[tokio::test]
 async fn a_player_sees_votes_that_are_not_counted_yet() {
     let app = TestApp::spawn().await;
     count_nothing(&app).await;
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    app.vote(&luis, &id).await.ok();
+    let (ana, id) = vote_once(&app).await;
 
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, 0);
     assert_eq!(app.video(&ana, &id).await["votes"], 1);
@@ -39,12 +28,7 @@ async fn votes_are_counted_while_others_wait_for_a_connection() {
     let mut app = TestApp::spawn_with(&["--db-pool-size=1"], &[]).await;
     // The test asks on connections of its own.
     app.db = Db::new(&app.serve.database).unwrap();
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    app.vote(&luis, &id).await.ok();
+    let (ana, id) = vote_once(&app).await;
     app.counted().await;
 
     let mut lock = app.db.own_connection().await.unwrap();
@@ -64,7 +48,16 @@ async fn votes_are_counted_while_others_wait_for_a_connection() {
     lock.batch_execute("ROLLBACK").await.unwrap();
 }
 
-/// What is skipped is not deleted, and so never counted.
+/// Adds a video of Ana's, and Luis's vote for it. Returns Ana and the video.
+async fn vote_once(app: &TestApp) -> (Player, String) {
+    let ana = app.member("Ana", "Cali").await;
+    let luis = app.member("Luis", "Cali").await;
+    let id = app.add(&ana, Seed::PUBLIC).await;
+    app.vote(&luis, &id).await.ok();
+    (ana, id)
+}
+
+/// Stops the counting: a trigger skips the deletion of each note, so that a round finds none to count.
 async fn count_nothing(app: &TestApp) {
     let function =
         "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
@@ -77,8 +70,10 @@ async fn count_nothing(app: &TestApp) {
 #[tokio::test]
 async fn a_round_counts_the_oldest_votes_and_tells_what_is_left() {
     let place = Place::make().await;
-    let settings = Settings::at(&place.database_url);
-    let mut connection = db::connect(&settings).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&place.database_url, NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
     let videos = "
         INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
             VALUES ('Ana', 'Ruiz', 'ana@example.com', '', 'Cali', 'cali', 'Colombia');
@@ -86,16 +81,25 @@ async fn a_round_counts_the_oldest_votes_and_tells_what_is_left() {
             SELECT gen_random_uuid(), id, age, 'processed', true, 1, 1, now()
             FROM users, generate_series(1, 3) AS age;
         INSERT INTO uncounted SELECT id, title::bigint, now() - title::bigint * interval '1 hour' FROM videos";
-    connection.batch_execute(videos).await.unwrap();
+    client.batch_execute(videos).await.unwrap();
     for (votes, hours) in [(3, 2), (3 + 2, 1), (3 + 2 + 1, 0)] {
-        let round = Round::of_one(&mut connection).await;
-        assert!(round.is_more);
-        let age = round.oldest_left / 3600.0 - f64::from(hours);
-        assert!((-0.001..0.1).contains(&age), "{round:?}");
-        assert_eq!(round.votes, votes);
+        let (is_more, oldest_left) = count_one(&client).await;
+        assert!(is_more);
+        let age = oldest_left / 3600.0 - f64::from(hours);
+        assert!((-0.001..0.1).contains(&age), "{oldest_left}");
+        let counted = "SELECT sum(votes)::bigint FROM videos";
+        let counted: i64 = client.query_one(counted, &[]).await.unwrap().get(0);
+        assert_eq!(counted, votes);
     }
-    let round = Round::of_one(&mut connection).await;
-    assert!(!round.is_more && round.oldest_left < 0.001, "{round:?}");
+    let (is_more, oldest_left) = count_one(&client).await;
+    assert!(!is_more && oldest_left < 0.001, "{oldest_left}");
+}
+
+/// Counts the votes of one row of `uncounted`. Returns whether the round was full, and the age of the oldest row left (s).
+async fn count_one(client: &Client) -> (bool, f64) {
+    let count = "SELECT is_more, oldest_left FROM count_votes(1)";
+    let row = client.query_one(count, &[]).await.unwrap();
+    (row.get(0), row.get(1))
 }
 
 #[tokio::test]
@@ -147,12 +151,7 @@ async fn late_counters_are_told_and_stop_nobody() {
     serve.until_ready().await;
     app.url.clone_from(&serve.url);
     count_nothing(&app).await;
-    let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
-    );
-    let id = app.add(&ana, Seed::PUBLIC).await;
-    app.vote(&luis, &id).await.ok();
+    vote_once(&app).await;
     eventually("votes are late", 30, async || {
         app.get("/ready").await.ok() == json!({"status": "ready", "late": ["votes"]})
     })
@@ -175,29 +174,4 @@ async fn lag(address: &str) -> f64 {
         .lines()
         .find_map(|line| line.strip_prefix("anb_votes_lag_seconds "));
     lag.unwrap().parse().unwrap()
-}
-
-/// How a round ended, and the votes that are counted then.
-#[derive(Debug, QueryableByName)]
-struct Round {
-    #[diesel(sql_type = Bool)]
-    is_more: bool,
-    #[diesel(sql_type = Double)]
-    oldest_left: f64,
-    #[diesel(sql_type = BigInt)]
-    votes: i64,
-}
-
-impl Round {
-    /// Counts the votes of one note.
-    async fn of_one(connection: &mut Connection) -> Self {
-        let count = "WITH round AS MATERIALIZED (SELECT * FROM count_votes(1)) SELECT *, 0::bigint AS votes FROM round";
-        let round: Self = sql_query(count).get_result(connection).await.unwrap();
-        let votes = "SELECT sum(votes)::bigint AS votes, false AS is_more, 0::float8 AS oldest_left FROM videos";
-        let counted: Self = sql_query(votes).get_result(connection).await.unwrap();
-        Self {
-            votes: counted.votes,
-            ..round
-        }
-    }
 }

@@ -9,7 +9,10 @@ use rustix::process::Signal;
 
 use self::cloud::{Cloud, Crew, PACE};
 use crate::{
-    processes::process::{House, Role},
+    processes::{
+        STOP,
+        process::{House, Role},
+    },
     support::{TestApp, eventually, film, hold, long_film},
 };
 
@@ -19,9 +22,6 @@ const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
 
 /// Longer than any worker waits for its first job.
 const NEVER: Duration = Duration::from_hours(1);
-
-/// Longest time that a process may take to end.
-const STOP: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn an_instance_is_protected_while_it_is_busy() {

@@ -52,6 +52,11 @@ pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
 pub use token::{UNSIGNED_HEAD, seconds, sign};
 
+/// Returns the `percent` percentile of sorted times, by nearest rank.
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
+    times[(times.len() - 1) * percent / 100]
+}
+
 /// Size of the clips of most tests: a sixteenth of the work.
 pub const SMALL: &str = "320x180";
 

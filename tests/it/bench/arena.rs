@@ -137,8 +137,14 @@ impl Arena {
 
     /// Returns tokens of `count` people who have no video.
     pub async fn fans(&self, count: usize) -> Vec<String> {
+        self.fans_after(0, count).await
+    }
+
+    /// Returns tokens of `count` people who have no video, without the first `skipped`.
+    pub async fn fans_after(&self, skipped: usize, count: usize) -> Vec<String> {
         let ids = format!(
-            "SELECT id::text AS text FROM users WHERE city_key = '{}' ORDER BY id LIMIT {count}",
+            "SELECT id::text AS text FROM users WHERE city_key = '{}'
+             ORDER BY id LIMIT {count} OFFSET {skipped}",
             seed::FANS
         );
         let ids = self.column(&ids).await;
@@ -150,7 +156,7 @@ impl Arena {
     /// Returns tokens of `count` fans, others each time.
     pub async fn other_fans(&self, count: usize) -> Vec<String> {
         let used = self.voters.fetch_add(count, Ordering::Relaxed);
-        self.fans(used + count).await.split_off(used)
+        self.fans_after(used, count).await
     }
 
     /// Returns one column of text.

@@ -9,8 +9,7 @@ use anb::{app::Workshop, db::Db, videos::process};
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 
-use super::percentile;
-use crate::support::TestApp;
+use crate::support::{TestApp, percentile};
 
 /// Claims at once, each after the other.
 const CLAIMERS: usize = 100;

@@ -20,7 +20,7 @@ use crate::support::eventually;
 /// How often the list is asked for.
 const POLL: Duration = Duration::from_millis(25);
 
-/// Longest that a vote may take to show.
+/// Maximum time from the answer to a vote until it shows.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Enough fans for one measurement.

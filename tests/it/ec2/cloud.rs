@@ -7,6 +7,7 @@ use std::{
 };
 
 use anb::{
+    aws::provider_config,
     ec2::{Instance, Pace},
     shutdown::Shutdown,
     worker::Worker,
@@ -183,7 +184,10 @@ impl Crew {
         let config = aws::config().await.into_builder();
         let config = config.endpoint_url(&cloud.script.url).build();
         let metadata = imds::Client::builder().endpoint(&cloud.script.url);
-        let metadata = metadata.unwrap().build();
+        let metadata = metadata
+            .unwrap()
+            .configure(&provider_config(&config))
+            .build();
         let instance = Instance::find(&config, metadata, shutdown.clone(), pace)
             .await
             .unwrap();

@@ -6,7 +6,7 @@ use anb::queue::Queue;
 use futures_util::future::join_all;
 
 use super::{FOR_EVER, WAIT, push};
-use crate::support::{RedisBroker, SqsBroker};
+use crate::support::{RedisBroker, SqsBroker, percentile};
 
 /// Jobs that wait at one time: the emulator of SQS slows down with their number.
 const ROUND: u32 = 200;
@@ -70,8 +70,8 @@ impl Times {
 
     fn percentile(&self, percent: usize) -> Duration {
         let mut calls = self.calls.clone();
-        calls.sort();
-        calls[(calls.len() - 1) * percent / 100]
+        calls.sort_unstable();
+        percentile(&calls, percent)
     }
 }
 
