@@ -1,9 +1,9 @@
-# One image for every role: `docker run anb serve`, `work`, `migrate` …; compose.yaml shows them together, and
-# `make artifact` packs it for the instances of cloudformation/.
+# One image for every role: `docker run anb serve`, `work`, `migrate` …. compose.yaml combines the roles, and
+# `make artifact` packs the image for the instances of cloudformation/.
 
 # --- ffmpeg ---------------------------------------------------------------------------------------
-# Debian's source with what src/media asks for and nothing else: its package brings 400 MB of what we never run,
-# and with every decoder that is not there a hostile file has one door less.
+# Debian's source with only the components that src/media uses. Debian's package adds 400 MB of unused files, and
+# every omitted decoder reduces the attack surface for hostile files.
 FROM docker.io/library/debian:bookworm-slim AS ffmpeg
 RUN sed -i 's/^Types: deb$/& deb-src/' /etc/apt/sources.list.d/debian.sources \
     && apt-get update \
@@ -13,8 +13,8 @@ RUN sed -i 's/^Types: deb$/& deb-src/' /etc/apt/sources.list.d/debian.sources \
 WORKDIR /src
 RUN apt-get update && apt-get source ffmpeg && mv ffmpeg-*/ ffmpeg && rm -rf /var/lib/apt/lists/*
 WORKDIR /src/ffmpeg
-# Decoders: what `verdict.rs` accepts, and PNG for the watermark. Filters: what `plan.rs` writes; ffmpeg adds those
-# that turn a picture upright by itself. The bit stream filter is the concat demuxer's.
+# Decoders: those that `verdict.rs` accepts, and PNG for the watermark. Filters: those that `plan.rs` uses; ffmpeg
+# itself adds the filters that rotate pictures. The concat demuxer needs h264_mp4toannexb.
 RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect --disable-network --disable-doc \
         --disable-debug --disable-avdevice --disable-ffplay --enable-gpl \
         --enable-libx264 --enable-libzimg --enable-libdav1d --enable-zlib \
@@ -30,9 +30,9 @@ RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect -
 FROM docker.io/library/rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-# What `anb --version` shows; not set: the version alone.
+# The commit that `anb --version` shows; if unset, it shows only the version.
 ARG ANB_COMMIT
-# Dependencies stay compiled between builds, also when Cargo.lock changes or a build is broken off.
+# Keeps compiled dependencies between builds, even if Cargo.lock changes or a build is interrupted.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked && cp target/release/anb /anb
@@ -46,17 +46,18 @@ RUN apt-get update \
     && install --directory --owner anb --group anb /var/lib/anb /var/lib/anb/media /var/lib/anb/scratch
 COPY --from=ffmpeg /opt/ffmpeg/bin/ffmpeg /opt/ffmpeg/bin/ffprobe /usr/local/bin/
 COPY --from=build /anb /usr/local/bin/
-# Nothing else is written to, so the root may be read-only. A job's folder must be a disk: memory is for ffmpeg.
+# The program writes only to these folders, so the root may be read-only. SCRATCH_PATH must be on a disk, since ffmpeg
+# needs the memory.
 ENV UPLOAD_PATH=/var/lib/anb/media/uploads \
     PROCESSED_PATH=/var/lib/anb/media/processed \
     SCRATCH_PATH=/var/lib/anb/scratch
 VOLUME /var/lib/anb/scratch
-# By number, so that a host can check that it is not root.
+# A numeric id, so that hosts can verify that it is not root.
 USER 10001
 WORKDIR /var/lib/anb
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# The listener of either role: where METRICS_ADDR says, or by default.
+# The internal listener of either role: the port of METRICS_ADDR, or the defaults.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["bash", "-c", "\
     for port in \"${METRICS_ADDR##*:}\" 9464 9465; do \
         if { exec 3<>\"/dev/tcp/127.0.0.1/$port\"; } 2>/dev/null; then \

@@ -1,4 +1,4 @@
-# Everything a developer runs. PORT, ANB_DATA_DIR and all other settings come from the environment.
+# The commands for developers. PORT, ANB_DATA_DIR and all other settings come from the environment.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,48 +16,48 @@ endif
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-setup: ## Installs the packages this machine lacks (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
+setup: ## Installs missing packages (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
 
-run: setup ## Starts everything on this machine: http://localhost:8080, or PORT; Ctrl-C stops it.
+run: setup ## Runs the whole system at http://localhost:8080, or PORT; Ctrl-C stops it.
 	@cargo build --release --locked
 	@exec "$${CARGO_TARGET_DIR:-target}/release/anb" dev
 
-test: ## Runs all tests, with what they need.
+test: ## Installs what the tests need, and runs all of them.
 	@.config/setup tests
 	@cargo test --locked
 	@$(MAKE) --no-print-directory test-infra
 
-test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling; no cargo.
+test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling, without cargo.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra
 
-test-image: ## Runs the image as the instances do, and the media tests against its own ffmpeg.
+test-image: ## Tests the image as the instances run it, and the media code with the image's ffmpeg.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/pytest tests/infra/test_image.py
 	@tools=$$(.config/image tools) drawing=$$(dirname "$$(command -v ffmpeg)"); \
 		PATH="$$tools:$$PATH" ANB_DRAWING_TOOLS="$$drawing" cargo test --locked --test it -- media journey
 
-image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS go to the build.
+image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS are passed to the build.
 	@.config/image build
 
 artifact: ## Packs the image: deployments/VERSION/anb-image.tar.zst and its checksum.
 	@.config/image pack
 
-faults: ## Breaks everything on purpose: SEED, FAULTS, UPLOADS, VOTES, BACKEND (redis or sqs); docs/faults.md.
+faults: ## Runs the fault test: SEED, FAULTS, UPLOADS, VOTES, BACKEND (redis or sqs); see docs/faults.md.
 	@.config/setup tests
 	@FAULTS=$${FAULTS:-1000} UPLOADS=$${UPLOADS:-500} VOTES=$${VOTES:-20000} \
 		cargo test --locked --test faults -- --nocapture nothing_is_lost
 
-plots: ## Draws the plots of docs/scaling.md again.
+plots: ## Redraws the plots of docs/scaling.md.
 	@.config/setup tests
 	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/infra/scaling_plots.py
 
-fuzz-media: ## Runs 10,000 damaged films (FUZZ_MUTATIONS, FUZZ_SEED for others) through the media kit.
+fuzz-media: ## Processes 10,000 damaged videos (or FUZZ_MUTATIONS; FUZZ_SEED for others).
 	@.config/setup tests
 	@FUZZ_MUTATIONS="$${FUZZ_MUTATIONS:-10000}" cargo test --locked --test it -- --nocapture hostile::no_mutation
 
-bench: ## Measures every request at three scales, for docs/performance.md; needs 6 GB of disk in TMPDIR.
+bench: ## Measures all requests at three scales, for docs/performance.md; needs 6 GB of disk in TMPDIR.
 	@.config/setup tests
 	@cargo build --release --locked
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
@@ -69,11 +69,11 @@ bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of 
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
 		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
 
-bench-queue: ## Measures how fast jobs go through Redis and through SQS (the emulator).
+bench-queue: ## Measures the rate of jobs through Redis and through SQS (the emulator).
 	@.config/setup tests
 	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
 
-load: ## Runs both load scenarios against URL (http://localhost:8080), for docs/capacity.md.
+load: ## Runs both load scenarios against URL (default http://localhost:8080), for docs/capacity.md.
 	@.config/setup load
 	@mkdir -p .anb/load
 	@failed=0; for scenario in scenario2 scenario1; do \
@@ -82,7 +82,7 @@ load: ## Runs both load scenarios against URL (http://localhost:8080), for docs/
 	done; \
 	PYTHONDONTWRITEBYTECODE=1 .anb/tools/load/bin/python tests/load/report.py .anb/load; exit $$failed
 
-bench-media: ## Compares clips with the earlier system's: time, size, picture, memory; plays one in Chromium.
+bench-media: ## Compares time, size, picture and memory with the earlier system; plays a clip in Chromium.
 	@.config/setup benches
 	@cargo build --release --locked
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
@@ -93,10 +93,10 @@ lint: ## Checks format, lints and documentation.
 	@cargo clippy --locked --all-targets -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
-brand: ## Draws the mark and the bumpers again from their SVGs (needs rsvg-convert, package librsvg2-bin).
+brand: ## Renders the watermark and the bumpers from their SVGs (needs rsvg-convert of librsvg2-bin).
 	@for mark in watermark bumper-opening bumper-closing; do \
 		rsvg-convert -o "web/brand/$$mark.png" "web/brand/$$mark.svg"; \
 	done
 
-clean: ## Removes what was built; the data in .anb stays.
+clean: ## Removes build outputs; the data in .anb stays.
 	@cargo clean

@@ -1,5 +1,5 @@
-//! What handlers and jobs work with, built once per process: [`App`] for the API, [`Workshop`] for the
-//! worker. Clones share everything.
+//! The services that handlers and jobs use, built once per process: [`App`] for the API,
+//! [`WorkerContext`] for the worker. Cheap to clone; clones share state.
 
 pub mod counting;
 pub mod installation;
@@ -15,31 +15,31 @@ use crate::{
         self,
         storage::{QuotaSettings, UploadSettings},
     },
-    db::{Db, turns::Turns},
+    db::{Db, statement_limit::StatementLimit},
     media::Media,
     queue::Queue,
     shutdown::Shutdown,
-    storage::{Addresses, Signer, Storage},
+    storage::{MediaUrls, Signer, Storage},
 };
 
-/// Most searches at once in one process: one keeps a processor of the database busy, and the connections are needed for
-/// votes and tokens.
-const SEARCHES: usize = 2;
+/// Maximum concurrent searches per process. A search keeps one core of the database busy, and votes
+/// and token checks need the connections.
+const MAX_SEARCHES: usize = 2;
 
-/// Most searches a second in one process. Two processors alone answer ten times as many, and then profiles take four times
-/// as long as usual (`docs/performance.md`).
-const SEARCHES_PER_SECOND: u32 = 400;
+/// Maximum searches per second and process. Two cores can sustain ten times as many, but profile
+/// requests then take four times as long as usual (`docs/performance.md`).
+const MAX_SEARCHES_PER_SECOND: u32 = 400;
 
-/// The API's kits.
+/// The services of the API.
 #[derive(Clone)]
 pub struct App {
     pub db: Db,
-    /// For those who search.
-    pub searches: Turns,
+    /// Limits the rate and concurrency of searches.
+    pub searches: StatementLimit,
     pub queue: Queue,
     pub storage: Storage,
     pub installation: Installation,
-    pub addresses: Addresses,
+    pub media_urls: MediaUrls,
     pub auth: Auth,
     pub upload: UploadSettings,
     pub quota: QuotaSettings,
@@ -47,8 +47,8 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to everything that the API needs. Database and Redis may be down: they are asked when
-    /// they are needed. What runs in the background ends with `shutdown`.
+    /// Connects to everything that the API needs. Database and Redis may be down, since they are
+    /// contacted only when needed. Background tasks end with `shutdown`.
     pub async fn build(
         settings: &config::Serve,
         aws: &SdkConfig,
@@ -63,21 +63,21 @@ impl App {
         Ok(Self {
             queue: Queue::connect(&settings.queue, visibility, aws).await?,
             installation: Installation::new(&db, &storage),
-            addresses: Addresses::new(&storage, signer, public_url),
+            media_urls: MediaUrls::new(&storage, signer, public_url),
             storage,
             auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             quota: settings.quota.clone(),
             counting: Counting::default(),
-            searches: Turns::new(SEARCHES, SEARCHES_PER_SECOND),
+            searches: StatementLimit::new(MAX_SEARCHES, MAX_SEARCHES_PER_SECOND),
             db,
         })
     }
 }
 
-/// The worker's kits.
+/// The worker context: the services of the worker.
 #[derive(Clone)]
-pub struct Workshop {
+pub struct WorkerContext {
     pub db: Db,
     pub queue: Queue,
     pub storage: Storage,
@@ -87,9 +87,9 @@ pub struct Workshop {
     pub settings: config::worker::Settings,
 }
 
-impl Workshop {
-    /// Connects to everything that the worker needs. `launcher` is this program, which confines what
-    /// it starts.
+impl WorkerContext {
+    /// Connects to everything that the worker needs. `launcher` is this program, which confines the
+    /// processes that it starts.
     pub async fn build(
         settings: &config::Work,
         launcher: PathBuf,

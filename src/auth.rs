@@ -1,4 +1,4 @@
-//! Who is calling: passwords and access tokens.
+//! Authentication by passwords and access tokens.
 
 pub mod password;
 pub mod token;
@@ -7,7 +7,7 @@ use crate::{config::auth::Settings, db::Db, shutdown::Shutdown};
 pub use password::Passwords;
 pub use token::{Caller, Tokens};
 
-/// Both halves of authentication; clones share their state.
+/// Password and token services. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Auth {
     pub passwords: Passwords,
@@ -15,7 +15,6 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Makes the authentication of this process.
     pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> anyhow::Result<Self> {
         Ok(Self {
             passwords: Passwords::new()?,

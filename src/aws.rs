@@ -1,4 +1,4 @@
-//! What SQS and S3 share: the SDK's configuration, made once per process, and errors worth reading.
+//! The SDK configuration of SQS and S3, created once per process, and readable AWS errors.
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -19,21 +19,20 @@ use crate::config::{
     storage::{self, StorageType},
 };
 
-/// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tries of one call, the first included, with growing waits between them.
+/// Maximum attempts of one call including the first, with increasing delays between them.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Reads what the SDK reads itself (profiles, credentials) and adds our settings. Asks nobody: the
-/// credentials are looked for when they are first needed.
+/// Reads the SDK's own sources (profiles, credentials) and adds our settings. Sends no request: the
+/// credentials are resolved when they are first needed.
 pub async fn load(settings: &Settings) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
     let tls = Provider::Rustls(CryptoMode::Ring);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(HttpClient::new().tls_provider(tls).build_https())
         .region(Region::new(settings.region.clone()))
-        // Slows down by itself while AWS throttles.
+        // Slows down while AWS throttles.
         .retry_config(RetryConfig::adaptive().with_max_attempts(MAX_ATTEMPTS))
         .timeout_config(timeouts.build());
     if let Some(url) = &settings.endpoint_url {
@@ -42,7 +41,8 @@ pub async fn load(settings: &Settings) -> SdkConfig {
     loader.load().await
 }
 
-/// Returns the configuration of what is no service, such as the instance's metadata: the HTTP client of `aws`.
+/// Returns a configuration with the HTTP client of `aws` for endpoints that are not AWS services,
+/// such as the instance metadata.
 pub fn provider_config(aws: &SdkConfig) -> ProviderConfig {
     let config = ProviderConfig::without_region();
     match aws.http_client() {
@@ -51,7 +51,7 @@ pub fn provider_config(aws: &SdkConfig) -> ProviderConfig {
     }
 }
 
-/// Loads as [`load`] does if queue or storage is at AWS. A process that asks AWS nothing is spared the 3 MB.
+/// Calls [`load`] if queue or storage is at AWS. A process that uses neither saves 3 MB.
 pub async fn load_for(
     settings: &Settings,
     queue: &queue::Settings,
@@ -65,25 +65,25 @@ pub async fn load_for(
         .build()
 }
 
-/// Returns the time limits of `aws`, with `attempt` as the limit of each try of a call.
+/// Returns the timeouts of `aws`, with `attempt` as the limit of each attempt of a call.
 pub fn timeouts(aws: &SdkConfig, attempt: Duration) -> TimeoutConfig {
     let limits = aws.timeout_config().map(TimeoutConfig::to_builder);
     let limits = limits.unwrap_or_else(TimeoutConfig::builder);
     limits.operation_attempt_timeout(attempt).build()
 }
 
-/// AWS could not be asked, or has a trouble of its own: the same may succeed later.
+/// AWS could not be reached or reported a server error. A retry may succeed.
 #[derive(Debug, thiserror::Error)]
-#[error("AWS does not answer")]
-pub struct Away;
+#[error("AWS is unavailable")]
+pub struct Unavailable;
 
-/// Turns an SDK error into one that says what AWS said: `AccessDenied: …`, or why it could not be asked;
-/// with [`Away`] if that may pass.
+/// Converts an SDK error into AWS's own message (`AccessDenied: …`) or the reason why AWS could not
+/// be reached, with [`Unavailable`] if the failure may be temporary.
 pub fn explain<E>(error: SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    let is_away = match &error {
+    let is_temporary = match &error {
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
             true
         }
@@ -95,8 +95,8 @@ where
         (Some(code), None) => anyhow!("{code}"),
         (None, _) => anyhow::Error::new(error),
     };
-    if is_away {
-        explained.context(Away)
+    if is_temporary {
+        explained.context(Unavailable)
     } else {
         explained
     }

@@ -1,5 +1,5 @@
-//! Work that costs about the same for one as for many: what arrives while some of it runs is done together
-//! next. Nothing is delayed while there is little to do.
+//! Batching (as in group commit) of work that costs about the same for one item as for many. Items
+//! that arrive during a batch form the next one. Under low load no item is delayed.
 
 use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -10,67 +10,68 @@ use tokio::{
 
 use crate::shutdown::Shutdown;
 
-/// Most that is done together: more makes nothing cheaper, and all of it fails together.
-const MOST: usize = 256;
+/// Maximum batch size. Larger batches bring no gain, and a batch fails as a whole.
+const MAX_BATCH: usize = 256;
 
-/// Most that waits: at a thousand a second it would wait for seconds, longer than anybody does.
-const QUEUE: usize = 4096;
+/// Maximum waiting items. At a thousand per second, they wait for seconds, longer than clients do.
+const MAX_WAITING: usize = 4096;
 
-/// How long the next round waits for as many as the one before had: who was answered together mostly comes
-/// back together, and would else make a round of one and a round of the rest. Tokio's clock has steps of 1 ms.
+/// How long a batch waits to reach the size of the previous one. Clients answered together usually
+/// send their next requests together, which would otherwise make a batch of one and a batch of the
+/// rest. Tokio's timer has a resolution of 1 ms.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// More waits than can be done in time.
+/// More items are waiting than can be processed in time.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("too much waits to be done")]
-pub struct Busy;
+#[error("too many items are waiting")]
+pub struct Overloaded;
 
-/// The error of work that was done for several.
+/// The error of a batch, shared by its callers.
 #[derive(Debug, Clone)]
-pub struct Shared(Arc<anyhow::Error>);
+pub struct SharedError(Arc<anyhow::Error>);
 
-impl From<anyhow::Error> for Shared {
+impl From<anyhow::Error> for SharedError {
     fn from(error: anyhow::Error) -> Self {
         Self(Arc::new(error))
     }
 }
 
-impl From<Arc<anyhow::Error>> for Shared {
+impl From<Arc<anyhow::Error>> for SharedError {
     fn from(error: Arc<anyhow::Error>) -> Self {
         Self(error)
     }
 }
 
-impl From<Busy> for Shared {
-    fn from(busy: Busy) -> Self {
+impl From<Overloaded> for SharedError {
+    fn from(busy: Overloaded) -> Self {
         anyhow::Error::from(busy).into()
     }
 }
 
-/// Deals out what was done for `count` together: an error is everybody's.
-pub fn deal<R>(together: anyhow::Result<Vec<R>>, count: usize) -> Vec<Result<R, Shared>> {
-    match together {
+/// Splits the result of a batch of `count` items. An error goes to every caller.
+pub fn split_result<R>(batch: anyhow::Result<Vec<R>>, count: usize) -> Vec<Result<R, SharedError>> {
+    match batch {
         Ok(results) => results.into_iter().map(Ok).collect(),
-        Err(error) => vec![Shared::from(error); count]
+        Err(error) => vec![SharedError::from(error); count]
             .into_iter()
             .map(Err)
             .collect(),
     }
 }
 
-impl fmt::Display for Shared {
+impl fmt::Display for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("do it together with others")
+        f.write_str("process a batch")
     }
 }
 
-impl Error for Shared {
+impl Error for SharedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some((*self.0).as_ref())
     }
 }
 
-/// Where work is handed in; clones are the same.
+/// Accepts items and processes them in batches. Cheap to clone; clones share state.
 pub struct Batcher<T, R> {
     sender: mpsc::Sender<Entry<T, R>>,
 }
@@ -86,21 +87,21 @@ impl<T, R> Clone for Batcher<T, R> {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
-    /// Starts a task that does with `work` what is handed in: one result for each, in the same order. It
-    /// runs apart from those who wait: one who goes away breaks nothing off.
+    /// Starts a task that processes batches with `work`, which returns one result per item, in the
+    /// same order. A cancelled caller does not cancel the batch.
     pub fn start<F>(shutdown: &Shutdown, work: impl Fn(Vec<T>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Vec<R>> + Send + 'static,
     {
-        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let (sender, mut receiver) = mpsc::channel(MAX_WAITING);
         let stop = shutdown.clone();
         shutdown.spawn(async move {
             let mut last = 0;
             loop {
                 let entries = tokio::select! {
                     entries = gather(&mut receiver, last) => entries,
-                    // Requests are drained before: nobody waits any more.
-                    () = stop.insisted() => return,
+                    // Requests have been drained, so no caller is waiting.
+                    () = stop.forced() => return,
                 };
                 if entries.is_empty() {
                     return;
@@ -109,7 +110,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
                 let (items, waiting): (Vec<T>, Vec<oneshot::Sender<R>>) =
                     entries.into_iter().unzip();
                 for (result, waiting) in work(items).await.into_iter().zip(waiting) {
-                    // Whoever went away does not want it.
+                    // A cancelled caller receives no result.
                     drop(waiting.send(result));
                 }
             }
@@ -117,28 +118,30 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Self { sender }
     }
 
-    /// Hands `item` in and returns its result.
-    pub async fn submit(&self, item: T) -> Result<R, Busy> {
+    pub async fn submit(&self, item: T) -> Result<R, Overloaded> {
         let (sender, receiver) = oneshot::channel();
-        self.sender.try_send((item, sender)).map_err(|_full| Busy)?;
-        // It is dropped without a result only at the end of the process.
-        receiver.await.map_err(|_ended| Busy)
+        self.sender
+            .try_send((item, sender))
+            .map_err(|_full| Overloaded)?;
+        // The sender is dropped without a result only at the end of the process.
+        receiver.await.map_err(|_ended| Overloaded)
     }
 }
 
-/// Returns what waits, at least one, none at the end; after a short while if it is less than `last` time.
+/// Returns the waiting items: at least one, or none once all senders are dropped. Waits for up to
+/// [`LINGER`] if there are fewer than `last`.
 async fn gather<E>(receiver: &mut mpsc::Receiver<E>, last: usize) -> Vec<E> {
     let mut entries = Vec::new();
-    receiver.recv_many(&mut entries, MOST).await;
+    receiver.recv_many(&mut entries, MAX_BATCH).await;
     let rest = async {
         while !entries.is_empty() && entries.len() < last {
-            let room = MOST - entries.len();
+            let room = MAX_BATCH - entries.len();
             if receiver.recv_many(&mut entries, room).await == 0 {
                 return;
             }
         }
     };
-    // Elapsed or not, what came is in.
+    // After a timeout, `entries` holds the items received until then.
     timeout(LINGER, rest).await.unwrap_or_default();
     entries
 }
@@ -153,51 +156,51 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers, and writes down how many were doubled together.
+    /// Doubles numbers, and records the size of each batch.
     fn doubler(shutdown: &Shutdown) -> (Batcher<u32, u32>, Arc<Mutex<Vec<usize>>>) {
-        let rounds = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&rounds);
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&sizes);
         let batcher = Batcher::start(shutdown, move |items: Vec<u32>| {
-            written.lock().unwrap().push(items.len());
+            recorded.lock().unwrap().push(items.len());
             async move { items.into_iter().map(|item| item * 2).collect() }
         });
-        (batcher, rounds)
+        (batcher, sizes)
     }
 
     #[tokio::test]
-    async fn each_gets_its_own_result() {
-        let (batcher, rounds) = doubler(&Shutdown::new(Duration::ZERO));
+    async fn each_caller_gets_its_own_result() {
+        let (batcher, sizes) = doubler(&Shutdown::new(Duration::ZERO));
         let results = join_all((0..1000).map(|item| batcher.submit(item))).await;
         for (item, result) in (0..1000).zip(results) {
             assert_eq!(result.unwrap(), item * 2);
         }
-        assert_eq!(*rounds.lock().unwrap(), [256, 256, 256, 232]);
+        assert_eq!(*sizes.lock().unwrap(), [256, 256, 256, 232]);
     }
 
     #[tokio::test]
-    async fn a_lone_one_is_not_kept_for_others() {
-        let (batcher, rounds) = doubler(&Shutdown::new(Duration::ZERO));
+    async fn single_item_is_not_delayed() {
+        let (batcher, sizes) = doubler(&Shutdown::new(Duration::ZERO));
         join_all((0..32).map(|item| batcher.submit(item))).await;
         for _ in 0..2 {
             assert_eq!(batcher.submit(1).await.unwrap(), 2);
         }
-        assert_eq!(*rounds.lock().unwrap(), [32, 1, 1]);
+        assert_eq!(*sizes.lock().unwrap(), [32, 1, 1]);
     }
 
     #[tokio::test]
-    async fn who_goes_away_takes_nothing_along() {
-        let (batcher, rounds) = doubler(&Shutdown::new(Duration::ZERO));
+    async fn cancelled_caller_does_not_affect_batch() {
+        let (batcher, sizes) = doubler(&Shutdown::new(Duration::ZERO));
         assert!(batcher.submit(1).now_or_never().is_none());
         assert_eq!(batcher.submit(2).await.unwrap(), 4);
-        assert_eq!(rounds.lock().unwrap().iter().sum::<usize>(), 2);
+        assert_eq!(sizes.lock().unwrap().iter().sum::<usize>(), 2);
     }
 
     #[tokio::test]
-    async fn what_cannot_be_done_in_time_is_refused() {
+    async fn full_queue_refuses_items() {
         let shutdown = Shutdown::new(Duration::ZERO);
         let batcher = Batcher::start(&shutdown, |_: Vec<u32>| std::future::pending::<Vec<u32>>());
-        let many = (0..QUEUE + MOST + 10).map(|_| batcher.submit(1));
+        let many = (0..MAX_WAITING + MAX_BATCH + 10).map(|_| batcher.submit(1));
         let mut many: FuturesUnordered<_> = many.collect();
-        assert!(matches!(many.next().await, Some(Err(Busy))));
+        assert!(matches!(many.next().await, Some(Err(Overloaded))));
     }
 }

@@ -1,7 +1,7 @@
-//! Errors in one line, for people.
+//! Errors in one line, for human readers.
 
-/// Returns an error with its causes in one line, each said once: libraries often repeat the text of a cause in
-/// their own.
+/// Returns an error with its causes in one line, without repetitions: libraries often include the
+/// text of a cause in their own.
 pub fn line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn repeated_causes_appear_once() {
         let refused = || anyhow!("connection refused");
         let plain = refused().context("connect");
         assert_eq!(line(&plain), "connect: connection refused");
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_several_lines_becomes_one() {
+    fn multi_line_errors_become_one_line() {
         let error = anyhow!("no such role\n  DETAIL: none").context("connect");
         assert_eq!(line(&error), "connect: no such role DETAIL: none");
     }

@@ -1,4 +1,4 @@
-//! City names as filters compare them: without case, accents and punctuation.
+//! Normalizes city names for comparison in filters, without case, accents and punctuation.
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 

@@ -1,8 +1,8 @@
-//! The command line: which commands there are, and how their settings are read.
+//! The command line: its commands, and how their settings are read.
 //!
-//! clap reads flags and variables; three of its ways are changed here. An empty variable means unset.
-//! A variable that cannot be read ends with exit code 1 and one line that names the variable (a bad
-//! flag keeps clap's own message and exit code 2). And a `.env` file is read first.
+//! clap reads flags and variables, with three changes. An empty variable counts as unset. An
+//! invalid variable ends the program with exit code 1 and one line that names it (an invalid flag
+//! keeps clap's own message and exit code 2). A `.env` file is read first.
 
 pub(crate) mod env_file;
 
@@ -25,8 +25,8 @@ use crate::{config, confine, db::types::Role, version::VERSION};
 #[derive(Debug, Parser)]
 #[command(name = "anb", version = VERSION.as_str(), propagate_version = true)]
 pub struct Cli {
-    /// File with settings, read before the environment; unset: `.env` if there is one
-    // Before the settings: an argument stands under the heading of those before it.
+    /// Settings file, overridden by the environment; if unset, `.env` if it exists
+    // Declared first, since an argument inherits the help heading of the arguments before it.
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Name of the hidden command that becomes another program.
+/// Name of the hidden command that executes another program.
 const LAUNCHER: &str = "confine";
 
 /// The commands, one per role.
@@ -49,13 +49,13 @@ pub enum Command {
     Migrate(Migrate),
     /// Runs everything on this machine: a private PostgreSQL and Redis, the API and a worker
     Dev(config::Dev),
-    /// Operator's tools for accounts
+    /// Operator tools for accounts
     Admin(Admin),
-    /// Operator's tools for the queue: what it holds, and another chance for what failed
+    /// Operator tools for the queue: its contents, and retries of failed videos
     Queue(QueueTool),
-    /// Compares rows, files and queue, and lists what disagrees; exit code 1 on findings
+    /// Compares rows, files and queue, and lists inconsistencies; exit code 1 on findings
     Fsck(Fsck),
-    /// Limits itself, then becomes another program
+    /// Restricts itself, then executes another program
     #[command(name = LAUNCHER, hide = true)]
     Confine(confine::Args),
 }
@@ -64,7 +64,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[command(mut_args(|arg| arg.global(true)))]
 pub struct Migrate {
-    /// List the pending migrations and change nothing
+    /// List the pending migrations without applying them
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -120,44 +120,44 @@ pub struct Fsck {
     pub upload: config::storage::UploadSettings,
 }
 
-/// Flags by which an operator has `anb fsck` repair its findings.
+/// Flags for the repairs of `anb fsck`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Repair")]
 #[group(skip)]
 pub struct Repair {
-    /// Repair what can be repaired; files are deleted only with --delete-orphans
+    /// Repair findings where possible; files are deleted only with --delete-orphans
     #[arg(long)]
     pub fix: bool,
-    /// Say what --fix would do, and do nothing
+    /// Report what --fix would do, without doing it
     #[arg(long, requires = "fix")]
     pub dry_run: bool,
-    /// Delete files that no row names and that are not newer than the newest video
+    /// Delete files that no row refers to and that are not newer than the newest video
     #[arg(long, requires = "fix")]
     pub delete_orphans: bool,
-    /// Delete that many, though they are more than a tenth of all files
+    /// Confirm that this many files are deleted; required for more than a tenth of all files
     #[arg(long, requires = "delete_orphans", value_name = "COUNT")]
     pub yes_delete: Option<usize>,
 }
 
-/// What `anb queue` can do.
+/// Actions of `anb queue`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum QueueAction {
-    /// Counts what waits, what is in flight and what is dead, in videos and in messages
+    /// Shows how many videos and messages are waiting, in flight and dead
     Stats,
-    /// Lets videos that failed by our fault wait again, and clears their dead messages away
+    /// Requeues videos given up because of a system failure, and removes their dead messages
     Redrive,
-    /// Shows dead messages and leaves them where they are
+    /// Shows dead messages without removing them
     Peek {
-        /// Most messages to show
+        /// Maximum number of messages to show
         #[arg(long, default_value_t = 100, value_name = "COUNT")]
         limit: usize,
     },
 }
 
-/// What `anb admin` can do.
+/// Actions of `anb admin`.
 #[derive(Debug, Subcommand)]
 pub enum AdminAction {
-    /// Gives an account a role: the first organiser
+    /// Grants a role to an account, for example to the first organiser
     Grant {
         /// The role
         role: Role,
@@ -171,27 +171,27 @@ pub enum AdminAction {
     },
 }
 
-/// What else `anb migrate` can do.
+/// Further actions of `anb migrate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Direction {
-    /// Undoes the last migration
+    /// Reverts the last migration
     Revert,
 }
 
-/// Why there is nothing to run.
+/// The reason why no command runs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// clap has something to print: help, the version, or wrong usage (exit code 2).
+    /// clap prints help, the version, or a usage error (exit code 2).
     #[error(transparent)]
     Clap(#[from] clap::Error),
-    /// A setting from the environment cannot be used (exit code 1).
+    /// A setting from the environment is invalid (exit code 1).
     #[error("{0}")]
     Environment(String),
 }
 
-/// Reads settings file, environment and `arguments` (the program's name first).
+/// Reads the settings file, the environment and `arguments` (the program's name first).
 pub fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
-    // The launcher becomes a program that must not see the secrets of a settings file.
+    // The launcher executes a program that must not see the secrets of a settings file.
     if arguments.get(1).is_none_or(|word| word != LAUNCHER) {
         env_file::load(arguments).map_err(|error| Error::Environment(format!("{error:#}")))?;
     }
@@ -208,7 +208,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, Error> {
     )
 }
 
-/// Detaches the variables that are set to nothing from their arguments.
+/// Detaches empty variables from their arguments.
 fn ignore_empty_variables(command: Clap) -> Clap {
     let is_empty = |arg: &Arg| {
         let variable = arg.get_env();
@@ -233,8 +233,8 @@ fn value_of(variable: &OsStr) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
-/// If `error` is about a value that came from a variable, returns one line that names it. A secret's
-/// value is not repeated.
+/// Returns one line that names the variable if `error` is about a variable's value. The value of a
+/// secret is not repeated.
 fn variable_at_fault(
     command: &Clap,
     arguments: &[OsString],
@@ -278,7 +278,7 @@ fn variable_at_fault(
     Some(format!("{}={shown}: {cause}", variable.to_string_lossy()))
 }
 
-/// Finds a variable whose value is no text; clap does not say which one it was.
+/// Finds a variable whose value is not UTF-8, since clap does not report which one it is.
 fn find_unreadable(command: &Clap) -> Option<String> {
     let variables = command.get_arguments().filter_map(Arg::get_env);
     let unreadable = variables

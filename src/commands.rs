@@ -1,4 +1,4 @@
-//! One recipe per command: settings, connections, work, stop.
+//! The commands, one per module. Each validates its settings, connects, works and stops.
 
 mod admin;
 mod dev;
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 
 use crate::{cli::Command, confine};
 
-/// Runs a command to its end and returns its exit code.
+/// Runs a command to completion and returns its exit code.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(settings) => block_on(serve::run(settings)),
@@ -24,7 +24,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Queue(arguments) => block_on(queue::run(arguments)),
         Command::Fsck(arguments) => block_on(fsck::run(arguments)),
         Command::Dev(settings) => block_on(dev::run(settings)),
-        // Before any thread: it becomes another program.
+        // No thread may exist yet, since this executes another program.
         Command::Confine(arguments) => Ok(confine::run(&arguments)),
     }
 }

@@ -1,7 +1,7 @@
-//! Settings. Environment variables are the interface, flags win over them; both are clap arguments,
-//! one `Args` struct per concern in the files below. A role's settings are the concerns it needs.
+//! Settings. Environment variables are the interface, and flags override them. Both are clap
+//! arguments, with one `Args` struct per concern. Each command combines the concerns it needs.
 //!
-//! Nothing falls back silently: what cannot be read stops the start with the variable's name
+//! There is no silent fallback. An invalid value stops the start with the variable's name
 //! ([`crate::cli`]), and so does an impossible combination (`validate`).
 
 pub mod auth;
@@ -52,7 +52,6 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Checks what one variable alone cannot tell.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.auth.validate()?;
         self.database.validate()?;
@@ -94,7 +93,6 @@ pub struct Work {
 }
 
 impl Work {
-    /// Checks what one variable alone cannot tell.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.worker.validate()?;
         self.media.validate().map_err(anyhow::Error::msg)?;
@@ -105,11 +103,11 @@ impl Work {
     }
 }
 
-/// Settings of `anb dev`: what `serve` and `work` take, less the services that `dev` starts itself.
+/// Settings of `anb dev`: those of `serve` and `work`, without the services that `dev` starts.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 pub struct Dev {
-    /// Folder that keeps the private databases, the media and the logs
+    /// Folder for the private databases, the media and the logs
     #[arg(
         long,
         env = "ANB_DATA_DIR",
@@ -133,18 +131,18 @@ pub struct Dev {
     pub stop: StopSettings,
 }
 
-/// How a process stops.
+/// Shutdown settings.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Stopping")]
 pub struct StopSettings {
-    /// Time for running work after SIGTERM; a second signal ends it at once [unit: 90s, 2m …]
+    /// Time to finish running work after SIGTERM; a second signal ends it at once [unit: 90s, 2m …]
     #[arg(long = "shutdown-grace", env = "SHUTDOWN_GRACE", default_value = "90s", value_name = "TIME",
           value_parser = duration)]
     pub grace: Duration,
 }
 
-/// Parses a span of time: a number with its unit (`500ms`, `45m`, `1h 30m`). Zero is refused.
+/// Parses a duration: a number with its unit (`500ms`, `45m`, `1h 30m`). Refuses zero.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span = humantime::parse_duration(text)
         .map_err(|error| format!("{error}: write a number with its unit, as in 10s, 45m or 1h"))?;
@@ -154,18 +152,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(span)
 }
 
-/// Checks that a setting is an `http://` or `https://` address, and returns it without a slash at its end.
+/// Checks an `http://` or `https://` URL, and returns it without trailing slashes.
 pub(crate) fn http_url(text: &str) -> Result<String, String> {
     let is_web = url::Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.query().is_none()
     });
     if !is_web {
-        return Err("write an http:// or https:// address".to_owned());
+        return Err("write an http:// or https:// URL".to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Wraps a secret, so that it shows in no log and no error.
+/// Wraps a secret, so that it appears in no log and no error.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a clap value parser")]
 pub(crate) fn secret(text: &str) -> Result<SecretString, String> {
     Ok(SecretString::from(text))

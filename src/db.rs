@@ -1,12 +1,12 @@
-//! PostgreSQL: the pool of connections, TLS, and migrations. Queries live with their slices.
+//! PostgreSQL: the connection pool, TLS and migrations. Queries live in their slices.
 
+pub mod keyset;
 pub mod migrations;
 pub mod pooler;
 mod prepared;
 pub mod schema;
-pub mod seek;
+pub mod statement_limit;
 pub mod tls;
-pub mod turns;
 pub mod types;
 
 use std::{
@@ -40,56 +40,56 @@ use diesel_async::{
 use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
-    batch::Busy,
+    batch::Overloaded,
     causes,
     config::database::{Endpoint, Settings},
 };
 pub use prepared::{Prepared, prepared};
 
-/// One connection, as queries take it.
+/// The connection type that queries take.
 pub type Connection = AsyncPgConnection;
 
-/// Longest wait for a connection: for a free one, for the checks of idle ones, and for a new one.
+/// Maximum wait for a connection, including checks of idle ones and the opening of a new one.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most requests that wait for a connection: more would wait for longer than their clients do.
-const MOST_WAITING: usize = 4096;
+/// Maximum requests waiting for a connection; with more, clients would give up first.
+const MAX_WAITERS: usize = 4096;
 
-/// Longest wait for an answer. A server that works on a statement gives it up before, and says so: one
-/// that is silent for longer is frozen, or the network is gone.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum wait for a response. A working server cancels the statement earlier and reports that, so
+/// a longer silence means that the server hangs or the network is down.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A connection that was used more recently is lent without a question: what closed it meanwhile has told the
-/// client, and a round trip before each statement cost as much as a small statement does.
-const TRUSTED: Duration = Duration::from_secs(1);
+/// A connection that was used more recently is reused without a check. The client already knows
+/// if it was closed, and the extra round trip costs as much as a small statement.
+const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// What every session sets: no statement and no forgotten transaction can hold a connection for ever. Compiling
-/// a statement took ten times as long as running it.
+/// Session settings that keep statements and idle transactions from holding a connection forever.
+/// JIT is off because compiling a statement took ten times as long as running it.
 const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
     -c idle_in_transaction_session_timeout=30s -c timezone=UTC -c jit=off";
 
-/// The database of this process; clones share one pool.
+/// The database of this process. Cheap to clone; clones share one pool.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Connection>,
     /// As in [`Endpoint`].
     place: Arc<str>,
-    /// The server took no writes when it was asked last: after a failover a connection may still lead to the old
-    /// one, however busy it is.
+    /// Whether the server was read-only at the last check. After a failover, even a busy connection
+    /// may still lead to the old primary.
     is_read_only: Arc<AtomicBool>,
 }
 
 impl Db {
-    /// Makes a pool, whose connections live on the runtime that this is called on; none is opened yet. Returns an
-    /// error if the settings cannot be used.
+    /// Creates a pool whose connections live on the current runtime; none is opened yet. Returns an
+    /// error if the settings are invalid.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let endpoint = session_endpoint(settings)?;
         let place = endpoint.place.as_str().into();
         let tls = tls::connector(&endpoint)?;
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
-        // A connection ends with the runtime that opened it, and each thread of the server has its own, which
-        // ends once that thread has answered all. So the one opens them that lives as long as the pool.
+        // A connection ends with the runtime that opened it. Each server thread has its own runtime
+        // and ends with it, so all connections are opened on the pool's runtime.
         let runtime = Handle::current();
         config.custom_setup = Box::new(move |_| {
             let (endpoint, tls) = (endpoint.clone(), tls.clone());
@@ -103,16 +103,16 @@ impl Db {
             })
         });
         let is_read_only = Arc::new(AtomicBool::new(false));
-        let distrust = Arc::clone(&is_read_only);
-        // The address is not used: `custom_setup` knows it.
+        let check_always = Arc::clone(&is_read_only);
+        // The address is unused; `custom_setup` connects.
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
             .max_size(settings.pool_size.into())
             .post_recycle(Hook::async_fn(move |connection, metrics| {
-                let is_trusted = metrics.last_used() < TRUSTED
-                    && !AtomicBool::load(&distrust, Ordering::Relaxed);
+                let skip_check = metrics.last_used() < CHECK_AFTER
+                    && !AtomicBool::load(&check_always, Ordering::Relaxed);
                 Box::pin(async move {
-                    if is_trusted {
+                    if skip_check {
                         return Ok(());
                     }
                     verify(connection).await
@@ -127,31 +127,33 @@ impl Db {
         })
     }
 
-    /// Lends a connection. Returns an error when none is free or the server cannot be reached.
+    /// Takes a connection from the pool. Returns an error if this fails or times out.
     pub async fn connection(&self) -> anyhow::Result<Object<Connection>> {
-        if self.pool.status().waiting >= MOST_WAITING {
-            return Err(Busy.into());
+        if self.pool.status().waiting >= MAX_WAITERS {
+            return Err(Overloaded.into());
         }
-        // One limit for all of it: the pool would check one idle connection after the other, and each
-        // would take its time. One that is being checked when the time is over is thrown away.
-        let lent = timeout(POOL_TIMEOUT, self.pool.get()).await;
-        lent.map_err(|_elapsed| Silent)
+        // One overall timeout, because the pool checks idle connections one after another. A
+        // connection that is being checked at the timeout is dropped.
+        let connection = timeout(POOL_TIMEOUT, self.pool.get()).await;
+        connection
+            .map_err(|_elapsed| DatabaseTimeout)
             .with_context(|| format!("connect to PostgreSQL at {}", self.place))?
             .context("get a database connection")
     }
 
-    /// Opens a connection beside those that are lent: whoever has it waits for nobody.
-    pub async fn own_connection(&self) -> anyhow::Result<Connection> {
+    /// Returns a dedicated connection, detached from the pool.
+    pub async fn dedicated_connection(&self) -> anyhow::Result<Connection> {
         Ok(Object::take(self.connection().await?))
     }
 
-    /// Returns how many connections this process may have open, its own ones included.
-    pub fn most_connections(&self) -> usize {
+    /// Returns the maximum number of open connections of this process, including the dedicated one.
+    pub fn max_connections(&self) -> usize {
         self.pool.status().max_size + 1
     }
 
-    /// Learns from a write whether the server takes any: after a failover connections are asked before they are lent.
-    pub fn learn_from<T>(&self, written: &anyhow::Result<T>) {
+    /// Updates the read-only state from the result of a write. While the server is read-only, as
+    /// after a failover, each connection is checked before reuse.
+    pub fn note_write_result<T>(&self, written: &anyhow::Result<T>) {
         let error = written
             .as_ref()
             .err()
@@ -168,21 +170,21 @@ impl Db {
         }
     }
 
-    /// Returns an error unless the database answers, takes writes and has this program's schema.
+    /// Returns an error unless the database responds, is writable and has this program's schema.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;
         let is_read_only = is_read_only(&mut connection).await?;
         self.is_read_only.store(is_read_only, Ordering::Relaxed);
         ensure!(
             !is_read_only,
-            "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
+            "PostgreSQL is read-only: it is a standby, or default_transaction_read_only is on"
         );
         migrations::check(&mut connection).await
     }
 }
 
-/// Returns where sessions with our limits are opened. Of two values of one setting the later one counts: so the
-/// `options` of the address do.
+/// Returns the endpoint for sessions with [`SESSION_OPTIONS`]. The `options` of the configured
+/// address come last, so they take precedence.
 fn session_endpoint(settings: &Settings) -> anyhow::Result<Endpoint> {
     let mut endpoint = settings.endpoint()?;
     let theirs = endpoint.postgres.get_options().unwrap_or_default();
@@ -191,70 +193,67 @@ fn session_endpoint(settings: &Settings) -> anyhow::Result<Endpoint> {
     Ok(endpoint)
 }
 
-/// Asks whether the server is still there and takes writes: one that does not may have been replaced, and a new
-/// connection leads to its successor.
+/// Checks that the server responds and is writable. If it is not, it may have been replaced, and a
+/// new connection reaches its successor.
 async fn verify(connection: &mut Connection) -> Result<(), HookError> {
     match is_read_only(connection).await {
         Ok(false) => Ok(()),
-        Ok(true) => Err(HookError::message("PostgreSQL takes no writes")),
+        Ok(true) => Err(HookError::message("PostgreSQL is read-only")),
         Err(error) => Err(HookError::Backend(PoolError::QueryError(error))),
     }
 }
 
-/// Tells whether a transaction that began now could not write, also because the server is a standby.
+/// Returns whether a new transaction would be read-only, for example on a standby.
 async fn is_read_only(connection: &mut Connection) -> diesel::QueryResult<bool> {
     let setting = sql::<Bool>("current_setting('transaction_read_only')::boolean");
     select(setting).get_result(connection).await
 }
 
-/// The database is there, but does not answer.
+/// The database did not respond in time.
 #[derive(Debug, thiserror::Error)]
-#[error("PostgreSQL does not answer")]
-pub struct Silent;
+#[error("PostgreSQL did not respond in time")]
+pub struct DatabaseTimeout;
 
-/// Gives up what waits for the database after [`PATIENCE`], with [`Silent`].
-pub async fn in_time<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    timeout(PATIENCE, work)
+/// Runs `work` with a timeout of [`QUERY_TIMEOUT`]. Returns [`DatabaseTimeout`] if it elapses.
+pub async fn with_timeout<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(QUERY_TIMEOUT, work)
         .await
-        .unwrap_or_else(|_elapsed| Err(Silent.into()))
+        .unwrap_or_else(|_elapsed| Err(DatabaseTimeout.into()))
 }
 
-/// Returns a span of time for SQL.
 pub fn interval(span: Duration) -> PgInterval {
-    // Three hundred thousand years would not fit.
+    // Overflows only after about 300,000 years.
     PgInterval::from_microseconds(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
 
 define_sql_function! {
-    /// The time at which the transaction began, by the database's clock: the only clock that counts.
+    /// The start of the transaction by the database's clock, the only authoritative one.
     fn now() -> Timestamptz;
 }
 
-/// Returns the database's time.
+/// Returns the current time of the database.
 pub async fn time(connection: &mut Connection) -> anyhow::Result<DateTime<Utc>> {
     Ok(select(now()).get_result(connection).await?)
 }
 
 define_sql_function! {
-    /// The larger of two numbers.
     fn greatest(one: SmallInt, other: SmallInt) -> SmallInt;
 }
 
-/// A moment relative to [`now()`], as an SQL expression.
+/// A point in time relative to [`now()`], as an SQL expression.
 pub type Moment = UncheckedBind<SqlLiteral<Timestamptz>, AsExprOf<PgInterval, Interval>>;
 
-/// The moment `span` after [`now()`].
+/// Returns the time `span` after [`now()`].
 pub fn from_now(span: Duration) -> Moment {
     sql("now() + ").bind::<Interval, _>(interval(span))
 }
 
-/// The moment `span` before [`now()`].
+/// Returns the time `span` before [`now()`].
 pub fn ago(span: Duration) -> Moment {
     sql("now() - ").bind::<Interval, _>(interval(span))
 }
 
-/// Opens one connection outside any pool, without the session limits: for migrations, which may take
-/// long.
+/// Opens one connection outside the pool and without session limits, for long-running migrations.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
     let endpoint = settings.endpoint()?;
     let tls = tls::connector(&endpoint)?;
@@ -265,7 +264,7 @@ async fn connect_with(
     endpoint: &Endpoint,
     tls: Option<tls::Connector>,
 ) -> anyhow::Result<Connection> {
-    // Each arm has its own stream type, so the two cannot share a variable.
+    // The stream types differ, so the arms cannot share a variable.
     let connection = match tls {
         None => {
             let (client, connection) = endpoint

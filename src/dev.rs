@@ -1,8 +1,9 @@
 //! Private PostgreSQL and Redis for `anb dev` and for the tests.
 //!
-//! Owns the servers' whole life: binaries found on this machine, data under one folder, unix sockets only, logs
-//! in files, an orderly stop, and nothing left running when this process is killed. Refuses a folder that
-//! another live process uses. Called by `commands::dev` and by the test kit.
+//! Manages the servers' whole lifecycle. It finds their binaries on this machine, keeps the data in
+//! one folder and the logs in files, uses unix sockets only, stops the servers gracefully and
+//! leaves nothing running when this process is killed. It refuses a folder that another live
+//! process uses. Used by `commands::dev` and by the tests' support code.
 
 mod accounts;
 mod binaries;
@@ -22,33 +23,32 @@ use self::janitor::Janitor;
 pub use self::{folder::Folder, postgres::Postgres, redis::Redis};
 use crate::shutdown::Shutdown;
 
-/// Whether the data is meant to survive a crash, or even this process.
+/// Whether the data survives a crash or the end of this process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Durability {
-    /// Kept between runs and safe against a power cut (Redis loses at most one second).
+    /// Kept between runs and safe against power loss (Redis loses at most one second).
     Full,
-    /// For tests: nothing is synced to disk, and the data is deleted when this process ends, however it ends.
+    /// For tests. Nothing is synced to disk, and the data is always deleted when this process ends.
     Throwaway,
 }
 
-/// What to start and where.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder that holds `postgres/`, `redis/` and `logs/`; created when missing.
+    /// Folder that contains `postgres/`, `redis/` and `logs/`; created if missing.
     pub data_dir: PathBuf,
     pub durability: Durability,
-    /// Number of Redis databases; tests use one each.
+    /// Number of Redis databases; each test uses its own.
     pub redis_databases: u16,
-    /// More settings of PostgreSQL, each `name=value`; they win over our own.
+    /// Additional PostgreSQL settings as `name=value`; they override the defaults.
     pub postgres_settings: Vec<String>,
-    /// More words on the command line of Redis; they win over our own.
+    /// Additional command-line arguments for Redis; they override the defaults.
     pub redis_settings: Vec<String>,
-    /// Ends a start at once when it is requested; what runs then is the caller's.
+    /// Aborts the start when requested. Stopping running servers is up to the caller.
     pub stop: Shutdown,
 }
 
 impl Options {
-    /// The settings of `anb dev`: data kept in `data_dir`.
+    /// Returns the options of `anb dev`, with persistent data in `data_dir`.
     pub fn durable(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -60,9 +60,9 @@ impl Options {
         }
     }
 
-    /// The settings of the tests: a new temporary folder, deleted when this process ends.
+    /// Returns the options of the tests, with a temporary folder that is deleted at the end.
     pub fn throwaway() -> anyhow::Result<Self> {
-        // The janitor deletes the folder later: a guard of ours would not run on `kill -9`.
+        // The janitor deletes the folder, because a drop guard would not run on `kill -9`.
         let folder = tempfile::Builder::new()
             .prefix("anb-test-")
             .tempdir()
@@ -75,12 +75,12 @@ impl Options {
     }
 }
 
-/// A stop was requested before both servers answered.
+/// A stop was requested before both servers were ready.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped while the servers started")]
+#[error("stopped while the servers were starting")]
 pub struct Stopped;
 
-/// Does a part of the start; fails with [`Stopped`] when a stop is requested first.
+/// Runs `work`. Returns [`Stopped`] if a stop is requested first.
 async fn unless_stopped<T>(
     stop: &Shutdown,
     work: impl Future<Output = anyhow::Result<T>>,
@@ -91,19 +91,19 @@ async fn unless_stopped<T>(
     }
 }
 
-/// Both servers, running.
+/// Both running servers.
 #[derive(Debug)]
 pub struct Services {
     pub postgres: Postgres,
     pub redis: Redis,
-    // Fields drop in this order: the folder's lock must outlive the servers.
+    // Fields drop in declaration order, and the folder's lock must outlive the servers.
     janitor: Option<Janitor>,
     folder: Folder,
 }
 
 impl Services {
-    /// Starts both servers and waits until they answer; what a killed run left behind is stopped first. Returns
-    /// [`Stopped`] when a stop was requested meanwhile, and has then ended all that it started.
+    /// Stops orphaned servers of a killed run, starts both servers and waits until they are ready.
+    /// If a stop is requested in the meantime, ends all started servers and returns [`Stopped`].
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let folder = Folder::claim(&options.data_dir)?;
         let janitor = match options.durability {
@@ -134,7 +134,7 @@ impl Services {
         })
     }
 
-    /// Returns, with the reason, when one of the servers ends on its own. Safe to cancel.
+    /// Waits until one of the servers exits unexpectedly and returns the reason. Cancel-safe.
     pub async fn failed(&mut self) -> anyhow::Error {
         tokio::select! {
             err = self.postgres.failed() => err,
@@ -142,7 +142,7 @@ impl Services {
         }
     }
 
-    /// Stops both servers in order: PostgreSQL breaks off open transactions, Redis writes out its log.
+    /// Stops both servers gracefully. PostgreSQL aborts open transactions, Redis flushes its log.
     pub async fn stop(self) {
         let Self {
             postgres,

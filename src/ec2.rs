@@ -1,8 +1,8 @@
-//! The instance that a worker runs on, as a member of an auto scaling group: keeps it from being taken away
-//! in the middle of a job, notices that it will be taken away all the same, and says when it may go.
+//! The worker's instance as a member of an Auto Scaling group. Protects it from scale-in during a
+//! job, detects its termination, and reports when it can be terminated.
 //!
-//! What EC2 and the group want is read from the instance's metadata, which costs nothing and needs no
-//! permission. Without a permission to answer the group, jobs are still finished as far as time allows.
+//! Termination notices come from the instance metadata, which is free and needs no permission.
+//! Without permission to call the group, running jobs are still finished as far as time allows.
 
 mod group;
 mod metadata;
@@ -18,20 +18,19 @@ use tokio::{
 };
 
 use self::{
-    group::{Group, Told},
+    group::{CallResult, Group},
     metadata::{Metadata, Notice},
 };
 use crate::shutdown::Shutdown;
 
-/// Time that a Spot interruption leaves for giving jobs back.
-const GIVE_BACK: Duration = Duration::from_secs(20);
+/// Time reserved before a Spot interruption for releasing jobs.
+const RELEASE_TIME: Duration = Duration::from_secs(20);
 
-/// How often and how soon things are done.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Between two looks at the metadata; AWS recommends 5 s.
+    /// Polling interval of the metadata; AWS recommends 5 s.
     pub poll: Duration,
-    /// How long a worker is idle before it gives its protection up: each change is a call to AWS.
+    /// How long a worker is idle before it drops its protection, since each change is an AWS call.
     pub linger: Duration,
 }
 
@@ -44,7 +43,6 @@ impl Default for Pace {
     }
 }
 
-/// This instance.
 pub struct Instance {
     metadata: Metadata,
     group: Group,
@@ -52,18 +50,17 @@ pub struct Instance {
     pace: Pace,
 }
 
-/// How a worker was told that its instance goes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Heard {
+struct NoticeState {
     notice: Option<Notice>,
-    /// The notice is why the worker stops, no signal.
+    /// Whether the notice, not a signal, stopped the worker.
     stops: bool,
-    /// The metadata cannot be read; said once, until it can.
-    is_deaf: bool,
+    /// Whether the last read of the metadata failed, which is logged once.
+    is_unavailable: bool,
 }
 
 impl Instance {
-    /// Asks the metadata who this instance is.
+    /// Reads the instance's id from the metadata.
     pub async fn find(
         aws: &SdkConfig,
         metadata: imds::Client,
@@ -72,7 +69,7 @@ impl Instance {
     ) -> anyhow::Result<Self> {
         let metadata = Metadata::new(metadata);
         let id = metadata.instance_id().await;
-        let id = id.context("EC2_LIFECYCLE=on: ask the metadata for the instance's id")?;
+        let id = id.context("EC2_LIFECYCLE=on: read the instance id from the metadata")?;
         Ok(Self {
             metadata,
             group: Group::new(aws, id),
@@ -81,75 +78,80 @@ impl Instance {
         })
     }
 
-    /// Runs `work`, which ends when the shutdown is requested; `jobs` counts what runs in it. Returns when
-    /// the process may end.
-    pub async fn accompany(&self, jobs: watch::Receiver<usize>, work: impl Future<Output = ()>) {
-        // Before any work: a program that was started again on its way out takes none.
-        let mut heard = Heard::default();
-        self.look(&mut heard).await;
+    /// Runs `work`, which ends on shutdown; `jobs` is its number of running jobs. Returns when the
+    /// process may exit.
+    pub async fn run_protected(
+        &self,
+        jobs: watch::Receiver<usize>,
+        work: impl Future<Output = ()>,
+    ) {
+        // Checked first, so that a process restarted on a terminating instance takes no job.
+        let mut state = NoticeState::default();
+        self.poll_metadata(&mut state).await;
         let mut is_protected = None;
         tokio::select! {
             () = work => {}
-            () = self.watch(&mut heard) => {}
+            () = self.watch(&mut state) => {}
             () = self.protect(jobs, &mut is_protected) => {}
         }
-        // A signal may be the first word of it.
-        self.look(&mut heard).await;
-        self.leave(heard, is_protected).await;
+        // A signal may arrive before the notice is read.
+        self.poll_metadata(&mut state).await;
+        self.release_instance(state, is_protected).await;
     }
 
-    /// Looks again and again; hurries the stop if EC2 leaves too little time, keeps the hook waiting else.
-    async fn watch(&self, heard: &mut Heard) {
+    /// Polls the metadata. Forces the stop shortly before a Spot interruption; sends heartbeats to
+    /// the lifecycle hook during a termination.
+    async fn watch(&self, state: &mut NoticeState) {
         let mut ticks = interval(self.pace.poll);
         let mut heartbeat = None;
         loop {
             ticks.tick().await;
-            self.look(heard).await;
-            match heard.notice {
-                Some(Notice::Interrupted { at }) if at <= Utc::now() + GIVE_BACK => {
-                    self.shutdown.insist();
+            self.poll_metadata(state).await;
+            match state.notice {
+                Some(Notice::Interrupted { at }) if at <= Utc::now() + RELEASE_TIME => {
+                    self.shutdown.force();
                 }
-                Some(Notice::Terminated) => self.group.keep_waiting(&mut heartbeat).await,
+                Some(Notice::Terminated) => self.group.send_heartbeat(&mut heartbeat).await,
                 Some(Notice::Interrupted { .. } | Notice::AtRisk) | None => {}
             }
         }
     }
 
-    async fn look(&self, heard: &mut Heard) {
+    async fn poll_metadata(&self, state: &mut NoticeState) {
         match self.metadata.notice().await {
             Ok(notice) => {
-                heard.is_deaf = false;
-                self.heed(notice, heard);
+                state.is_unavailable = false;
+                self.apply_notice(notice, state);
             }
-            Err(error) if !heard.is_deaf => {
-                heard.is_deaf = true;
-                tracing::warn!("the instance's metadata cannot be read: {error:#}");
+            Err(error) if !state.is_unavailable => {
+                state.is_unavailable = true;
+                tracing::warn!("cannot read the instance metadata: {error:#}");
             }
             Err(_) => {}
         }
     }
 
-    /// Asks for a stop at the first notice, and keeps the most urgent one.
-    fn heed(&self, notice: Option<Notice>, heard: &mut Heard) {
-        if notice <= heard.notice {
+    /// Requests the shutdown at the first notice, and keeps the most urgent notice.
+    fn apply_notice(&self, notice: Option<Notice>, state: &mut NoticeState) {
+        if notice <= state.notice {
             return;
         }
-        tracing::info!(?notice, "the instance goes: finishing what runs");
-        heard.notice = notice;
+        tracing::info!(?notice, "instance is being removed: finishing running jobs");
+        state.notice = notice;
         if !self.shutdown.is_requested() {
-            heard.stops = true;
+            state.stops = true;
             self.shutdown.request();
         }
     }
 
-    /// Keeps the group from taking a busy instance. Whoever is chosen between a job's start and the answer
-    /// of the group has the hook's time to finish it.
+    /// Protects a busy instance from scale-in. If the group selects the instance before the
+    /// protection takes effect, the lifecycle hook leaves time to finish the job.
     async fn protect(&self, mut jobs: watch::Receiver<usize>, is_protected: &mut Option<bool>) {
         loop {
             let is_busy = *jobs.borrow_and_update() > 0;
             if *is_protected == Some(is_busy) {
                 if jobs.changed().await.is_err() {
-                    // The worker is gone, and `work` ends with it.
+                    // The worker has ended, and `work` ends with it.
                     std::future::pending::<()>().await;
                 }
                 continue;
@@ -160,41 +162,41 @@ impl Instance {
                     () = sleep(self.pace.linger) => {}
                 }
             }
-            // Unknown until it has been answered; unknown, too, what a killed predecessor left.
+            // Unknown until the call succeeds, also because a killed predecessor may have set it.
             *is_protected = None;
             match self.group.protect(is_busy).await {
-                Told::Done | Told::Refused => *is_protected = Some(is_busy),
-                Told::Failed => sleep(self.pace.poll).await,
+                CallResult::Done | CallResult::Rejected => *is_protected = Some(is_busy),
+                CallResult::Failed => sleep(self.pace.poll).await,
             }
         }
     }
 
-    /// Nothing runs any more: lets the instance go.
-    async fn leave(&self, heard: Heard, is_protected: Option<bool>) {
+    /// Lets the group terminate or replace the instance once no job runs.
+    async fn release_instance(&self, state: NoticeState, is_protected: Option<bool>) {
         if is_protected != Some(false) {
             self.group.protect(false).await;
         }
-        match heard.notice {
+        match state.notice {
             None => return,
             Some(Notice::Terminated | Notice::Interrupted { .. }) => {
-                self.insistently(|| self.group.complete()).await;
+                self.retry_until_forced(|| self.group.complete()).await;
             }
-            Some(Notice::AtRisk) => self.insistently(|| self.group.replace()).await,
+            Some(Notice::AtRisk) => self.retry_until_forced(|| self.group.replace()).await,
         }
-        if heard.stops {
-            // Whatever starts this program again would find the same notice, until the machine is gone.
-            tracing::info!("drained: waiting for the instance's end");
-            self.shutdown.insisted().await;
+        if state.stops {
+            // A restarted process would find the same notice until the instance is terminated.
+            tracing::info!("drained, waiting for the instance to terminate");
+            self.shutdown.forced().await;
         }
     }
 
-    /// Tells the group until it has heard, or the process must end.
-    async fn insistently<F: Future<Output = Told>>(&self, tell: impl Fn() -> F) {
-        while tell().await == Told::Failed && !self.is_insisted_within(self.pace.poll).await {}
+    /// Retries `call` until it does not fail or the process must exit.
+    async fn retry_until_forced<F: Future<Output = CallResult>>(&self, call: impl Fn() -> F) {
+        while call().await == CallResult::Failed && !self.is_forced_within(self.pace.poll).await {}
     }
 
-    async fn is_insisted_within(&self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.shutdown.insisted())
+    async fn is_forced_within(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.shutdown.forced())
             .await
             .is_ok()
     }

@@ -1,5 +1,6 @@
-//! What handlers share: errors, extractors, filters, paging, caching, limits. No domain in here.
+//! Shared by the handlers: errors, extractors, filters, paging, caching, limits. No domain logic.
 
+pub mod body_guard;
 pub mod cache;
 pub mod error;
 pub mod extract;
@@ -9,7 +10,6 @@ pub mod pace;
 pub mod page;
 pub mod range;
 pub mod rate;
-pub mod refused;
 pub mod respond;
 
 pub use error::{Code, Error, Result};

@@ -1,5 +1,5 @@
-//! The identifiers that travel between modules. Each is its own type, so that a user's id can never
-//! be passed where a video's is meant. In JSON every id is a string.
+//! The identifiers shared between modules. Each has its own type, so that a user's id cannot be
+//! passed as a video's. In JSON every id is a string.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use diesel_derive_newtype::DieselNewType;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
-/// Identifies a user: `users.id`, a bigint identity.
+/// The id of a user (`users.id`, a bigint identity).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, DieselNewType)]
 pub struct UserId(pub i64);
 
@@ -23,7 +23,7 @@ impl Serialize for UserId {
     }
 }
 
-/// Identifies a video: a `UUIDv7` (RFC 9562), so ids sort by time of upload.
+/// The id of a video, a `UUIDv7` (RFC 9562), so ids sort by upload time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, DieselNewType, Serialize, Deserialize,
 )]
@@ -31,13 +31,13 @@ impl Serialize for UserId {
 pub struct VideoId(pub Uuid);
 
 impl VideoId {
-    /// Makes a new id from the current time and randomness.
+    /// Generates an id from the current time and randomness.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// Parses the canonical form: 36 characters, lower case, hyphens. Any other spelling of the same
-    /// number is refused, so that one video has one address.
+    /// Parses the canonical form of 36 lower-case characters with hyphens. Any other spelling is
+    /// rejected, so that each video has exactly one address.
     pub fn parse(text: &str) -> Option<Self> {
         let id = Uuid::try_parse(text).ok()?;
         (id.to_string() == text).then_some(Self(id))
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_video_id_has_one_spelling() {
+    fn only_canonical_video_id_is_parsed() {
         let id = VideoId::generate();
         assert_eq!(VideoId::parse(&id.to_string()), Some(id));
         assert_eq!(VideoId::parse(&id.to_string().to_uppercase()), None);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_strings_in_json() {
+    fn id_is_a_json_string() {
         assert_eq!(serde_json::to_string(&UserId(7)).unwrap(), "\"7\"");
     }
 }

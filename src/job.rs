@@ -1,4 +1,4 @@
-//! What travels through the queue, and how a job can end badly.
+//! The payload of the queue, and the errors of a job.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +7,28 @@ use crate::ids::VideoId;
 /// Version of the wire format that this program writes.
 const VERSION: u32 = 1;
 
-/// A job as the queue carries it: ids only; the row knows everything else. Whoever receives one does the job whose turn
-/// it is, which need not be this one.
+/// A job in the queue. It contains only ids; the row holds everything else. A worker that receives
+/// one runs the next job in order, which may be a different one.
 ///
 /// The wire format is tagged, versioned JSON:
 /// `{"kind":"process_video","v":1,"video_id":"…","trace":"…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Job {
-    /// Makes the clip of one video.
+    /// Process one video.
     ProcessVideo {
-        /// Version of the format.
         v: u32,
-        /// The video that waits since this was pushed, or failed.
+        /// The video that is waiting, or that failed in the dead-letter queue.
         video_id: VideoId,
-        /// Id of the request that caused the job, so that logs can be followed across processes.
+        /// Id of the request that caused the job, to correlate logs across processes.
         trace: String,
     },
 }
 
-/// The payload is not a job that this version of the program knows.
+/// The payload is not a job known to this version of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownJob {
-    /// Another kind, or not JSON at all.
+    /// Another kind, or invalid JSON.
     #[error("not a known kind of job")]
     Kind(#[source] serde_json::Error),
     /// A known kind in a newer format.
@@ -38,7 +37,6 @@ pub enum UnknownJob {
 }
 
 impl Job {
-    /// Makes a job to process `video_id`.
     pub fn process_video(video_id: VideoId, trace: String) -> Self {
         Self::ProcessVideo {
             v: VERSION,
@@ -47,13 +45,11 @@ impl Job {
         }
     }
 
-    /// Returns the video that the job is about.
     pub fn video(&self) -> VideoId {
         let Self::ProcessVideo { video_id, .. } = self;
         *video_id
     }
 
-    /// Reads a payload.
     pub fn from_payload(payload: &str) -> Result<Self, UnknownJob> {
         let job: Self = serde_json::from_str(payload).map_err(UnknownJob::Kind)?;
         let Self::ProcessVideo { v, .. } = job;
@@ -63,24 +59,24 @@ impl Job {
         Ok(job)
     }
 
-    /// Writes the payload.
     pub fn to_payload(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)?)
     }
 }
 
-/// Why a job did not succeed: whose fault that was.
+/// Why a job did not succeed.
 #[derive(Debug)]
 pub enum JobError<F> {
-    /// The video's fault, and final: trying again cannot help. `F` says why, for the row and the player.
-    Video(F),
-    /// This job's failure, which is counted: after `JOB_MAX_ATTEMPTS` of them it is given up.
-    Job(anyhow::Error),
-    /// The fault of the surroundings: a disk that is full or gone, a storage or database that is away, a program that
-    /// cannot be started. It is never counted; the job waits until they are well again.
-    Surroundings(anyhow::Error),
-    /// Somebody else killed a program of the job, perhaps the kernel for want of memory: twice that is the fault of the
-    /// surroundings, then the job's.
+    /// Rejected input, which is final because a retry cannot help. `F` is the reason, for the row
+    /// and the player.
+    Rejected(F),
+    /// A failed attempt, which is counted. After `JOB_MAX_ATTEMPTS` of them the job is given up.
+    Failed(anyhow::Error),
+    /// An environment failure, such as a full or missing disk, an unavailable storage or database,
+    /// or a program that cannot be started. It is not counted; the job waits for recovery.
+    Environment(anyhow::Error),
+    /// A program of the job was killed, perhaps by the kernel for lack of memory. The first two
+    /// times count as environment failures, later ones as job failures.
     Killed(anyhow::Error),
 }
 
@@ -89,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_format_is_stable() {
+    fn wire_format_is_stable() {
         let id = VideoId::parse("018f3c1e-0000-7000-8000-000000000000").unwrap();
         let job = Job::process_video(id, "t".to_owned());
         let payload = job.to_payload().unwrap();
@@ -101,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn other_kinds_and_newer_versions_are_told_apart() {
+    fn unknown_kind_and_newer_version_are_distinguished() {
         let newer = r#"{"kind":"process_video","v":2,"video_id":"018f3c1e-0000-7000-8000-000000000000","trace":""}"#;
         assert!(matches!(
             Job::from_payload(newer),

@@ -1,18 +1,17 @@
-//! The two languages a player can be answered in, and how a request chooses (RFC 9110 §12.5.4).
+//! The languages of messages to players, negotiated per request (RFC 9110 §12.5.4).
 
 /// A language for messages to players. Spanish unless the client asks for English.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
-    /// Spanish of Colombia, the default.
+    /// Colombian Spanish.
     #[default]
     Spanish,
-    /// English.
     English,
 }
 
 impl Language {
-    /// Chooses by an `Accept-Language` header: the supported language with the highest weight, the
-    /// first one on a tie, Spanish if neither is named.
+    /// Returns the supported language with the highest weight in an `Accept-Language` header, the
+    /// first one on a tie, or Spanish if the header names neither.
     pub fn from_accept(header: &str) -> Self {
         let mut best = (0.0, Self::default());
         for range in header.split(',') {
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_heaviest_supported_language_wins() {
+    fn supported_language_with_highest_weight_wins() {
         for (header, expected) in [
             ("", Language::Spanish),
             ("fr", Language::Spanish),

@@ -1,23 +1,23 @@
-//! ANB Rising Stars Showcase: players upload a video, workers make a branded clip of it, the public
-//! votes, and a ranking by city decides who plays.
+//! ANB Rising Stars Showcase. Players upload videos, workers turn them into branded clips, the
+//! public votes, and a ranking by city determines who plays.
 //!
-//! Three indexes give a newcomer one hop each: [`server`] lists every route, [`job`] every job, and
-//! each slice's `queries` every query. `docs/ARCHITECTURE.md` walks through the two main paths.
+//! Starting points: [`server`] lists every route, [`job`] every job, and each slice's `queries` its
+//! SQL. `docs/ARCHITECTURE.md` explains the two main paths.
 //!
 //! | layer | modules | own |
 //! |---|---|---|
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
-//! | runners | [`server`], [`worker`], [`internal`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
+//! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
 //! | slices | [`users`], [`videos`], [`votes`], [`rankings`] | the domain: rules, endpoints, SQL |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
-//! | app | [`app`] | the kits of a process, built once |
-//! | kits | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical matter each |
-//! | base | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`], [`open_files`] | what everybody may use |
+//! | app | [`app`] | the services of a process, built once |
+//! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
+//! | foundation | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`], [`open_files`] | shared by all layers |
 //!
-//! **Direction rule**: a module calls its own layer's lower neighbours and layers below, never above.
-//! Kits do not know each other, but `queue` knows `job`, `auth` `db`, `media` `confine`. Between slices only
-//! `votes → videos`, `rankings → videos` and `videos → users` are allowed. In a slice only `handlers`
-//! know [`http`]. `tests/it/architecture.rs` reads every `crate::` path and enforces it.
+//! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
+//! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
+//! `votes → videos`, `rankings → videos` and `videos → users`. In a slice, only `handlers` use
+//! [`http`]. `tests/it/architecture.rs` checks every `crate::` path.
 
 pub mod app;
 pub mod auth;
@@ -34,10 +34,10 @@ pub mod dev;
 pub mod ec2;
 pub mod http;
 pub mod ids;
-pub mod internal;
 pub mod job;
 pub mod language;
 pub mod media;
+pub mod monitoring;
 pub mod open_files;
 pub mod queue;
 pub mod rankings;

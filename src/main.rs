@@ -1,4 +1,4 @@
-//! The `anb` executable: parses, runs, and turns an error into one line and an exit code.
+//! The `anb` executable. Runs the command and reports an error as one line and an exit code.
 
 use std::{
     io::{self, Write as _},
@@ -8,7 +8,7 @@ use std::{
 use anb::{causes, cli, commands, telemetry, version};
 use tikv_jemallocator::Jemalloc;
 
-/// glibc's keeps what argon2 used, 19 MiB per thread, for ever (`docs/decisions/0006`).
+/// glibc's allocator never returns the memory of argon2, 19 MiB per thread (`docs/decisions/0006`).
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(cli::Error::Clap(error)) => {
-            // Help goes to standard output with 0, wrong usage to standard error with 2.
+            // Help exits with 0 on standard output, a usage error with 2 on standard error.
             let code = if error.use_stderr() { 2 } else { 0 };
             return error
                 .print()
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why, in one line; there is nowhere left to report that this failed.
+/// Prints the error in one line. A failure to print it cannot be reported.
 fn fail(error: &anyhow::Error) -> ExitCode {
     drop(writeln!(
         io::stderr().lock(),

@@ -1,8 +1,8 @@
 //! Turns a player's video into the clip: 1280x720, 30 frames per second, silent, branded.
 //!
-//! The only place that runs `ffmpeg`. A source is hostile until proven otherwise: it is sniffed,
-//! probed, judged, then decoded once under limits (`command`, `crate::confine`). What comes out is
-//! verified before anybody sees it. `videos` calls [`sniff()`] on upload, `worker` [`Media`].
+//! Only this module runs `ffmpeg`. A source is hostile until proven otherwise. It is sniffed,
+//! probed, checked, then decoded once under limits (`command`, `crate::confine`). The clip is
+//! verified before it is published. `videos` calls [`sniff()`] on upload, `worker` uses [`Media`].
 
 mod admission;
 mod brand;
@@ -14,11 +14,11 @@ mod plan;
 mod poster;
 mod probe;
 mod progress;
+mod rules;
 mod scratch;
 mod sniff;
 mod tools;
 mod transcode;
-mod verdict;
 
 use std::{
     io,
@@ -32,19 +32,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::{
-    admission::Admission, brand::Brand, command::error::Blame, plan::Target, tools::Tools,
-    verdict::Rules,
+    admission::Admission, brand::Brand, command::error::Cause, plan::Target, rules::Rules,
+    tools::Tools,
 };
 pub use self::{
-    command::Costs,
+    command::ResourceUsage,
     progress::Progress,
+    rules::Rejection,
     scratch::Scratch,
     sniff::{NotAnMp4, SNIFF_BYTES, sniff},
-    verdict::Refusal,
 };
 use crate::config::media::Settings;
 
-/// The media kit: `ffmpeg`, checked, and the encoded bumpers.
+/// The media service: a checked `ffmpeg` and the encoded bumpers.
 #[derive(Debug)]
 pub struct Media {
     tools: Tools,
@@ -58,7 +58,7 @@ pub struct Media {
 /// A finished clip in the job's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clip {
-    /// MP4, index first.
+    /// MP4 with its index first.
     #[serde(skip)]
     pub video: PathBuf,
     /// JPEG of the same size as the clip.
@@ -66,12 +66,12 @@ pub struct Clip {
     pub poster: PathBuf,
     /// Size of the video.
     pub bytes: u64,
-    /// Bumpers included, as in `duration_ms`.
+    /// Including the bumpers, as in `duration_ms`.
     pub frames: u64,
     pub duration_ms: u64,
 }
 
-/// What a job was given, did and spent, as far as it came: enough to do it again.
+/// Inputs, arguments and resource usage of a job as far as it got; enough to reproduce it.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Versions of this program and of `ffmpeg`.
@@ -79,65 +79,66 @@ pub struct Report {
     pub ffmpeg: String,
     /// Size of the source.
     pub source_bytes: u64,
-    /// What `ffprobe` said about the source.
+    /// `ffprobe`'s report on the source.
     pub probe: Option<Value>,
-    pub probing: Costs,
-    /// What `ffmpeg` was told.
+    pub probing: ResourceUsage,
+    /// Arguments of the encoding run.
     pub arguments: Vec<String>,
-    /// Costs of encoding and joining.
+    /// Resource usage of encoding and joining.
     #[serde(flatten)]
-    pub making: Costs,
-    /// The words of the program that could not go on.
+    pub making: ResourceUsage,
+    /// Error message of the program that failed.
     pub cause: Option<String>,
 }
 
 /// Why there is no clip.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The video's fault: trying again cannot help.
-    #[error("the video is refused: {}", .0.code())]
-    Refused(Refusal),
-    /// Ours: trying again may help.
+    /// The video itself is at fault; a retry cannot help.
+    #[error("the video is rejected: {}", .0.code())]
+    Rejected(Rejection),
+    /// The attempt failed; a retry may help.
     #[error(transparent)]
     Failed(anyhow::Error),
-    /// The machine's: trying again helps once it is well again.
+    /// Environment failure; a retry helps once the machine is healthy again.
     #[error(transparent)]
-    Surroundings(anyhow::Error),
-    /// Somebody else killed a program.
+    Environment(anyhow::Error),
+    /// Another process or the kernel killed a program.
     #[error(transparent)]
     Killed(anyhow::Error),
 }
 
-/// Finds out whose fault it was, from the causes.
+/// Classifies an error by its causes.
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
         let causes = || error.chain();
         let programs = causes().filter_map(|cause| cause.downcast_ref::<command::Error>());
         match programs.map(command::Error::blame).next() {
-            Some(Blame::Killer) => Self::Killed(error),
-            Some(Blame::Machine) => Self::Surroundings(error),
-            None if causes().any(is_of_the_machine) => Self::Surroundings(error),
+            Some(Cause::External) => Self::Killed(error),
+            Some(Cause::Machine) => Self::Environment(error),
+            None if causes().any(is_os_error) => Self::Environment(error),
             _ => Self::Failed(error),
         }
     }
 }
 
-/// Tells whether the operating system refused something: our own files are always there and may be read.
-fn is_of_the_machine(cause: &(dyn std::error::Error + 'static)) -> bool {
+/// Returns whether the operating system reported the error. Our own files always exist and are
+/// readable, so such an error is an environment failure.
+fn is_os_error(cause: &(dyn std::error::Error + 'static)) -> bool {
     let error = cause.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.raw_os_error().is_some())
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<Rejection> for Error {
+    fn from(refusal: Rejection) -> Self {
+        Self::Rejected(refusal)
     }
 }
 
 impl Media {
-    /// Finds `ffmpeg`, checks it, clears what killed workers left, and encodes the bumpers.
+    /// Finds and checks `ffmpeg`, removes orphaned scratch folders and encodes the bumpers.
     ///
-    /// `launcher` is the `anb` executable. Call from async code, not from `spawn_blocking`.
+    /// `launcher` is the `anb` executable. Invocation from async code, not from `spawn_blocking`.
     pub async fn prepare(settings: &Settings, launcher: PathBuf) -> anyhow::Result<Self> {
         settings.validate().map_err(|message| anyhow!(message))?;
         let tools = Tools::find(launcher, settings.media_sandbox).await?;
@@ -155,7 +156,7 @@ impl Media {
         })
     }
 
-    /// Divides the processors among as many jobs; without it each run has one thread.
+    /// Divides the processors among `jobs` concurrent jobs. By default each run has one thread.
     #[must_use]
     pub fn shared_by(mut self, jobs: u16) -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
@@ -168,7 +169,7 @@ impl Media {
         Scratch::create(&self.scratch_root)
     }
 
-    /// Returns an error unless a job's files can be made.
+    /// Returns an error unless a job's files can be written.
     pub async fn scratch_ready(&self) -> anyhow::Result<()> {
         let root = self.scratch_root.clone();
         tokio::task::spawn_blocking(move || scratch::probe(&root)).await?
@@ -179,13 +180,13 @@ impl Media {
         self.tools.try_start().await
     }
 
-    /// Removes the folders of jobs whose workers were killed.
+    /// Removes the orphaned folders of killed workers.
     pub async fn clear_scratch(&self) -> anyhow::Result<()> {
         let root = self.scratch_root.clone();
         tokio::task::spawn_blocking(move || scratch::clear(&root)).await?
     }
 
-    /// Makes a clip and its poster in `scratch`, telling how far it is, and in the end what became of it.
+    /// Makes a clip and its poster in `scratch`, fills in `report` and reports progress.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(
@@ -196,17 +197,17 @@ impl Media {
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         let made = transcode::make_clip(self, source, scratch, report, progress).await;
-        if let Err(verdict @ (Error::Refused(_) | Error::Failed(_))) = &made
+        if let Err(failure @ (Error::Rejected(_) | Error::Failed(_))) = &made
             && let Err(error) = self.check_files(source).await
         {
-            let error = error.context(format!("not to be believed: {verdict:#}"));
-            return Err(Error::Surroundings(error));
+            let error = error.context(format!("unreliable result: {failure:#}"));
+            return Err(Error::Environment(error));
         }
         made
     }
 
-    /// Returns an error unless the source can be read to its end and a job's files can be made: programs that met a
-    /// disk that is gone or full say that the film is broken.
+    /// Returns an error unless the source can be read to its end and a job's files can be written.
+    /// When a disk is missing or full, programs report that the video is broken.
     async fn check_files(&self, source: &Path) -> anyhow::Result<()> {
         let place = || format!("read {}", source.display());
         let mut file = tokio::fs::File::open(source).await.with_context(place)?;

@@ -1,10 +1,10 @@
-//! How many files and sockets a process may have open. Debian's soft limit is 1,024 for historical reasons
-//! (`select` knows no more), and the hard one 524,288: a program that does not use `select` raises the first to
-//! the second (<https://0pointer.net/blog/file-descriptor-limits.html>).
+//! The limit of open files and sockets. On Debian, the soft limit is 1,024, because `select`
+//! supports no more, and the hard limit 524,288. Programs that do not use `select` should raise the
+//! soft limit to the hard one (<https://0pointer.net/blog/file-descriptor-limits.html>).
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit of this process to the hard one, and logs both. What it starts inherits that.
+/// Raises the soft limit of this process to the hard one and logs both. Child processes inherit it.
 pub fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -21,12 +21,12 @@ pub fn raise() {
             soft = current,
             hard = maximum,
             %error,
-            "the limit of open files stays as it is"
+            "cannot raise the limit of open files"
         ),
     }
 }
 
-/// Returns how many files and sockets this process may have open.
+/// Returns the maximum number of open files and sockets of this process.
 pub fn limit() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     limit

@@ -1,5 +1,6 @@
-//! The broker that wakes workers. The row is the truth (see [`crate::videos::sweep`]); so a broker
-//! needs only push, receive, acknowledge, extend, release and dead-letter, and may lose everything.
+//! The broker that wakes workers. Rows are authoritative (see [`crate::videos::sweep`]), so a
+//! broker needs only push, receive, acknowledge, extend, release and dead-letter, and may lose any
+//! message.
 
 mod redis;
 mod sqs;
@@ -14,7 +15,7 @@ use crate::{
     job::Job,
 };
 
-/// A connection to the broker; clones share it.
+/// A connection to the broker. Cheap to clone; clones share it.
 #[derive(Clone)]
 pub enum Queue {
     /// Redis Streams.
@@ -23,21 +24,20 @@ pub enum Queue {
     Sqs(sqs::Queues),
 }
 
-/// A message that this process received and must end: by [`Delivery::ack`], [`Delivery::release`] or
-/// [`Delivery::dead_letter`]. One that it does not end comes back after the visibility time.
+/// A received message that this process must settle by [`Delivery::ack`], [`Delivery::release`] or
+/// [`Delivery::dead_letter`]. An unsettled message reappears after the visibility timeout.
 pub struct Delivery {
-    /// The message's body, a [`Job`] unless somebody else wrote it.
+    /// The message's body, a [`Job`] unless another program wrote it.
     pub payload: String,
     receipt: Receipt,
 }
 
-/// A message in the dead-letter queue. Nothing happens to it unless it is told to: by
-/// [`DeadMessage::remove`] or [`DeadMessage::send_again`]. [`DeadMessage::put_back`] shows it to others at
-/// once.
+/// A message in the dead-letter queue. It stays there until [`DeadMessage::remove`] or
+/// [`DeadMessage::send_again`]. [`DeadMessage::put_back`] makes it visible again at once.
 pub struct DeadMessage {
     /// The message's body, untouched.
     pub payload: String,
-    /// Why it is here; none if the broker itself moved it.
+    /// Why it was dead-lettered; none if the broker itself moved it.
     pub reason: Option<String>,
     receipt: Receipt,
 }
@@ -47,21 +47,21 @@ enum Receipt {
     Sqs(sqs::Queues, sqs::Handle),
 }
 
-/// How many messages the broker holds.
+/// Message counts of the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Not received by anybody yet.
+    /// Not received yet.
     pub waiting: u64,
-    /// Received and not ended.
+    /// Received and not settled.
     pub in_flight: u64,
     /// In the dead-letter queue.
     pub dead: u64,
 }
 
 impl Queue {
-    /// Makes a connection. Redis is asked when it is first used, so that one that is down stops nobody's
-    /// start; SQS is asked now, so that a wrong address or a missing permission does. `visibility` is how
-    /// long a received message stays hidden without [`Delivery::extend`].
+    /// Creates a connection. Redis is contacted on first use, so that an unavailable Redis does not
+    /// prevent a start. SQS is contacted now, so that a wrong address or a missing permission does.
+    /// `visibility` is how long a received message stays hidden without [`Delivery::extend`].
     pub async fn connect(
         settings: &Settings,
         visibility: Duration,
@@ -92,8 +92,8 @@ impl Queue {
         }
     }
 
-    /// Receives up to `max` messages, waiting at most `wait` for the first. What a dropped call received is hidden from
-    /// everybody until the visibility time is over.
+    /// Receives up to `max` messages, waiting at most `wait` for the first. Messages received by a
+    /// cancelled call stay hidden until the visibility timeout.
     pub async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Delivery>> {
         match self {
             Self::Redis(streams) => {
@@ -115,9 +115,9 @@ impl Queue {
         }
     }
 
-    /// Takes up to `max` messages out of the dead-letter queue, to look at them. Others may not see them
-    /// for a minute.
-    pub async fn take_dead(&self, max: usize) -> anyhow::Result<Vec<DeadMessage>> {
+    /// Takes up to `max` messages out of the dead-letter queue for inspection. They may be hidden
+    /// from other processes for a minute.
+    pub async fn receive_dead(&self, max: usize) -> anyhow::Result<Vec<DeadMessage>> {
         match self {
             Self::Redis(streams) => {
                 let entries = streams.dead(max).await?;
@@ -129,7 +129,7 @@ impl Queue {
                 Ok(entries.into_iter().map(dead).collect())
             }
             Self::Sqs(queues) => {
-                let messages = queues.take_dead(max).await?;
+                let messages = queues.receive_dead(max).await?;
                 let dead = |(handle, payload, reason)| DeadMessage {
                     payload,
                     reason,
@@ -140,7 +140,6 @@ impl Queue {
         }
     }
 
-    /// Counts the messages.
     pub async fn stats(&self) -> anyhow::Result<Stats> {
         match self {
             Self::Redis(streams) => streams.stats().await,
@@ -148,16 +147,16 @@ impl Queue {
         }
     }
 
-    /// Tells whether [`Queue::stats`] counts every message at once. Those of SQS lag by up to a minute:
+    /// Returns whether [`Queue::stats`] counts every message at once. SQS lags by up to a minute:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
-    pub fn counts_at_once(&self) -> bool {
+    pub fn has_exact_stats(&self) -> bool {
         match self {
             Self::Redis(_) => true,
             Self::Sqs(_) => false,
         }
     }
 
-    /// Returns an error unless the broker answers.
+    /// Returns an error unless the broker responds.
     pub async fn ready(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(streams) => streams.ready().await,
@@ -165,7 +164,7 @@ impl Queue {
         }
     }
 
-    /// Tells the broker that this process receives no more.
+    /// Deregisters this process as a consumer.
     pub async fn leave(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(streams) => streams.leave().await,
@@ -175,7 +174,7 @@ impl Queue {
 }
 
 impl Delivery {
-    /// Ends the message: its work is done, or the row no longer needs it.
+    /// Acknowledges the message, because its work is done or the row no longer needs it.
     pub async fn ack(self) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.ack(&id).await,
@@ -183,7 +182,7 @@ impl Delivery {
         }
     }
 
-    /// Hides the message for another visibility time.
+    /// Hides the message for another visibility timeout.
     pub async fn extend(&self) -> anyhow::Result<()> {
         match &self.receipt {
             Receipt::Redis(streams, id) => streams.extend(id).await,
@@ -191,7 +190,7 @@ impl Delivery {
         }
     }
 
-    /// Gives the message back: somebody may receive it at once.
+    /// Returns the message to the queue, where it can be received at once.
     pub async fn release(self) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.release(&id).await,
@@ -209,7 +208,7 @@ impl Delivery {
         }
     }
 
-    /// Ends the message, and sends `job` to the dead-letter queue.
+    /// Settles the message by sending `job` to the dead-letter queue instead.
     pub async fn dead_letter_job(mut self, job: &Job, reason: &str) -> anyhow::Result<()> {
         self.payload = job.to_payload()?;
         self.dead_letter(reason).await
@@ -217,7 +216,7 @@ impl Delivery {
 }
 
 impl DeadMessage {
-    /// Removes the message for good.
+    /// Removes the message permanently.
     pub async fn remove(self) -> anyhow::Result<()> {
         match self.receipt {
             Receipt::Redis(streams, id) => streams.remove_dead(&id).await,
@@ -225,14 +224,14 @@ impl DeadMessage {
         }
     }
 
-    /// Moves the message, untouched, to the main queue. A crash in between leaves a second copy there,
-    /// never none.
+    /// Moves the message, untouched, to the main queue. A crash in between duplicates the message
+    /// but never loses it.
     pub async fn send_again(self, queue: &Queue) -> anyhow::Result<()> {
         queue.push_payload(&self.payload).await?;
         self.remove().await
     }
 
-    /// Leaves the message where it is.
+    /// Leaves the message in the dead-letter queue.
     pub async fn put_back(self) -> anyhow::Result<()> {
         match self.receipt {
             // It was never hidden.

@@ -1,3 +1,3 @@
-//! The ranking: who has the most votes. What it shows, the slice of videos counts.
+//! The ranking by votes. Its data comes from `videos`.
 
 pub mod handlers;

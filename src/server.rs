@@ -1,4 +1,4 @@
-//! The HTTP server: the table of all routes, the middleware in its order, listening and stopping.
+//! The HTTP server: routes, middleware, listening and shutdown.
 
 mod connections;
 mod drain;
@@ -28,48 +28,47 @@ use crate::{
     db,
     http::{
         Code, Error,
-        cache::Answers,
+        body_guard::read_to_the_end,
+        cache::PageCache,
         extract::{self, ClientAddress, TrustedProxies},
         range,
         rate::Limits,
-        refused::read_to_the_end,
         respond::{PROBES, REQUEST_ID, respond},
     },
-    internal::{self, Dependencies},
+    monitoring::{self, Dependencies},
     open_files, rankings,
     shutdown::Shutdown,
     users, videos,
     votes::{self, Votes},
 };
 
-/// How long a client may take for the head of a request.
+/// Maximum time for receiving the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an idle connection is kept: longer than a load balancer does (60 s), so that it is never
-/// closed under a request that the balancer just sent.
+/// Timeout of idle connections. It exceeds that of load balancers (60 s), so that the server never
+/// closes a connection on which the balancer has just sent a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a connection is read on at its end, after [`read_to_the_end`] gave up: closed at once it would be
-/// reset, and a client that still sends might not see the answer.
+/// How long a connection is still read at its end, after [`read_to_the_end`] gave up. Closing at
+/// once would reset it, and a client that is still sending might miss the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest that a browser may remember which origins are allowed (s).
+/// Maximum time for which browsers may cache the allowed origins (s).
 const CORS_MAX_AGE_SECS: usize = 600;
 
-/// What load balancers ask, as often as they like.
+/// Health probes of load balancers, without a rate limit.
 fn probes(config: &mut ServiceConfig) {
     config
-        .service(resource("/health").route(read().to(internal::health)))
-        .service(resource("/ready").route(read().to(internal::ready)));
+        .service(resource("/health").route(read().to(monitoring::health)))
+        .service(resource("/ready").route(read().to(monitoring::ready)));
 }
 
-/// What browsers load by address.
 fn files(config: &mut ServiceConfig) {
     let media = resource("/media/{key:.*}").route(read().to(videos::handlers::media));
     config.service(media.wrap(from_fn(range::normalise)));
 }
 
-/// Every route below `/api`. Resources, and not single routes: so a wrong method is 405, not 404.
+/// Routes below `/api`: resources, not single routes, so that a wrong method yields 405, not 404.
 fn api(config: &mut ServiceConfig) {
     config
         .service(resource("/auth/signup").route(post().to(users::handlers::sign_up)))
@@ -78,7 +77,7 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/auth/logout").route(post().to(users::handlers::log_out)))
         .service(resource("/auth/profile").route(read().to(users::handlers::profile)))
         .service(resource("/videos").route(read().to(videos::handlers::list_own)))
-        // Before `{video_id}`, which would match as well. It takes as long as the client needs.
+        // Before `{video_id}`, which would match as well. Uploads have no response timeout.
         .service(web::resource("/videos/upload").route(post().to(videos::handlers::upload)))
         .service(
             resource("/videos/{video_id}")
@@ -97,7 +96,7 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
 }
 
-/// A path whose answer begins within [`db::PATIENCE`].
+/// A resource whose response begins within [`db::QUERY_TIMEOUT`].
 fn resource(
     path: &str,
 ) -> Resource<
@@ -109,27 +108,27 @@ fn resource(
         InitError = (),
     >,
 > {
-    web::resource(path).wrap(from_fn(answer_in_time))
+    web::resource(path).wrap(from_fn(with_response_timeout))
 }
 
-async fn answer_in_time(
+async fn with_response_timeout(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let head = request.request().clone();
-    let answer = timeout(db::PATIENCE, next.call(request)).await;
-    answer.unwrap_or_else(|_elapsed| {
-        let error = Error::from(anyhow::Error::from(db::Silent));
+    let response = timeout(db::QUERY_TIMEOUT, next.call(request)).await;
+    response.unwrap_or_else(|_elapsed| {
+        let error = Error::from(anyhow::Error::from(db::DatabaseTimeout));
         Ok(ServiceResponse::from_err(error, head))
     })
 }
 
-/// `GET`, and `HEAD` with it (RFC 9110 §9.3.2).
+/// Matches `GET` and `HEAD` (RFC 9110 §9.3.2).
 fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// A server that listens already.
+/// A listening server.
 pub struct Server {
     running: actix_web::dev::Server,
     address: std::net::SocketAddr,
@@ -137,21 +136,21 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the API's address. Returns an error naming the variables if that is not possible.
+    /// Binds the API's address. Returns an error naming the variables if that fails.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let votes = web::Data::new(Votes::new(&app.db, &app.counting, shutdown));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
-        let answers = web::Data::new(Answers::default());
+        let answers = web::Data::new(PageCache::default());
         let proxies = TrustedProxies(settings.trusted_proxies);
         let stopping = Drain::new(shutdown);
         let drained = web::Data::new(stopping.clone());
         let stop = web::Data::new(shutdown.clone());
         let origins = settings.cors_allowed_origins.clone();
-        let connections = Connections::new(open_files::limit(), app.db.most_connections());
+        let connections = Connections::new(open_files::limit(), app.db.max_connections());
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let most_each = connections.most().div_ceil(threads);
+        let max_per_thread = connections.most().div_ceil(threads);
         let factory = move || {
             ActixApp::new()
                 .app_data(app.clone())
@@ -165,14 +164,13 @@ impl Server {
                 .app_data(extract::query_config())
                 .configure(probes)
                 .service(
-                    // CORS before the limit, whose refusal a page must be able to read; compression next
-                    // to the work.
+                    // CORS is outside the limit: pages must read its 429. Compression is innermost.
                     web::scope("")
                         .wrap(Compress::default())
                         .wrap(from_fn(limit_address))
                         .wrap(cors(&origins))
                         .configure(files)
-                        // A trailing slash is accepted here, and only here: elsewhere it can matter.
+                        // Only the API accepts a trailing slash; elsewhere it can be significant.
                         .service(
                             web::scope("/api")
                                 .wrap(NormalizePath::trim())
@@ -182,9 +180,10 @@ impl Server {
                             Err::<&str, _>(Error::from(Code::NotFound))
                         })),
                 )
-                // The last one wrapped runs first: the rest of a refused body is read behind its answer, and only
-                // until then is the connection busy; a drain that no refusal escapes; an id and a body for every
-                // answer, also for those of the middleware below.
+                // The middleware added last runs first. `read_to_the_end` discards a rejected body
+                // after the response, when the connection is no longer busy. `drain` covers
+                // rejections too. `respond` gives each response an id and each error a body,
+                // including those of inner middleware.
                 .wrap(from_fn(respond))
                 .wrap(from_fn(drain))
                 .wrap(from_fn(mark_busy))
@@ -193,7 +192,7 @@ impl Server {
         let address = settings.listen();
         let server = HttpServer::new(factory)
             .workers(threads)
-            .max_connections(most_each)
+            .max_connections(max_per_thread)
             .on_connect(move |socket, data| connections.opened(socket, data))
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
@@ -203,7 +202,7 @@ impl Server {
             .bind(address)
             .with_context(|| {
                 format!(
-                    "HOST={} PORT={}: listen there",
+                    "HOST={} PORT={}: cannot listen on this address",
                     settings.host, settings.port
                 )
             })?;
@@ -215,17 +214,16 @@ impl Server {
         })
     }
 
-    /// Returns where the server listens.
     pub fn address(&self) -> std::net::SocketAddr {
         self.address
     }
 
-    /// Serves until the shutdown is requested and running requests are answered, or it is insisted on.
+    /// Serves until shutdown is requested and running requests are complete, or shutdown is forced.
     pub async fn run(self) -> anyhow::Result<()> {
         let handle = self.running.handle();
         tokio::select! {
             result = self.running => result.context("serve"),
-            () = self.shutdown.insisted() => {
+            () = self.shutdown.forced() => {
                 handle.stop(false).await;
                 Ok(())
             }
@@ -233,7 +231,6 @@ impl Server {
     }
 }
 
-/// Refuses an address that asks too often.
 async fn limit_address(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -279,7 +276,7 @@ fn cors(origins: &[String]) -> Cors {
             REQUEST_ID,
         ])
         .max_age(CORS_MAX_AGE_SECS)
-        // A refused origin gets no CORS header and so no access; the answer itself stays ours.
+        // A disallowed origin gets the response without CORS headers, so its pages cannot read it.
         .block_on_origin_mismatch(false);
     origins
         .iter()

@@ -1,5 +1,5 @@
-//! Stopping: the first SIGTERM or SIGINT asks (soft), the end of the grace or a second signal insists
-//! (hard). Every background task of the process is spawned here, so that a drain waits for it.
+//! Graceful shutdown. The first SIGTERM or SIGINT requests it (soft); a second signal or the end of
+//! the grace period forces it (hard). The drain waits for the background tasks spawned here.
 
 use std::{future::Future, time::Duration};
 
@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Handle of one process's shutdown; clones are the same shutdown.
+/// Handle to the shutdown of a process. Cheap to clone; clones share state.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     soft: CancellationToken,
@@ -17,8 +17,8 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Makes a shutdown that nobody has asked for yet. `grace` is how long running work may go on
-    /// after the first signal.
+    /// Creates a handle with no stop requested. `grace` is the time that running work has after the
+    /// first signal.
     pub fn new(grace: Duration) -> Self {
         Self {
             soft: CancellationToken::new(),
@@ -28,12 +28,12 @@ impl Shutdown {
         }
     }
 
-    /// Listens for SIGTERM and SIGINT from now on.
+    /// Starts listening for SIGTERM and SIGINT.
     pub fn listen(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let this = self.clone();
-        // Not counted by the tracker's drain: it ends with `hard`, which `drain` cancels.
+        // Does not block the drain: this task ends with `hard`, which `drain` cancels.
         self.spawn(async move {
             let mut next = async || {
                 tokio::select! {
@@ -49,51 +49,52 @@ impl Shutdown {
             if this.hard.is_cancelled() {
                 return;
             }
-            tracing::info!(signal = first, grace = ?this.grace, "stopping: finishing what runs");
+            tracing::info!(signal = first, grace = ?this.grace, "stopping: finishing running work");
             this.soft.cancel();
             match tokio::time::timeout(this.grace, next()).await {
                 Ok("end") => {}
-                Ok(name) => tracing::warn!(signal = name, "stopping at once: second signal"),
-                Err(_) => tracing::warn!(grace = ?this.grace, "stopping at once: grace is over"),
+                Ok(name) => tracing::warn!(signal = name, "stopping now: second signal"),
+                Err(_) => tracing::warn!(grace = ?this.grace, "stopping now: grace period expired"),
             }
             this.hard.cancel();
         });
         Ok(())
     }
 
-    /// Asks for a stop, as the first signal does.
+    /// Requests a stop, like the first signal.
     pub fn request(&self) {
         self.soft.cancel();
     }
 
-    /// Insists on a stop, as a second signal does.
-    pub fn insist(&self) {
-        // In this order: whoever sees the request sees that it is insisted on.
+    /// Forces a stop, like a second signal.
+    pub fn force(&self) {
+        // In this order, so that a task that sees the request also sees that it is forced.
         self.hard.cancel();
         self.soft.cancel();
     }
 
-    /// Completes when no new work may be taken.
+    /// Waits until no new work may be started.
     pub async fn requested(&self) {
         self.soft.cancelled().await;
     }
 
-    /// Completes when running work must be given up.
-    pub async fn insisted(&self) {
+    /// Waits until running work must be aborted.
+    pub async fn forced(&self) {
         self.hard.cancelled().await;
     }
 
-    /// Tells whether new work may no longer be taken.
+    /// Returns whether no new work may be started.
     pub fn is_requested(&self) -> bool {
         self.soft.is_cancelled()
     }
 
-    /// Tells whether running work must be given up.
-    pub fn is_insisted(&self) -> bool {
+    /// Returns whether running work must be aborted.
+    pub fn is_forced(&self) -> bool {
         self.hard.is_cancelled()
     }
 
-    /// Does `work` that can be dropped at any time, such as a start. Returns none if a stop is requested before its end.
+    /// Runs `work`, which must be cancel-safe, such as a start. Returns `None` if a stop is
+    /// requested before it completes.
     pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             done = work => Some(done),
@@ -101,12 +102,12 @@ impl Shutdown {
         }
     }
 
-    /// How long running work may go on after the first signal.
+    /// Returns the time that running work has after the first signal.
     pub fn grace(&self) -> Duration {
         self.grace
     }
 
-    /// Starts a background task that the drain waits for.
+    /// Spawns a background task that the drain waits for.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -114,9 +115,9 @@ impl Shutdown {
         self.tasks.spawn(task);
     }
 
-    /// Waits for every background task. Call it when the main work is over.
+    /// Forces the stop and waits for all background tasks. Call it after the main work has ended.
     pub async fn drain(&self) {
-        self.insist();
+        self.force();
         self.tasks.close();
         self.tasks.wait().await;
     }

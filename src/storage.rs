@@ -1,5 +1,5 @@
-//! Where files are kept: originals, clips and posters, each under a typed key. Uploads stream, so
-//! memory does not grow with file size; what is stored is whole and durable, or not there.
+//! File storage for originals, clips and posters, under typed keys. Uploads are streamed with
+//! constant memory. A stored file is complete and durable, or absent.
 
 mod addresses;
 mod key;
@@ -17,56 +17,53 @@ use crate::{
     config::storage::{Settings, StorageType},
     ids::VideoId,
 };
-pub use addresses::{Addresses, MEDIA_PATH};
+pub use addresses::{MEDIA_PATH, MediaUrls};
 pub use key::StorageKey;
 pub use signature::Signer;
 
-/// Names the file that says to which installation a place belongs.
-const MARK: &str = ".anb-installation";
+/// Name of the storage marker, the file with the id of the installation that owns the storage.
+const MARKER_NAME: &str = ".anb-installation";
 
-/// A place for files; clones are the same place.
+/// The file storage. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub enum Storage {
-    /// Two folders of this machine, or of one that all processes share.
+    /// Two folders, on a local disk or on a volume shared by all processes.
     Local(local::Folders),
-    /// A bucket of S3, or of a service that speaks its language.
+    /// A bucket of S3 or of a compatible service.
     S3(s3::Bucket),
 }
 
-/// A file that is being written. Dropping it before [`Upload::finish`] leaves nothing behind.
+/// A file being written. Dropping it before [`Upload::finish`] removes it.
 pub enum Upload {
     Local(local::Upload),
     S3(s3::Upload),
 }
 
-/// A file or object as it lies in the storage.
+/// A file or object in the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its name, as the storage spells it.
     pub name: String,
-    /// Its key; none if it is nothing of ours.
+    /// Its key, or none for a foreign file.
     pub key: Option<StorageKey>,
-    /// False while it is being written, and for ever if its writer was killed.
+    /// False while it is being written, and permanently if its writer was killed.
     pub is_finished: bool,
 }
 
-/// The disk has no room for a file.
 #[derive(Debug, thiserror::Error)]
 #[error("no space left to store {0}")]
 pub struct Full(pub String);
 
-/// There is no such file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not in the storage")]
 pub struct Missing(pub StorageKey);
 
-/// The storage is not the one of the database.
+/// Storage and database belong to different installations.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongInstallation(pub String);
 
 impl Storage {
-    /// Opens the storage: makes its folders if they are not there, or asks for its bucket.
+    /// Opens the storage. Creates missing folders, or checks that the bucket is accessible.
     pub async fn connect(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
         match settings.storage_type {
             StorageType::Local => Ok(Self::Local(local::Folders::open(settings).await?)),
@@ -74,7 +71,7 @@ impl Storage {
         }
     }
 
-    /// Opens the storage for a tool, which makes nothing: its folders or its bucket must be there.
+    /// Opens the storage for a tool. Creates nothing, so the folders or the bucket must exist.
     pub async fn inspect(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
         match settings.storage_type {
             StorageType::Local => Ok(Self::Local(local::Folders::inspect(settings).await?)),
@@ -82,8 +79,7 @@ impl Storage {
         }
     }
 
-    /// Returns the id of the installation that each place of the storage belongs to, with the name of the file
-    /// that says so; no id where there is none.
+    /// Returns the name of each storage marker with the installation id in it, if it exists.
     pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
         match self {
             Self::Local(folders) => folders.marks().await,
@@ -91,7 +87,7 @@ impl Storage {
         }
     }
 
-    /// Marks each place that is not marked yet as one of the installation `id`.
+    /// Writes the missing storage markers with the installation `id`.
     pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.mark(id).await,
@@ -99,7 +95,7 @@ impl Storage {
         }
     }
 
-    /// Starts to write the file under `key`. Nothing is visible before [`Upload::finish`].
+    /// Starts writing the file under `key`. Nothing is visible before [`Upload::finish`].
     pub async fn create(&self, key: StorageKey) -> anyhow::Result<Upload> {
         match self {
             Self::Local(folders) => Ok(Upload::Local(folders.create(key).await?)),
@@ -107,7 +103,7 @@ impl Storage {
         }
     }
 
-    /// Stores the file `from` under `key`, and returns its size in bytes.
+    /// Stores the file `from` under `key`. Returns its size (bytes).
     pub async fn store(&self, key: StorageKey, from: &Path) -> anyhow::Result<u64> {
         match self {
             Self::Local(folders) => folders.store(key, from).await,
@@ -115,7 +111,7 @@ impl Storage {
         }
     }
 
-    /// Brings the file under `key` to the path `to`, which must not exist. Returns [`Missing`] if there is none.
+    /// Makes the file under `key` available at the new path `to`, or returns [`Missing`].
     pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.fetch(key, to).await,
@@ -123,8 +119,7 @@ impl Storage {
         }
     }
 
-    /// Removes the original, all outputs and all unfinished files of a video. It is no error if there
-    /// are none.
+    /// Removes the original, all outputs and all unfinished files of a video. Idempotent.
     pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.delete_video(video).await,
@@ -132,7 +127,7 @@ impl Storage {
         }
     }
 
-    /// Removes the outputs of one attempt. It is no error if there are none.
+    /// Removes the outputs of one attempt. Idempotent.
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
         match self {
             Self::Local(folders) => folders.delete_outputs(video, attempt).await,
@@ -148,7 +143,7 @@ impl Storage {
         }
     }
 
-    /// Lists everything that is stored or being stored, in no order.
+    /// Lists all finished and unfinished files, in no particular order.
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
         match self {
             Self::Local(folders) => folders.list().await,
@@ -166,7 +161,6 @@ impl Storage {
 }
 
 impl Upload {
-    /// Appends `bytes`.
     pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
         match self {
             Self::Local(upload) => upload.write(bytes).await,
@@ -182,7 +176,7 @@ impl Upload {
         }
     }
 
-    /// Gives the file up, and returns when nothing of it is left.
+    /// Aborts the upload, and returns once everything of it is removed.
     pub async fn abort(self) -> anyhow::Result<()> {
         match self {
             // Dropping it removes it.

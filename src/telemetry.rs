@@ -1,5 +1,5 @@
-//! Logging and metrics. One subscriber per process, on standard error, as text for people or JSON for
-//! machines; one recorder, which `/metrics` reads.
+//! Logging and metrics. Each process has one subscriber, which writes text or JSON to standard
+//! error, and one recorder, which `/metrics` reads.
 
 use std::{io::IsTerminal as _, sync::LazyLock};
 
@@ -8,11 +8,11 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 
 use crate::config::log::{LogFormat, Settings};
 
-/// Libraries that say at `info` what concerns only their authors; a filter can still ask for it.
+/// Libraries whose `info` logs are irrelevant here; the filter of the settings can override this.
 const QUIET: &str = "actix_server=warn";
 
-/// Installs the process's subscriber. Returns an error if the filter cannot be read or one is
-/// installed already.
+/// Installs the process's subscriber. Returns an error if the filter is invalid or a subscriber is
+/// already installed.
 pub fn init(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.filter))
         .map_err(|error| anyhow::anyhow!("RUST_LOG={}: {error}", settings.filter))?;
@@ -37,7 +37,7 @@ pub fn init(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bounds of the histograms' buckets (s): from a cached answer to a long upload or job.
+/// Histogram buckets (s), from a cached response to a long upload or job.
 const BUCKETS: [f64; 12] = [
     0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0,
 ];
@@ -47,17 +47,17 @@ static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let recorder =
         match builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS) {
             Ok(builder) => builder.build_recorder(),
-            // Only an empty list of bounds is an error.
+            // Only an empty list of buckets is an error.
             Err(_) => PrometheusBuilder::new().build_recorder(),
         };
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
-        tracing::warn!("metrics are recorded elsewhere: /metrics stays empty");
+        tracing::warn!("another metrics recorder is installed: /metrics stays empty");
     }
     handle
 });
 
-/// Returns the process's metrics; the first call starts the recording.
+/// Returns the metrics of the process. The first call starts recording.
 pub fn metrics() -> &'static PrometheusHandle {
     &METRICS
 }

@@ -20,19 +20,19 @@ use crate::{
     validate::{Checks, FieldError, Problem, text},
 };
 
-/// Longest name, city and country, in characters.
+/// Maximum length of a name, city or country, in characters.
 const MAX_NAME: usize = 100;
 
-/// Longest e-mail address, in characters (RFC 5321 §4.5.3.1.3).
+/// Maximum length of an e-mail address, in characters (RFC 5321 §4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
 
-/// Bounds of a password, in characters; no rules about what it consists of (NIST SP 800-63B §3.1.1).
+/// Minimum and maximum characters of a password; no composition rules (NIST SP 800-63B §3.1.1).
 const PASSWORD_LENGTH: (usize, usize) = (8, 128);
 
-/// Characters of a password that we make up: 95 bits.
+/// Length of a generated password, in characters: 95 bits.
 const RANDOM_LENGTH: usize = 16;
 
-/// What somebody who signs up fills in. Absent fields are empty: the checks name them all at once.
+/// The sign-up form. Absent fields are empty, so that the checks report all of them at once.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Form {
@@ -55,7 +55,7 @@ pub struct SignUp {
     country: String,
 }
 
-/// What somebody who changes their password fills in.
+/// The form for changing a password.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct PasswordForm {
@@ -64,15 +64,14 @@ pub struct PasswordForm {
     pub password2: String,
 }
 
-/// How a change of password ended.
+/// Result of changing a password.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PasswordOutcome {
     Changed,
-    /// The current password is another one.
+    /// The given current password is wrong.
     WrongCurrent,
 }
 
-/// How a sign-up ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SignUpOutcome {
     Created,
@@ -80,7 +79,7 @@ pub enum SignUpOutcome {
 }
 
 impl SignUp {
-    /// Checks every field. Returns all that is wrong at once.
+    /// Checks every field. Returns all problems at once.
     pub fn check(form: Form) -> Result<Self, Vec<FieldError>> {
         let mut checks = Checks::default();
         let first_name = checks.line("first_name", &form.first_name, 1, MAX_NAME);
@@ -107,8 +106,8 @@ impl SignUp {
     }
 }
 
-/// Tells whether `text` is an e-mail address (RFC 5322) and nothing else: `Ana <ana@example.com>` would
-/// be a second account of the same person.
+/// Returns whether `text` is an e-mail address (RFC 5322) and nothing else. `Ana <ana@example.com>`
+/// would be a second account of the same person.
 fn is_address(text: &str) -> bool {
     let rules = Options::default()
         .without_display_text()
@@ -117,7 +116,7 @@ fn is_address(text: &str) -> bool {
 }
 
 impl PasswordForm {
-    /// Checks every field. Returns all that is wrong at once.
+    /// Checks every field. Returns all problems at once.
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         let mut checks = Checks::default();
         if self.current.is_empty() {
@@ -145,16 +144,16 @@ fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     }
 }
 
-/// Returns the spelling under which an account is kept: addresses that differ in case, in what surrounds them
-/// or in how their accents are written are one.
+/// Returns the normalised e-mail address of an account. MediaUrls are equal if they differ only in
+/// case, in surrounding blanks and invisible characters, or in the encoding of accents.
 pub fn normal_email(email: &str) -> String {
     text::normal(&email.to_lowercase())
 }
 
-/// Creates an account. Of several equal sign-ups at once, one creates it.
+/// Creates an account. Of concurrent sign-ups with one address, exactly one succeeds.
 pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome> {
-    // Before a connection is taken: hashing takes long.
-    let turn = app.auth.passwords.turn(Purpose::SignUp)?;
+    // Hashing takes long, so it precedes taking a connection.
+    let turn = app.auth.passwords.try_reserve(Purpose::SignUp)?;
     let password_hash = turn.hash(sign_up.password).await?;
     let user = queries::NewUser {
         first_name: &sign_up.first_name,
@@ -175,11 +174,10 @@ pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome
     })
 }
 
-/// Returns whose e-mail address and password these are. An unknown address takes as long as a wrong
-/// password.
+/// Returns the user with these credentials. An unknown address takes as long as a wrong password.
 pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<Option<UserId>> {
-    let turn = app.auth.passwords.turn(Purpose::LogIn)?;
-    // PostgreSQL cannot even compare NUL. The connection goes back before hashing starts.
+    let turn = app.auth.passwords.try_reserve(Purpose::LogIn)?;
+    // PostgreSQL cannot even compare NUL. The connection is returned before hashing starts.
     let found = if email.contains('\0') {
         None
     } else {
@@ -191,8 +189,8 @@ pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<
     Ok(user.filter(|_| is_right))
 }
 
-/// Changes a password and takes all older tokens back: within 1 s everywhere, as with a logout. Of two
-/// changes at once, one finds the current password changed.
+/// Changes a password and revokes all older tokens: within 1 s in every process, as a logout does.
+/// Of concurrent changes, exactly one succeeds.
 pub async fn change_password(
     app: &App,
     user: UserId,
@@ -206,13 +204,16 @@ pub async fn change_password(
     let Some(stored) = stored else {
         return Ok(PasswordOutcome::WrongCurrent);
     };
-    let turn = passwords.turn(Purpose::LogIn)?;
+    let turn = passwords.try_reserve(Purpose::LogIn)?;
     if !turn.verify(form.current, Some(stored.clone())).await? {
         return Ok(PasswordOutcome::WrongCurrent);
     }
-    let hash = passwords.turn(Purpose::LogIn)?.hash(form.password1).await?;
+    let hash = passwords
+        .try_reserve(Purpose::LogIn)?
+        .hash(form.password1)
+        .await?;
     let mut connection = app.db.connection().await?;
-    // By the clock that issues tokens, so that one issued right after is newer.
+    // Uses the clock that issues tokens, so that a token issued right afterwards is newer.
     let is_changed =
         queries::replace_password(&mut connection, user, &stored, &hash, Utc::now()).await?;
     if !is_changed {
@@ -222,14 +223,14 @@ pub async fn change_password(
     Ok(PasswordOutcome::Changed)
 }
 
-/// Gives an account a role. Returns whether there is such an account. For operators.
+/// Assigns a role to an account. Returns whether the account exists. For operators.
 pub async fn grant(db: &Db, email: &str, role: Role) -> anyhow::Result<bool> {
     let mut connection = db.connection().await?;
     queries::set_role(&mut connection, &normal_email(email), role).await
 }
 
-/// Gives an account a new random password, which it returns, and takes all tokens back; none if there is
-/// no such account. For operators, where there is no mail.
+/// Sets a random password for an account, revokes all its tokens and returns the password, or none
+/// if the account does not exist. For operators, since the system sends no mail.
 pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<String>> {
     let password: String = rand::rng()
         .sample_iter(Alphanumeric)
@@ -237,7 +238,7 @@ pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<Strin
         .map(char::from)
         .collect();
     let hash = Passwords::new()?
-        .turn(Purpose::LogIn)?
+        .try_reserve(Purpose::LogIn)?
         .hash(password.clone())
         .await?;
     let mut connection = db.connection().await?;

@@ -1,4 +1,4 @@
-//! Checks of single fields, collected so that a client learns all that is wrong at once.
+//! Validation of single fields. Errors are collected, so that a client receives them all at once.
 
 pub mod text;
 
@@ -6,14 +6,13 @@ use serde::Serialize;
 
 use crate::language::Language;
 
-/// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     pub field: &'static str,
     pub problem: Problem,
 }
 
-/// How a field can be wrong. Lengths are in characters.
+/// The kind of a field's error. Lengths are in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
     Invalid,
@@ -25,7 +24,7 @@ pub enum Problem {
     TooShort { min: usize },
 }
 
-/// A field's error as clients see it.
+/// A field's error as sent to clients.
 #[derive(Debug, Serialize)]
 pub struct FieldBody {
     field: &'static str,
@@ -34,7 +33,7 @@ pub struct FieldBody {
 }
 
 impl FieldError {
-    /// Words the error for a client.
+    /// Returns the error as sent to a client, in `language`.
     pub fn body(&self, language: Language) -> FieldBody {
         let (code, spanish, english) = match self.problem {
             Problem::Invalid => (
@@ -85,22 +84,22 @@ impl FieldError {
     }
 }
 
-/// Collects what is wrong.
+/// Collects the errors of a form.
 #[derive(Debug, Default)]
 pub struct Checks {
     errors: Vec<FieldError>,
 }
 
 impl Checks {
-    /// Records a problem of `field`, unless it has one: the first explains the others.
+    /// Records a problem of `field`, unless it already has one, since the first explains the rest.
     pub fn add(&mut self, field: &'static str, problem: Problem) {
         if self.errors.iter().all(|error| error.field != field) {
             self.errors.push(FieldError { field, problem });
         }
     }
 
-    /// Returns `text` as it is stored ([`text::normal`]), after checking that it has `min` to `max` characters
-    /// and that a reader sees all of it ([`text::is_readable`]).
+    /// Returns `text` in its stored form ([`text::normal`]). Records a problem unless it has `min`
+    /// to `max` characters, all of them visible ([`text::is_readable`]).
     pub fn line(&mut self, field: &'static str, text: &str, min: usize, max: usize) -> String {
         let text = text::normal(text);
         let length = text.chars().count();
@@ -116,7 +115,7 @@ impl Checks {
         text
     }
 
-    /// Returns everything that was recorded as the error, if anything was.
+    /// Returns all recorded errors, or `Ok` if there are none.
     pub fn finish(self) -> Result<(), Vec<FieldError>> {
         if self.errors.is_empty() {
             Ok(())
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_counted_in_characters_after_trimming() {
+    fn length_counts_characters_after_trimming() {
         let mut checks = Checks::default();
         assert_eq!(
             checks.line("title", "  n\u{303}andu\u{301} ", 5, 5),

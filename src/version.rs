@@ -1,17 +1,17 @@
-//! Which build this is.
+//! The version of this build.
 
 use std::sync::{LazyLock, OnceLock};
 
 static COMMIT: OnceLock<&str> = OnceLock::new();
 
-/// Version and, where the executable named it, the commit.
+/// Version and, if the executable set it, the commit.
 pub static VERSION: LazyLock<String> = LazyLock::new(|| match COMMIT.get() {
     Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
     None => env!("CARGO_PKG_VERSION").to_owned(),
 });
 
-/// Names the commit, before [`VERSION`] is read for the first time. Only the executable knows it: the library is
-/// not compiled again for each commit.
+/// Sets the commit. Call it before the first use of [`VERSION`]. Only the executable knows the
+/// commit, so that the library is not recompiled for each one.
 pub fn name_commit(commit: &'static str) {
     COMMIT.get_or_init(|| commit);
 }

@@ -15,7 +15,7 @@ use diesel_async::AsyncConnection as _;
 
 use crate::{
     app::App,
-    db::{self, Db, seek::Part, types::VideoStatus},
+    db::{self, Db, keyset::ListRange, types::VideoStatus},
     ids::{UserId, VideoId},
     storage::{Storage, StorageKey},
     validate::{Checks, FieldError},
@@ -24,7 +24,7 @@ pub use failure::Failure;
 pub use queries::{
     Video,
     jobs::Claim,
-    operator::Depth,
+    operator::VideoCounts,
     ranked::{By, Ranked},
     search::Found,
 };
@@ -32,44 +32,42 @@ pub use queries::{
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);
 
-/// Why a video is not there for somebody.
+/// Why a user cannot access a video.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// It is somebody else's.
+    /// It belongs to another user.
     Forbidden,
-    /// There is none.
+    /// It does not exist.
     NotFound,
 }
 
-/// What its owner changes about a video; `None` leaves it as it is.
+/// A change to a video by its owner. `None` leaves a field unchanged.
 #[derive(Debug, Default)]
 pub struct Change {
     pub title: Option<String>,
     pub is_public: Option<bool>,
 }
 
-/// How a change ended.
 #[derive(Debug)]
 pub enum ChangeOutcome {
     Changed(Box<Video>),
     Denied(Denial),
-    /// It failed, and so cannot be published.
+    /// It failed, so it cannot be published.
     NotPublishable,
 }
 
-/// How a delete ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DeleteOutcome {
     Deleted,
     Denied(Denial),
-    /// It takes part in the vote; unpublish it first.
+    /// It takes part in the vote. Unpublish it first.
     Published,
 }
 
 impl Video {
-    /// Returns the keys of clip and poster, once they are there.
+    /// Returns the keys of clip and poster, once they exist.
     pub fn outputs(&self) -> Option<(StorageKey, StorageKey)> {
-        // A processed video is never claimed again: its attempt is the one that made the outputs.
+        // A processed video is never claimed again, so its attempt made the outputs.
         let keys = (
             StorageKey::Clip(self.id, self.attempt),
             StorageKey::Poster(self.id, self.attempt),
@@ -77,13 +75,13 @@ impl Video {
         (self.status == VideoStatus::Processed).then_some(keys)
     }
 
-    /// Tells whether the public may watch it.
+    /// Returns whether the public may watch it.
     pub fn is_watchable(&self) -> bool {
         self.is_public && self.status == VideoStatus::Processed
     }
 }
 
-/// Returns the attempt whose outputs a video may have now; none while it waits, or failed.
+/// Returns the attempt whose outputs may exist, or none if the video is waiting or failed.
 fn attempt_with_outputs(status: VideoStatus, attempt: i32) -> Option<i32> {
     match status {
         VideoStatus::Processing | VideoStatus::Processed => Some(attempt),
@@ -91,7 +89,7 @@ fn attempt_with_outputs(status: VideoStatus, attempt: i32) -> Option<i32> {
     }
 }
 
-/// Checks a title and returns it without surrounding blanks.
+/// Validates a title and returns it trimmed.
 pub fn check_title(title: &str) -> Result<String, Vec<FieldError>> {
     let mut checks = Checks::default();
     let title = checks.line("title", title, TITLE_LENGTH.0, TITLE_LENGTH.1);
@@ -99,7 +97,7 @@ pub fn check_title(title: &str) -> Result<String, Vec<FieldError>> {
     Ok(title)
 }
 
-/// Returns the video if it is the user's own.
+/// Returns the video if the user owns it.
 pub async fn find_own(
     app: &App,
     user: UserId,
@@ -113,31 +111,32 @@ pub async fn find_own(
     })
 }
 
-/// Returns part of a ranking, of the players of a city or of all.
+/// Returns a range of a ranking, of one city or nationwide.
 pub async fn ranked(
     app: &App,
     by: By,
     city: Option<&str>,
-    part: Part,
+    part: ListRange,
 ) -> anyhow::Result<Vec<Ranked>> {
     let mut connection = app.db.connection().await?;
     queries::ranked::ranked(&mut connection, by, city, part).await
 }
 
-/// Returns part of the public videos whose title and player's name have words that begin with those of `text`.
+/// Returns a range of the public videos in whose title or player's name each word of `text` begins
+/// a word.
 pub async fn search(
     app: &App,
     text: &str,
     city: Option<&str>,
-    part: Part,
+    part: ListRange,
 ) -> anyhow::Result<Found> {
-    // Taken before the connection: who waits for a turn keeps none.
-    let _turn = app.searches.take().await?;
+    // Taken before the connection, so that waiting searches hold no connections.
+    let _turn = app.searches.acquire().await?;
     let mut connection = app.db.connection().await?;
     queries::search::search(&mut connection, text, city, part).await
 }
 
-/// Changes title or visibility. Publishing works in any state but `failed`; unpublishing keeps the
+/// Changes title or visibility. Any video can be published unless it failed. Unpublishing keeps the
 /// votes.
 pub async fn change(
     app: &App,
@@ -158,8 +157,9 @@ pub async fn change(
     })
 }
 
-/// Deletes a video: the row, and with it votes and any running job, then its files. A worker may store
-/// some once more before it is told, and die; so the note in `uploads` stays, for the sweeper to look again.
+/// Deletes a video. The row goes first, with its votes and any running job, then the files. A
+/// worker that has not noticed the delete may still store files and then die, so the row in
+/// `uploads` stays for the cleanup.
 pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
     let mut connection = app.db.connection().await?;
     let is_deleted = connection
@@ -180,20 +180,20 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
     }
     tracing::info!(%video, "video deleted");
     if let Err(error) = app.storage.delete_video(video).await {
-        // Without its row it is deleted all the same.
-        tracing::warn!(%video, "files of a deleted video are left to the sweeper: {error:#}");
+        // Without its row the video is deleted regardless.
+        tracing::warn!(%video, "failed to remove files of a deleted video, will retry: {error:#}");
     }
     Ok(DeleteOutcome::Deleted)
 }
 
-/// Removes the files of a video without a row, then the note that there may be some.
+/// Removes the files of a video without a row, then its row in `uploads`.
 async fn remove_files(db: &Db, storage: &Storage, video: VideoId) -> anyhow::Result<()> {
     storage.delete_video(video).await?;
     forget_upload(db, video).await
 }
 
 async fn forget_upload(db: &Db, video: VideoId) -> anyhow::Result<()> {
-    db::in_time(async {
+    db::with_timeout(async {
         let mut connection = db.connection().await?;
         queries::forget_upload(&mut connection, video).await
     })

@@ -1,4 +1,4 @@
-//! Votes: one per person and video. Those that arrive together are committed together.
+//! Votes: one per user and video. Concurrent votes are committed together (group commit).
 
 pub mod handlers;
 mod queries;
@@ -11,48 +11,46 @@ use tokio::time::sleep;
 pub use self::queries::CAST;
 use crate::{
     app::counting::Counting,
-    batch::{self, Batcher, Shared},
+    batch::{self, Batcher, SharedError},
     db::{self, Db},
     ids::{UserId, VideoId},
     shutdown::Shutdown,
 };
 
-/// How long votes wait until they are counted, while there is little to do.
+/// Interval between rounds of counting while there is little to do.
 const COUNT_EVERY: Duration = Duration::from_millis(200);
 
-/// When to try again after votes could not be counted.
+/// Delay before counting is retried after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A vote that somebody casts.
+/// A vote to be cast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Ballot {
     user: UserId,
     video: VideoId,
 }
 
-/// How a vote ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CastOutcome {
-    /// It counts.
     Counted,
-    /// There is one by this user already.
+    /// The user has already voted for this video.
     AlreadyVoted,
-    /// Nobody votes for their own video.
+    /// Users cannot vote for their own videos.
     OwnVideo,
-    /// The video is not there, not processed or not public.
+    /// The video does not exist, is not processed or is not public.
     NotFound,
 }
 
-type Result = std::result::Result<CastOutcome, Shared>;
+type Result = std::result::Result<CastOutcome, SharedError>;
 
-/// Where votes are cast; clones are the same.
+/// Casts and counts votes. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Votes {
     committer: Batcher<Ballot, Result>,
 }
 
 impl Votes {
-    /// Starts to take votes, and to count them.
+    /// Starts accepting and counting votes.
     pub fn new(db: &Db, counting: &Counting, shutdown: &Shutdown) -> Self {
         let (db, counting) = (db.clone(), counting.clone());
         shutdown.spawn(keep_counting(
@@ -70,14 +68,14 @@ impl Votes {
         Self { committer }
     }
 
-    /// Casts the vote of `user` for `video`. Of several at once, one counts; it is committed when this
-    /// returns, and may be also if nobody waits for that.
+    /// Casts the vote of `user` for `video`; of concurrent equal votes, exactly one counts. The
+    /// vote is committed when this returns, and may be committed even if the caller is cancelled.
     pub async fn cast(&self, user: UserId, video: VideoId) -> Result {
         self.committer.submit(Ballot { user, video }).await?
     }
 }
 
-/// Casts votes in one transaction. Each gets its own answer: of equal ones the first is the vote.
+/// Casts votes in one transaction. Returns one result each; of equal votes, the first one counts.
 async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     let mut seen = HashSet::new();
     let firsts: Vec<Ballot> = ballots
@@ -97,37 +95,37 @@ async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
                 other => other.clone(),
             })
         };
-        results.push((*ballot, result.unwrap_or_else(|| Err(no_answer()))));
+        results.push((*ballot, result.unwrap_or_else(|| Err(missing_result()))));
     }
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Casts different votes together; each by itself, if one of them is the cause that PostgreSQL refused all.
+/// Casts distinct votes together, or one by one if a single vote made PostgreSQL reject all.
 async fn cast_all(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     match cast(db, ballots).await {
-        Err(error) if is_about_one(&error) => {
+        Err(error) if is_caused_by_one_vote(&error) => {
             let mut results = Vec::with_capacity(ballots.len());
             for ballot in ballots {
                 let alone = cast(db, std::slice::from_ref(ballot)).await;
-                let outcome = batch::deal(alone, 1).pop();
-                results.push(outcome.unwrap_or_else(|| Err(no_answer())));
+                let outcome = batch::split_result(alone, 1).pop();
+                results.push(outcome.unwrap_or_else(|| Err(missing_result())));
             }
             results
         }
-        together => batch::deal(together, ballots.len()),
+        together => batch::split_result(together, ballots.len()),
     }
 }
 
 async fn cast(db: &Db, ballots: &[Ballot]) -> anyhow::Result<Vec<CastOutcome>> {
-    db::in_time(async {
+    db::with_timeout(async {
         let mut connection = db.connection().await?;
         queries::cast(&mut connection, ballots).await
     })
     .await
 }
 
-/// Counts the votes of all processes until shutdown, a killed process's included. It has its own connection: public
-/// lists must stay current even while thousands of requests wait for one of the pool.
+/// Counts the votes of all processes, even killed ones, until shutdown. A dedicated connection
+/// keeps public lists current while thousands of requests wait for the pool.
 async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
     let mut own = None;
     let mut pause = COUNT_EVERY;
@@ -136,17 +134,17 @@ async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
             sleep(pause).await;
             let mut connection = match own.take() {
                 Some(connection) => connection,
-                None => db.own_connection().await?,
+                None => db.dedicated_connection().await?,
             };
             let counted = queries::count(&mut connection).await?;
             Ok((connection, counted))
         };
         let counted = tokio::select! {
-            counted = db::in_time(round) => counted,
-            () = shutdown.insisted() => return,
+            counted = db::with_timeout(round) => counted,
+            () = shutdown.forced() => return,
         };
-        // Whoever writes all the time notices a failover first.
-        db.learn_from(&counted);
+        // This task writes continuously, so it notices a failover first.
+        db.note_write_result(&counted);
         match counted {
             Ok((connection, counted)) => {
                 counting.succeeded(counted.left());
@@ -157,7 +155,7 @@ async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
                     COUNT_EVERY
                 };
             }
-            // The connection may be broken: the next round opens another one.
+            // The connection may be broken, so the next round opens another one.
             Err(error) => {
                 if counting.failed() {
                     tracing::warn!("votes cannot be counted: {error:#}");
@@ -168,14 +166,14 @@ async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
     }
 }
 
-/// The database returned fewer rows than there were votes, which cannot be.
-fn no_answer() -> Shared {
-    Shared::from(anyhow::anyhow!("a vote got no answer"))
+/// Returns the error for a vote without a row in the result, which cannot happen.
+fn missing_result() -> SharedError {
+    SharedError::from(anyhow::anyhow!("the database returned no row for a vote"))
 }
 
-/// Tells whether nothing was committed because of one vote: its video or its user was removed after the statement
-/// began. Cast again, it does not find the video.
-fn is_about_one(error: &anyhow::Error) -> bool {
+/// Returns whether one vote made the statement fail: its video or user was deleted after the
+/// statement began. Cast again, the vote does not find the video.
+fn is_caused_by_one_vote(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
         Some(DieselError::DatabaseError(

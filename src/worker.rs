@@ -1,12 +1,12 @@
-//! The queue worker: receives as many messages as it has free slots, does for each the job whose turn it is, keeps it
-//! with heartbeats, and ends the message by what became of it.
+//! The queue worker. It receives one message per free slot, runs the next job in turn for each,
+//! protects the job with heartbeats, and settles the message according to the outcome.
 //!
-//! A job that fails by its surroundings makes the worker stop taking jobs, until its own test of them passes.
+//! After an environment failure, the worker takes no jobs until a probe succeeds.
 
+mod environment_failures;
 mod keep;
 mod outage;
 mod rounds;
-mod trouble;
 
 use std::{
     future::Future,
@@ -23,111 +23,109 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, field};
 
-use self::{keep::keep, outage::Outage, trouble::Trouble};
+use self::{environment_failures::EnvironmentFailures, keep::keep, outage::OutageLog};
 use crate::{
-    app::Workshop,
-    internal::Dependencies,
+    app::WorkerContext,
     job::{Job, JobError},
+    monitoring::Dependencies,
     queue::Delivery,
     shutdown::Shutdown,
     videos::{
         Claim,
-        process::{self, Outcome, Recorded},
+        process::{self, FailureOutcome, Outcome},
         remake::{self, Remake},
     },
 };
 
-/// Longest wait of one receive; the broker may answer earlier with nothing.
+/// Maximum wait of one receive. The broker may return earlier with no message.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// Longest wait for whoever does not answer, at the end of a job.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of a call at the end of a job.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same once a stop is insisted on: what is not told then comes back by lease and visibility.
+/// The same once the shutdown insists. Unsettled jobs return by lease and visibility timeout.
 const LAST_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A worker; clones share its slots.
+/// A worker. Cheap to clone; clones share its slots.
 #[derive(Clone)]
 pub struct Worker {
-    workshop: Arc<Workshop>,
+    context: Arc<WorkerContext>,
     dependencies: Dependencies,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
     jobs: watch::Sender<usize>,
-    trouble: Arc<Trouble>,
+    environment_failures: Arc<EnvironmentFailures>,
 }
 
-/// A slot with a job in it; free again when it is dropped.
+/// A slot occupied by a job, freed on drop.
 struct Slot {
     jobs: watch::Sender<usize>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// How a job left its slot.
+/// How a message is settled.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// The message has done its duty.
+enum Settlement {
+    /// The message is done.
     Ack,
-    /// The message goes back: another worker shall have it.
+    /// The message returns to the queue, for another worker.
     Release,
-    /// The message goes to the dead-letter queue: nobody knows what it is.
+    /// The message is dead-lettered because its kind is unknown.
     Unknown,
-    /// The job that was given up goes to the dead-letter queue.
+    /// The job has permanently failed and is dead-lettered.
     Dead(Job),
 }
 
 impl Worker {
-    /// Makes a worker with all slots free.
-    pub fn new(workshop: Workshop, shutdown: Shutdown) -> Self {
-        let slots = Arc::new(Semaphore::new(workshop.settings.concurrency.into()));
+    pub fn new(context: WorkerContext, shutdown: Shutdown) -> Self {
+        let slots = Arc::new(Semaphore::new(context.settings.concurrency.into()));
         Self {
-            dependencies: Dependencies::of_workshop(&workshop, &shutdown),
-            workshop: Arc::new(workshop),
+            dependencies: Dependencies::of_worker(&context, &shutdown),
+            context: Arc::new(context),
             shutdown,
             slots,
             jobs: watch::Sender::new(0),
-            trouble: Arc::default(),
+            environment_failures: Arc::default(),
         }
     }
 
-    /// Returns what it needs to take jobs.
     pub fn dependencies(&self) -> &Dependencies {
         &self.dependencies
     }
 
-    /// Returns the number of jobs that run, as it changes.
+    /// Watches the number of running jobs.
     pub fn jobs(&self) -> watch::Receiver<usize> {
         self.jobs.subscribe()
     }
 
-    /// Works until the shutdown is requested, then finishes or gives back what runs.
+    /// Works until the shutdown is requested, then finishes or releases the running jobs.
     pub async fn run(&self) {
         self.shutdown.spawn(self.clone().sweep());
         self.shutdown.spawn(self.clone().clean());
-        tracing::info!(slots = self.workshop.settings.concurrency, "worker started");
-        let mut outage = Outage::of("no job can be received");
-        Box::pin(self.until_well()).await;
+        tracing::info!(slots = self.context.settings.concurrency, "worker started");
+        let mut outage = OutageLog::of("failed to receive jobs");
+        Box::pin(self.wait_for_environment()).await;
         while !self.shutdown.is_requested() {
             let stepped = self.step(RECEIVE_WAIT).await;
             outage.note(&stepped);
             if stepped.is_err() {
-                self.trouble.note();
+                self.environment_failures.note();
             }
-            if self.trouble.is_new() {
-                Box::pin(self.until_well()).await;
+            if self.environment_failures.is_new() {
+                Box::pin(self.wait_for_environment()).await;
             }
         }
         tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
-        // Every job ends, by itself or because the shutdown insists.
+        // Every job ends, at the latest when the shutdown insists.
         self.idle().await;
-        if let Err(error) = within(self.patience(), self.workshop.queue.leave()).await {
-            tracing::warn!("the queue was not left: {error:#}");
+        if let Err(error) = within(self.settle_timeout(), self.context.queue.leave()).await {
+            tracing::warn!("failed to deregister consumer: {error:#}");
         }
         tracing::info!("worker stopped");
     }
 
-    /// Waits for a free slot, receives as many messages as there are free slots, and starts them.
-    /// Returns how many were started. Errors are of what it works with, not of a job.
+    /// Waits for a free slot, receives one message per free slot, and starts their jobs. Returns
+    /// the number of started jobs. Errors are environment failures, not job failures.
     pub async fn step(&self, wait: Duration) -> anyhow::Result<usize> {
         let first = tokio::select! {
             permit = Arc::clone(&self.slots).acquire_owned() => permit?,
@@ -138,15 +136,15 @@ impl Worker {
             permits.push(permit);
         }
         let received = async {
-            // Jobs would find no film in another installation's storage.
-            self.workshop.installation.verify().await?;
-            self.workshop.queue.receive(permits.len(), wait).await
+            // Jobs would find no originals in another installation's storage.
+            self.context.installation.verify().await?;
+            self.context.queue.receive(permits.len(), wait).await
         };
         let deliveries = tokio::select! {
             received = received => received?,
-            // A request waits for the end: what was received must be given back. Who insists waits for nothing, and the
-            // message comes back by itself.
-            () = self.shutdown.insisted() => return Ok(0),
+            // A mere request waits for the receive, so that its messages can be released. Once the
+            // shutdown insists, they return when their visibility timeout expires.
+            () = self.shutdown.forced() => return Ok(0),
         };
         let mut started = 0;
         for delivery in deliveries {
@@ -156,19 +154,19 @@ impl Worker {
                         .spawn(self.clone().handle(delivery, self.fill(permit)));
                     started += 1;
                 }
-                _ => self.end(delivery, End::Release).await,
+                _ => self.settle(delivery, Settlement::Release).await,
             }
         }
         Ok(started)
     }
 
     fn takes_jobs(&self) -> bool {
-        !self.shutdown.is_requested() && !self.trouble.is_new()
+        !self.shutdown.is_requested() && !self.environment_failures.is_new()
     }
 
-    /// Completes when no job runs.
+    /// Waits until no job is running.
     pub async fn idle(&self) {
-        let all = self.workshop.settings.concurrency.into();
+        let all = self.context.settings.concurrency.into();
         drop(self.slots.acquire_many(all).await);
     }
 
@@ -177,28 +175,30 @@ impl Worker {
             Ok(ticket) => Box::pin(self.next(ticket, delivery)).await,
             Err(unknown) => {
                 tracing::error!(error = %unknown, "message of an unknown kind");
-                self.end(delivery, End::Unknown).await;
+                self.settle(delivery, Settlement::Unknown).await;
             }
         }
         drop(slot);
     }
 
-    /// Does the next job: a message is a ticket for whatever video is next, not for the one that it names.
+    /// Runs the next job. A message is a ticket for the next video, not for the one that it names.
     async fn next(&self, ticket: Job, delivery: Delivery) {
         let claimed = async {
-            let claim = process::claim(&self.workshop).await?;
+            let claim = process::claim(&self.context).await?;
             let remake = match claim {
                 Some(_) => None,
-                None => remake::claim(&self.workshop).await?,
+                None => remake::claim(&self.context).await?,
             };
             anyhow::Ok((claim, remake))
         };
         let claimed = tokio::select! {
             claimed = claimed => claimed,
-            // A claim that was made all the same comes back by its lease.
-            () = self.shutdown.insisted() => return self.end(delivery, End::Release).await,
+            // If the claim still succeeds, its lease expires.
+            () = self.shutdown.forced() => {
+                return self.settle(delivery, Settlement::Release).await;
+            }
         };
-        let ended = match claimed {
+        let settlement = match claimed {
             Ok((Some(claim), _)) => {
                 let video = claim.video;
                 let span = tracing::info_span!("job", %video, trace = field::Empty, attempt = claim.attempt);
@@ -212,19 +212,19 @@ impl Worker {
                 job.instrument(span).await
             }
             Ok((None, None)) => {
-                tracing::debug!("nothing to do: no video waits and is due");
-                End::Ack
+                tracing::debug!("no video is due");
+                Settlement::Ack
             }
             Err(error) => {
-                tracing::warn!("no video can be claimed now: {error:#}");
-                self.trouble.note();
-                End::Release
+                tracing::warn!("cannot claim a video: {error:#}");
+                self.environment_failures.note();
+                Settlement::Release
             }
         };
-        self.end(delivery, ended).await;
+        self.settle(delivery, settlement).await;
     }
 
-    async fn process_video(&self, claim: Claim, ticket: Job, delivery: &Delivery) -> End {
+    async fn process_video(&self, claim: Claim, ticket: Job, delivery: &Delivery) -> Settlement {
         let Job::ProcessVideo {
             video_id, trace, ..
         } = ticket;
@@ -233,82 +233,84 @@ impl Worker {
         }
         tracing::info!("job started");
         let started = Instant::now();
-        let heartbeat = || Box::pin(process::heartbeat(&self.workshop, claim));
-        let ended = tokio::select! {
+        let heartbeat = || Box::pin(process::heartbeat(&self.context, claim));
+        let settlement = tokio::select! {
             biased;
-            () = self.shutdown.insisted() => self.give_back(claim).await,
+            () = self.shutdown.forced() => self.release(claim).await,
             () = self.keep(delivery, heartbeat) => {
-                tracing::warn!("claim lost: the video was deleted or went to another worker");
+                tracing::warn!("claim lost: the video was deleted or claimed by another worker");
                 tokio::select! {
-                    () = process::discard(&self.workshop, claim) => {}
-                    () = self.shutdown.insisted() => {}
+                    () = process::remove_outputs(&self.context, claim) => {}
+                    () = self.shutdown.forced() => {}
                 }
-                End::Ack
+                Settlement::Ack
             }
-            ended = self.work(claim) => ended,
+            settlement = self.work(claim) => settlement,
         };
         metrics::histogram!("anb_job_seconds").record(started.elapsed());
-        ended
+        settlement
     }
 
-    /// Makes the lost clip of a processed video again.
-    async fn remake_video(&self, remake: Remake, delivery: &Delivery) -> End {
-        let heartbeat = || Box::pin(remake::heartbeat(&self.workshop, remake));
+    /// Recreates the lost outputs of a processed video.
+    async fn remake_video(&self, remake: Remake, delivery: &Delivery) -> Settlement {
+        let heartbeat = || Box::pin(remake::heartbeat(&self.context, remake));
         let outcome = tokio::select! {
             biased;
-            () = self.shutdown.insisted() => {
-                let released = within(LAST_TIMEOUT, remake::release(&self.workshop, remake));
+            () = self.shutdown.forced() => {
+                let released = within(LAST_TIMEOUT, remake::release(&self.context, remake));
                 if let Err(error) = released.await {
-                    tracing::warn!("the remake waits for its lease to expire: {error:#}");
+                    tracing::warn!(
+                        "failed to release the remake, its lease will expire: {error:#}"
+                    );
                 }
-                return End::Release;
+                return Settlement::Release;
             }
             () = self.keep(delivery, heartbeat) => "superseded",
-            outcome = remake::run(&self.workshop, remake) => outcome,
+            outcome = remake::run(&self.context, remake) => outcome,
         };
         metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
-        End::Ack
+        Settlement::Ack
     }
 
-    /// Runs the job and records how it ended. A panic counts as the job's failure.
-    async fn work(&self, claim: Claim) -> End {
-        let run = AssertUnwindSafe(process::run(&self.workshop, claim)).catch_unwind();
+    /// Runs the job and records its outcome. A panic counts as a job failure.
+    async fn work(&self, claim: Claim) -> Settlement {
+        let run = AssertUnwindSafe(process::run(&self.context, claim)).catch_unwind();
         let result = run
             .await
-            .unwrap_or_else(|_| Err(JobError::Job(anyhow!("the job panicked"))));
-        if let Err(JobError::Surroundings(_) | JobError::Killed(_)) = &result {
-            self.trouble.note();
+            .unwrap_or_else(|_| Err(JobError::Failed(anyhow!("the job panicked"))));
+        if let Err(JobError::Environment(_) | JobError::Killed(_)) = &result {
+            self.environment_failures.note();
         }
-        let (outcome, ended) = match result {
+        let (outcome, settlement) = match result {
             Ok(outcome) => {
-                self.trouble.forget();
+                self.environment_failures.forget();
                 match outcome {
-                    Outcome::Processed => ("processed", End::Ack),
-                    Outcome::Superseded => ("superseded", End::Ack),
+                    Outcome::Processed => ("processed", Settlement::Ack),
+                    Outcome::Superseded => ("superseded", Settlement::Ack),
                 }
             }
-            Err(error) => match process::record_failure(&self.workshop, claim, error).await {
-                Ok(Recorded::Waiting) => ("retried", End::Ack),
-                Ok(Recorded::SetBack) => ("set_back", End::Ack),
-                Ok(Recorded::Failed) => ("refused", End::Ack),
-                Ok(Recorded::Dead) => ("failed", dead(claim)),
-                Ok(Recorded::Superseded) => ("superseded", End::Ack),
+            Err(error) => match process::record_failure(&self.context, claim, error).await {
+                Ok(FailureOutcome::Waiting) => ("retried", Settlement::Ack),
+                Ok(FailureOutcome::Postponed) => ("set_back", Settlement::Ack),
+                Ok(FailureOutcome::Rejected) => ("refused", Settlement::Ack),
+                Ok(FailureOutcome::DeadLettered) => ("failed", dead_letter(claim)),
+                Ok(FailureOutcome::Superseded) => ("superseded", Settlement::Ack),
                 Err(error) => {
                     // The lease expires, and the sweeper pushes the video again.
-                    tracing::error!("the result is lost: {error:#}");
-                    ("unrecorded", End::Ack)
+                    tracing::error!("failed to record the result, it is lost: {error:#}");
+                    ("unrecorded", Settlement::Ack)
                 }
             },
         };
         metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
-        ended
+        settlement
     }
 
     async fn keep<F>(&self, delivery: &Delivery, heartbeat: impl Fn() -> F)
     where
         F: Future<Output = anyhow::Result<bool>>,
     {
-        let settings = &self.workshop.settings;
+        let settings = &self.context.settings;
         Box::pin(keep(
             settings.lease,
             settings.visibility,
@@ -318,44 +320,44 @@ impl Worker {
         .await;
     }
 
-    async fn give_back(&self, claim: Claim) -> End {
-        tracing::warn!("job given back: the worker stops");
-        let released = within(LAST_TIMEOUT, process::release(&self.workshop, claim));
+    async fn release(&self, claim: Claim) -> Settlement {
+        tracing::warn!("job released, the worker is stopping");
+        let released = within(LAST_TIMEOUT, process::release(&self.context, claim));
         if let Err(error) = released.await {
-            tracing::warn!("the video waits for its lease to expire: {error:#}");
+            tracing::warn!("failed to release the video, its lease will expire: {error:#}");
         }
-        End::Release
+        Settlement::Release
     }
 
-    /// Ends a message. If the broker does not take it, the message comes back later, and is another ticket.
-    async fn end(&self, delivery: Delivery, end: End) {
-        let patience = self.patience();
-        let ended = match &end {
-            End::Ack => within(patience, delivery.ack()).await,
-            End::Release => within(patience, delivery.release()).await,
-            End::Unknown => within(patience, delivery.dead_letter("unknown_job")).await,
-            End::Dead(job) => {
-                within(patience, delivery.dead_letter_job(job, "processing_failed")).await
+    /// Settles a message. If that fails, the broker redelivers the message, as another ticket.
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) {
+        let limit = self.settle_timeout();
+        let settled = match &settlement {
+            Settlement::Ack => within(limit, delivery.ack()).await,
+            Settlement::Release => within(limit, delivery.release()).await,
+            Settlement::Unknown => within(limit, delivery.dead_letter("unknown_job")).await,
+            Settlement::Dead(job) => {
+                within(limit, delivery.dead_letter_job(job, "processing_failed")).await
             }
         };
-        if let Err(error) = ended {
+        if let Err(error) = settled {
             tracing::warn!(
-                ?end,
-                "the message was not ended and will come back: {error:#}"
+                ?settlement,
+                "failed to settle the message, it will be redelivered: {error:#}"
             );
         }
     }
 
-    /// How long to wait for whoever does not answer.
-    fn patience(&self) -> Duration {
-        if self.shutdown.is_insisted() {
+    /// Returns the current timeout of a call at the end of a job.
+    fn settle_timeout(&self) -> Duration {
+        if self.shutdown.is_forced() {
             LAST_TIMEOUT
         } else {
-            END_TIMEOUT
+            SETTLE_TIMEOUT
         }
     }
 
-    /// Waits, but not longer than to the shutdown's request.
+    /// Waits for `time`, or until the shutdown is requested.
     async fn pause(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
@@ -378,10 +380,10 @@ impl Drop for Slot {
     }
 }
 
-/// The message of a video that was given up, for the operator.
-fn dead(claim: Claim) -> End {
+/// Returns the dead letter of a failed video, for the operator.
+fn dead_letter(claim: Claim) -> Settlement {
     let trace = format!("attempt {}", claim.attempt);
-    End::Dead(Job::process_video(claim.video, trace))
+    Settlement::Dead(Job::process_video(claim.video, trace))
 }
 
 /// Runs `work` for at most `time`.

@@ -1,4 +1,4 @@
-//! How far the vote counters lag behind the acknowledged votes, and the backpressure that bounds this lag.
+//! The lag of the vote counters behind the acknowledged votes, and the backpressure that bounds it.
 
 use std::time::Duration;
 
@@ -7,17 +7,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Maximum lag of the vote counters. Public lists may be two seconds old: this, and the time for which they are cached
-/// (`http/cache.rs`).
+/// Maximum lag of the vote counters. It counts towards the maximum age of public lists, two
+/// seconds; the rest is the time for which they are cached (`http/cache.rs`).
 pub const MAX_LAG: Duration = Duration::from_millis(500);
 
-/// From this lag on, new votes are held back.
 const BACKPRESSURE_LAG: Duration = Duration::from_millis(400);
 
-/// Maximum time for which a batch of votes is held back: late counters are better than no votes.
+/// Maximum time for which a batch of votes is held back. Late counters are better than no votes.
 const MAX_HOLD: Duration = Duration::from_secs(1);
 
-/// State of vote counting in this process; clones share it. Every API process counts the votes of all of them.
+/// State of vote counting, shared by clones. Every API process counts the votes of all of them.
 #[derive(Clone)]
 pub struct Counting {
     last: watch::Sender<Round>,
@@ -55,8 +54,8 @@ impl Counting {
         });
     }
 
-    /// Records a failed round, and returns whether the one before it succeeded. Votes are still accepted, and counted
-    /// later.
+    /// Records a failed round, and returns whether the previous round succeeded. Votes are still
+    /// accepted, and counted later.
     pub fn failed(&self) -> bool {
         let mut is_first = false;
         self.last.send_modify(|round| {
@@ -72,19 +71,18 @@ impl Counting {
         round.left + round.ended.elapsed()
     }
 
-    /// Returns whether the lag exceeds [`MAX_LAG`].
     pub fn is_late(&self) -> bool {
         self.lag() > MAX_LAG
     }
 
-    /// Applies backpressure: while the counters lag, waits for the end of a round. Each round then admits one batch of
-    /// votes, which is less than a round counts.
+    /// Applies backpressure: while the counters lag, waits for the end of a round. Each round then
+    /// admits one batch of votes, which is less than a round counts.
     pub async fn backpressure(&self) {
         let mut rounds = self.last.subscribe();
         if self.lag() < BACKPRESSURE_LAG || rounds.borrow_and_update().is_failing {
             return;
         }
-        // After the timeout the votes are admitted as well.
+        // The votes are admitted even after the timeout.
         drop(timeout(MAX_HOLD, rounds.changed()).await);
     }
 }

@@ -1,6 +1,6 @@
-//! Whether database and storage belong together: both carry the id of one installation. The first `serve` or `work`
-//! writes it into a new storage, and the database remembers that: a storage that lost the id later is another one, or
-//! a volume that is not mounted. Tools that repair write no id, and refuse to repair without it.
+//! Verifies that database and storage belong together: both carry the id of one installation. The
+//! first `serve` or `work` writes it into a new storage, and the database records that. If it is
+//! missing later, the storage is wrong or not mounted. Repair tools require it and never write it.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::{
     storage::{Storage, WrongInstallation},
 };
 
-/// Knows whether database and storage belong together. Clones share what was found last.
+/// Checks that database and storage belong together. Cheap to clone; clones share the last result.
 #[derive(Clone)]
 pub struct Installation {
     db: Db,
@@ -31,16 +31,15 @@ pub struct Installation {
 /// The result of comparing the ids of database and storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// They belong together.
     Same,
-    /// A place of the storage carries no id.
+    /// A storage location carries no id.
     Unmarked {
         database: Uuid,
         place: String,
-        /// The storage of this database carried the id once.
+        /// The storage of this database carried the id before.
         was_marked: bool,
     },
-    /// A place of the storage carries another id.
+    /// A storage location carries another id.
     Differs {
         database: Uuid,
         place: String,
@@ -50,7 +49,7 @@ pub enum Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const CHECK: &str = "check DATABASE_URL (or DB_NAME) and where the storage is";
+        const CHECK: &str = "check DATABASE_URL (or DB_NAME) and the storage location";
         match self {
             Self::Same => write!(f, "database and storage belong together"),
             Self::Unmarked {
@@ -59,8 +58,8 @@ impl fmt::Display for Identity {
                 was_marked: false,
             } => write!(
                 f,
-                "the database is of installation {database}, and {place} is not there: {CHECK}; if both are right, \
-                 start `anb serve` once, which writes it"
+                "the database belongs to installation {database}, but {place} does not exist: {CHECK}; if both are \
+                 right, start `anb serve` once, which creates it"
             ),
             Self::Unmarked {
                 database,
@@ -68,8 +67,8 @@ impl fmt::Display for Identity {
                 was_marked: true,
             } => write!(
                 f,
-                "the database is of installation {database}, and {place}, which was written once, is gone: is a volume \
-                 not mounted? {CHECK}; if both are right, write {database} into {place}"
+                "the database belongs to installation {database}, but {place}, which existed before, is missing: is a \
+                 volume not mounted? {CHECK}; if both are right, write {database} into {place}"
             ),
             Self::Differs {
                 database,
@@ -77,15 +76,15 @@ impl fmt::Display for Identity {
                 stored,
             } => write!(
                 f,
-                "the database is of installation {database}, but {place} says {stored}: {CHECK}; if both are right, \
-                 write {database} into {place}"
+                "the database belongs to installation {database}, but {place} contains {stored}: {CHECK}; if both are \
+                 right, write {database} into {place}"
             ),
         }
     }
 }
 
 impl Installation {
-    /// Makes a check that has not been done yet.
+    /// Creates a check that has not run yet.
     pub fn new(db: &Db, storage: &Storage) -> Self {
         Self {
             db: db.clone(),
@@ -94,44 +93,44 @@ impl Installation {
         }
     }
 
-    /// Returns an error unless database and storage belong together: [`WrongInstallation`] if they do not, another one
-    /// if that cannot be found out now. A new storage is marked. It costs nothing unless the last check failed.
+    /// Returns [`WrongInstallation`] if database and storage do not belong together, another error
+    /// if this cannot be determined. Marks a new storage. Costs nothing after a successful check.
     pub async fn verify(&self) -> anyhow::Result<()> {
         if AtomicBool::load(&self.is_ours, Ordering::Relaxed) {
             return Ok(());
         }
-        self.check().await
+        self.recheck().await
     }
 
-    /// The same, and looks in any case: a volume may be unmounted at any time.
-    pub async fn check(&self) -> anyhow::Result<()> {
+    /// Verifies regardless of the last result, since a volume may be unmounted at any time.
+    pub async fn recheck(&self) -> anyhow::Result<()> {
         let checked = establish(&self.db, &self.storage).await;
         match &checked {
             Ok(()) => self.is_ours.store(true, Ordering::Relaxed),
             Err(error) if error.is::<WrongInstallation>() => {
                 self.is_ours.store(false, Ordering::Relaxed);
             }
-            // Nothing is known.
+            // The check was inconclusive, so the last result stands.
             Err(_) => {}
         }
         checked
     }
 }
 
-/// Compares the ids, and writes none.
+/// Compares the ids without writing one.
 pub async fn compare(db: &Db, storage: &Storage) -> anyhow::Result<Identity> {
     compare_with(&known(db).await?, storage).await
 }
 
-/// The row of the database about its installation.
+/// The database's record of its installation.
 struct Known {
     id: Uuid,
-    /// Each place of the storage carried the id once.
+    /// Every storage location carried the id before.
     was_marked: bool,
 }
 
 async fn known(db: &Db) -> anyhow::Result<Known> {
-    let (id, was_marked) = db::in_time(async {
+    let (id, was_marked) = db::with_timeout(async {
         let mut connection = db.connection().await?;
         let row =
             installation::table.select((installation::id, installation::marked_at.is_not_null()));
@@ -165,8 +164,8 @@ async fn compare_with(known: &Known, storage: &Storage) -> anyhow::Result<Identi
     Ok(Identity::Same)
 }
 
-/// Marks a new storage, and returns an error if the storage carries another id or lost it. Of two that mark one storage
-/// at once the second finds the mark of the first.
+/// Marks a new storage, and returns an error if the storage carries another id or lost its own. If
+/// two processes mark one storage concurrently, the second finds the marker of the first.
 async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
     let known = known(db).await?;
     if !known.was_marked {
@@ -183,7 +182,7 @@ async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
 }
 
 async fn remember(db: &Db) -> anyhow::Result<()> {
-    db::in_time(async {
+    db::with_timeout(async {
         let mut connection = db.connection().await?;
         update(installation::table)
             .set(installation::marked_at.eq(now().nullable()))

@@ -1,5 +1,5 @@
-//! Passwords: argon2id (RFC 9106) with the crate's parameters (19 MiB, 2 passes, one lane: OWASP's
-//! recommendation), on threads of their own, which give way to all others: so that no login slows a read.
+//! Password hashing with argon2id (RFC 9106) and the crate's parameters, which OWASP recommends
+//! (19 MiB, 2 passes, one lane). It runs on low-priority threads, so that logins do not slow reads.
 
 mod line;
 
@@ -16,74 +16,74 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use self::line::Line;
-use crate::batch::Busy;
+use crate::batch::Overloaded;
 
-/// How nice the threads are: they get a tenth of a core that somebody else wants, and all of an idle one.
+/// Niceness of the threads: they get a tenth of a contended core, and all of an idle one.
 const NICENESS: i32 = 10;
 
-/// Most that has a turn for each thread: about four seconds of work on an idle core. A hundred people who sign up at
-/// once are let in, on two cores too.
-const WAITING: usize = 128;
+/// Maximum hash permits per thread, about four seconds of work on an idle core. A hundred
+/// simultaneous sign-ups are admitted, even on two cores.
+const MAX_PERMITS: usize = 128;
 
-/// Most of these turns that sign-ups may have: the rest is for those who have an account.
-const WAITING_SIGN_UPS: usize = WAITING / 2;
+/// Maximum permits for sign-ups. The rest is reserved for users with an account.
+const MAX_SIGN_UP_PERMITS: usize = MAX_PERMITS / 2;
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// Whether a login or a sign-up needs the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Somebody with an account.
+    /// A user with an account.
     LogIn,
-    /// Somebody new. Anybody can ask for that, as often as they like: so it waits behind the others.
+    /// A new user. Any client can sign up any number of times, so sign-ups wait behind logins.
     SignUp,
 }
 
-/// Hashes and checks passwords; clones share the threads.
+/// Hashes and checks passwords. Cheap to clone; clones share the threads.
 #[derive(Clone)]
 pub struct Passwords {
-    line: Arc<Entrance>,
+    line: Arc<Jobs>,
     turns: Arc<Semaphore>,
     sign_ups: Arc<Semaphore>,
-    /// Hash of no password: checked where there is no account, so that both take the same time.
-    decoy: Arc<str>,
+    /// Verified for an unknown account, so that the response takes as long as for a known one.
+    dummy_hash: Arc<str>,
 }
 
 impl Passwords {
-    /// Starts the threads of this process: one hash takes a core and 19 MiB, so never more at once than cores.
+    /// Starts one thread per core, since a hash keeps a core busy and takes 19 MiB.
     pub fn new() -> anyhow::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let entrance = Entrance(Arc::new(Line::default()));
+        let jobs = Jobs(Arc::new(Line::default()));
         for _ in 0..cores {
-            let line = Arc::clone(&entrance.0);
+            let line = Arc::clone(&jobs.0);
             thread::Builder::new()
                 .name("password".to_owned())
                 .spawn(move || work(&line))
                 .context("start a thread for passwords")?;
         }
         Ok(Self {
-            line: Arc::new(entrance),
-            turns: Arc::new(Semaphore::new(cores * WAITING)),
-            sign_ups: Arc::new(Semaphore::new(cores * WAITING_SIGN_UPS)),
-            decoy: Memory::default()
+            line: Arc::new(jobs),
+            turns: Arc::new(Semaphore::new(cores * MAX_PERMITS)),
+            sign_ups: Arc::new(Semaphore::new(cores * MAX_SIGN_UP_PERMITS)),
+            dummy_hash: Memory::default()
                 .hash("no account has this password")?
                 .into(),
         })
     }
 
-    /// Returns the right to one hash. Take it before any other work: whoever gets none is refused at once, and has
-    /// cost nothing.
-    pub fn turn(&self, purpose: Purpose) -> Result<Turn, Busy> {
+    /// Returns the permit for one hash, or an error at once if none is left. Take it before any
+    /// other work, so that a refused request costs nothing.
+    pub fn try_reserve(&self, purpose: Purpose) -> Result<HashPermit, Overloaded> {
         let take = |turns: &Arc<Semaphore>| {
             let turns = Arc::clone(turns);
-            turns.try_acquire_owned().map_err(|_none_left| Busy)
+            turns.try_acquire_owned().map_err(|_none_left| Overloaded)
         };
         let mut permits = Vec::with_capacity(2);
         if purpose == Purpose::SignUp {
             permits.push(take(&self.sign_ups)?);
         }
         permits.push(take(&self.turns)?);
-        Ok(Turn {
+        Ok(HashPermit {
             passwords: self.clone(),
             purpose,
             permits,
@@ -91,8 +91,8 @@ impl Passwords {
     }
 }
 
-/// Returns the one spelling of a password: composed, and with every blank as the one of ASCII (`OpaqueString`,
-/// RFC 8265 §4.2.1). A Mac writes `é` in two characters, a phone in one.
+/// Normalizes a password: composed characters, and the ASCII space for every kind of space
+/// (`OpaqueString`, RFC 8265 §4.2.1). A Mac writes `é` as two characters, a phone as one.
 pub fn normal(password: &str) -> String {
     let blank = |letter: char| {
         let is_blank = letter.general_category() == GeneralCategory::SpaceSeparator;
@@ -101,27 +101,27 @@ pub fn normal(password: &str) -> String {
     password.chars().map(blank).nfc().collect()
 }
 
-/// The right to hash or check one password.
-pub struct Turn {
+/// The permit to hash or check one password.
+pub struct HashPermit {
     passwords: Passwords,
     purpose: Purpose,
     permits: Vec<OwnedSemaphorePermit>,
 }
 
-impl Turn {
-    /// Returns the hash of the password in its one spelling ([`normal`]), as a PHC string.
+impl HashPermit {
+    /// Returns the hash of the normalized password ([`normal`]) as a PHC string.
     pub async fn hash(self, password: String) -> anyhow::Result<String> {
         self.spend(move |memory, _| memory.hash(&normal(&password)))
             .await
     }
 
-    /// Tells whether the password belongs to `stored`, a PHC string. With `None` the answer is `false`,
+    /// Returns whether the password matches `stored`, a PHC string. For `None` it returns `false`
     /// after the same time.
     pub async fn verify(self, password: String, stored: Option<String>) -> anyhow::Result<bool> {
-        self.spend(move |memory, decoy| {
-            let hash = stored.as_deref().unwrap_or(decoy);
+        self.spend(move |memory, dummy_hash| {
+            let hash = stored.as_deref().unwrap_or(dummy_hash);
             let normal = normal(&password);
-            // Hashes made before passwords were normalized are of what was typed.
+            // Hashes from before passwords were normalized are of the password as typed.
             let is_right = memory.verify(&normal, hash)?
                 || (normal != password && memory.verify(&password, hash)?);
             Ok(is_right && stored.is_some())
@@ -138,12 +138,14 @@ impl Turn {
             purpose,
             permits,
         } = self;
-        let Passwords { line, decoy, .. } = passwords;
+        let Passwords {
+            line, dummy_hash, ..
+        } = passwords;
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move |memory: &mut Memory| {
-            // Nobody waits any more for one whose client went away.
+            // Skips the work if the client has disconnected.
             if !sender.is_closed() {
-                let result = work(memory, &decoy);
+                let result = work(memory, &dummy_hash);
                 drop(permits);
                 drop(sender.send(result));
             }
@@ -153,20 +155,20 @@ impl Turn {
     }
 }
 
-/// Ends the threads when nobody is left who could hand anything in.
-struct Entrance(Arc<Line<Job>>);
+/// The producers' side of the queue. Dropping it ends the threads.
+struct Jobs(Arc<Line<Job>>);
 
-impl Drop for Entrance {
+impl Drop for Jobs {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-/// Does what is handed in until nobody is left who could.
+/// Runs jobs until all producers are dropped.
 fn work(line: &Line<Job>) {
-    // Refused nowhere: everybody may be nicer.
+    // Raising the niceness needs no privilege.
     if let Err(error) = setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "passwords are hashed with the priority of all else");
+        tracing::warn!(%error, "cannot lower the priority of a password thread");
     }
     while let Some(job) = line.wait() {
         let mut memory = Memory::default();
@@ -177,8 +179,8 @@ fn work(line: &Line<Job>) {
     }
 }
 
-/// What a thread hashes in, kept while one password follows the other: given back, it came again as pages of
-/// zeros, which took a quarter of the time.
+/// Work memory of a thread, reused while passwords follow each other. Allocating zeroed pages for
+/// each password took a quarter of the time.
 #[derive(Default)]
 struct Memory(Vec<Block>);
 
@@ -197,7 +199,7 @@ impl Memory {
         Ok(hash.to_string())
     }
 
-    /// Tells whether the password belongs to `stored`, whatever the parameters of that are.
+    /// Returns whether the password matches `stored`, with that hash's own parameters.
     fn verify(&mut self, password: &str, stored: &str) -> anyhow::Result<bool> {
         let stored = PasswordHash::new(stored).map_err(unreadable)?;
         let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(unreadable)?;
@@ -248,7 +250,7 @@ mod tests {
     async fn only_the_right_password_of_an_account_is_accepted() {
         let passwords = Passwords::new().unwrap();
         let long = "ñ".repeat(64);
-        let turn = || passwords.turn(Purpose::LogIn).unwrap();
+        let turn = || passwords.try_reserve(Purpose::LogIn).unwrap();
         let stored = turn().hash(long.clone()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"), "{stored}");
         assert!(
@@ -267,28 +269,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_the_same_however_its_accents_are_written() {
+    async fn unicode_spellings_of_a_password_are_equivalent() {
         let passwords = Passwords::new().unwrap();
         let verify = async |typed: &str, stored: &str| {
-            let turn = passwords.turn(Purpose::LogIn).unwrap();
+            let turn = passwords.try_reserve(Purpose::LogIn).unwrap();
             let verified = turn.verify(typed.to_owned(), Some(stored.to_owned()));
             verified.await.unwrap()
         };
         let (composed, decomposed) = ("canción 2026", "cancio\u{301}n\u{a0}2026");
         for typed in [composed, decomposed] {
-            let turn = passwords.turn(Purpose::LogIn).unwrap();
+            let turn = passwords.try_reserve(Purpose::LogIn).unwrap();
             let stored = turn.hash(typed.to_owned()).await.unwrap();
             assert!(verify(composed, &stored).await);
             assert!(verify(decomposed, &stored).await);
             assert!(!verify("cancion 2026", &stored).await);
         }
-        // As it was hashed before passwords were normalized.
+        // A hash from before passwords were normalized.
         let old = Memory::default().hash(decomposed).unwrap();
         assert!(verify(decomposed, &old).await);
     }
 
     #[test]
-    fn hashes_are_those_of_the_library_whatever_was_in_the_memory() {
+    fn hashes_match_the_library_with_reused_memory() {
         let mut memory = Memory::default();
         let cheap = Argon2::from(Params::new(64, 3, 2, Some(20)).unwrap());
         for password in ["one", "another", "one"] {
@@ -306,25 +308,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_end_and_come_back() {
+    async fn permits_are_limited_and_reusable() {
         let passwords = Passwords::new().unwrap();
-        let mut turns: Vec<Turn> =
-            std::iter::from_fn(|| passwords.turn(Purpose::LogIn).ok()).collect();
-        assert!(turns.len() >= WAITING && turns.len().is_multiple_of(WAITING));
+        let mut turns: Vec<HashPermit> =
+            std::iter::from_fn(|| passwords.try_reserve(Purpose::LogIn).ok()).collect();
+        assert!(turns.len() >= MAX_PERMITS && turns.len().is_multiple_of(MAX_PERMITS));
         let turn = turns.pop().unwrap();
         turn.hash("used up".to_owned()).await.unwrap();
-        assert!(passwords.turn(Purpose::LogIn).is_ok());
+        assert!(passwords.try_reserve(Purpose::LogIn).is_ok());
         drop(turns);
     }
 
     #[tokio::test]
-    async fn sign_ups_leave_turns_to_logins() {
+    async fn sign_ups_leave_permits_for_logins() {
         let passwords = Passwords::new().unwrap();
-        let sign_up = || passwords.turn(Purpose::SignUp).ok();
-        let sign_ups: Vec<Turn> = std::iter::from_fn(sign_up).collect();
-        assert!(sign_ups.len().is_multiple_of(WAITING_SIGN_UPS));
-        let log_in = || passwords.turn(Purpose::LogIn).ok();
-        let logins: Vec<Turn> = std::iter::from_fn(log_in).collect();
+        let sign_up = || passwords.try_reserve(Purpose::SignUp).ok();
+        let sign_ups: Vec<HashPermit> = std::iter::from_fn(sign_up).collect();
+        assert!(sign_ups.len().is_multiple_of(MAX_SIGN_UP_PERMITS));
+        let log_in = || passwords.try_reserve(Purpose::LogIn).ok();
+        let logins: Vec<HashPermit> = std::iter::from_fn(log_in).collect();
         assert_eq!(logins.len(), sign_ups.len());
         drop((sign_ups, logins));
     }

@@ -1,5 +1,5 @@
-//! Access tokens: JWTs (RFC 7519) signed with HMAC-SHA-256. A token can be taken back before it
-//! expires: PostgreSQL knows, and each process asks it at most once per `TRUST` and token.
+//! Access tokens: JWTs (RFC 7519) signed with HMAC-SHA-256, which can be revoked before they
+//! expire. Each process queries PostgreSQL for the status of a token at most once per `STATUS_TTL`.
 
 mod hmac;
 
@@ -18,44 +18,44 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    batch::{self, Batcher, Shared},
+    batch::{self, Batcher, SharedError},
     config::auth::Settings,
     db::{self, Connection, Db, now, prepared, schema::revoked_tokens},
     ids::UserId,
     shutdown::Shutdown,
 };
 
-/// How long an answer about a token is believed: a revocation works everywhere within 1 s.
-const TRUST: Duration = Duration::from_millis(900);
+/// Lifetime of a cached token status. A revocation takes effect everywhere within 1 s.
+const STATUS_TTL: Duration = Duration::from_millis(900);
 
-/// Most answers that are remembered.
-const REMEMBERED: u64 = 100_000;
+/// Maximum cached token statuses.
+const MAX_CACHED: u64 = 100_000;
 
-/// Issues, checks and takes back tokens; clones share their memory.
+/// Issues, checks and revokes tokens. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Tokens {
     db: Db,
     encoding: EncodingKey,
-    /// Of the secret that signs, and of the other one.
+    /// The keys of the signing secret and of the other secret.
     decoding: Vec<DecodingKey>,
-    /// What a token must be beside signed.
+    /// Requirements on a token besides its signature.
     rules: Validation,
     lifetime: Duration,
-    /// Whether the token with this id is good.
-    answers: Cache<Uuid, bool>,
-    /// Asks the database, for all who ask at the same time in one statement.
-    questions: Batcher<Question, Result<bool, Shared>>,
+    /// Whether the token with this id is valid.
+    status_cache: Cache<Uuid, bool>,
+    /// Queries the database, with one statement for all concurrent checks.
+    checks: Batcher<TokenCheck, Result<bool, SharedError>>,
 }
 
-/// Whether a token is good.
+/// A token whose status is to be queried.
 #[derive(Debug, Clone, Copy)]
-struct Question {
+struct TokenCheck {
     user: UserId,
     token: Uuid,
     issued_at: DateTime<Utc>,
 }
 
-/// Who made a request, as a good token says.
+/// The user who made a request, according to a valid token.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     pub user: UserId,
@@ -70,15 +70,15 @@ struct Claims {
     /// The user's id.
     sub: String,
     jti: Uuid,
-    /// Seconds since 1970 with fraction (RFC 7519 allows it), so that a token issued just after a
-    /// password change is told from one issued just before.
+    /// Seconds since 1970 with a fraction (RFC 7519 allows it), which distinguishes a token issued
+    /// just after a password change from one issued just before.
     iat: f64,
     exp: u64,
 }
 
 impl Claims {
-    /// When the token was issued. A claim out of range counts as the beginning of time: refused where
-    /// it matters.
+    /// Returns when the token was issued. An out-of-range claim counts as 1970, so the token is
+    /// rejected wherever its age matters.
     fn issued_at(&self) -> DateTime<Utc> {
         Duration::try_from_secs_f64(self.iat)
             .ok()
@@ -90,21 +90,20 @@ impl Claims {
 }
 
 impl Tokens {
-    /// Makes the tokens of this process.
     pub fn new(settings: &Settings, db: Db, shutdown: &Shutdown) -> Self {
         hmac::install();
         let signing = &settings.jwt_secret;
         let secrets = [signing].into_iter().chain(&settings.jwt_secret_other);
-        let asked = db.clone();
-        let questions = Batcher::start(shutdown, move |questions| {
-            let db = asked.clone();
-            async move { answer(&db, &questions).await }
+        let queried = db.clone();
+        let checks = Batcher::start(shutdown, move |checks| {
+            let db = queried.clone();
+            async move { run_checks(&db, &checks).await }
         });
         let mut rules = Validation::new(Algorithm::HS256);
         rules.leeway = 0;
         rules.set_required_spec_claims(&["exp", "sub"]);
         Self {
-            questions,
+            checks,
             db,
             rules,
             encoding: EncodingKey::from_secret(signing.expose_secret().as_bytes()),
@@ -112,19 +111,17 @@ impl Tokens {
                 .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()))
                 .collect(),
             lifetime: settings.jwt_expiration,
-            answers: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(TRUST)
+            status_cache: Cache::builder()
+                .max_capacity(MAX_CACHED)
+                .time_to_live(STATUS_TTL)
                 .build(),
         }
     }
 
-    /// How long a new token is good for.
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// Issues a token to `user`.
     pub fn issue(&self, user: UserId) -> anyhow::Result<String> {
         let now = since_1970();
         let claims = Claims {
@@ -140,8 +137,8 @@ impl Tokens {
         )?)
     }
 
-    /// Returns who holds `token`, or none if it is not ours, expired or taken back. Returns an error
-    /// if the database cannot tell.
+    /// Returns the caller that holds `token`, or `None` if it is invalid, expired or revoked.
+    /// Returns an error if the database is unavailable.
     pub async fn verify(&self, token: &str) -> anyhow::Result<Option<Caller>> {
         let rules = &self.rules;
         let mut decoded = self.decoding.iter().map(|key| decode(token, key, rules));
@@ -152,33 +149,33 @@ impl Tokens {
         let Ok(user) = claims.sub.parse().map(UserId) else {
             return Ok(None);
         };
-        let is_good = if let Some(answer) = self.answers.get(&claims.jti).await {
-            answer
+        let is_valid = if let Some(status) = self.status_cache.get(&claims.jti).await {
+            status
         } else {
-            let question = Question {
+            let check = TokenCheck {
                 user,
                 token: claims.jti,
                 issued_at: claims.issued_at(),
             };
-            let answer = self.questions.submit(question).await??;
-            // What `revoke` wrote meanwhile stands: this answer may be older.
-            let entry = self.answers.entry(claims.jti).or_insert(answer).await;
-            entry.into_value()
+            let status = self.checks.submit(check).await??;
+            // Keeps the entry of a concurrent `revoke`, since this status may be older.
+            let entry = self.status_cache.entry(claims.jti);
+            entry.or_insert(status).await.into_value()
         };
-        Ok(is_good.then_some(Caller {
+        Ok(is_valid.then_some(Caller {
             user,
             token: claims.jti,
             expires: claims.exp,
         }))
     }
 
-    /// Takes the caller's token back: at once in this process, within 1 s in all others.
+    /// Revokes the caller's token: at once in this process, within 1 s in all others.
     pub async fn revoke(&self, caller: Caller) -> anyhow::Result<()> {
         let mut connection = self.db.connection().await?;
         let expires = i64::try_from(caller.expires)
             .ok()
             .and_then(|s| DateTime::from_timestamp(s, 0));
-        // The loser of two equal logouts finds the row there, which is what it wanted.
+        // Of two concurrent logouts, the second finds the row, which is the wanted result.
         insert_into(revoked_tokens::table)
             .values((
                 revoked_tokens::jti.eq(caller.token),
@@ -187,22 +184,21 @@ impl Tokens {
             .on_conflict_do_nothing()
             .execute(&mut connection)
             .await?;
-        self.answers.insert(caller.token, false).await;
+        self.status_cache.insert(caller.token, false).await;
         Ok(())
     }
 }
 
-/// Answers together.
-async fn answer(db: &Db, questions: &[Question]) -> Vec<Result<bool, Shared>> {
-    let answers = db::in_time(async {
+async fn run_checks(db: &Db, checks: &[TokenCheck]) -> Vec<Result<bool, SharedError>> {
+    let statuses = db::with_timeout(async {
         let mut connection = db.connection().await?;
-        are_good(&mut connection, questions).await
+        are_valid(&mut connection, checks).await
     });
-    batch::deal(answers.await, questions.len())
+    batch::split_result(statuses.await, checks.len())
 }
 
 #[derive(QueryableByName)]
-struct Known {
+struct TokenStatus {
     #[diesel(sql_type = Bool)]
     is_there: bool,
     #[diesel(sql_type = Bool)]
@@ -211,8 +207,8 @@ struct Known {
     valid_after: Option<DateTime<Utc>>,
 }
 
-/// Looks up tokens and their users, and returns one row for each, in their order. The LATERAL look-ups are by key even in
-/// a plan that PostgreSQL made while a table was small.
+/// Returns one row for each token and its user, in their order. The LATERAL look-ups use the keys
+/// even in a plan that PostgreSQL made while a table was small.
 pub const CHECK: &str = "
     SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
         users.tokens_valid_after AS valid_after
@@ -221,26 +217,26 @@ pub const CHECK: &str = "
     LEFT JOIN LATERAL (SELECT jti FROM revoked_tokens WHERE jti = token LIMIT 1) AS revoked_tokens ON true
     ORDER BY number";
 
-/// Tells for each token whether its user still exists and it was not taken back, alone or with all older
-/// ones.
-async fn are_good(
+/// Returns for each token whether its user still exists and it was not revoked, neither alone nor
+/// together with all older tokens.
+async fn are_valid(
     connection: &mut Connection,
-    questions: &[Question],
+    checks: &[TokenCheck],
 ) -> anyhow::Result<Vec<bool>> {
-    let users: Vec<UserId> = questions.iter().map(|question| question.user).collect();
-    let tokens: Vec<Uuid> = questions.iter().map(|question| question.token).collect();
-    let known: Vec<Known> = prepared(CHECK)
+    let users: Vec<UserId> = checks.iter().map(|check| check.user).collect();
+    let tokens: Vec<Uuid> = checks.iter().map(|check| check.token).collect();
+    let statuses: Vec<TokenStatus> = prepared(CHECK)
         .bind::<Array<BigInt>, _>(users)
         .bind::<Array<SqlUuid>, _>(tokens)
         .load(connection)
         .await?;
-    let answers = known.into_iter().zip(questions).map(|(known, question)| {
-        let is_late = known
+    let valid = statuses.into_iter().zip(checks).map(|(status, check)| {
+        let is_recent = status
             .valid_after
-            .is_none_or(|moment| moment < question.issued_at);
-        known.is_there && !known.is_revoked && is_late
+            .is_none_or(|moment| moment < check.issued_at);
+        status.is_there && !status.is_revoked && is_recent
     });
-    Ok(answers.collect())
+    Ok(valid.collect())
 }
 
 fn since_1970() -> Duration {
@@ -249,8 +245,8 @@ fn since_1970() -> Duration {
         .unwrap_or(Duration::ZERO)
 }
 
-/// Removes what expired by itself from the list of revoked tokens.
-pub async fn forget_expired(connection: &mut Connection) -> anyhow::Result<usize> {
+/// Removes expired tokens from the list of revoked tokens.
+pub async fn delete_expired(connection: &mut Connection) -> anyhow::Result<usize> {
     let expired = revoked_tokens::table.filter(revoked_tokens::expires_at.lt(now()));
     Ok(diesel::delete(expired).execute(connection).await?)
 }

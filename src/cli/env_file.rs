@@ -1,5 +1,5 @@
-//! The settings file: the one of `--env-file`, or `.env` if it is there. The environment wins over it,
-//! but an empty variable means unset, and then the file counts.
+//! The settings file: the one of `--env-file`, or `.env` if it exists. The environment overrides
+//! it, except with empty variables, which count as unset.
 
 use std::{
     borrow::Cow,
@@ -14,10 +14,9 @@ use tempfile::NamedTempFile;
 
 use super::value_of;
 
-/// Ends the program's own arguments.
+/// The argument that ends the program's own arguments.
 const END: &str = "--";
 
-/// Reads the file into the environment.
 pub(super) fn load(arguments: &[OsString]) -> anyhow::Result<()> {
     match chosen(arguments) {
         Some(file) => read(Path::new(&file), &format!("--env-file {file}")),
@@ -26,7 +25,7 @@ pub(super) fn load(arguments: &[OsString]) -> anyhow::Result<()> {
     }
 }
 
-/// Returns the file that the arguments name, the last one if they name several.
+/// Returns the file named by the arguments, or the last one of several.
 fn chosen(arguments: &[OsString]) -> Option<String> {
     let mut words = arguments.iter().map(|word| word.to_string_lossy());
     let mut chosen = None;
@@ -43,7 +42,7 @@ fn chosen(arguments: &[OsString]) -> Option<String> {
 
 fn read(file: &Path, name: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("read {name}"))?;
-    // Some editors begin a file with a byte order mark.
+    // Some editors start a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     check(text).map_err(|(line, problem)| anyhow!("{name}, line {line}: {problem}"))?;
     let explain = |error| explain(name, text, error);
@@ -59,8 +58,8 @@ fn read(file: &Path, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses what dotenvy would let through: a NUL, which no variable can hold, and the name of a variable that
-/// is not there, for which it would put nothing, as in a password with a `$`. Returns the line and what to do.
+/// Returns line and remedy of two errors that dotenvy accepts: a NUL, which no variable can hold,
+/// and an undefined variable, which dotenvy replaces with nothing, as in a password with a `$`.
 fn check(text: &str) -> Result<(), (usize, &'static str)> {
     let mut line = 1;
     let mut quote = None;
@@ -75,7 +74,7 @@ fn check(text: &str) -> Result<(), (usize, &'static str)> {
                 is_comment = false;
             }
             _ if is_comment => {}
-            // The next one means itself.
+            // Escapes the next character.
             '\\' if quote != Some('\'') => line += usize::from(rest.next() == Some('\n')),
             '#' if quote.is_none() && before.is_whitespace() => is_comment = true,
             '\'' | '"' if quote.is_none() => quote = Some(letter),
@@ -83,7 +82,7 @@ fn check(text: &str) -> Result<(), (usize, &'static str)> {
             '$' if quote != Some('\'') && !names_variable(rest.as_str(), text) => {
                 return Err((
                     line,
-                    "a $ begins the name of a variable, and there is none of this name: put the value into \
+                    "a $ starts the name of a variable, but no such variable is set: put the value in \
                      single quotes",
                 ));
             }
@@ -94,7 +93,7 @@ fn check(text: &str) -> Result<(), (usize, &'static str)> {
     Ok(())
 }
 
-/// Tells whether `rest` begins with the name of a variable of the environment or of this file.
+/// Returns whether `rest` starts with the name of a variable of the environment or of this file.
 fn names_variable(rest: &str, file: &str) -> bool {
     let rest = rest.strip_prefix('{').unwrap_or(rest);
     let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
@@ -108,7 +107,7 @@ fn names_variable(rest: &str, file: &str) -> bool {
     !name.is_empty() && (value_of(OsStr::new(name)).is_some() || file.lines().any(is_set))
 }
 
-/// Writes a file that only its owner can read and that sets `settings`, and nothing halfway.
+/// Atomically writes a file with `settings` that only its owner can read.
 pub(crate) fn write(file: &Path, settings: &[(&str, &str)]) -> anyhow::Result<()> {
     let place = || format!("write {}", file.display());
     let folder = file.parent().with_context(place)?;
@@ -121,7 +120,7 @@ pub(crate) fn write(file: &Path, settings: &[(&str, &str)]) -> anyhow::Result<()
     Ok(())
 }
 
-/// Writes a value so that dotenvy reads it as it is.
+/// Quotes a value so that dotenvy reads it unchanged.
 fn quoted(value: &str) -> String {
     let mut quoted = String::from('"');
     for character in value.chars() {
@@ -134,7 +133,7 @@ fn quoted(value: &str) -> String {
     quoted
 }
 
-/// Names the line that cannot be read. dotenvy would show it, and it may hold a secret.
+/// Returns an error with the line's number. dotenvy's own shows the line, which may hold a secret.
 fn explain(name: &str, text: &str, error: dotenvy::Error) -> anyhow::Error {
     let dotenvy::Error::LineParse(part, _) = error else {
         return anyhow::Error::new(error).context(format!("read {name}"));
@@ -142,7 +141,9 @@ fn explain(name: &str, text: &str, error: dotenvy::Error) -> anyhow::Error {
     let part = part.lines().next().unwrap_or_default();
     let number = text.lines().position(|line| line.contains(part));
     let number = number.map_or(0, |index| index + 1);
-    anyhow!("{name}, line {number}: write NAME=value, with quotes around a value that has blanks")
+    anyhow!(
+        "{name}, line {number}: write NAME=value, with quotes around a value that contains spaces"
+    )
 }
 
 #[cfg(test)]
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dollar_begins_the_name_of_a_variable_that_is_there() {
+    fn dollar_requires_an_existing_variable() {
         for good in [
             "NAME='pa$word'",
             "NAME=\"pa\\$word\"",
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn any_value_survives_its_quotes() {
+    fn quoted_values_are_read_unchanged() {
         for value in ["plain", r#"a "b" $c \d 'e' #f"#, "two\nlines", "ñ "] {
             let line = format!("NAME={}", quoted(value));
             let mut read = dotenvy::from_read_iter(line.as_bytes());

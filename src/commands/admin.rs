@@ -1,4 +1,4 @@
-//! `anb admin`: what an operator does to accounts.
+//! `anb admin`: operator actions on accounts.
 
 use std::io::{self, Write as _};
 
@@ -12,7 +12,7 @@ use crate::{
 
 pub async fn run(arguments: Admin) -> anyhow::Result<()> {
     let db = Db::new(&arguments.database)?;
-    let said = match arguments.action {
+    let output = match arguments.action {
         AdminAction::Grant { role, email } => {
             if !users::grant(&db, &email, role).await? {
                 bail!("no account has the e-mail address {email}: sign up first");
@@ -28,6 +28,6 @@ pub async fn run(arguments: Admin) -> anyhow::Result<()> {
             None => bail!("no account has the e-mail address {email}"),
         },
     };
-    writeln!(io::stdout().lock(), "{said}")?;
+    writeln!(io::stdout().lock(), "{output}")?;
     Ok(())
 }

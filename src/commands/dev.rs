@@ -1,5 +1,5 @@
-//! `anb dev`: everything on this machine with no configuration. Private PostgreSQL and Redis, the
-//! migrations, the API and a worker; one Ctrl-C stops them in the order that loses nothing.
+//! `anb dev`: runs private PostgreSQL and Redis, the migrations, the API and a worker on this
+//! machine without configuration. One Ctrl-C stops them in an order that loses no data.
 
 mod tools;
 
@@ -11,12 +11,12 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    app::{App, Workshop},
+    app::{App, WorkerContext},
     aws,
     config::{self, database, http::Listener, queue, storage, worker},
     db::{self, migrations},
     dev::{Options, Services, Stopped},
-    internal::{self, Dependencies},
+    monitoring::{self, Dependencies},
     open_files,
     server::Server,
     shutdown::Shutdown,
@@ -46,7 +46,7 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
     let greet = |port| welcome(port, &data_dir, tools?.as_deref());
     let result = tokio::select! {
         result = run_roles(serve, work, greet, &shutdown) => result,
-        // Nothing works without them, and nothing can be drained.
+        // Without the services nothing works, and nothing can be drained.
         error = services.failed() => Err(error),
     };
     shutdown.drain().await;
@@ -54,7 +54,7 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
     result
 }
 
-/// Runs API and worker as two separate processes would: each with its own connections.
+/// Runs API and worker, each with its own connections, as in two separate processes.
 async fn run_roles(
     serve: config::Serve,
     work: config::Work,
@@ -68,11 +68,11 @@ async fn run_roles(
     let aws = aws::load_for(&serve.aws, &serve.queue, &serve.storage).await;
     let app = App::build(&serve, &aws, shutdown).await?;
     let launcher = std::env::current_exe().context("find this program")?;
-    let workshop = Workshop::build(&work, launcher, &aws).await?;
-    internal::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;
+    let context = WorkerContext::build(&work, launcher, &aws).await?;
+    monitoring::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;
     let server = Server::bind(app, &serve.http, shutdown)?;
-    let worker = Worker::new(workshop, shutdown.clone());
-    internal::listen(&work.metrics, worker.dependencies().clone())?;
+    let worker = Worker::new(context, shutdown.clone());
+    monitoring::listen(&work.metrics, worker.dependencies().clone())?;
     greet(server.address().port())?;
 
     let work = async {
@@ -82,7 +82,7 @@ async fn run_roles(
     tokio::try_join!(server.run(), work).map(drop)
 }
 
-/// Returns the settings of the two roles: what the user set, and the services that were just started.
+/// Returns the settings of API and worker: the user's settings, and the services just started.
 fn roles(
     services: &Services,
     settings: &config::Dev,
@@ -124,8 +124,8 @@ fn roles(
     (serve, work)
 }
 
-/// Returns a socket for health and metrics in the data folder; none where the folder's path is longer
-/// than a socket's address can be (108 bytes with its end, unix(7)).
+/// Returns a socket for health and metrics in the data folder, or none if its path is too long for
+/// a socket address (108 bytes with the terminating NUL, unix(7)).
 fn socket(data_dir: &Path, name: &str) -> Listener {
     let path = data_dir.join(name);
     if path.as_os_str().len() < 108 {
@@ -135,7 +135,7 @@ fn socket(data_dir: &Path, name: &str) -> Listener {
     }
 }
 
-/// Tells where everything is and what to try.
+/// Prints the addresses and the next step.
 fn welcome(port: u16, data_dir: &Path, tools: Option<&str>) -> anyhow::Result<()> {
     let url = format!("http://localhost:{port}");
     let text = format!(
@@ -148,11 +148,11 @@ fn welcome(port: u16, data_dir: &Path, tools: Option<&str>) -> anyhow::Result<()
          Next: the first upload in README.md. Ctrl-C stops everything.\n\n",
         data = data_dir.display(),
         tools = tools.map_or_else(String::new, |line| format!(
-            "Operator's tools, from this folder in another terminal:\n  {line}\n\n  "
+            "Operator tools, from this folder in another terminal:\n  {line}\n\n  "
         )),
     );
     io::stdout()
         .lock()
         .write_all(text.as_bytes())
-        .context("greet")
+        .context("print the welcome text")
 }

@@ -1,5 +1,5 @@
-//! `anb fsck`: proves that rows, files and queue agree, or says where they do not. It deletes nothing that it does
-//! not understand: database and storage must belong together, and deletions have flags of their own.
+//! `anb fsck`: checks that rows, files and queue agree, and reports inconsistencies. It repairs
+//! only if database and storage belong together, and deletes files only with a separate flag.
 
 use std::io::{self, Write as _};
 
@@ -21,11 +21,11 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Said<'a> {
+struct Report<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
     is_repaired: bool,
-    /// In a dry run.
+    /// Set only in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     would_repair: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     let identity = installation::compare(&db, &storage).await?;
     let found = fsck::check(&on).await?;
     let refusal = refusal(&identity, &found, arguments.repair);
-    let mut said = Vec::new();
+    let mut reports = Vec::new();
     for finding in &found.findings {
         let advice = found.advise(finding);
         let is_wanted = refusal.is_none() && is_wanted(advice, arguments.repair);
@@ -58,25 +58,25 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
         if is_repaired {
             Box::pin(fsck::repair(&on, finding)).await?;
         }
-        said.push(Said {
+        reports.push(Report {
             finding,
             is_repaired,
             would_repair: arguments.repair.dry_run.then_some(is_wanted),
             note: note(advice),
         });
     }
-    say(&said, arguments.json)?;
+    print(&reports, arguments.json)?;
     if let Some(refusal) = refusal {
         bail!("nothing was repaired: {refusal}");
     }
-    match said.len() {
+    match reports.len() {
         0 => Ok(()),
         1 => bail!("1 finding"),
         count => bail!("{count} findings"),
     }
 }
 
-/// Returns why nothing at all is repaired though it is asked for, if that is so.
+/// Returns the reason why the requested repair is refused, if there is one.
 fn refusal(identity: &Identity, found: &Comparison, repair: Repair) -> Option<String> {
     if !repair.fix {
         return None;
@@ -112,17 +112,17 @@ fn note(advice: Advice) -> Option<&'static str> {
         Advice::Repair | Advice::Nothing => None,
         Advice::Delete => Some("--fix --delete-orphans deletes it"),
         Advice::TooNew => Some("newer than the newest video: is the database an older copy?"),
-        Advice::NoOriginal => Some("its original is gone as well: it cannot be made again"),
+        Advice::NoOriginal => Some("its original is missing as well: it cannot be made again"),
     }
 }
 
-fn say(said: &[Said<'_>], json: bool) -> anyhow::Result<()> {
+fn print(reports: &[Report<'_>], json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        return Ok(writeln!(out, "{}", serde_json::to_string(said)?)?);
+        return Ok(writeln!(out, "{}", serde_json::to_string(reports)?)?);
     }
-    for said in said {
-        writeln!(out, "{}", serde_json::to_string(said)?)?;
+    for report in reports {
+        writeln!(out, "{}", serde_json::to_string(report)?)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `anb migrate`: brings the schema up to date, or back.
+//! `anb migrate`: applies pending migrations, or reverts the last one.
 
 use std::io::{self, Write as _};
 
@@ -9,7 +9,7 @@ use crate::{
 
 pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
     arguments.database.validate()?;
-    db::pooler::refuse(&arguments.database).await?;
+    db::pooler::reject_shared_sessions(&arguments.database).await?;
     let connection = db::connect(&arguments.database).await?;
     let (done, migrations) = match (arguments.direction, arguments.dry_run) {
         (None, true) => ("pending", migrations::pending(connection).await?),
@@ -19,7 +19,7 @@ pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
             migrations::revert(connection).await?.into_iter().collect(),
         ),
         (Some(Direction::Revert), true) => {
-            anyhow::bail!("--dry-run lists pending migrations: it says nothing about revert")
+            anyhow::bail!("--dry-run lists pending migrations and cannot be combined with revert")
         }
     };
     let mut out = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! `anb queue`: the operator's view of the queue, and another chance for what failed. Never purges.
+//! `anb queue`: shows the queue to an operator, and retries failed videos. It never purges.
 
 use std::io::{self, Write as _};
 
@@ -10,15 +10,15 @@ use crate::{
     config,
     db::Db,
     queue::{DeadMessage, Queue, Stats},
-    videos::{Depth, operator},
+    videos::{VideoCounts, operator},
 };
 
-/// The rows' numbers, and beside them what the broker holds: it may hold more (copies) or fewer (the
-/// sweeper pushes again).
+/// The counts of videos and of the broker's messages. There may be more messages (duplicates) or
+/// fewer (the sweeper pushes them again).
 #[derive(Serialize)]
-struct Numbers {
+struct Counts {
     #[serde(flatten)]
-    videos: Depth,
+    videos: VideoCounts,
     messages: Stats,
 }
 
@@ -43,14 +43,14 @@ pub async fn run(arguments: QueueTool) -> anyhow::Result<()> {
     let queue = Queue::connect(&queue, config::worker::DEFAULT_VISIBILITY, &aws).await?;
     match action {
         QueueAction::Stats => {
-            let videos = operator::depth(&db).await?;
+            let videos = operator::count_videos(&db).await?;
             let messages = queue.stats().await?;
             if json {
-                return say_json(&Numbers { videos, messages });
+                return print_json(&Counts { videos, messages });
             }
             let age = videos.oldest_age_seconds;
-            say(&format!(
-                "videos    waiting {}, in flight {}, dead {}, the oldest waits for {}\n\
+            print(&format!(
+                "videos    waiting {}, in flight {}, dead {}, the oldest has waited for {}\n\
                  messages  waiting {}, in flight {}, dead {}",
                 videos.waiting,
                 videos.in_flight,
@@ -64,25 +64,25 @@ pub async fn run(arguments: QueueTool) -> anyhow::Result<()> {
         QueueAction::Redrive => {
             let redriven = operator::redrive(&db, &queue).await?;
             if json {
-                return say_json(&redriven);
+                return print_json(&redriven);
             }
-            say(&format!(
-                "{} videos wait again; dead messages: {} removed, {} of unknown kinds sent again, {} left",
+            print(&format!(
+                "{} videos requeued; dead messages: {} removed, {} of unknown kinds sent again, {} left",
                 redriven.videos, redriven.removed, redriven.sent_again, redriven.left
             ))
         }
         QueueAction::Peek { limit } => {
-            let messages = queue.take_dead(limit).await?;
-            let said = describe(&messages, json);
+            let messages = queue.receive_dead(limit).await?;
+            let printed = print_dead(&messages, json);
             for message in messages {
                 message.put_back().await?;
             }
-            said
+            printed
         }
     }
 }
 
-fn describe(messages: &[DeadMessage], json: bool) -> anyhow::Result<()> {
+fn print_dead(messages: &[DeadMessage], json: bool) -> anyhow::Result<()> {
     let dead: Vec<_> = messages
         .iter()
         .map(|message| Dead {
@@ -91,19 +91,19 @@ fn describe(messages: &[DeadMessage], json: bool) -> anyhow::Result<()> {
         })
         .collect();
     if json {
-        return say_json(&dead);
+        return print_json(&dead);
     }
     for message in &dead {
         let reason = message.reason.unwrap_or("-");
-        say(&format!("{reason}\t{}", message.payload))?;
+        print(&format!("{reason}\t{}", message.payload))?;
     }
     Ok(())
 }
 
-fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
-    say(&serde_json::to_string(value)?)
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string(value)?)
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }

@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     aws, config, db,
-    internal::{self, Dependencies},
+    monitoring::{self, Dependencies},
     open_files,
     server::Server,
     shutdown::Shutdown,
@@ -20,9 +20,9 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     open_files::raise();
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
-    internal::listen(&settings.metrics, dependencies)?;
+    monitoring::listen(&settings.metrics, dependencies)?;
     let server = Server::bind(app, &settings.http, &shutdown)?;
-    tracing::info!(address = %server.address(), "API listens");
+    tracing::info!(address = %server.address(), "API is listening");
 
     let result = server.run().await;
     shutdown.drain().await;
@@ -30,7 +30,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
 }
 
 async fn start(settings: &config::Serve, shutdown: &Shutdown) -> anyhow::Result<App> {
-    db::pooler::refuse(&settings.database).await?;
+    db::pooler::reject_shared_sessions(&settings.database).await?;
     let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
     App::build(settings, &aws, shutdown).await
 }

@@ -4,12 +4,12 @@ use anyhow::Context as _;
 use aws_config::{SdkConfig, imds};
 
 use crate::{
-    app::Workshop,
+    app::WorkerContext,
     aws,
     config::{self, worker::Switch},
     db,
     ec2::{Instance, Pace},
-    internal, open_files,
+    monitoring, open_files,
     shutdown::Shutdown,
     worker::Worker,
 };
@@ -24,7 +24,7 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     };
     open_files::raise();
     worker.dependencies().report();
-    internal::listen(&settings.metrics, worker.dependencies().clone())?;
+    monitoring::listen(&settings.metrics, worker.dependencies().clone())?;
 
     match settings.machine.ec2_lifecycle {
         Switch::On => {
@@ -33,7 +33,7 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
                 .build();
             let stop = shutdown.clone();
             let instance = Instance::find(&aws, metadata, stop, Pace::default()).await?;
-            Box::pin(instance.accompany(worker.jobs(), worker.run())).await;
+            Box::pin(instance.run_protected(worker.jobs(), worker.run())).await;
         }
         Switch::Off => worker.run().await,
     }
@@ -45,12 +45,12 @@ async fn start(
     settings: &config::Work,
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Worker, SdkConfig)> {
-    db::pooler::refuse(&settings.database).await?;
+    db::pooler::reject_shared_sessions(&settings.database).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let aws = match settings.machine.ec2_lifecycle {
         Switch::On => aws::load(&settings.aws).await,
         Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
     };
-    let workshop = Workshop::build(settings, launcher, &aws).await?;
-    Ok((Worker::new(workshop, shutdown.clone()), aws))
+    let context = WorkerContext::build(settings, launcher, &aws).await?;
+    Ok((Worker::new(context, shutdown.clone()), aws))
 }

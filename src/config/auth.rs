@@ -1,4 +1,4 @@
-//! Tokens: the secret that signs them and how long they live.
+//! Access tokens: the secrets that sign them, and their lifetime.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Signs tokens where nobody set a secret. Public, and so refused in production.
+/// Default signing secret. It is public, and therefore refused in production.
 const DEVELOPMENT_SECRET: &str = "anb-development-secret-not-for-production";
 
-/// Shortest secret for HMAC-SHA-256, in bytes (RFC 7518 §3.2).
+/// Minimum length of a secret for HMAC-SHA-256, in bytes (RFC 7518 §3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Authentication settings.
@@ -25,26 +25,26 @@ pub struct Settings {
         value_name = "NAME"
     )]
     pub environment: Environment,
-    /// Signs access tokens and media addresses; at least 32 bytes in production
+    /// Secret that signs access tokens and media URLs; at least 32 bytes in production
     #[arg(long, env = "JWT_SECRET", default_value = DEVELOPMENT_SECRET, hide_default_value = true,
           hide_env_values = true, value_name = "SECRET", value_parser = super::secret)]
     pub jwt_secret: SecretString,
-    /// Another secret, whose tokens and media addresses are accepted as well while secrets are rotated
+    /// Second secret whose tokens and media URLs are also accepted, for rotating secrets
     #[arg(long, env = "JWT_SECRET_OTHER", hide_env_values = true, value_name = "SECRET",
           value_parser = super::secret)]
     pub jwt_secret_other: Option<SecretString>,
-    /// How long an access token is good for [unit: 45m, 1h, 24h …]
+    /// Lifetime of an access token [unit: 45m, 1h, 24h …]
     #[arg(long, env = "JWT_EXPIRATION", default_value = "1h", value_name = "TIME",
           value_parser = super::duration)]
     pub jwt_expiration: Duration,
 }
 
-/// Where the program runs.
+/// The kind of deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Environment {
-    /// A laptop or a test: weak secrets are accepted.
+    /// A laptop or a test; accepts weak secrets.
     Development,
-    /// Players' data is at stake: weak secrets are refused.
+    /// A deployment with players' data; refuses weak secrets.
     Production,
 }
 
@@ -62,8 +62,8 @@ impl Settings {
             let secret = secret.expose_secret();
             ensure!(
                 secret != DEVELOPMENT_SECRET,
-                "{name} is not set, or is the public one of development: ENVIRONMENT=production needs a \
-                 secret of its own, for example from `openssl rand -hex 32`"
+                "{name} is not set, or is the public development secret: ENVIRONMENT=production needs a \
+                 private one, for example from `openssl rand -hex 32`"
             );
             let bytes = secret.len();
             ensure!(

@@ -1,9 +1,9 @@
-//! How AWS is reached. Credentials are no settings of ours: they come from the SDK's own chain
+//! Access to AWS. Credentials are not settings of this program: they come from the SDK's own chain
 //! (environment, profile, instance role).
 
 use clap::Args;
 
-/// AWS settings, for SQS and S3.
+/// AWS settings for SQS and S3.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "AWS")]
@@ -16,7 +16,7 @@ pub struct Settings {
         value_name = "REGION"
     )]
     pub region: String,
-    /// Endpoint of an emulator for all services; unset: AWS
+    /// Endpoint of an emulator for all services; if unset, AWS
     #[arg(long = "aws-endpoint-url", env = "AWS_ENDPOINT_URL", value_name = "URL",
           value_parser = super::http_url)]
     pub endpoint_url: Option<String>,

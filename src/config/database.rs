@@ -1,4 +1,4 @@
-//! How to reach PostgreSQL.
+//! Access to PostgreSQL.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::config::Host;
 use url::form_urlencoded;
 
-/// How long to wait for a server to accept a connection.
+/// Maximum wait for a server to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Database settings.
@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[group(skip)]
 #[command(next_help_heading = "Database")]
 pub struct Settings {
-    /// Address of the database as one URL; wins over all `DB_…` variables
+    /// URL of the database; overrides all `DB_…` variables
     #[arg(long = "database-url", env = "DATABASE_URL", hide_env_values = true, value_name = "URL",
           value_parser = super::secret)]
     pub url: Option<SecretString>,
@@ -46,7 +46,7 @@ pub struct Settings {
         value_name = "NAME"
     )]
     pub name: String,
-    /// User who connects
+    /// Database user
     #[arg(
         long = "db-user",
         env = "DB_USER",
@@ -66,14 +66,14 @@ pub struct Settings {
         value_name = "MODE"
     )]
     pub ssl_mode: SslMode,
-    /// PEM file with the authorities that `verify-full` trusts; unset: the system's
+    /// PEM file with the certificate authorities for `verify-full`; if unset, the system's
     #[arg(
         long = "db-ssl-root-cert",
         env = "DB_SSL_ROOT_CERT",
         value_name = "FILE"
     )]
     pub ssl_root_cert: Option<PathBuf>,
-    /// Most connections of this process; an API has one more, which counts votes
+    /// Maximum connections of this process; an API has one more, which counts votes
     #[arg(long = "db-pool-size", env = "DB_POOL_SIZE", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub pool_size: u16,
@@ -90,18 +90,17 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// What is needed to open a connection.
+/// Parameters for opening a connection.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub postgres: tokio_postgres::Config,
     pub ssl_mode: SslMode,
     pub ssl_root_cert: Option<PathBuf>,
-    /// The variables that name the database, and where it is, for messages; without the password.
+    /// The variables that name the database, and its address without the password, for messages.
     pub place: String,
 }
 
 impl Settings {
-    /// Returns the settings for a database that is given by its URL alone.
     pub fn at(url: &str) -> Self {
         Self {
             url: Some(SecretString::from(url)),
@@ -116,12 +115,11 @@ impl Settings {
         }
     }
 
-    /// Refuses an address that cannot be read.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.endpoint().map(drop)
     }
 
-    /// Puts the address together: `DATABASE_URL` if it is set, else the `DB_…` variables.
+    /// Returns the address from `DATABASE_URL` or, if it is unset, from the `DB_…` variables.
     pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
         let mut endpoint = match &self.url {
             Some(url) => self.endpoint_from_url(url.expose_secret())?,
@@ -144,7 +142,6 @@ impl Settings {
         Ok(endpoint)
     }
 
-    /// Returns which variables name the database.
     pub fn variables(&self) -> &'static str {
         match self.url {
             Some(_) => "DATABASE_URL",
@@ -170,8 +167,8 @@ impl Settings {
         }
     }
 
-    /// Reads a URL as libpq does. tokio-postgres knows neither `sslmode=verify-full` nor
-    /// `sslrootcert`, so those two are taken out before it sees the URL.
+    /// Parses a URL as libpq does. tokio-postgres knows neither `sslmode=verify-full` nor
+    /// `sslrootcert`, so these two are removed before it parses the URL.
     fn endpoint_from_url(&self, url: &str) -> anyhow::Result<Endpoint> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut ssl_mode = self.ssl_mode;
@@ -207,7 +204,7 @@ impl Settings {
     }
 }
 
-/// Returns the address as `host:port/database` or `socket/database`; of several hosts, all.
+/// Returns the address as `host:port/database` or `socket/database`, with all hosts.
 fn address(postgres: &tokio_postgres::Config) -> String {
     let ports = postgres.get_ports();
     let port = |index| ports.get(index).or(ports.first()).unwrap_or(&5432);
@@ -252,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_wins_and_its_ssl_parameters_are_ours() {
+    fn a_url_takes_precedence_and_its_ssl_parameters_apply() {
         let settings = Settings::at(
             "postgres://ana:s%20e@db.example:6000/anb?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20a%3Db",
         );
@@ -265,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_url_names_the_variable_and_hides_the_password() {
+    fn an_invalid_url_names_the_variable_and_hides_the_password() {
         for url in [
             "postgres://ana:hunter2@host:port/anb",
             "postgres://h/d?sslmode=prefer",
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_certificate_without_verification_is_a_mistake() {
+    fn a_root_certificate_requires_verification() {
         let error = Settings::at("postgres://h/d?sslmode=require&sslrootcert=ca.pem").validate();
         assert!(error.unwrap_err().to_string().contains("DB_SSL_ROOT_CERT"));
     }

@@ -1,4 +1,4 @@
-//! Where the API listens, who may call it from a browser, and how often.
+//! HTTP settings: the API's address, the origins that browsers may call it from, and rate limits.
 
 use std::{
     fmt,
@@ -24,18 +24,18 @@ pub struct Settings {
     /// Port the API listens on; 0 picks a free one
     #[arg(long, env = "PORT", default_value_t = 8080, value_name = "PORT")]
     pub port: u16,
-    /// Origin of absolute links, as in `https://anb.example`; unset: links are relative to the root
+    /// Origin of absolute links, as in `https://anb.example`; unset for links relative to the root
     #[arg(long, env = "PUBLIC_URL", value_name = "ORIGIN", value_parser = origin)]
     pub public_url: Option<String>,
-    /// Origins whose pages may call the API, separated by commas; unset: the same origin only
+    /// Origins whose pages may call the API, separated by commas; if unset, only the same origin
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',',
           value_parser = origin)]
     pub cors_allowed_origins: Vec<String>,
-    /// Proxies of ours in front: that many last hops of `X-Forwarded-For` are believed
+    /// Number of trusted reverse proxies: this many last hops of `X-Forwarded-For` are trusted
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0, value_name = "COUNT",
           value_parser = clap::value_parser!(u8).range(..=10))]
     pub trusted_proxies: u8,
-    /// Failed logins per account and address; ten times that per account, a hundred times per address
+    /// Failed logins per account and address; 10 times as many per account, 100 times per address
     #[arg(
         long,
         env = "LOGIN_RATE",
@@ -65,18 +65,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Where the API listens.
+    /// Returns the address that the API listens on.
     pub fn listen(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
 }
 
-/// Accepts `scheme://host[:port]` and returns it as browsers spell it (RFC 6454 §6.2).
+/// Accepts `scheme://host[:port]` and returns it as browsers serialize it (RFC 6454 §6.2).
 fn origin(text: &str) -> anyhow::Result<String> {
     let url = Url::parse(text.trim()).context("write an origin, as in https://anb.example")?;
     ensure!(
         matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none(),
-        "write an origin alone, as in https://anb.example: http or https, no path"
+        "write only an origin, as in https://anb.example, with http or https and no path"
     );
     Ok(url.origin().ascii_serialization())
 }
@@ -84,11 +84,9 @@ fn origin(text: &str) -> anyhow::Result<String> {
 /// An internal listener: an address, a socket, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listener {
-    /// Listens there.
     Address(SocketAddr),
-    /// Listens on a Unix socket, `unix:` and its path.
+    /// A Unix socket, written as `unix:` and its path.
     Socket(PathBuf),
-    /// Does not listen.
     Off,
 }
 
@@ -108,13 +106,15 @@ impl FromStr for Listener {
     }
 }
 
-/// How often something may happen: `10/min`, or `off` for as often as one likes.
+/// A rate limit: `10/min`, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// No limit.
     Off,
-    /// At most `count` per `period`, all of them at once if need be.
-    Limit { count: NonZeroU32, period: Duration },
+    /// At most `count` per `period`, possibly in one burst.
+    Limit {
+        count: NonZeroU32,
+        period: Duration,
+    },
 }
 
 impl Rate {

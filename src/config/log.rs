@@ -1,4 +1,4 @@
-//! What is logged, and how.
+//! Logging settings.
 
 use clap::{Args, ValueEnum};
 
@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 #[group(skip)]
 #[command(next_help_heading = "Logging")]
 pub struct Settings {
-    /// Shape of a log line
+    /// Format of a log line
     #[arg(
         long = "log-format",
         env = "LOG_FORMAT",
@@ -16,7 +16,7 @@ pub struct Settings {
         global = true
     )]
     pub format: LogFormat,
-    /// What is logged: a level, or directives as in `info,anb=debug`
+    /// Log filter: a level, or directives as in `info,anb=debug`
     #[arg(
         long = "log",
         env = "RUST_LOG",
@@ -27,11 +27,11 @@ pub struct Settings {
     pub filter: String,
 }
 
-/// Shape of a log line.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for human readers.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }

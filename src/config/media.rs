@@ -1,4 +1,4 @@
-//! Settings of the media kit: contest rules on what comes in, shape of what goes out.
+//! Settings of the media service: the contest's rules for inputs, and the format of outputs.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -7,7 +7,7 @@ use std::{path::PathBuf, str::FromStr};
 #[group(skip)]
 #[command(next_help_heading = "Media")]
 pub struct Settings {
-    /// Shortest accepted video, in seconds; 0 for no rule but the second that every clip needs
+    /// Minimum duration of a video, in seconds; 0 for only the one second that every clip needs
     #[arg(
         long,
         env = "MIN_INPUT_DURATION",
@@ -15,7 +15,7 @@ pub struct Settings {
         value_name = "SECONDS"
     )]
     pub min_input_duration: u32,
-    /// Longest accepted video, in seconds; 0 for no rule
+    /// Maximum duration of a video, in seconds; 0 for no limit
     #[arg(
         long,
         env = "MAX_INPUT_DURATION",
@@ -23,7 +23,7 @@ pub struct Settings {
         value_name = "SECONDS"
     )]
     pub max_input_duration: u32,
-    /// Fewest accepted lines, counted on the shorter side of the upright picture; 0 for no rule
+    /// Minimum lines of a video, counted on the shorter side of the upright picture; 0 for no limit
     #[arg(
         long,
         env = "MIN_INPUT_HEIGHT",
@@ -55,7 +55,7 @@ pub struct Settings {
         value_name = "W:H"
     )]
     pub output_aspect_ratio: AspectRatio,
-    /// What the encoder strives for: little time and small files, a balance, or the best picture
+    /// Priority of the encoder: speed and small files, a balance, or the best picture
     #[arg(
         long,
         env = "ENCODE_EFFORT",
@@ -63,12 +63,12 @@ pub struct Settings {
         value_name = "EFFORT"
     )]
     pub encode_effort: Effort,
-    /// Folder for the files of running jobs, on a real disk: a job holds its source and its clip
+    /// Folder for the files of running jobs, on a real disk: a job stores its source and its clip
     /// there, up to twice `MAX_FILE_SIZE` (default: `anb-scratch` in the system's temporary folder,
-    /// which is memory on some systems)
+    /// which is in memory on some systems)
     #[arg(long, env = "SCRATCH_PATH", value_name = "FOLDER")]
     pub scratch_path: Option<PathBuf>,
-    /// Sandbox of FFmpeg: no file but the job's, no network, no other process
+    /// Sandbox of FFmpeg: no files except the job's, no network, no other processes
     #[arg(
         long,
         env = "MEDIA_SANDBOX",
@@ -82,22 +82,22 @@ pub struct Settings {
 /// Whether `ffmpeg` runs in the sandbox of `anb confine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sandbox {
-    /// Where the kernel has Landlock and seccomp; else the worker warns and goes on without
+    /// If the kernel has Landlock and seccomp; otherwise the worker warns and runs without it
     Auto,
-    /// Always; the worker does not start where it cannot be had
+    /// Always; the worker does not start if the sandbox is unavailable
     Require,
-    /// Never: for a build of FFmpeg that does not run in it
+    /// Never; for a build of FFmpeg that does not run in it
     Off,
 }
 
-/// How much work a clip is worth.
+/// Encoding effort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Effort {
-    /// Less time and fewer bytes, a coarser picture.
+    /// Less time and smaller files, with a coarser picture.
     Fast,
-    /// The best picture for its time.
+    /// The best picture for the time spent.
     Balanced,
-    /// A better picture for three times the time.
+    /// A better picture in three times the time.
     Best,
 }
 
@@ -116,7 +116,7 @@ pub struct AspectRatio {
 }
 
 impl Settings {
-    /// Refuses combinations that cannot work; the message names the variable.
+    /// Refuses impossible combinations, with a message that names the variable.
     pub fn validate(&self) -> Result<(), String> {
         let Resolution { width, height } = self.output_resolution;
         if self.max_input_duration > 0 && self.min_input_duration > self.max_input_duration {
@@ -146,7 +146,7 @@ impl Settings {
             u64::from(width) * u64::from(ratio.height),
             u64::from(height) * u64::from(ratio.width),
         );
-        // One per cent, for 854x480 is sold as 16:9.
+        // Tolerates one per cent, since 854x480 is sold as 16:9.
         if across.abs_diff(down) * 100 > across.max(down) {
             return Err(format!(
                 "OUTPUT_RESOLUTION is {width}x{height} but OUTPUT_ASPECT_RATIO is {}:{}: change one",
@@ -156,7 +156,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Folder under which each job gets its own.
+    /// Returns the folder that contains a folder for each job.
     pub fn scratch_root(&self) -> PathBuf {
         self.scratch_path
             .clone()
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resolution_without_numbers_is_refused() {
+    fn invalid_resolutions_are_refused() {
         for text in ["720p", "1280x", "0x0", "1280:720", "-1x2"] {
             assert!(text.parse::<Resolution>().is_err(), "{text}");
         }

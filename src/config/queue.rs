@@ -1,4 +1,4 @@
-//! Which broker wakes the workers, and how to reach it.
+//! The broker that wakes the workers, and how to reach it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use deadpool_redis::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Shortest drain time with SQS: a long poll of 20 s, and what it brings is given back.
+/// Minimum drain time with SQS: a long poll of 20 s, and the release of its messages.
 const MIN_SQS_GRACE: Duration = Duration::from_secs(25);
 
 /// Queue settings.
@@ -15,7 +15,7 @@ const MIN_SQS_GRACE: Duration = Duration::from_secs(25);
 #[group(skip)]
 #[command(next_help_heading = "Queue")]
 pub struct Settings {
-    /// Which broker wakes the workers
+    /// Broker that wakes the workers
     #[arg(
         long = "queue-type",
         env = "QUEUE_TYPE",
@@ -23,11 +23,11 @@ pub struct Settings {
         value_name = "BROKER"
     )]
     pub queue_type: QueueType,
-    /// Redis: `host:port`, or a URL (`redis://`, `rediss://` with TLS, `redis+unix://` a socket)
+    /// Redis: `host:port`, or a URL (`redis://`, `rediss://` for TLS, `redis+unix://` for sockets)
     #[arg(long = "redis-url", env = "REDIS_URL", default_value = "redis:6379", hide_env_values = true,
           value_name = "ADDRESS", value_parser = super::secret)]
     pub redis_url: SecretString,
-    /// PEM file with the authorities that `rediss://` trusts; unset: the system's
+    /// PEM file with the certificate authorities for `rediss://`; if unset, the system's
     #[arg(
         long = "redis-ssl-root-cert",
         env = "REDIS_SSL_ROOT_CERT",
@@ -42,21 +42,21 @@ pub struct Settings {
         value_name = "REGION"
     )]
     pub sqs_region: String,
-    /// SQS: address of the queue, a standard one; required with `QUEUE_TYPE=sqs`
+    /// SQS: URL of the queue, a standard queue; required with `QUEUE_TYPE=sqs`
     #[arg(long = "sqs-queue-url", env = "SQS_QUEUE_URL", value_name = "URL",
           value_parser = super::http_url)]
     pub sqs_queue_url: Option<String>,
-    /// SQS: address of the dead-letter queue; unset: the one in the queue's redrive policy
+    /// SQS: URL of the dead-letter queue; if unset, the one in the queue's redrive policy
     #[arg(long = "sqs-dlq-url", env = "SQS_DLQ_URL", value_name = "URL",
           value_parser = super::http_url)]
     pub sqs_dlq_url: Option<String>,
-    /// SQS: endpoint of an emulator; unset: `AWS_ENDPOINT_URL`, else the host of `SQS_QUEUE_URL`
+    /// SQS: endpoint of an emulator; if unset, `AWS_ENDPOINT_URL`, else the host of `SQS_QUEUE_URL`
     #[arg(long = "sqs-endpoint-url", env = "AWS_ENDPOINT_URL_SQS", value_name = "URL",
           value_parser = super::http_url)]
     pub sqs_endpoint_url: Option<String>,
 }
 
-/// Which broker wakes the workers.
+/// Broker that wakes the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum QueueType {
     /// Redis Streams.
@@ -66,7 +66,6 @@ pub enum QueueType {
 }
 
 impl Settings {
-    /// Returns the settings for the Redis at `url`.
     pub fn redis_at(url: &str) -> Self {
         Self {
             queue_type: QueueType::Redis,
@@ -79,7 +78,7 @@ impl Settings {
         }
     }
 
-    /// Refuses an address that cannot be used with the rest.
+    /// Refuses an invalid address, or one that contradicts the other settings.
     pub fn validate(&self) -> anyhow::Result<()> {
         match self.queue_type {
             QueueType::Redis => self.validate_redis(),
@@ -87,7 +86,7 @@ impl Settings {
         }
     }
 
-    /// Refuses a drain time in which a receive from SQS could not come to its end.
+    /// Refuses a drain time that is too short for a receive from SQS.
     pub fn validate_grace(&self, grace: Duration) -> anyhow::Result<()> {
         ensure!(
             self.queue_type != QueueType::Sqs || grace >= MIN_SQS_GRACE,
@@ -97,7 +96,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Refuses an address that cannot be read, and authorities for a connection without TLS.
+    /// Refuses an invalid address, and certificate authorities for a connection without TLS.
     fn validate_redis(&self) -> anyhow::Result<()> {
         let address = self.redis()?;
         let is_encrypted = matches!(address.addr(), ConnectionAddr::TcpTls { .. });
@@ -108,7 +107,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Refuses a queue that is missing, elsewhere or of the wrong kind.
+    /// Refuses a queue that is missing, in another region or of the wrong kind.
     fn validate_sqs(&self) -> anyhow::Result<()> {
         let queue = self.sqs_queue()?;
         for (variable, url) in [
@@ -118,7 +117,7 @@ impl Settings {
             let Some(url) = url else { continue };
             ensure!(
                 url.rsplit_once('.').is_none_or(|(_, end)| end != "fifo"),
-                "{variable}={url} is a FIFO queue: make a standard one"
+                "{variable}={url} is a FIFO queue: use a standard queue"
             );
             if let Some(region) = region_of(url) {
                 ensure!(
@@ -130,19 +129,17 @@ impl Settings {
         }
         ensure!(
             self.sqs_dlq_url.as_ref() != Some(&queue),
-            "SQS_DLQ_URL is SQS_QUEUE_URL: dead jobs would come back"
+            "SQS_DLQ_URL is SQS_QUEUE_URL: dead jobs would be delivered again"
         );
         Ok(())
     }
 
-    /// Returns `SQS_QUEUE_URL`.
     pub fn sqs_queue(&self) -> anyhow::Result<String> {
         self.sqs_queue_url
             .clone()
             .context("SQS_QUEUE_URL is not set, and QUEUE_TYPE=sqs needs it")
     }
 
-    /// Reads `REDIS_URL`.
     pub fn redis(&self) -> anyhow::Result<ConnectionInfo> {
         let address = self.redis_url.expose_secret();
         let url = if address.contains("://") {
@@ -155,7 +152,7 @@ impl Settings {
     }
 }
 
-/// Returns the region in the host of a queue's address at AWS, `sqs.<region>.amazonaws.com`.
+/// Returns the region from the host of a queue's URL at AWS, `sqs.<region>.amazonaws.com`.
 fn region_of(url: &str) -> Option<&str> {
     let host = url.split('/').nth(2)?;
     let region = host.strip_prefix("sqs.")?;
@@ -169,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_sqs_queue_is_named_and_where_it_is_said_to_be() {
+    fn sqs_queues_are_set_and_in_their_region() {
         let sqs = |queue: &str, dead: Option<&str>| Settings {
             queue_type: QueueType::Sqs,
             sqs_queue_url: Some(queue.to_owned()),
@@ -204,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_pair_or_a_url() {
+    fn an_address_is_host_and_port_or_a_url() {
         for good in [
             "redis:6379",
             "localhost",
@@ -221,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn authorities_without_tls_are_a_mistake() {
+    fn certificate_authorities_require_tls() {
         let with_root = |url| Settings {
             redis_ssl_root_cert: Some("ca.pem".into()),
             ..Settings::redis_at(url)

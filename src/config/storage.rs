@@ -1,4 +1,4 @@
-//! Where originals, clips and posters are kept, and what an upload may be.
+//! Where originals, clips and posters are stored, and the limits of uploads.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 #[group(skip)]
 #[command(next_help_heading = "Storage")]
 pub struct Settings {
-    /// Where the files are kept
+    /// Where files are stored
     #[arg(
         long = "storage-type",
         env = "STORAGE_TYPE",
@@ -45,17 +45,17 @@ pub struct Settings {
     #[arg(long = "s3-processed-prefix", env = "S3_PROCESSED_PREFIX", default_value = "processed",
           value_name = "PREFIX", value_parser = prefix)]
     pub s3_processed_prefix: String,
-    /// S3: address at which a CDN serves the processed prefix; unset: signed addresses of the bucket
+    /// S3: URL at which a CDN serves the processed prefix; if unset, signed URLs of the bucket
     #[arg(long = "media-base-url", env = "MEDIA_BASE_URL", value_name = "URL",
           value_parser = super::http_url)]
     pub media_base_url: Option<String>,
-    /// S3: endpoint of an emulator; unset: `AWS_ENDPOINT_URL`, else AWS
+    /// S3: endpoint of an emulator; if unset, `AWS_ENDPOINT_URL`, else AWS
     #[arg(long = "s3-endpoint-url", env = "AWS_ENDPOINT_URL_S3", value_name = "URL",
           value_parser = super::http_url)]
     pub s3_endpoint_url: Option<String>,
 }
 
-/// Where the files are kept.
+/// Where files are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StorageType {
     /// Two folders, shared by all processes.
@@ -65,7 +65,6 @@ pub enum StorageType {
 }
 
 impl Settings {
-    /// Returns the settings for storage below one folder.
     pub fn local_below(folder: &std::path::Path) -> Self {
         Self {
             storage_type: StorageType::Local,
@@ -79,12 +78,12 @@ impl Settings {
         }
     }
 
-    /// Refuses what contradicts the place.
+    /// Refuses settings that contradict the storage type.
     pub fn validate(&self) -> anyhow::Result<()> {
         match self.storage_type {
             StorageType::Local => ensure!(
                 self.media_base_url.is_none(),
-                "MEDIA_BASE_URL is set, but only STORAGE_TYPE=s3 has a CDN in front"
+                "MEDIA_BASE_URL is set, but only STORAGE_TYPE=s3 supports a CDN"
             ),
             StorageType::S3 => {
                 self.s3_bucket()?;
@@ -102,7 +101,6 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns `S3_BUCKET_NAME`.
     pub fn s3_bucket(&self) -> anyhow::Result<String> {
         self.s3_bucket_name
             .clone()
@@ -110,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Checks a prefix of object keys, and returns it without slashes around.
+/// Checks a prefix of object keys, and returns it without leading and trailing slashes.
 fn prefix(text: &str) -> Result<String, String> {
     let prefix = text.trim_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -120,41 +118,41 @@ fn prefix(text: &str) -> Result<String, String> {
     Ok(prefix.to_owned())
 }
 
-/// What an upload may be.
+/// Limits of one upload.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Uploads")]
 pub struct UploadSettings {
-    /// Largest video file [unit: bytes, inclusive]
+    /// Maximum size of a video file [unit: bytes, inclusive]
     #[arg(long, env = "MAX_FILE_SIZE", default_value_t = 104_857_600, value_name = "BYTES",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub max_file_size: u64,
-    /// Longest upload; what a started one left behind after this is swept away [unit: 30m, 1h …]
+    /// Maximum duration of an upload, after which its remains are removed [unit: 30m, 1h …]
     #[arg(long, env = "UPLOAD_TIMEOUT", default_value = "30m", value_name = "TIME",
           value_parser = super::duration)]
     pub upload_timeout: Duration,
 }
 
-/// Room for the rest of an upload form: boundaries, headers, the other fields (bytes).
+/// Allowance for the rest of an upload form: boundaries, headers, the other fields (bytes).
 const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
 
 impl UploadSettings {
-    /// Returns the most bytes that the body of an upload may have.
-    pub fn most_bytes(&self) -> u64 {
+    /// Returns the maximum size of an upload's body, in bytes.
+    pub fn max_bytes(&self) -> u64 {
         self.max_file_size.saturating_add(FORM_OVERHEAD_BYTES)
     }
 }
 
-/// How much one account may have at once: more than any player needs.
+/// Quotas of one account, which exceed the needs of any player.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Uploads")]
 pub struct QuotaSettings {
-    /// Uploads that one account may have running at once
+    /// Maximum concurrent uploads of one account
     #[arg(long, env = "MAX_OPEN_UPLOADS", default_value_t = 10, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub max_open_uploads: u16,
-    /// Videos of one account that may wait for their clips at once
+    /// Maximum videos of one account that wait for their clips
     #[arg(long, env = "MAX_WAITING_VIDEOS", default_value_t = 100, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub max_waiting_videos: u16,
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_the_place_is_refused() {
+    fn contradictory_settings_are_refused() {
         let local = Settings::local_below("folder".as_ref());
         local.validate().unwrap();
         let s3 = Settings {

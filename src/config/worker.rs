@@ -1,11 +1,11 @@
-//! How many jobs run at once, when a job counts as lost, and whether the machine may be taken away.
+//! Worker settings: concurrent jobs, leases, and the lifecycle of the EC2 instance.
 
 use std::time::Duration;
 
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
-/// Visibility for a process that only pushes, and so hides nothing.
+/// Visibility timeout for a process that only pushes, and therefore hides no messages.
 pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
 
 /// Worker settings.
@@ -13,19 +13,20 @@ pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
 #[group(skip)]
 #[command(next_help_heading = "Worker")]
 pub struct Settings {
-    /// Jobs at once in this worker
+    /// Maximum concurrent jobs in this worker
     #[arg(long = "worker-concurrency", env = "WORKER_CONCURRENCY", default_value_t = 5,
           value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
-    /// Reported failures of one job before it is given up
+    /// Number of reported failures after which a job is given up
     #[arg(long = "job-max-attempts", env = "JOB_MAX_ATTEMPTS", default_value_t = 3,
           value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=100))]
     pub max_attempts: i32,
-    /// A job that its surroundings keep from its end (a full disk, a storage that is away) is given up after this long
+    /// Time after which a job is given up if environment failures (a full disk, an unavailable
+    /// storage) keep it from completing
     #[arg(long = "job-give-up-after", env = "JOB_GIVE_UP_AFTER", default_value = "24h", value_name = "TIME",
           value_parser = super::duration)]
     pub give_up_after: Duration,
-    /// A job without a heartbeat for this long is given to another worker [unit: 10s …]
+    /// Time without a heartbeat after which a job is given to another worker [unit: 10s …]
     #[arg(long = "job-lease", env = "JOB_LEASE", default_value = "10s", value_name = "TIME",
           value_parser = super::duration)]
     pub lease: Duration,
@@ -35,12 +36,12 @@ pub struct Settings {
     pub visibility: Duration,
 }
 
-/// What a worker does about the end of its machine.
+/// How a worker handles the end of its machine.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Worker")]
 pub struct MachineSettings {
-    /// Heed what EC2 and the auto scaling group say about this instance, and keep it while jobs run
+    /// Follow notices of EC2 and the auto scaling group, and protect this instance while jobs run
     #[arg(
         long = "ec2-lifecycle",
         env = "EC2_LIFECYCLE",
@@ -58,7 +59,7 @@ pub enum Switch {
 }
 
 impl Settings {
-    /// Refuses spans that contradict each other.
+    /// Refuses durations that contradict each other.
     pub fn validate(&self) -> anyhow::Result<()> {
         ensure!(
             self.lease >= Duration::from_secs(1),

@@ -1,9 +1,9 @@
-//! Keeps this process, and the program that it becomes, to the files it is given and to itself:
-//! Landlock for files, seccomp for all else.
+//! Restricts this process, and the program that it `exec`s, with Landlock for files and seccomp
+//! for everything else.
 //!
-//! All or nothing: a kernel without Landlock or seccomp is an error, and the caller decides what
-//! follows. What newer kernels add (Landlock for TCP, devices, signals) is taken where it exists;
-//! the list of system calls closes the same holes on older ones.
+//! A kernel without Landlock or seccomp is an error, which the caller handles. Features of newer
+//! kernels (Landlock for TCP, devices, signals) are used where available; on older kernels the
+//! system call filter closes the same gaps.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-/// Where shared libraries and the dynamic loader live; what a system lacks is passed over.
+/// Locations of shared libraries and the dynamic loader; missing ones are skipped.
 const LIBRARIES: [&str; 6] = [
     "/lib",
     "/lib64",
@@ -31,20 +31,20 @@ const LIBRARIES: [&str; 6] = [
     "/etc/ld.so.cache",
 ];
 
-/// The oldest kernel interface that knows all the rules used here (Linux 6.12).
-const NEWEST: ABI = ABI::V6;
+/// The oldest Landlock ABI that supports all rules used here (Linux 6.12).
+const TARGET_ABI: ABI = ABI::V6;
 
-/// Gives up everything but `program`, its libraries, reading `read` and writing in `write`.
+/// Restricts files to `program`, its libraries, `read` and `write`, and filters system calls.
 pub fn enter(program: &Path, read: &[PathBuf], write: Option<&Path>) -> anyhow::Result<()> {
     restrict_files(program, read, write)?;
     restrict_calls().context("filter system calls")
 }
 
-/// Version of the running kernel's Landlock, `none` without it.
+/// Returns the Landlock version of the running kernel, or `none`.
 pub fn landlock_version() -> String {
-    // Asks for no restriction: the only public way to the version.
-    let asked = RestrictSelf::default().no_new_privs(false).apply();
-    match asked.map(|answer| answer.landlock) {
+    // The crate exposes the version only through `apply`, here without any restriction.
+    let status = RestrictSelf::default().no_new_privs(false).apply();
+    match status.map(|status| status.landlock) {
         Ok(LandlockStatus::Available { effective_abi, .. }) => effective_abi.to_string(),
         _ => "none".to_owned(),
     }
@@ -69,11 +69,14 @@ fn restrict_files(program: &Path, read: &[PathBuf], write: Option<&Path>) -> any
         .handle_access(AccessFs::from_all(ABI::V1))
         .context("the kernel has no Landlock")?
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
+        .handle_access(AccessFs::from_all(TARGET_ABI))?
+        .handle_access(AccessNet::from_all(TARGET_ABI))?
+        .scope(Scope::from_all(TARGET_ABI))?
         .create()?
-        .add_rules(path_beneath_rules(LIBRARIES, AccessFs::from_read(NEWEST)))?
+        .add_rules(path_beneath_rules(
+            LIBRARIES,
+            AccessFs::from_read(TARGET_ABI),
+        ))?
         .add_rules(rules.into_iter().map(anyhow::Ok))?
         .restrict_self()?;
     ensure!(
@@ -83,11 +86,11 @@ fn restrict_files(program: &Path, read: &[PathBuf], write: Option<&Path>) -> any
     Ok(())
 }
 
-/// Answers every call that decoding and encoding do not need as if the kernel did not know it.
+/// Makes every system call that decoding and encoding do not need fail with `ENOSYS`.
 ///
-/// So no socket, no `io_uring`, no other process (by `clone`, `ptrace` or a signal), no change of
-/// an owner or a mode, no new namespace, and no call that is yet to be invented. `ENOSYS` makes the C
-/// library fall back where it can. A call of another architecture kills.
+/// This excludes sockets, `io_uring`, access to other processes (`clone`, `ptrace`, signals),
+/// changes of owner or mode, namespaces, and system calls added in the future. `ENOSYS` lets the C
+/// library fall back where it can. A call for another architecture kills the process.
 fn restrict_calls() -> anyhow::Result<()> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
@@ -95,7 +98,7 @@ fn restrict_calls() -> anyhow::Result<()> {
     let thread = u64::try_from(libc::CLONE_THREAD)?;
     for (call, argument, condition) in [
         (libc::SYS_clone, thread, SeccompCmpOp::MaskedEq(thread)),
-        // Its own limits, no other process's.
+        // Only for its own limits, not those of another process.
         (libc::SYS_prlimit64, 0, SeccompCmpOp::Eq),
     ] {
         let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, condition, argument)?;
@@ -106,8 +109,8 @@ fn restrict_calls() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// System calls without conditions. `execve` is the launcher's own; what it may start is Landlock's
-/// matter.
+/// System calls allowed unconditionally. The launcher itself needs `execve`; Landlock restricts
+/// what it can execute.
 const CALLS: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,

@@ -1,5 +1,5 @@
-//! Schema migrations, embedded in the binary. Two processes may migrate at once: one does it, the
-//! other waits its turn and finds nothing left to do.
+//! Schema migrations, embedded in the binary. Of concurrent processes, one migrates while the
+//! others wait for its lock and then find nothing to do.
 
 use std::{
     collections::HashSet,
@@ -20,40 +20,40 @@ use super::Connection;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Key of the advisory lock: any constant that nobody else uses ("anb" in ASCII).
+/// Key of the advisory lock, an otherwise unused constant ("anb" in ASCII).
 const LOCK_KEY: i64 = 0x61_6e62;
 
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// Whoever waits for the lock says after this why, and who holds it.
-const LOCK_SILENCE: Duration = Duration::from_secs(3);
+/// After waiting this long for the lock, the process logs which session holds it.
+const LOCK_WARN_AFTER: Duration = Duration::from_secs(3);
 
-/// Longest wait for the lock: a migration may rebuild an index of a large table.
-const LOCK_PATIENCE: Duration = Duration::from_mins(10);
+/// Maximum wait for the lock; a migration may rebuild an index of a large table.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Lists the migrations that the database lacks, oldest first. Changes nothing: diesel's own harness
-/// would create its table.
+/// Lists the pending migrations, oldest first. Unlike diesel's harness, which would create its
+/// table, it changes nothing.
 pub async fn pending(mut connection: Connection) -> anyhow::Result<Vec<String>> {
     lacking(&mut connection).await
 }
 
 /// Applies every pending migration and returns their versions.
 pub async fn run(connection: Connection) -> anyhow::Result<Vec<String>> {
-    run_within(connection, LOCK_PATIENCE).await
+    run_within(connection, LOCK_TIMEOUT).await
 }
 
-/// As [`run`]. Returns an error that names the session that holds the lock if that is not free within `patience`.
-pub async fn run_within(connection: Connection, patience: Duration) -> anyhow::Result<Vec<String>> {
-    locked(connection, patience, |harness| {
+/// Like [`run`], with a `timeout` for the lock. The error names the session that holds the lock.
+pub async fn run_within(connection: Connection, timeout: Duration) -> anyhow::Result<Vec<String>> {
+    locked(connection, timeout, |harness| {
         let applied = harness.run_pending_migrations(MIGRATIONS)?;
         Ok(applied.iter().map(MigrationVersion::to_string).collect())
     })
     .await
 }
 
-/// Undoes the last migration and returns its version; none if there was none.
+/// Reverts the last migration and returns its version, or `None` if none is applied.
 pub async fn revert(connection: Connection) -> anyhow::Result<Option<String>> {
-    locked(connection, LOCK_PATIENCE, |harness| {
+    locked(connection, LOCK_TIMEOUT, |harness| {
         if harness.applied_migrations()?.is_empty() {
             return Ok(None);
         }
@@ -62,8 +62,8 @@ pub async fn revert(connection: Connection) -> anyhow::Result<Option<String>> {
     .await
 }
 
-/// Returns an error naming what to run, unless the database has every migration of this program.
-/// Migrations of a newer program are no problem: old code survives the new schema.
+/// Returns an error that names the command to run if the database lacks a migration of this
+/// program. Newer migrations are accepted, because they stay compatible with older code.
 pub async fn check(connection: &mut Connection) -> anyhow::Result<()> {
     let lacking = lacking(connection).await?;
     ensure!(
@@ -84,7 +84,7 @@ async fn lacking(connection: &mut Connection) -> anyhow::Result<Vec<String>> {
     Ok(lacking.map(ToString::to_string).collect())
 }
 
-/// Returns the versions of the applied migrations; none in a database that never had one.
+/// Returns the versions of the applied migrations.
 async fn applied(connection: &mut Connection) -> anyhow::Result<HashSet<String>> {
     #[derive(QueryableByName)]
     struct Table {
@@ -100,18 +100,18 @@ async fn applied(connection: &mut Connection) -> anyhow::Result<HashSet<String>>
         sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there")
             .get_result(connection)
             .await
-            .context("look for the list of migrations")?;
+            .context("look up the migrations table")?;
     if !table.is_there {
         return Ok(HashSet::new());
     }
     let applied: Vec<Row> = sql_query("SELECT version FROM __diesel_schema_migrations")
         .load(connection)
         .await
-        .context("read the list of migrations")?;
+        .context("read the migrations table")?;
     Ok(applied.into_iter().map(|row| row.version).collect())
 }
 
-/// Refuses a database that cannot hold every name. Its encoding is chosen when it is made.
+/// Rejects a database whose encoding, fixed at its creation, cannot represent every name.
 async fn check_encoding(connection: &mut Connection) -> anyhow::Result<()> {
     #[derive(QueryableByName)]
     struct Row {
@@ -125,11 +125,11 @@ async fn check_encoding(connection: &mut Connection) -> anyhow::Result<()> {
     )
     .get_result(connection)
     .await
-    .context("ask for the database's encoding")?;
+    .context("read the database's encoding")?;
     let Row { name, encoding } = row;
     ensure!(
         encoding == "UTF8",
-        "DB_NAME={name}: the database's encoding is {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' \
+        "DB_NAME={name}: the database's encoding is {encoding}: create one with CREATE DATABASE … ENCODING 'UTF8' \
          TEMPLATE template0"
     );
     Ok(())
@@ -142,7 +142,7 @@ async fn holder(connection: &mut Connection) -> anyhow::Result<String> {
         #[diesel(sql_type = sql_types::Text)]
         session: String,
     }
-    // The 64 bits of the key are in two columns (PostgreSQL's documentation of pg_locks).
+    // pg_locks splits the 64-bit key into two columns (see its documentation).
     let row: Option<Row> = sql_query(
         "SELECT format('backend %s (%s from %s, %s since %s)', pid, coalesce(application_name, '?'),
              coalesce(host(client_addr), 'a socket'), coalesce(state, '?'),
@@ -156,15 +156,15 @@ async fn holder(connection: &mut Connection) -> anyhow::Result<String> {
     .get_result(connection)
     .await
     .optional()
-    .context("ask who holds the migration lock")?;
+    .context("look up the holder of the migration lock")?;
     Ok(row.map_or_else(|| "a session that just ended".to_owned(), |row| row.session))
 }
 
-/// Runs `work` while holding the migration lock. The lock is polled: a *waiting* `pg_advisory_lock`
-/// holds a snapshot, and `CREATE INDEX CONCURRENTLY` would wait for it for ever.
+/// Runs `work` while holding the migration lock. The lock is polled because a *waiting*
+/// `pg_advisory_lock` holds a snapshot for which `CREATE INDEX CONCURRENTLY` would wait forever.
 async fn locked<T>(
     mut connection: Connection,
-    patience: Duration,
+    timeout: Duration,
     work: impl FnOnce(
         &mut AsyncMigrationHarness<Connection>,
     ) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
@@ -176,7 +176,7 @@ async fn locked<T>(
     }
     check_encoding(&mut connection).await?;
     let started = Instant::now();
-    let mut is_told = false;
+    let mut has_warned = false;
     loop {
         let row: Row = sql_query("SELECT pg_try_advisory_lock($1) AS got")
             .bind::<sql_types::BigInt, _>(LOCK_KEY)
@@ -187,21 +187,21 @@ async fn locked<T>(
             break;
         }
         let waited = started.elapsed();
-        if waited >= LOCK_SILENCE && !is_told {
-            is_told = true;
+        if waited >= LOCK_WARN_AFTER && !has_warned {
+            has_warned = true;
             let holder = holder(&mut connection).await?;
-            tracing::warn!("waiting for another migration, which {holder} runs");
+            tracing::warn!("waiting for another migration, run by {holder}");
         }
-        if waited >= patience {
+        if waited >= timeout {
             let holder = holder(&mut connection).await?;
             bail!(
-                "another migration has run for longer than {patience:?}: {holder} holds the advisory lock; if \
-                 it does nothing, end it with pg_terminate_backend"
+                "another migration has run for longer than {timeout:?}: {holder} holds the advisory lock; if \
+                 it is idle, end it with pg_terminate_backend"
             );
         }
         tokio::time::sleep(LOCK_POLL).await;
     }
-    // The lock ends with the session, that is with `harness`, whatever happens.
+    // The lock is released with the session when `harness` is dropped.
     let mut harness = AsyncMigrationHarness::new(connection);
     work(&mut harness).map_err(|error| anyhow!(error).context("migrate"))
 }

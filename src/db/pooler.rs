@@ -1,7 +1,8 @@
-//! Poolers in front of PostgreSQL that give a session's connection to others between transactions (pgbouncer in
-//! transaction mode) do not work with this program: it prepares statements, limits its sessions and holds the
-//! migration lock by its session. They are refused at the start, and not after half of the requests failed. RDS
-//! Proxy keeps a session on its connection once it is used like that (its documentation says so; it was not tried).
+//! Detects connection poolers that share sessions between clients (pgbouncer in transaction mode).
+//!
+//! This program needs real sessions for prepared statements, session limits and the migration lock.
+//! Checking at startup avoids failures of individual requests later. RDS Proxy pins such sessions
+//! to a connection (according to its documentation; not tested).
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,54 +16,52 @@ use uuid::Uuid;
 use super::{session_endpoint, tls};
 use crate::config::database::Settings;
 
-/// Longest time for all of it. A database that does not answer by then is away, which stops no start.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Maximum duration of the check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What two connections showed.
+/// The result of probing with two connections.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    /// Each has a session of its own, with the limits that were asked for.
+enum ProbeResult {
+    /// Each connection has its own session, with the requested limits.
     Sessions,
-    /// What one set in its session the other has, or the one lost it.
+    /// A session setting of one connection reached the other, or was lost.
     SharedSessions,
-    /// The limits of sessions were dropped on the way.
+    /// The session limits were dropped.
     NoLimits,
 }
 
-/// Returns an error that names the variable if a pooler in front takes sessions apart. It is no error if the
-/// database cannot be reached.
-pub async fn refuse(settings: &Settings) -> anyhow::Result<()> {
+/// Returns an error that names the variable if a pooler shares or restricts sessions. An
+/// unreachable database is not an error, so it does not prevent the start.
+pub async fn reject_shared_sessions(settings: &Settings) -> anyhow::Result<()> {
     let endpoint = session_endpoint(settings)?;
     let variable = settings.variables();
-    let looked = async {
+    let probed = async {
         match tls::connector(&endpoint)? {
-            None => anyhow::Ok(look(&endpoint.postgres, NoTls).await),
-            Some(tls) => Ok(look(&endpoint.postgres, tls).await),
+            None => anyhow::Ok(probe(&endpoint.postgres, NoTls).await),
+            Some(tls) => Ok(probe(&endpoint.postgres, tls).await),
         }
     };
-    let Ok(looked) = timeout(PATIENCE, looked).await else {
+    let Ok(probed) = timeout(CHECK_TIMEOUT, probed).await else {
         return Ok(());
     };
     let advice = "use the address of PostgreSQL itself, or a pool in session mode that takes the startup \
                   parameter `options`";
-    match looked? {
-        Ok(Seen::SharedSessions) => {
+    match probed? {
+        Ok(ProbeResult::SharedSessions) => {
             bail!("{variable}: a pooler in transaction mode is in front of PostgreSQL: {advice}")
         }
-        Ok(Seen::NoLimits) => {
-            bail!(
-                "{variable}: a pooler drops the limits of sessions on the way to PostgreSQL: {advice}"
-            )
+        Ok(ProbeResult::NoLimits) => {
+            bail!("{variable}: a pooler in front of PostgreSQL drops the session limits: {advice}")
         }
         Err(error) if is_unknown_parameter(&error) => {
-            bail!("{variable}: a pooler in front of PostgreSQL refuses our sessions: {advice}")
+            bail!("{variable}: a pooler in front of PostgreSQL rejects our sessions: {advice}")
         }
-        Ok(Seen::Sessions) | Err(_) => Ok(()),
+        Ok(ProbeResult::Sessions) | Err(_) => Ok(()),
     }
 }
 
-/// Tells whether pgbouncer refuses a startup parameter. It has one code for all its refusals, also for a server
-/// that is away; its messages are in English alone.
+/// Returns whether pgbouncer rejected a startup parameter. It uses one code for all its errors,
+/// even for an unavailable server, so only the message, which is always English, tells them apart.
 fn is_unknown_parameter(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::PROTOCOL_VIOLATION
@@ -70,43 +69,44 @@ fn is_unknown_parameter(error: &Error) -> bool {
     })
 }
 
-/// Marks the session of one connection, and looks for the mark on both, while the other is in a transaction: a
-/// pooler gives it the connection that the first one just used, or keeps that busy.
-async fn look<T>(postgres: &Config, tls: T) -> Result<Seen, Error>
+/// Sets a marker in the session of one connection and reads it from both while the other is in a
+/// transaction. A pooler either assigns the server connection that the first one just used to the
+/// other, or keeps it busy.
+async fn probe<T>(postgres: &Config, tls: T) -> Result<ProbeResult, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
 {
     let (one, mut running_one) = postgres.connect(tls.clone()).await?;
     let (other, mut running_other) = postgres.connect(tls).await?;
-    let looked = async {
-        let mark = Uuid::now_v7().to_string();
+    let probed = async {
+        let marker = Uuid::now_v7().to_string();
         one.simple_query(&format!(
-            "SELECT set_config('anb.session', '{mark}', false)"
+            "SELECT set_config('anb.session', '{marker}', false)"
         ))
         .await?;
         other.simple_query("BEGIN").await?;
-        if setting(&other, "anb.session").await?.as_ref() == Some(&mark) {
-            return Ok(Seen::SharedSessions);
+        if setting(&other, "anb.session").await?.as_ref() == Some(&marker) {
+            return Ok(ProbeResult::SharedSessions);
         }
         let kept = setting(&one, "anb.session").await?;
         let limit = setting(&one, "idle_in_transaction_session_timeout").await?;
         other.simple_query("ROLLBACK").await?;
-        Ok(if kept.as_ref() != Some(&mark) {
-            Seen::SharedSessions
+        Ok(if kept.as_ref() != Some(&marker) {
+            ProbeResult::SharedSessions
         } else if limit.as_deref() == Some("0") {
-            Seen::NoLimits
+            ProbeResult::NoLimits
         } else {
-            Seen::Sessions
+            ProbeResult::Sessions
         })
     };
-    // A connection that ends fails the statement that waits for it.
+    // If a connection ends, the statement waiting on it fails.
     let running = async {
         let ended = tokio::join!(&mut running_one, &mut running_other);
         drop(ended);
         std::future::pending::<Infallible>().await
     };
     tokio::select! {
-        looked = looked => looked,
+        probed = probed => probed,
         never = running => match never {},
     }
 }

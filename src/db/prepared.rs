@@ -1,5 +1,5 @@
-//! SQL text that each connection prepares once. [`diesel::sql_query`] has its text parsed and planned
-//! each time, in a round trip of its own.
+//! SQL text that each connection prepares once. [`diesel::sql_query`] instead parses and plans its
+//! text on every call, in an extra round trip.
 
 use diesel::{
     IntoSql as _, QueryResult,
@@ -15,7 +15,7 @@ pub struct Prepared<'a> {
     values: Vec<Box<dyn QueryFragment<Pg> + Send + 'a>>,
 }
 
-/// Makes a statement. Each `?` of its text is a value, in the order in which they are bound.
+/// Creates a statement. The `?` placeholders take the values in binding order.
 pub fn prepared<'a>(text: &'static str) -> Prepared<'a> {
     Prepared {
         text,
@@ -49,7 +49,7 @@ impl QueryFragment<Pg> for Prepared<'_> {
     }
 }
 
-/// No static id: the text is the key of what is prepared.
+/// No static id, because the text is the key of the prepared statement.
 impl QueryId for Prepared<'_> {
     type QueryId = ();
 

@@ -1,4 +1,4 @@
-//! The tables as diesel sees them; `migrations/` is the truth, and a test compares the two.
+//! The tables for diesel. `migrations/` is authoritative; a test compares the two.
 
 pub mod sql_types {
     #[derive(Debug, diesel::query_builder::QueryId, diesel::sql_types::SqlType)]

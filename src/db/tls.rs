@@ -1,5 +1,5 @@
-//! TLS to PostgreSQL by rustls. `require` encrypts and trusts any certificate, as libpq does;
-//! `verify-full` checks chain and host name.
+//! TLS connections to PostgreSQL with rustls. As in libpq, `require` encrypts but trusts any
+//! certificate; `verify-full` checks the chain and the host name.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::database::{Endpoint, SslMode};
 
-/// Makes TLS sessions for tokio-postgres.
+/// Creates TLS sessions for tokio-postgres.
 pub type Connector = MakeRustlsConnect;
 
-/// Returns the connector that `endpoint` asks for, none for plain text. Returns an error if the
-/// certificates that `verify-full` needs cannot be read.
+/// Returns the connector for `endpoint`, or `None` for plain text. Returns an error if the root
+/// certificates for `verify-full` cannot be read.
 pub fn connector(endpoint: &Endpoint) -> anyhow::Result<Option<Connector>> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -59,7 +59,7 @@ fn roots(endpoint: &Endpoint) -> anyhow::Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Accepts any certificate, but still only from a server that holds its key.
+/// Accepts any certificate, provided that the server holds its private key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::schema::sql_types;
 
-/// Where a video stands. Only forward: a `processed` or `failed` video stays so, until an operator
-/// redrives a failed one.
+/// The processing state of a video. `processed` and `failed` are final, unless an operator redrives
+/// a failed video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow, Serialize)]
 #[diesel(sql_type = sql_types::VideoStatus)]
 #[serde(rename_all = "snake_case")]
@@ -23,19 +23,19 @@ pub enum VideoStatus {
     Uploaded,
     /// A worker holds its lease.
     Processing,
-    /// Clip and poster are there.
+    /// Clip and poster are stored.
     Processed,
-    /// Given up, with a reason.
+    /// Processing was given up, with a reason.
     Failed,
 }
 
-/// What an account may do.
+/// The permissions of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow, ValueEnum)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum Role {
     /// Uploads videos and votes.
     Player,
-    /// Organises the contest as well.
+    /// Also organises the contest.
     Organiser,
 }
 

@@ -1,14 +1,14 @@
-//! As whom a server runs, and how it is started as such.
+//! The account that a server runs as.
 //!
-//! PostgreSQL refuses root. In order of preference: the caller itself; for root, a user namespace in which root
-//! has another number (its files stay root's); the `postgres` account, for containers that forbid namespaces and
-//! for folders that root may enter only by its privileges.
+//! PostgreSQL refuses to run as root. Root therefore uses a user namespace that maps it to another
+//! uid (files on disk still belong to root), or else the `postgres` account, for containers that
+//! forbid namespaces and for folders that root can enter only through its privileges.
 
 use std::{fs, io, path::Path, process::Stdio};
 
 use tokio::process::Command;
 
-/// A user and its group, by number.
+/// A user and its group, by id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Owner {
     pub uid: u32,
@@ -24,23 +24,22 @@ impl Owner {
     }
 }
 
-/// A way to run a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Account {
     Caller,
-    /// The caller, under these numbers, inside a user namespace.
+    /// The caller, mapped to these ids inside a user namespace.
     Namespace(Owner),
-    /// Another user of this machine; only root can become one.
+    /// Another user of this machine; requires root.
     Other(Owner),
 }
 
 impl Account {
-    /// The accounts PostgreSQL may run as, best first.
+    /// Returns the accounts that PostgreSQL can run as, in order of preference.
     pub fn for_postgres(passwd: &Passwd) -> Vec<Self> {
         if !rustix::process::geteuid().is_root() {
             return vec![Self::Caller];
         }
-        // initdb looks its user up by number, so the namespace needs one that has a name.
+        // initdb looks up its user by id, so the namespace needs an id with a name.
         match (passwd.find("postgres"), passwd.find("nobody")) {
             (Some(postgres), _) => vec![Self::Namespace(postgres), Self::Other(postgres)],
             (None, Some(nobody)) => vec![Self::Namespace(nobody)],
@@ -48,7 +47,7 @@ impl Account {
         }
     }
 
-    /// The user who owns this account's files on disk.
+    /// Returns the owner of this account's files on disk.
     pub fn owner(self) -> Owner {
         match self {
             Self::Caller | Self::Namespace(_) => Owner::caller(),
@@ -56,11 +55,12 @@ impl Account {
         }
     }
 
-    /// Builds a command that runs `program` as this account, in its own process group (a Ctrl-C in the terminal
-    /// must not reach the servers before their clients have drained) and with a minimal environment.
+    /// Builds a command that runs `program` as this account, with a minimal environment. Its own
+    /// process group keeps Ctrl-C from stopping the servers before their clients have drained.
     ///
-    /// The kernel sends it `death_signal` when the spawning thread ends. Changing credentials clears that wish,
-    /// so it is made last, by `setpriv`. Neither `unshare` nor `setpriv` forks: the child's id is the program's.
+    /// The kernel sends it `death_signal` when the spawning thread ends. A change of credentials
+    /// clears this signal, so `setpriv` sets it last. Neither `unshare` nor `setpriv` forks, so the
+    /// child's process id is the program's.
     pub fn command(self, program: &Path, death_signal: &str) -> Command {
         #[expect(clippy::disallowed_methods, reason = "starts the private servers")]
         let start = |wrapper: &str| Command::new(wrapper);
@@ -99,7 +99,7 @@ impl Account {
         command
     }
 
-    /// Whether this account works on this machine and can write to `folder`.
+    /// Returns whether this account works on this machine and can write to `folder`.
     pub async fn can_write(self, folder: &Path) -> bool {
         let mut command = self.command(Path::new("/bin/sh"), "KILL");
         command
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_found_by_its_whole_name() {
+    fn account_lookup_matches_whole_name() {
         let passwd = Passwd(
             "postgresql:x:1:2::/a:/bin/sh\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/sh\n"
                 .into(),

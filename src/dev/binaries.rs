@@ -1,4 +1,4 @@
-//! Finds the installed servers: on `PATH`, or in Debian's per-version folders.
+//! Finds the installed servers on `PATH` and in Debian's per-version folders.
 
 use std::{
     fs,
@@ -9,11 +9,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-/// The oldest major versions whose behaviour we rely on.
-const OLDEST_POSTGRES: u32 = 15;
-const OLDEST_REDIS: u32 = 7;
+/// Minimum supported major versions.
+const MIN_POSTGRES: u32 = 15;
+const MIN_REDIS: u32 = 7;
 
-/// A PostgreSQL installation.
 #[derive(Clone, Debug)]
 pub struct PostgresBinaries {
     pub folder: PathBuf,
@@ -35,18 +34,17 @@ pub async fn find_postgres() -> anyhow::Result<Vec<PostgresBinaries>> {
             found.push(PostgresBinaries { folder, major });
         }
     }
-    found.retain(|binaries| binaries.major >= OLDEST_POSTGRES);
+    found.retain(|binaries| binaries.major >= MIN_POSTGRES);
     found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
     if found.is_empty() {
         bail!(
-            "PostgreSQL {OLDEST_POSTGRES} or newer is not installed: run `make setup` or `{}`",
+            "PostgreSQL {MIN_POSTGRES} or newer is not installed: run `make setup` or `{}`",
             apt("postgresql")
         );
     }
     Ok(found)
 }
 
-/// Finds `redis-server`.
 pub async fn find_redis() -> anyhow::Result<PathBuf> {
     let advice = || format!("run `make setup` or `{}`", apt("redis-server"));
     let path = search_path()
@@ -54,12 +52,12 @@ pub async fn find_redis() -> anyhow::Result<PathBuf> {
         .find(|path| path.is_file())
         .with_context(|| format!("redis-server is not installed: {}", advice()))?;
     match major_version(&path).await {
-        Some(major) if major >= OLDEST_REDIS => Ok(path),
+        Some(major) if major >= MIN_REDIS => Ok(path),
         Some(major) => bail!(
-            "redis-server {major} is older than {OLDEST_REDIS}: {}",
+            "redis-server {major} is older than {MIN_REDIS}: {}",
             advice()
         ),
-        None => bail!("{} does not tell its version: {}", path.display(), advice()),
+        None => bail!("{} reports no version: {}", path.display(), advice()),
     }
 }
 
@@ -69,7 +67,7 @@ fn apt(package: &str) -> String {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the program search path is no setting of ours"
+    reason = "the program search path is not a setting of this program"
 )]
 fn search_path() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
@@ -80,7 +78,7 @@ fn search_path() -> impl Iterator<Item = PathBuf> {
 }
 
 async fn major_version(program: &Path) -> Option<u32> {
-    #[expect(clippy::disallowed_methods, reason = "asks a server for its version")]
+    #[expect(clippy::disallowed_methods, reason = "queries a server's version")]
     let output = Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
@@ -90,7 +88,7 @@ async fn major_version(program: &Path) -> Option<u32> {
     parse_major(std::str::from_utf8(&output.stdout).ok()?)
 }
 
-/// Reads `postgres (PostgreSQL) 15.8 (Debian …)`, `postgres (PostgreSQL) 19beta1`, `Redis server v=7.0.15 sha=…`.
+/// Parses banners such as `postgres (PostgreSQL) 19beta1` and `Redis server v=7.0.15 sha=…`.
 fn parse_major(banner: &str) -> Option<u32> {
     banner.split_whitespace().find_map(|word| {
         let word = word.strip_prefix("v=").unwrap_or(word);
@@ -104,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn major_versions_are_read_from_banners() {
+    fn major_version_is_parsed_from_banner() {
         assert_eq!(
             parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
             Some(15)

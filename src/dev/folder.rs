@@ -1,7 +1,7 @@
-//! The data folder: one live process at a time, and a short private folder for its sockets.
+//! The data folder, used by one live process at a time, and its private folder for sockets.
 //!
-//! A unix socket's path may not exceed 107 bytes, so sockets live under `/tmp` in a folder named after a hash of
-//! the data folder's path, which the next run finds again.
+//! A unix socket's path is limited to 107 bytes, so sockets live under `/tmp` in a folder named
+//! after a hash of the data folder's path, which lets the next run find it.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,18 +15,18 @@ use ring::digest;
 
 use super::accounts::{Account, Owner, Passwd};
 
-/// A data folder that this process alone uses.
+/// A data folder that only this process uses.
 #[derive(Debug)]
 pub struct Folder {
     /// Absolute, without symbolic links.
     path: PathBuf,
     passwd: Passwd,
-    /// Released by the kernel when this process ends, however it ends.
+    /// Released by the kernel when this process ends for any reason.
     lock: File,
 }
 
 impl Folder {
-    /// Creates the folder when missing and locks it; fails at once when another live process holds it.
+    /// Creates the folder if missing and locks it. Fails if another live process holds the lock.
     pub fn claim(path: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(path)
             .with_context(|| format!("ANB_DATA_DIR: create the folder {}", path.display()))?;
@@ -51,19 +51,18 @@ impl Folder {
         &self.path
     }
 
-    /// The accounts of this machine.
     pub fn passwd(&self) -> &Passwd {
         &self.passwd
     }
 
-    /// Where the sockets of a server that runs as `owner` belong.
+    /// Returns the folder for the sockets of a server that runs as `owner`.
     pub fn sockets_path(&self, owner: Owner) -> PathBuf {
         let hash = digest::digest(&digest::SHA256, self.path.as_os_str().as_encoded_bytes());
         let hash: String = hex::encode(hash).chars().take(16).collect();
         PathBuf::from(format!("/tmp/anb-{}-{hash}", owner.uid))
     }
 
-    /// Creates that folder, or finds it again.
+    /// Creates the folder for sockets, or verifies the existing one.
     pub fn sockets(&self, owner: Owner) -> anyhow::Result<PathBuf> {
         let sockets = self.sockets_path(owner);
         private_folder(&sockets, owner)?;
@@ -71,27 +70,27 @@ impl Folder {
     }
 }
 
-/// Removes the socket folders; one that a server still uses is not empty and stays. Then unlocks: closing
-/// alone would keep the lock as long as a child that is just being started holds a copy of the file.
+/// Removes the empty socket folders, that is, those without a running server. Then unlocks
+/// explicitly, because a child that is being spawned may still hold a copy of the file descriptor.
 impl Drop for Folder {
     fn drop(&mut self) {
         for account in Account::for_postgres(&self.passwd) {
             drop(fs::remove_dir(self.sockets_path(account.owner())));
         }
         if let Err(error) = self.lock.unlock() {
-            tracing::warn!(%error, "the data folder stays locked until this process ends");
+            tracing::warn!(%error, "the data folder stays locked until this process exits");
         }
     }
 }
 
-/// Makes sure that `path` is a folder which only `owner` can enter.
+/// Ensures that `path` is a folder that only `owner` can enter.
 ///
-/// Anybody may create names under `/tmp`, so one that is a symbolic link or somebody else's is refused.
+/// Any user can create entries in `/tmp`, so links and folders of other users are rejected.
 pub fn private_folder(path: &Path, owner: Owner) -> anyhow::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) if owner == Owner::caller() => return Ok(()),
         Ok(()) => chown(path, Some(owner.uid), Some(owner.gid))
-            .with_context(|| format!("hand over {}", path.display()))?,
+            .with_context(|| format!("change the owner of {}", path.display()))?,
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
         Err(err) => return Err(err).with_context(|| format!("create {}", path.display())),
     }
@@ -99,7 +98,7 @@ pub fn private_folder(path: &Path, owner: Owner) -> anyhow::Result<()> {
         fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
     ensure!(
         found.is_dir() && found.uid() == owner.uid && found.mode() & 0o7777 == 0o700,
-        "{} is not a private folder of user {}: look who made it, then remove it",
+        "{} is not a private folder of user {}: check who created it, then remove it",
         path.display(),
         owner.uid
     );
@@ -149,21 +148,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_planted_symbolic_link_is_refused() {
+    fn symbolic_link_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
         assert!(private_folder(&dir.path().join("link"), Owner::caller()).is_err());
     }
 
     #[test]
-    fn a_folder_others_can_enter_is_refused() {
+    fn folder_accessible_to_others_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         assert!(private_folder(dir.path(), Owner::caller()).is_err());
     }
 
     #[test]
-    fn a_private_folder_is_found_again() {
+    fn existing_private_folder_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sockets");
         private_folder(&path, Owner::caller()).unwrap();
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_free_although_a_child_holds_a_copy_of_its_lock() {
+    fn drop_unlocks_folder_despite_copied_descriptor() {
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::claim(parent.path()).unwrap();
         let copy = folder.lock.try_clone().unwrap();
@@ -181,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_named() {
+    fn error_names_unwritable_folder() {
         let dir = tempfile::tempdir().unwrap();
-        // Root may write to a read-only folder, but nobody opens a folder as a file or makes one below a file.
+        // Root ignores permissions, but opening a folder as a file or a path below a file fails.
         fs::create_dir(dir.path().join("lock")).unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
@@ -195,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_claim_names_the_holder() {
+    fn second_claim_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let _held = Folder::claim(dir.path()).unwrap();
-        let refusal = Folder::claim(dir.path()).unwrap_err().to_string();
+        let error = Folder::claim(dir.path()).unwrap_err().to_string();
         assert!(
-            refusal.contains(&format!("in use by process {}", std::process::id())),
-            "{refusal}"
+            error.contains(&format!("in use by process {}", std::process::id())),
+            "{error}"
         );
     }
 }

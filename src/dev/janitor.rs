@@ -1,6 +1,6 @@
 //! Removes a throwaway folder when this process ends, even by `kill -9`.
 //!
-//! A shell waits on a pipe whose other end only this process holds: the kernel closes it, whatever happens.
+//! A shell waits on a pipe whose other end only this process holds. The kernel always closes it.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{Folder, accounts::Account, server};
 
-/// Arguments: the data folder, then the socket folders. A line on the pipe says that the servers were stopped;
-/// end of file, that whatever still runs must be. A process that is nobody's child any more may stay a zombie
-/// for ever, which has no `exe`.
+/// The arguments are the data folder and the socket folders. A line on the pipe means that the
+/// servers have stopped; end of file means that running servers must be stopped. An orphaned
+/// process may stay a zombie, which has no `exe`.
 const SCRIPT: &str = r#"
 data=$1 postgres=$1/postgres/postmaster.pid redis=$1/redis/redis.pid
 shift
@@ -38,7 +38,7 @@ rm -rf -- "$@" $elsewhere "$data/postgres" "$data/redis" "$data/logs" "$data/loc
 rmdir -- "$data"
 "#;
 
-/// The shell that cleans up.
+/// The shell that removes the folder.
 #[derive(Debug)]
 pub struct Janitor {
     child: Child,
@@ -46,9 +46,9 @@ pub struct Janitor {
 }
 
 impl Janitor {
-    /// Starts the shell, before there is anything to clean.
+    /// Starts the shell, before there is anything to remove.
     pub async fn start(folder: &Folder) -> anyhow::Result<Self> {
-        // It must outlive us, so no parent-death signal.
+        // The shell must outlive this process, so it gets no parent-death signal.
         let mut command = Account::Caller.command(Path::new("/bin/sh"), "clear");
         command.args(["-c", SCRIPT, "sh"]).arg(folder.path());
         for account in Account::for_postgres(folder.passwd()) {
@@ -63,7 +63,7 @@ impl Janitor {
         Ok(Self { child, pipe })
     }
 
-    /// Cleans up after servers that have ended.
+    /// Removes the folder after the servers have stopped.
     pub async fn finish(mut self) {
         let cleaned = async {
             self.pipe.write_all(b"stopped\n").await?;
@@ -73,7 +73,7 @@ impl Janitor {
         match timeout(Duration::from_secs(20), cleaned).await {
             Ok(Ok(_status)) => {}
             Ok(Err(err)) => tracing::warn!("the janitor failed: {err}"),
-            Err(_elapsed) => tracing::warn!("the janitor still removes temporary folders"),
+            Err(_elapsed) => tracing::warn!("the janitor is still removing temporary folders"),
         }
     }
 }

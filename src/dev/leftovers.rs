@@ -1,8 +1,9 @@
-//! Stops servers that a killed run left behind.
+//! Stops orphaned servers of a killed run.
 //!
-//! They are stopped rather than adopted: a child of ours can be watched and has today's settings. A server is
-//! recognised by its name and by its working folder, which is its data folder; where the kernel hides that (root
-//! without all its capabilities looking at another account's process), by the id in its own pid file.
+//! They are not adopted, because only a child process can be watched and has the current settings.
+//! A server is identified by its name and its working folder, which is its data folder, or by its
+//! pid file where the kernel hides that folder (from root without all capabilities, for a process
+//! of another account).
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// Where a server works and how the kernel names it.
+/// What identifies the process of a server.
 #[derive(Debug)]
 pub struct Trace<'a> {
     /// The program's file name, at most 15 bytes.
@@ -26,18 +27,19 @@ pub struct Trace<'a> {
     pub pid_file: &'a str,
 }
 
-/// Ends every process that matches: `stop_signal` first, after `grace` by force. The caller holds the folder's lock.
+/// Stops every matching process with `stop_signal` and, after `grace`, with SIGKILL. The caller
+/// holds the folder's lock.
 pub async fn stop(trace: &Trace<'_>, stop_signal: Signal, grace: Duration) -> anyhow::Result<()> {
     for (signal, grace) in [(stop_signal, grace), (Signal::KILL, Duration::from_secs(5))] {
         let mut found = trace.processes()?;
         for process in &found {
             tracing::info!(
-                "stopping {} left by a killed run in {}",
+                "stopping orphaned {} of a killed run in {}",
                 trace.name,
                 trace.folder.display()
             );
             if let Err(err) = pidfd_send_signal(process, signal) {
-                tracing::debug!("{} could not be signalled: {err}", trace.name);
+                tracing::debug!("cannot signal {}: {err}", trace.name);
             }
         }
         let deadline = Instant::now() + grace;
@@ -50,7 +52,7 @@ pub async fn stop(trace: &Trace<'_>, stop_signal: Signal, grace: Duration) -> an
         }
     }
     bail!(
-        "{} left by a killed run in {} does not end: kill it by hand",
+        "orphaned {} of a killed run in {} does not exit: kill it manually",
         trace.name,
         trace.folder.display()
     )
@@ -58,8 +60,9 @@ pub async fn stop(trace: &Trace<'_>, stop_signal: Signal, grace: Duration) -> an
 
 impl Trace<'_> {
     fn processes(&self) -> anyhow::Result<Vec<OwnedFd>> {
-        let noted = fs::read_to_string(self.folder.join(self.pid_file)).ok();
-        let noted: Option<i32> = noted.and_then(|text| text.lines().next()?.trim().parse().ok());
+        let recorded = fs::read_to_string(self.folder.join(self.pid_file)).ok();
+        let recorded: Option<i32> =
+            recorded.and_then(|text| text.lines().next()?.trim().parse().ok());
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").context("list processes")?.flatten() {
             let id: Option<i32> = entry
@@ -69,18 +72,18 @@ impl Trace<'_> {
             let Some(pid) = id.and_then(Pid::from_raw) else {
                 continue;
             };
-            // Opened before it is looked at: the descriptor never means a later process with the same id.
+            // Opened before the check, so it cannot refer to a later process with the same id.
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
                 continue;
             };
-            if self.matches(&entry.path(), noted == id) {
+            if self.matches(&entry.path(), recorded == id) {
                 found.push(process);
             }
         }
         Ok(found)
     }
 
-    fn matches(&self, process: &Path, is_noted: bool) -> bool {
+    fn matches(&self, process: &Path, is_recorded: bool) -> bool {
         let Ok(status) = fs::read_to_string(process.join("status")) else {
             return false;
         };
@@ -91,13 +94,13 @@ impl Trace<'_> {
                 .unwrap_or_default()
                 .trim()
         };
-        // A zombie has ended; it may wait for its parent to notice for ever.
+        // A zombie has exited, but its parent may never reap it.
         if field("Name:") != self.name || field("State:").starts_with('Z') {
             return false;
         }
         match fs::read_link(process.join("cwd")) {
             Ok(folder) => folder == self.folder,
-            Err(err) => err.kind() == ErrorKind::PermissionDenied && is_noted,
+            Err(err) => err.kind() == ErrorKind::PermissionDenied && is_recorded,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A server's log file, and what to quote from it when the server fails.
+//! A server's log file, and the line to quote from it when the server fails.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use tokio::process::Command;
 
-/// A longer file becomes `NAME.log.old` at the next start.
+/// Maximum size; a larger file is renamed to `NAME.log.old` at the next start.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// An append-only log file.
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub struct Log {
     path: PathBuf,
     file: File,
-    /// Where this run's lines begin.
+    /// Offset of this run's first line.
     start: u64,
 }
 
@@ -40,7 +40,7 @@ impl Log {
         Ok(Self { path, file, start })
     }
 
-    /// Sends everything that `command` prints here.
+    /// Redirects the output of `command` to this file.
     pub fn attach(&self, command: &mut Command) -> io::Result<()> {
         command
             .stdout(Stdio::from(self.file.try_clone()?))
@@ -48,7 +48,7 @@ impl Log {
         Ok(())
     }
 
-    /// Quotes the line of this run that says best why it failed, and names the file.
+    /// Returns the line of this run that best explains its failure, and the file's path.
     pub fn reason(&self) -> String {
         let read = || -> io::Result<String> {
             let mut file = File::open(&self.path)?;
@@ -58,18 +58,18 @@ impl Log {
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         let text = read().unwrap_or_default();
-        let line = telling_line(&text).unwrap_or("it printed nothing");
+        let line = best_line(&text).unwrap_or("no output");
         format!("{line} (log: {})", self.path.display())
     }
 }
 
-/// The last line that reports an error, else the last line.
-fn telling_line(text: &str) -> Option<&str> {
+/// Returns the last line that reports an error, or else the last line.
+fn best_line(text: &str) -> Option<&str> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_error = |line: &&str| {
         ["FATAL:", "PANIC:", "error:"]
             .iter()
-            .any(|mark| line.contains(mark))
+            .any(|label| line.contains(label))
     };
     lines.clone().rfind(is_error).or_else(|| lines.next_back())
 }
@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_quoted_rather_than_what_follows_it() {
+    fn error_line_is_preferred_over_later_lines() {
         let text = "LOG:  starting\nFATAL:  no space left\nLOG:  database system is shut down\n";
-        assert_eq!(telling_line(text), Some("FATAL:  no space left"));
+        assert_eq!(best_line(text), Some("FATAL:  no space left"));
     }
 
     #[test]
-    fn without_an_error_the_last_line_is_quoted() {
-        assert_eq!(telling_line("one\ntwo\n\n"), Some("two"));
-        assert_eq!(telling_line("\n"), None);
+    fn last_line_is_quoted_without_error() {
+        assert_eq!(best_line("one\ntwo\n\n"), Some("two"));
+        assert_eq!(best_line("\n"), None);
     }
 }

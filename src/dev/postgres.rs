@@ -1,4 +1,4 @@
-//! The private PostgreSQL: superuser `postgres`, database `anb`, no password, on a socket only its owner reaches.
+//! The private PostgreSQL, with superuser `postgres`, no password and an owner-only socket.
 
 mod cluster;
 
@@ -25,22 +25,21 @@ use super::{
 const DATABASE: &str = "anb";
 const PORT: &str = "5432";
 const STOP_GRACE: Duration = Duration::from_secs(20);
-/// Includes the recovery after a crash, which replays at most `max_wal_size`.
+/// Includes crash recovery, which replays at most `max_wal_size`.
 const START_LIMIT: Duration = Duration::from_mins(2);
-/// Fast shutdown: open transactions are broken off, everything is written out.
+/// Fast shutdown, which aborts open transactions and flushes all data.
 const FAST_SHUTDOWN: Signal = Signal::INT;
 
-/// A running PostgreSQL.
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
     sockets: PathBuf,
-    /// Part of the socket's name, too.
+    /// Also part of the socket's name.
     port: String,
 }
 
 impl Postgres {
-    /// Starts on `folder`'s data, made first when there is none, and waits until the database answers.
+    /// Starts on the data in `folder`, created if missing, and waits until the database is ready.
     pub async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
         let log = Log::open(folder.path(), "postgres")?;
         let cluster = Cluster::open(folder, options, &find_postgres().await?, &log).await?;
@@ -51,8 +50,8 @@ impl Postgres {
         };
         let stopped = leftovers::stop(&trace, FAST_SHUTDOWN, STOP_GRACE);
         unless_stopped(&options.stop, stopped).await?;
-        // Nothing runs here any more, but after a crash the noted id may be an unrelated process's, and PostgreSQL
-        // would refuse to start.
+        // No server runs here, but after a crash the recorded id may belong to an unrelated
+        // process, and PostgreSQL would refuse to start.
         drop(std::fs::remove_file(cluster.data.join("postmaster.pid")));
 
         let sockets = folder.sockets(cluster.account.owner())?;
@@ -79,14 +78,14 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The URL of the database `anb`, for tokio-postgres and `psql`.
+    /// Returns the URL of the database `anb`, for tokio-postgres and `psql`.
     pub fn url(&self) -> String {
         self.url_of(DATABASE)
     }
 
-    /// The URL of another database of this server.
+    /// Returns the URL of another database of this server.
     pub fn url_of(&self, database: &str) -> String {
-        // The user is a parameter because a strict URL parser refuses `user@` before an empty host.
+        // The user is a parameter because strict URL parsers reject `user@` before an empty host.
         let sockets = self.sockets.display().to_string();
         format!(
             "postgres:///{database}?host={}&port={}&user=postgres",
@@ -95,17 +94,17 @@ impl Postgres {
         )
     }
 
-    /// Returns, with the reason, when the server ends on its own. Safe to cancel.
+    /// Waits until the server exits unexpectedly and returns the reason. Cancel-safe.
     pub async fn failed(&mut self) -> anyhow::Error {
         self.server.failed().await
     }
 
-    /// Stops the server in order; open transactions are broken off.
+    /// Stops the server gracefully, aborting open transactions.
     pub async fn stop(self) {
         self.server.stop(STOP_GRACE).await;
     }
 
-    /// The server's process id, until it has been seen to end.
+    /// Returns the server's process id, or `None` after its exit was observed.
     pub fn id(&self) -> Option<u32> {
         self.server.id()
     }
@@ -116,7 +115,7 @@ impl Postgres {
         while let Err(err) = create_database(&admin).await {
             if Instant::now() > deadline {
                 let reason = self.server.reason();
-                return Err(err).with_context(|| format!("PostgreSQL does not answer: {reason}"));
+                return Err(err).with_context(|| format!("PostgreSQL does not respond: {reason}"));
             }
             self.server.pause().await?;
         }
@@ -124,7 +123,7 @@ impl Postgres {
     }
 }
 
-/// Creates the database `anb` when it is missing; fails while the server is starting.
+/// Creates the database `anb` if missing. Fails while the server is starting.
 async fn create_database(admin: &str) -> anyhow::Result<()> {
     let (client, connection) = tokio_postgres::connect(admin, NoTls).await?;
     let create = async {
@@ -147,7 +146,7 @@ async fn create_database(admin: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The port that `options` choose; without one it is the default, `port=5432` below.
+/// Returns the port set in `options`, or the default.
 fn port(options: &Options) -> &str {
     let settings = options.postgres_settings.iter().rev();
     let mut chosen = settings.filter_map(|setting| setting.strip_prefix("port="));

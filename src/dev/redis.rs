@@ -1,4 +1,4 @@
-//! The private Redis: a unix socket, an append-only log synced every second, no eviction.
+//! The private Redis, on a unix socket, with an append-only log synced every second. No eviction.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,13 +21,12 @@ use super::{
 };
 
 const STOP_GRACE: Duration = Duration::from_secs(10);
-/// Includes reading the append-only log.
+/// Includes loading the append-only log.
 const START_LIMIT: Duration = Duration::from_mins(2);
 const PID_FILE: &str = "redis.pid";
-/// Writes the log out and exits.
+/// Graceful shutdown, which flushes the log.
 const SHUTDOWN: Signal = Signal::TERM;
 
-/// A running Redis.
 #[derive(Debug)]
 pub struct Redis {
     server: Server,
@@ -35,7 +34,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts on `folder`'s data and waits until all of it is loaded.
+    /// Starts on the data in `folder` and waits until it is loaded.
     pub async fn start(folder: &Folder, options: &Options) -> anyhow::Result<Self> {
         let program = find_redis().await?;
         let data = folder.path().join("redis");
@@ -91,24 +90,24 @@ impl Redis {
         Ok(redis)
     }
 
-    /// The URL of database 0; `?db=N` chooses another one.
+    /// Returns the URL of database 0; `?db=N` selects another one.
     pub fn url(&self) -> String {
         format!("redis+unix://{}", socket(&self.sockets).display())
     }
 
-    /// Returns, with the reason, when the server ends on its own. Safe to cancel.
+    /// Waits until the server exits unexpectedly and returns the reason. Cancel-safe.
     pub async fn failed(&mut self) -> anyhow::Error {
         self.server.failed().await
     }
 
-    /// Stops the server in order; everything acknowledged is kept.
+    /// Stops the server gracefully, keeping all acknowledged writes.
     pub async fn stop(self) {
         self.server.stop(STOP_GRACE).await;
-        // Redis leaves it when it fails while it loads its data.
+        // Redis leaves its socket behind if it fails while loading data.
         drop(std::fs::remove_file(socket(&self.sockets)));
     }
 
-    /// The server's process id, until it has been seen to end.
+    /// Returns the server's process id, or `None` after its exit was observed.
     pub fn id(&self) -> Option<u32> {
         self.server.id()
     }
@@ -119,7 +118,7 @@ impl Redis {
         while let Err(err) = ping(&url).await {
             if Instant::now() > deadline {
                 let reason = self.server.reason();
-                return Err(err).with_context(|| format!("Redis does not answer: {reason}"));
+                return Err(err).with_context(|| format!("Redis does not respond: {reason}"));
             }
             self.server.pause().await?;
         }
@@ -131,7 +130,7 @@ fn socket(sockets: &Path) -> PathBuf {
     sockets.join("redis.sock")
 }
 
-/// Fails while the server starts or still loads its data.
+/// Fails while the server is starting or loading its data.
 async fn ping(url: &str) -> anyhow::Result<()> {
     let mut connection = redis::Client::open(url)?
         .get_multiplexed_async_connection()

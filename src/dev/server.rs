@@ -1,4 +1,4 @@
-//! One child process that serves: spawned, watched while it starts, stopped in order.
+//! A server as a child process: spawned, monitored during startup and stopped gracefully.
 
 use std::{
     process::ExitStatus,
@@ -21,15 +21,15 @@ use tokio::{
 use super::{log::Log, unless_stopped};
 use crate::shutdown::Shutdown;
 
-/// Spawns all servers: "parent death" means the death of the *thread* that spawned, so they need one that lives
-/// as long as this process. A test's thread or a runtime's worker does not.
+/// The thread that spawns all servers. "Parent death" means the end of the spawning *thread*, so
+/// that thread must live as long as this process, unlike a test thread or a runtime worker.
 static SPAWNER: LazyLock<Sender<Box<dyn FnOnce() + Send>>> = LazyLock::new(|| {
     let (jobs, queue) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
     std::thread::spawn(move || queue.into_iter().for_each(|job| job()));
     jobs
 });
 
-/// Spawns `command` from a thread that never ends.
+/// Spawns `command` from a thread that lives as long as this process.
 pub async fn spawn(mut command: Command) -> anyhow::Result<Child> {
     let (done, spawned) = oneshot::channel();
     let runtime = Handle::current();
@@ -46,14 +46,15 @@ pub async fn spawn(mut command: Command) -> anyhow::Result<Child> {
     Ok(spawned.await??)
 }
 
-/// Runs `command`, which leads a process group, to its end. Kills the group when a stop is requested first.
+/// Runs `command`, the leader of a process group, until it exits. Kills the group if a stop is
+/// requested first.
 pub async fn run(command: Command, stop: &Shutdown) -> anyhow::Result<ExitStatus> {
     let mut child = spawn(command).await?;
     let group = pid(&child);
     let ended = unless_stopped(stop, async { Ok(child.wait().await?) }).await;
     if ended.is_err() {
         if let Some(Err(err)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
-            tracing::debug!("a process group could not be killed: {err}");
+            tracing::debug!("cannot kill a process group: {err}");
         }
         child.wait().await?;
     }
@@ -65,7 +66,6 @@ fn pid(child: &Child) -> Option<Pid> {
     id.and_then(Pid::from_raw)
 }
 
-/// A running server.
 #[derive(Debug)]
 pub struct Server {
     name: &'static str,
@@ -75,7 +75,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Spawns `command` with its output in `log`; `stop_signal` asks it for an orderly end.
+    /// Spawns `command` with its output in `log`. `stop_signal` requests a graceful shutdown.
     pub async fn spawn(
         name: &'static str,
         mut command: Command,
@@ -94,12 +94,12 @@ impl Server {
         })
     }
 
-    /// The process id, until the server has been seen to end.
+    /// Returns the process id, or `None` after the server's exit was observed.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Waits a moment between two attempts to reach a starting server; an error when it has ended meanwhile.
+    /// Pauses between attempts to connect to a starting server. Returns an error if it exits.
     pub async fn pause(&mut self) -> anyhow::Result<()> {
         match timeout(Duration::from_millis(20), self.failed()).await {
             Ok(err) => Err(err),
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// Returns, with the reason, when the server ends.
+    /// Waits until the server exits and returns the reason.
     pub async fn failed(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => anyhow!("{} ended ({status}): {}", self.name, self.log.reason()),
@@ -115,30 +115,30 @@ impl Server {
         }
     }
 
-    /// Quotes the log.
+    /// Returns the relevant line of the log.
     pub fn reason(&self) -> String {
         self.log.reason()
     }
 
-    /// Asks the server to end, waits at most `grace`, then kills it.
+    /// Requests a graceful shutdown, waits up to `grace` and then kills the server.
     pub async fn stop(mut self, grace: Duration) {
         self.signal();
         if timeout(grace, self.child.wait()).await.is_err() {
             tracing::warn!("{} did not stop within {grace:?} and was killed", self.name);
             if let Err(err) = self.child.kill().await {
-                tracing::warn!("{} could not be killed: {err}", self.name);
+                tracing::warn!("cannot kill {}: {err}", self.name);
             }
         }
     }
 
     fn signal(&self) {
         if let Some(Err(err)) = pid(&self.child).map(|pid| kill_process(pid, self.stop_signal)) {
-            tracing::debug!("{} could not be signalled: {err}", self.name);
+            tracing::debug!("cannot signal {}: {err}", self.name);
         }
     }
 }
 
-/// A server that was not stopped (an early return, a panicking test) is asked to end; nobody waits for it.
+/// Signals a server that was not stopped (early return, panicking test), without waiting for it.
 impl Drop for Server {
     fn drop(&mut self) {
         self.signal();

@@ -1,4 +1,4 @@
-//! What an instance tells its auto scaling group.
+//! The calls of an instance to its Auto Scaling group.
 
 use std::{
     collections::BTreeSet,
@@ -18,19 +18,19 @@ use tokio::sync::OnceCell;
 
 use crate::aws;
 
-/// Longest wait for one answer.
+/// Maximum duration of one attempt of a call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A hook is reminded this many times before its patience is over.
-const BEATS_PER_TIMEOUT: u32 = 3;
+/// Number of heartbeats within the timeout of a lifecycle hook.
+const HEARTBEATS_PER_TIMEOUT: u32 = 3;
 
-/// The group of an instance.
+/// The Auto Scaling group of an instance.
 #[derive(Debug)]
 pub struct Group {
     client: Client,
     instance: String,
     membership: OnceCell<Option<Membership>>,
-    /// Operations that the role may not call: each is warned of once, and not tried again.
+    /// Operations that the role may not call; each is logged once and not retried.
     denied: Mutex<BTreeSet<&'static str>>,
 }
 
@@ -43,16 +43,16 @@ struct Membership {
 #[derive(Debug)]
 struct Hook {
     name: String,
-    beat: Duration,
+    heartbeat: Duration,
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum CallResult {
     Done,
-    /// The answer is no, and will be.
-    Refused,
-    /// Another try may succeed.
+    /// Rejected permanently.
+    Rejected,
+    /// A retry may succeed.
     Failed,
 }
 
@@ -68,77 +68,75 @@ impl Group {
         }
     }
 
-    /// Protects the instance from scale-in, or no more.
-    pub async fn protect(&self, is_protected: bool) -> Told {
+    /// Turns the scale-in protection of the instance on or off.
+    pub async fn protect(&self, is_protected: bool) -> CallResult {
         let member = match self.membership().await {
             Ok(member) => member,
-            Err(told) => return told,
+            Err(result) => return result,
         };
         let call = self.client.set_instance_protection();
         let call = call.auto_scaling_group_name(&member.group);
         let call = call.instance_ids(&self.instance);
         let call = call.protected_from_scale_in(is_protected);
-        self.tell("SetInstanceProtection", call.send()).await
+        self.send("SetInstanceProtection", call.send()).await
     }
 
-    /// Lets the group terminate an instance that waits in its hook.
-    pub async fn complete(&self) -> Told {
+    /// Lets the group terminate an instance that waits in its lifecycle hook.
+    pub async fn complete(&self) -> CallResult {
         let member = match self.membership().await {
             Ok(member) => member,
-            Err(told) => return told,
+            Err(result) => return result,
         };
         let Some(hook) = &member.hook else {
-            return Told::Done;
+            return CallResult::Done;
         };
         let call = self.client.complete_lifecycle_action();
         let call = call.auto_scaling_group_name(&member.group);
         let call = call.lifecycle_hook_name(&hook.name);
         let call = call.instance_id(&self.instance);
         let call = call.lifecycle_action_result("CONTINUE");
-        self.tell("CompleteLifecycleAction", call.send()).await
+        self.send("CompleteLifecycleAction", call.send()).await
     }
 
-    /// Asks for another instance in the place of this one.
-    pub async fn replace(&self) -> Told {
+    /// Requests a replacement for this instance.
+    pub async fn replace(&self) -> CallResult {
         let call = self.client.set_instance_health();
         let call = call.instance_id(&self.instance).health_status("Unhealthy");
         let call = call.should_respect_grace_period(false);
-        self.tell("SetInstanceHealth", call.send()).await
+        self.send("SetInstanceHealth", call.send()).await
     }
 
-    /// Reminds the hook, if that is due, that the instance is still busy; `last` is when it was told before.
-    pub async fn keep_waiting(&self, last: &mut Option<Instant>) {
+    /// Sends a heartbeat to the lifecycle hook if one is due. `last` is the previous one's time.
+    pub async fn send_heartbeat(&self, last: &mut Option<Instant>) {
         let Ok(member) = self.membership().await else {
             return;
         };
         let Some(hook) = &member.hook else { return };
-        // The hook began to wait not long before it was noticed.
+        // The hook started shortly before its detection.
         let last = last.get_or_insert_with(Instant::now);
-        if last.elapsed() < hook.beat {
+        if last.elapsed() < hook.heartbeat {
             return;
         }
         let call = self.client.record_lifecycle_action_heartbeat();
         let call = call.auto_scaling_group_name(&member.group);
         let call = call.lifecycle_hook_name(&hook.name);
         let call = call.instance_id(&self.instance);
-        let told = self.tell("RecordLifecycleActionHeartbeat", call.send());
-        if told.await != Told::Failed {
+        let result = self.send("RecordLifecycleActionHeartbeat", call.send());
+        if result.await != CallResult::Failed {
             *last = Instant::now();
         }
     }
 
-    /// Finds the group and its hook; asks until it is known, and then no more.
-    async fn membership(&self) -> Result<&Membership, Told> {
-        let found = self
-            .membership
-            .get_or_try_init(|| self.ask_for_membership());
-        found.await?.as_ref().ok_or(Told::Refused)
+    /// Returns the group and its lifecycle hook, which are fetched once.
+    async fn membership(&self) -> Result<&Membership, CallResult> {
+        let found = self.membership.get_or_try_init(|| self.fetch_membership());
+        found.await?.as_ref().ok_or(CallResult::Rejected)
     }
 
-    async fn ask_for_membership(&self) -> Result<Option<Membership>, Told> {
+    async fn fetch_membership(&self) -> Result<Option<Membership>, CallResult> {
         let call = self.client.describe_auto_scaling_instances();
         let call = call.instance_ids(&self.instance).send();
-        let found = self.ask("DescribeAutoScalingInstances", call).await?;
+        let found = self.request("DescribeAutoScalingInstances", call).await?;
         let Some(group) = found.auto_scaling_instances().first() else {
             tracing::warn!("EC2_LIFECYCLE=on, but the instance is in no auto scaling group");
             return Ok(None);
@@ -146,7 +144,7 @@ impl Group {
         let group = group.auto_scaling_group_name().unwrap_or_default();
         let call = self.client.describe_lifecycle_hooks();
         let call = call.auto_scaling_group_name(group).send();
-        let hooks = self.ask("DescribeLifecycleHooks", call).await?;
+        let hooks = self.request("DescribeLifecycleHooks", call).await?;
         let hook = hooks.lifecycle_hooks().iter().find(|hook| {
             hook.lifecycle_transition() == Some("autoscaling:EC2_INSTANCE_TERMINATING")
         });
@@ -156,66 +154,67 @@ impl Group {
                 let timeout = u64::try_from(hook.heartbeat_timeout().unwrap_or_default());
                 Hook {
                     name: hook.lifecycle_hook_name().unwrap_or_default().to_owned(),
-                    beat: Duration::from_secs(timeout.unwrap_or_default()) / BEATS_PER_TIMEOUT,
+                    heartbeat: Duration::from_secs(timeout.unwrap_or_default())
+                        / HEARTBEATS_PER_TIMEOUT,
                 }
             }),
         }))
     }
 
-    async fn tell<T, E>(
+    async fn send<T, E>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E>>>,
-    ) -> Told
+    ) -> CallResult
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        match self.ask(operation, call).await {
-            Ok(_) => Told::Done,
-            Err(told) => told,
+        match self.request(operation, call).await {
+            Ok(_) => CallResult::Done,
+            Err(result) => result,
         }
     }
 
-    async fn ask<T, E>(
+    async fn request<T, E>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E>>>,
-    ) -> Result<T, Told>
+    ) -> Result<T, CallResult>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         if self.denied().contains(operation) {
-            return Err(Told::Refused);
+            return Err(CallResult::Rejected);
         }
         let error = match call.await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let told = match error.code() {
+        let result = match error.code() {
             Some("AccessDenied" | "AccessDeniedException") => {
                 self.denied().insert(operation);
                 tracing::warn!(
                     operation,
-                    "not allowed, so this is not done: {:#}",
+                    "permission denied, operation skipped: {:#}",
                     aws::explain(error)
                 );
-                Told::Refused
+                CallResult::Rejected
             }
-            // The instance left the state in which this makes sense: it was chosen, or is gone.
+            // The instance is no longer in the required state: it is being or has been terminated.
             Some("ValidationError") => {
-                tracing::info!(operation, "too late: {:#}", aws::explain(error));
-                Told::Refused
+                tracing::info!(operation, "not applicable: {:#}", aws::explain(error));
+                CallResult::Rejected
             }
             _ => {
                 tracing::warn!(
                     operation,
-                    "the group was not told: {:#}",
+                    "Auto Scaling call failed: {:#}",
                     aws::explain(error)
                 );
-                Told::Failed
+                CallResult::Failed
             }
         };
-        Err(told)
+        Err(result)
     }
 
     fn denied(&self) -> std::sync::MutexGuard<'_, BTreeSet<&'static str>> {

@@ -1,22 +1,21 @@
-//! What the instance's metadata (its version 2) says about its future.
+//! Termination notices from the instance metadata service, version 2.
 
 use anyhow::Context as _;
 use aws_config::imds::{self, client::error::ImdsError};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-/// The metadata service.
 #[derive(Debug)]
 pub struct Metadata(imds::Client);
 
-/// Why an instance goes; the later in this list, the more urgent.
+/// Why an instance will be terminated, in order of increasing urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Notice {
-    /// EC2 recommends to leave this Spot capacity, before it may be taken back.
+    /// EC2 recommends leaving this Spot capacity, which it may reclaim.
     AtRisk,
-    /// The group takes the instance away, and waits in its hook.
+    /// The group terminates the instance and waits in its lifecycle hook.
     Terminated,
-    /// EC2 takes its Spot capacity back, and waits for nobody.
+    /// EC2 reclaims its Spot capacity at a fixed time.
     Interrupted { at: DateTime<Utc> },
 }
 
@@ -31,13 +30,12 @@ impl Metadata {
         Self(client)
     }
 
-    /// Returns the instance's id.
     pub async fn instance_id(&self) -> anyhow::Result<String> {
         let id = self.read("instance-id").await?;
-        id.context("there is none")
+        id.context("the metadata has no instance-id")
     }
 
-    /// Returns the most urgent notice, if there is any.
+    /// Returns the most urgent notice, if any.
     pub async fn notice(&self) -> anyhow::Result<Option<Notice>> {
         if let Some(action) = self.read("spot/instance-action").await? {
             let InstanceAction { time: at } =
@@ -53,7 +51,7 @@ impl Metadata {
         Ok(recommendation.map(|_time| Notice::AtRisk))
     }
 
-    /// Reads one item; what does not exist is `None`.
+    /// Reads one item. Returns `None` if it does not exist.
     async fn read(&self, item: &str) -> anyhow::Result<Option<String>> {
         match self.0.get(format!("/latest/meta-data/{item}")).await {
             Ok(value) => Ok(Some(value.into())),

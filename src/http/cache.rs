@@ -1,6 +1,6 @@
-//! Public lists. This process keeps each answer for a moment, so that what they cost does not depend on how
-//! many ask; browsers and CDNs may keep it as long as it is still true, and who has it gets 304 (RFC 9110
-//! §8.8.3, §13.1.2; RFC 9111 §5.1).
+//! Cache of the public lists. Each process caches pages for a moment, so that the load on the
+//! database does not depend on the number of clients. Browsers and CDNs may cache pages while they
+//! are current, and get 304 for an unchanged one (RFC 9110 §8.8.3, §13.1.2; RFC 9111 §5.1).
 
 use std::{
     io::Write as _,
@@ -24,74 +24,74 @@ use ring::digest;
 use serde::Serialize;
 
 use super::page::{Next, Page};
-use crate::{app::counting, batch::Shared};
+use crate::{app::counting, batch::SharedError};
 
-/// An older answer is renewed by the next who asks; meanwhile all others get it. What the database tells may be
-/// [`counting::MAX_LAG`] old itself.
+/// Age from which the next request refreshes a page while all others get the cached one
+/// (stale-while-revalidate). Ages include the counters' maximum lag ([`counting::MAX_LAG`]).
 const FRESH: Duration = Duration::from_millis(1500);
 
-/// Nobody gets an older answer.
+/// Maximum age of a page that is served.
 const STALE: Duration = Duration::from_secs(2);
 
-/// Those who keep an answer count its `Age` in, which is rounded down: so nobody shows one beyond [`STALE`].
+/// HTTP caches add the `Age` header, rounded down, so none shows a page older than [`STALE`].
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
-/// Most that all answers together take (bytes).
+/// Maximum size of the cache (bytes).
 const CAPACITY: u64 = 32 * 1024 * 1024;
 
-/// What an answer takes beside its body (bytes).
+/// Memory that a page takes in addition to its key and body (bytes).
 const OVERHEAD: usize = 512;
 
-/// The answers of the last moment; clones share them.
+/// Cache of recent pages. Cheap to clone; clones share state.
 #[derive(Clone)]
-pub struct Answers {
-    kept: Cache<String, Arc<Answer>>,
+pub struct PageCache {
+    pages: Cache<String, Arc<CachedPage>>,
 }
 
 /// One page of a list, as it is sent.
-pub struct Answer {
+pub struct CachedPage {
     body: Bytes,
-    /// With gzip, once somebody has asked for that.
-    packed: OnceLock<Bytes>,
+    /// The body in gzip, compressed on first request.
+    gzipped: OnceLock<Bytes>,
     tag: EntityTag,
-    /// How the next page is found.
+    /// How the next page is addressed.
     next: Next,
-    /// What was true then is in it.
+    /// Time as of which the data is current.
     since: Instant,
-    /// Somebody renews it.
-    is_claimed: AtomicBool,
+    /// Set while a request refreshes this page.
+    is_refreshing: AtomicBool,
 }
 
 struct Expires;
 
-impl Expiry<String, Arc<Answer>> for Expires {
+impl Expiry<String, Arc<CachedPage>> for Expires {
     fn expire_after_create(
         &self,
         _: &String,
-        answer: &Arc<Answer>,
+        page: &Arc<CachedPage>,
         _: Instant,
     ) -> Option<Duration> {
-        Some(STALE.saturating_sub(answer.since.elapsed()))
+        Some(STALE.saturating_sub(page.since.elapsed()))
     }
 
     fn expire_after_update(
         &self,
         key: &String,
-        answer: &Arc<Answer>,
+        page: &Arc<CachedPage>,
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        self.expire_after_create(key, answer, now)
+        self.expire_after_create(key, page, now)
     }
 }
 
-impl Default for Answers {
+impl Default for PageCache {
     fn default() -> Self {
-        let weight = |key: &String, answer: &Arc<Answer>| {
-            u32::try_from(key.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+        let weight = |key: &String, page: &Arc<CachedPage>| {
+            u32::try_from(key.len() + page.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self {
-            kept: Cache::builder()
+            pages: Cache::builder()
                 .max_capacity(CAPACITY)
                 .weigher(weight)
                 .expire_after(Expires)
@@ -100,73 +100,73 @@ impl Default for Answers {
     }
 }
 
-impl Answers {
-    /// Returns the answer under `key`, made by `list` if there is none that is new enough. Of those who ask
-    /// at once for one that is not there, one makes it and the others wait for it.
+impl PageCache {
+    /// Returns the page under `key`, built with `list` if it is missing or due for a refresh.
+    /// Concurrent requests for a missing page are single-flight: one builds it, the others wait.
     pub async fn get<T: Serialize>(
         &self,
         key: String,
         list: impl AsyncFnOnce() -> anyhow::Result<(Vec<T>, Next)>,
-    ) -> Result<Arc<Answer>, Shared> {
-        let make = async || {
+    ) -> Result<Arc<CachedPage>, SharedError> {
+        let build = async || {
             let since = Instant::now();
             let since = since.checked_sub(counting::MAX_LAG).unwrap_or(since);
             let (entries, next) = list().await?;
-            Answer::new(&entries, next, since).map(Arc::new)
+            CachedPage::new(&entries, next, since).map(Arc::new)
         };
-        // Boxed, so that those who find an answer carry no room for making one: 34 kB.
-        let Some(answer) = self.kept.get(&key).await else {
-            let answer = self.kept.try_get_with(key, Box::pin(make()));
-            return answer.await.map_err(Shared::from);
+        // Boxed, so that cache hits do not carry the 34 kB future of building a page.
+        let Some(page) = self.pages.get(&key).await else {
+            let page = self.pages.try_get_with(key, Box::pin(build()));
+            return page.await.map_err(SharedError::from);
         };
-        let Some(claim) = answer.claim() else {
-            return Ok(answer);
+        let Some(guard) = page.begin_refresh() else {
+            return Ok(page);
         };
-        match Box::pin(make()).await {
-            Ok(renewed) => {
-                self.kept.insert(key, Arc::clone(&renewed)).await;
-                Ok(renewed)
+        match Box::pin(build()).await {
+            Ok(refreshed) => {
+                self.pages.insert(key, Arc::clone(&refreshed)).await;
+                Ok(refreshed)
             }
-            Err(error) if answer.since.elapsed() < STALE => {
-                tracing::warn!("a list could not be renewed: {error:#}");
-                drop(claim);
-                Ok(answer)
+            Err(error) if page.since.elapsed() < STALE => {
+                tracing::warn!("failed to refresh a public list: {error:#}");
+                drop(guard);
+                Ok(page)
             }
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// The right to renew an answer, given back unless it is renewed: also by one whose client goes away.
-struct Claim<'a>(&'a AtomicBool);
+/// Exclusive right to refresh a page. A cancelled request releases it by dropping the guard.
+struct RefreshGuard<'a>(&'a AtomicBool);
 
-impl Drop for Claim<'_> {
+impl Drop for RefreshGuard<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
-impl Answer {
+impl CachedPage {
     fn new<T: Serialize>(entries: &[T], next: Next, since: Instant) -> anyhow::Result<Self> {
         let body = serde_json::to_vec(entries)?;
         let digest = digest::digest(&digest::SHA256, &body);
         Ok(Self {
-            // Weak, since compression changes the bytes and not the meaning.
+            // Weak: the compressed and the plain body differ in bytes, not in meaning.
             tag: EntityTag::new_weak(hex::encode(digest)),
             body: body.into(),
-            packed: OnceLock::new(),
+            gzipped: OnceLock::new(),
             next,
             since,
-            is_claimed: AtomicBool::new(false),
+            is_refreshing: AtomicBool::new(false),
         })
     }
 
-    fn claim(&self) -> Option<Claim<'_>> {
+    fn begin_refresh(&self) -> Option<RefreshGuard<'_>> {
         let is_due = self.since.elapsed() >= FRESH;
-        (is_due && !self.is_claimed.swap(true, Ordering::Relaxed)).then(|| Claim(&self.is_claimed))
+        (is_due && !self.is_refreshing.swap(true, Ordering::Relaxed))
+            .then(|| RefreshGuard(&self.is_refreshing))
     }
 
-    /// Answers a request for this page.
     pub fn respond(&self, request: &HttpRequest, page: Page) -> HttpResponse {
         let is_known = match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => true,
@@ -190,15 +190,15 @@ impl Answer {
             return response.finish();
         }
         response.content_type("application/json");
-        if takes_gzip(request) {
+        if accepts_gzip(request) {
             response.insert_header((header::CONTENT_ENCODING, "gzip"));
-            return response.body(self.packed.get_or_init(|| pack(&self.body)).clone());
+            return response.body(self.gzipped.get_or_init(|| gzip(&self.body)).clone());
         }
         response.body(self.body.clone())
     }
 }
 
-fn takes_gzip(request: &HttpRequest) -> bool {
+fn accepts_gzip(request: &HttpRequest) -> bool {
     request.headers().contains_key(header::ACCEPT_ENCODING)
         && AcceptEncoding::parse(request).is_ok_and(|accepted| {
             let ours = [Encoding::gzip(), Encoding::identity()];
@@ -206,12 +206,11 @@ fn takes_gzip(request: &HttpRequest) -> bool {
         })
 }
 
-/// Compresses a body, once for all who ask for it in its moment.
-fn pack(body: &Bytes) -> Bytes {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    // Memory takes whatever is written.
-    match packed.write_all(body).and_then(|()| packed.finish()) {
-        Ok(packed) => packed.into(),
+fn gzip(body: &Bytes) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory cannot fail.
+    match encoder.write_all(body).and_then(|()| encoder.finish()) {
+        Ok(gzipped) => gzipped.into(),
         Err(_) => Bytes::new(),
     }
 }
@@ -230,89 +229,87 @@ mod tests {
         Page::parse(None, None).unwrap()
     }
 
-    /// Keeps a list that was made some time ago.
-    async fn kept(age: Duration) -> Answers {
-        let answers = Answers::default();
+    /// Returns a cache that contains one page of the given age.
+    async fn cache_with_page(age: Duration) -> PageCache {
+        let cache = PageCache::default();
         let since = Instant::now().checked_sub(age).unwrap();
-        let answer = Answer::new(&["old"], Next::Nothing, since).unwrap();
-        answers
-            .kept
-            .insert("key".to_owned(), Arc::new(answer))
-            .await;
-        answers
+        let page = CachedPage::new(&["old"], Next::Nothing, since).unwrap();
+        cache.pages.insert("key".to_owned(), Arc::new(page)).await;
+        cache
     }
 
-    /// Asks a hundred times at once. Returns how often the list was made, and how many got the old one.
-    async fn ask(answers: &Answers) -> (usize, usize) {
-        let made = AtomicUsize::new(0);
-        let asked = join_all((0..100).map(async |_| {
+    /// Sends 100 concurrent requests. Returns the number of builds and of old pages received.
+    async fn send_requests(cache: &PageCache) -> (usize, usize) {
+        let built = AtomicUsize::new(0);
+        let pages = join_all((0..100).map(async |_| {
             let list = async || {
-                made.fetch_add(1, Ordering::Relaxed);
-                // All others ask meanwhile.
+                built.fetch_add(1, Ordering::Relaxed);
+                // Lets the other requests run.
                 yield_now().await;
                 Ok((vec!["new"], Next::Nothing))
             };
-            answers.get("key".to_owned(), list).await.unwrap()
+            cache.get("key".to_owned(), list).await.unwrap()
         }))
         .await;
-        let old = asked
+        let old = pages
             .iter()
-            .filter(|answer| answer.body.as_ref() == b"[\"old\"]");
-        (made.load(Ordering::Relaxed), old.count())
+            .filter(|page| page.body.as_ref() == b"[\"old\"]");
+        (built.load(Ordering::Relaxed), old.count())
     }
 
     #[tokio::test]
-    async fn of_many_who_ask_at_once_one_makes_the_answer() {
-        assert_eq!(ask(&Answers::default()).await, (1, 0));
-        assert_eq!(ask(&kept(Duration::ZERO).await).await, (0, 100));
-        assert_eq!(ask(&kept(FRESH).await).await, (1, 99));
-        assert_eq!(ask(&kept(STALE).await).await, (1, 0));
+    async fn concurrent_requests_build_a_page_once() {
+        assert_eq!(send_requests(&PageCache::default()).await, (1, 0));
+        let at_age = async |age| send_requests(&cache_with_page(age).await).await;
+        assert_eq!(at_age(Duration::ZERO).await, (0, 100));
+        assert_eq!(at_age(FRESH).await, (1, 99));
+        assert_eq!(at_age(STALE).await, (1, 0));
     }
 
     #[tokio::test]
-    async fn long_keys_are_weighed() {
-        let answers = Answers::default();
+    async fn capacity_includes_keys() {
+        let cache = PageCache::default();
         let long = "x".repeat(1024 * 1024);
         for number in 0..2 * CAPACITY / (1024 * 1024) {
             let list = async || Ok((vec![number], Next::Nothing));
-            answers.get(format!("{number} {long}"), list).await.unwrap();
+            cache.get(format!("{number} {long}"), list).await.unwrap();
         }
-        answers.kept.run_pending_tasks().await;
-        assert!(answers.kept.weighted_size() <= CAPACITY);
-        assert!(answers.kept.entry_count() <= CAPACITY / (1024 * 1024));
+        cache.pages.run_pending_tasks().await;
+        assert!(cache.pages.weighted_size() <= CAPACITY);
+        assert!(cache.pages.entry_count() <= CAPACITY / (1024 * 1024));
     }
 
     #[tokio::test]
-    async fn who_gives_up_renewing_leaves_it_to_the_next() {
-        let answers = kept(FRESH).await;
-        let never = answers.get("key".to_owned(), async || {
+    async fn cancelled_refresh_is_taken_over() {
+        let cache = cache_with_page(FRESH).await;
+        let never = cache.get("key".to_owned(), async || {
             std::future::pending::<anyhow::Result<(Vec<u8>, _)>>().await
         });
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
-        assert_eq!(ask(&answers).await, (1, 99));
+        assert_eq!(send_requests(&cache).await, (1, 99));
     }
 
     #[tokio::test]
-    async fn while_the_database_is_away_a_list_is_shown_until_it_is_too_old() {
-        for (age, is_shown) in [(FRESH, true), (STALE, false)] {
-            let answers = kept(age).await;
-            let away = async || anyhow::Result::<(Vec<u8>, _)>::Err(anyhow::anyhow!("away"));
-            let answer = answers.get("key".to_owned(), away).await;
-            assert_eq!(answer.is_ok(), is_shown, "{age:?}");
+    async fn page_is_served_until_stale_while_the_database_is_unavailable() {
+        for (age, is_served) in [(FRESH, true), (STALE, false)] {
+            let cache = cache_with_page(age).await;
+            let fail = async || anyhow::Result::<(Vec<u8>, _)>::Err(anyhow::anyhow!("unavailable"));
+            let page = cache.get("key".to_owned(), fail).await;
+            assert_eq!(page.is_ok(), is_served, "{age:?}");
         }
     }
 
     #[test]
-    fn who_has_the_body_gets_304() {
-        let answer = |list: &[u8]| Answer::new(list, Next::Nothing, Instant::now()).unwrap();
+    fn client_with_the_current_page_gets_304() {
+        let cached = |list: &[u8]| CachedPage::new(list, Next::Nothing, Instant::now()).unwrap();
         let request = TestRequest::default().to_http_request();
-        let first = answer(&[1, 2]).respond(&request, page());
+        let first = cached(&[1, 2]).respond(&request, page());
         assert_eq!(first.status(), 200);
         let tag = first.headers().get(header::ETAG).unwrap().clone();
         let again = TestRequest::default()
             .insert_header((header::IF_NONE_MATCH, tag))
             .to_http_request();
-        assert_eq!(answer(&[1, 2]).respond(&again, page()).status(), 304);
-        assert_eq!(answer(&[1, 3]).respond(&again, page()).status(), 200);
+        assert_eq!(cached(&[1, 2]).respond(&again, page()).status(), 304);
+        assert_eq!(cached(&[1, 3]).respond(&again, page()).status(), 200);
     }
 }

@@ -1,5 +1,5 @@
-//! The one error that handlers return, and the list of all codes. [`super::respond`] turns it into the
-//! JSON that clients see, in their language.
+//! The error type of all handlers, and the table of error codes. [`super::respond`] renders errors
+//! as JSON in the client's language.
 
 mod cause;
 
@@ -9,33 +9,32 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use self::cause::classify;
 use crate::{
-    batch::Shared,
+    batch::SharedError,
     language::Language,
     validate::{FieldError, Problem},
 };
 
-/// What handlers return.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// When a client should come back after a dependency failed.
+/// `Retry-After` while a dependency is unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// When a client should come back that had as much as an account may have at once: something ends by then.
+/// `Retry-After` for an account at a quota of concurrent work: some of it should end by then.
 const RETRY_AFTER_QUOTA: Duration = Duration::from_secs(30);
 
-/// An answer other than success.
+/// An error response.
 #[derive(Debug)]
 pub struct Error {
     pub code: Code,
-    /// What is wrong with which field of the request.
+    /// Invalid fields of the request.
     pub fields: Vec<FieldError>,
-    /// When to come back, for 429 and 503.
+    /// Delay after which the client may retry, for 429 and 503.
     pub retry_after: Option<Duration>,
-    /// For the log; never for the client.
+    /// For the log only; never sent to the client.
     pub cause: Option<anyhow::Error>,
 }
 
-/// Stable codes of all refusals. A code belongs to one status and one sentence per language.
+/// Stable error codes. Each has one status and one sentence per language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     AlreadyVoted,
@@ -261,7 +260,6 @@ impl Code {
         }
     }
 
-    /// Returns the status that the code belongs to.
     pub fn status(self) -> StatusCode {
         self.entry().0
     }
@@ -271,7 +269,7 @@ impl Code {
         self.entry().1
     }
 
-    /// Returns the sentence for people.
+    /// Returns the sentence for users.
     pub fn message(self, language: Language) -> &'static str {
         match language {
             Language::Spanish => self.entry().2,
@@ -281,12 +279,12 @@ impl Code {
 }
 
 impl Error {
-    /// Refuses because of one field of the request.
+    /// Returns the error for one invalid field of the request.
     pub fn field(field: &'static str, problem: Problem) -> Self {
         vec![FieldError { field, problem }].into()
     }
 
-    /// Refuses because there were too many requests; the next may come after `wait`.
+    /// Returns the error for too many requests; the client may retry after `wait`.
     pub fn too_many(wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
@@ -311,7 +309,7 @@ impl From<Code> for Error {
     }
 }
 
-/// Refuses because of fields of the request.
+/// Converts the invalid fields of a request.
 impl From<Vec<FieldError>> for Error {
     fn from(fields: Vec<FieldError>) -> Self {
         Self {
@@ -321,7 +319,7 @@ impl From<Vec<FieldError>> for Error {
     }
 }
 
-/// What nobody expected: 503 where a dependency is away, else 500.
+/// Converts an unexpected error: 503 if a dependency is unavailable, 500 otherwise.
 impl From<anyhow::Error> for Error {
     fn from(cause: anyhow::Error) -> Self {
         let code = classify(&cause);
@@ -332,9 +330,9 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// The error of work that was done for several requests, each of which logs it.
-impl From<Shared> for Error {
-    fn from(shared: Shared) -> Self {
+/// Converts an error of work shared by several requests, each of which logs it.
+impl From<SharedError> for Error {
+    fn from(shared: SharedError) -> Self {
         anyhow::Error::from(shared).into()
     }
 }
@@ -350,7 +348,7 @@ impl ResponseError for Error {
         self.code.status()
     }
 
-    /// An empty answer: the outermost middleware, which knows language and request, fills it.
+    /// Returns an empty response; [`super::respond`] adds the body in the request's language.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
     }

@@ -1,4 +1,4 @@
-//! What handlers take out of requests: the caller, the language, the address, ids and JSON bodies.
+//! Extractors: the caller, the language, the client's address, ids and JSON bodies.
 
 use std::{
     future::{Future, Ready, ready},
@@ -22,18 +22,17 @@ use crate::{
     language::Language,
 };
 
-/// Largest JSON body (bytes).
+/// Maximum size of a JSON body (bytes).
 const MAX_JSON_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to send a JSON body.
+/// Maximum time for receiving a JSON body.
 const JSON_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The caller, known by a good `Authorization: Bearer` token (RFC 6750); 401 without one.
+/// The caller, authenticated by a valid `Authorization: Bearer` token (RFC 6750); otherwise 401.
 #[derive(Debug, Clone, Copy)]
 pub struct Authenticated(pub Caller);
 
 impl Authenticated {
-    /// Returns who is calling.
     pub fn user(self) -> UserId {
         self.0.user
     }
@@ -50,7 +49,7 @@ impl FromRequest for Authenticated {
             let (Some(token), Some(app)) = (token, app) else {
                 return Err(Code::Unauthorized.into());
             };
-            let caller = db::in_time(app.auth.tokens.verify(&token)).await?;
+            let caller = db::with_timeout(app.auth.tokens.verify(&token)).await?;
             Ok(Self(caller.ok_or(Code::Unauthorized)?))
         })
     }
@@ -77,7 +76,7 @@ impl FromRequest for Language {
     }
 }
 
-/// Returns the language that a request asks for.
+/// Returns the language requested by `Accept-Language`.
 pub fn language(request: &HttpRequest) -> Language {
     let value = request.headers().get(header::ACCEPT_LANGUAGE);
     value
@@ -86,12 +85,12 @@ pub fn language(request: &HttpRequest) -> Language {
         .unwrap_or_default()
 }
 
-/// The id of a request, made by [`super::respond`].
+/// The id of a request, assigned by [`super::respond`].
 #[derive(Debug, Clone, Copy)]
 pub struct RequestId(pub Uuid);
 
 impl RequestId {
-    /// Returns the id of `request`; the nil id outside of the middleware.
+    /// Returns the id of `request`, or the nil id outside the middleware.
     pub fn of(request: &HttpRequest) -> Self {
         request
             .extensions()
@@ -110,17 +109,17 @@ impl FromRequest for RequestId {
     }
 }
 
-/// How many proxies in front are ours.
+/// Number of trusted reverse proxies.
 #[derive(Debug, Clone, Copy)]
 pub struct TrustedProxies(pub u8);
 
-/// The client's address, for limits: the peer's, or what the outermost of our proxies saw; of an IPv6
-/// address the network, since one customer has 2⁶⁴ of them.
+/// The client's address for rate limits: the peer's, or the one seen by the outermost trusted
+/// proxy. An IPv6 address is reduced to its network, since one customer has 2⁶⁴ addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// Returns the address of who sent `request`.
+    /// Returns the address of the client that sent `request`.
     pub fn of(request: &HttpRequest) -> Self {
         let peer = request
             .peer_addr()
@@ -132,7 +131,7 @@ impl ClientAddress {
     }
 }
 
-/// Returns an IPv4 address as it is, and the /64 network of an IPv6 one.
+/// Returns an IPv4 address unchanged, and the /64 network of an IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -143,8 +142,9 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns the hop before our `trusted` proxies. What stands further left was written by the client, whatever
-/// bytes it is made of; a hop of ours that is no address counts as none, and the limits see the proxy itself.
+/// Returns the address seen by the outermost of `trusted` proxies. Entries further left come from
+/// the client and may contain any bytes. Returns none if the proxy's entry is not an address; the
+/// limits then apply to the proxy itself.
 fn forwarded(request: &HttpRequest, trusted: u8) -> Option<IpAddr> {
     let back = usize::from(trusted).checked_sub(1)?;
     let headers = request.headers().get_all("x-forwarded-for");
@@ -154,8 +154,8 @@ fn forwarded(request: &HttpRequest, trusted: u8) -> Option<IpAddr> {
     hop_address(hops.iter().rev().nth(back)?)
 }
 
-/// Reads the address of a hop, with or without a port: an ALB that preserves the client's port, and Azure's
-/// gateways write `6.6.6.6:4000` and `[2001:db8::1]:443`.
+/// Parses the address of a hop, with or without a port. An ALB that preserves the client's port and
+/// Azure's gateways write `6.6.6.6:4000` and `[2001:db8::1]:443`.
 fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim().trim_matches('"');
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
@@ -172,7 +172,7 @@ impl FromRequest for ClientAddress {
     }
 }
 
-/// `{video_id}` of the path; 404 if it is none.
+/// `{video_id}` of the path; 404 if it is not an id.
 #[derive(Debug, Clone, Copy)]
 pub struct VideoPath(pub VideoId);
 
@@ -189,8 +189,8 @@ impl FromRequest for VideoPath {
     }
 }
 
-/// A JSON object as body. Unlike actix's own it is never decompressed (a MiB of gzip can become a
-/// gigabyte before any limit is asked), and it must arrive within `JSON_TIMEOUT`.
+/// A JSON object as the body. Unlike Actix's extractor, it never decompresses (1 MiB of gzip can
+/// expand to a gigabyte before any limit applies), and the body must arrive within `JSON_TIMEOUT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -199,14 +199,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let head = refuse_encoded(request).and_then(|()| expect_json(request));
+        let head = reject_encoded(request).and_then(|()| expect_json(request));
         let body = payload.take();
         Box::pin(async move {
             head?;
             let bytes = timeout(JSON_TIMEOUT, read(body))
                 .await
                 .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))?;
-            // A list would do for serde: the fields in the order of their declaration.
+            // Serde would also accept an array of the fields in the order of their declaration.
             let is_object = bytes.trim_ascii_start().starts_with(b"{");
             match serde_json::from_slice(&bytes) {
                 Ok(value) if is_object => Ok(Self(value)),
@@ -216,7 +216,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// Refuses a body that is not JSON by its type: a client that forgot the header learns its name.
+/// Rejects a body without a JSON media type, with an error that names the missing header.
 fn expect_json(request: &HttpRequest) -> Result<(), Error> {
     let media_type = request.mime_type().ok().flatten();
     let is_json = media_type.is_some_and(|media_type| {
@@ -229,10 +229,10 @@ fn expect_json(request: &HttpRequest) -> Result<(), Error> {
     }
 }
 
-/// Refuses a body with a content coding: nothing is unpacked here.
-pub fn refuse_encoded(request: &HttpRequest) -> Result<(), Error> {
+/// Rejects a body with a content coding; request bodies are never decompressed.
+pub fn reject_encoded(request: &HttpRequest) -> Result<(), Error> {
     let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
-    // Also of several in one line, and of none in an empty one.
+    // A header line may list several codings, or be empty.
     let is_plain = |value: &header::HeaderValue| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');
         codings.all(|coding| {
@@ -261,7 +261,7 @@ async fn read(mut body: Payload) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Returns the rules for queries: our error for those that cannot be read.
+/// Returns the configuration of queries, in which an unparsable query yields our error.
 pub fn query_config() -> web::QueryConfig {
     web::QueryConfig::default().error_handler(|_, _| Error::from(Code::ValidationFailed).into())
 }
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_hops_of_ours_are_believed() {
+    fn only_hops_of_trusted_proxies_count() {
         let request = TestRequest::default()
             .insert_header(("x-forwarded-for", "6.6.6.6, 1.2.3.4"))
             .append_header(("x-forwarded-for", "10.0.0.1"))
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_may_have_a_port_and_strangers_may_write_anything_before_it() {
+    fn hop_may_have_a_port_and_follow_arbitrary_bytes() {
         for (hop, address) in [
             ("6.6.6.6", Some("6.6.6.6")),
             ("6.6.6.6:4000", Some("6.6.6.6")),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn one_customer_has_one_address() {
+    fn addresses_of_one_customer_share_a_limit() {
         for (address, limited) in [
             ("1.2.3.4", "1.2.3.4"),
             ("::ffff:1.2.3.4", "1.2.3.4"),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_found_in_any_case_of_its_scheme() {
+    fn bearer_scheme_is_case_insensitive() {
         let with = |value: &str| {
             TestRequest::default()
                 .insert_header(("authorization", value))

@@ -1,13 +1,14 @@
-//! What public lists can be narrowed to.
+//! Filters of the public lists.
 
 use super::{Error, Result};
 use crate::{city, validate::Problem};
 
-/// Longest name of a city, and longest text that is searched for, in characters.
+/// Maximum length of a city's name and of a search text, in characters.
 const MAX_LENGTH: usize = 100;
 
-/// Reads the parameter `city`: the folded name, none if it is absent or blank. Returns 400 for one that is too
-/// long, and for a name of punctuation alone: no city has one, and the whole country is not what was asked for.
+/// Parses the parameter `city` into the folded name, or none if it is absent or blank. Returns 400
+/// for a name that is too long or consists of punctuation alone: no city has such a name, and the
+/// whole country is not what the client requested.
 pub fn city(parameter: Option<&str>) -> Result<Option<String>> {
     let Some(name) = bounded("city", parameter)? else {
         return Ok(None);
@@ -19,8 +20,8 @@ pub fn city(parameter: Option<&str>) -> Result<Option<String>> {
     Ok(Some(folded))
 }
 
-/// Reads the parameter `q`: its text without surrounding blanks and control characters, which no title
-/// has; none if nothing is left. Returns 400 for one that is too long.
+/// Parses the parameter `q`, without surrounding blanks and control characters, which no title
+/// contains; none if nothing is left. Returns 400 if it is too long.
 pub fn text(parameter: Option<&str>) -> Result<Option<String>> {
     let text = bounded("q", parameter)?.unwrap_or_default();
     let text: String = text.chars().filter(|letter| !letter.is_control()).collect();

@@ -1,6 +1,5 @@
-//! `multipart/form-data` (RFC 7578) as a stream of fields, from clients that keep a floor rate. Small
-//! fields are read whole; the file's chunks go where the handler sends them. Of a part's headers only the
-//! field's name counts.
+//! Reads `multipart/form-data` (RFC 7578) as a stream of fields that keeps a minimum rate. Small
+//! fields are read whole, files in chunks. Of a part's headers, only the field's name is used.
 
 mod parameter;
 
@@ -25,14 +24,13 @@ use super::{
     pace::{Pace, WINDOW},
 };
 
-/// Most bytes that the parser may keep while it yields nothing: text before the first boundary, or a part's
-/// headers.
+/// Maximum bytes that the parser may buffer: text before the first boundary, or a part's headers.
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 
-/// Most bytes that the parser is given at a time, and longest piece of a field.
+/// Maximum bytes passed to the parser at a time, and maximum size of a field's chunk.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Longest boundary; RFC 2046 allows 70.
+/// Maximum length of a boundary; RFC 2046 allows 70.
 const MAX_BOUNDARY_BYTES: usize = 200;
 
 /// A form that is being received.
@@ -42,23 +40,21 @@ pub struct Form {
     pace: Pace,
 }
 
-/// A field of a form.
 pub struct Field {
     name: String,
     content: multer::Field<'static>,
-    /// What has arrived and was not returned yet.
+    /// Received bytes that were not returned yet.
     rest: Bytes,
 }
 
 impl Field {
-    /// The field's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
 impl Form {
-    /// Starts to read the body of a request. Returns 400 if it is no form.
+    /// Starts to read the body of a request. Returns 400 if it is not a form.
     pub fn new(request: &HttpRequest, payload: web::Payload) -> Result<Self> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let boundary = content_type.and_then(|value| boundary(value.as_bytes()));
@@ -69,7 +65,7 @@ impl Form {
             unread: Rc::clone(&unread),
             given: 0,
         };
-        // The parser wants a stream for any thread; a request never leaves its own.
+        // The parser requires a `Send` stream, although a request never leaves its thread.
         let body = SendWrapper::new(body);
         Ok(Self {
             multipart: Multipart::new(body, boundary.ok_or(Code::InvalidForm)?),
@@ -78,9 +74,9 @@ impl Form {
         })
     }
 
-    /// Returns the next field, none after the last one. The field before must have been read and dropped.
+    /// Returns the next field; none after the last one. The previous one must be read and dropped.
     pub async fn next_field(&mut self) -> Result<Option<Field>> {
-        let Some(content) = in_time(self.multipart.next_field()).await? else {
+        let Some(content) = with_timeout(self.multipart.next_field()).await? else {
             return Ok(None);
         };
         self.unread.set(0);
@@ -93,10 +89,10 @@ impl Form {
         }))
     }
 
-    /// Returns the next piece of a field, none at its end. Returns 408 if the client is too slow.
+    /// Returns a field's next chunk, or none at its end. Returns 408 if the client is too slow.
     pub async fn chunk(&mut self, field: &mut Field) -> Result<Option<Bytes>> {
         if field.rest.is_empty() {
-            let Some(chunk) = in_time(field.content.chunk()).await? else {
+            let Some(chunk) = with_timeout(field.content.chunk()).await? else {
                 return Ok(None);
             };
             self.unread.set(0);
@@ -109,7 +105,7 @@ impl Form {
         Ok(Some(field.rest.split_to(length)))
     }
 
-    /// Reads a small field whole. Returns 400 if it has more than `max_bytes` or is not UTF-8.
+    /// Reads a small field whole. Returns 400 if it exceeds `max_bytes` or is not UTF-8.
     pub async fn text(&mut self, field: &mut Field, max_bytes: usize) -> Result<String> {
         let mut bytes = Vec::new();
         while let Some(chunk) = self.chunk(field).await? {
@@ -122,23 +118,23 @@ impl Form {
     }
 }
 
-/// A request's body, as far as the parser has room for it.
+/// A request's body, passed to the parser within its limits.
 struct Body {
     payload: web::Payload,
-    /// What has arrived and was not given to the parser yet.
+    /// Received bytes that were not passed to the parser yet.
     rest: Bytes,
-    /// What the parser was given since it yielded something.
+    /// Bytes passed since the parser last yielded an item.
     unread: Rc<Cell<usize>>,
-    /// What it was given since it was last made to look.
+    /// Bytes passed since the parser was last made to parse.
     given: usize,
 }
 
-/// Why a body cannot be read on.
+/// Why reading a body failed.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
-    #[error("the body broke off")]
+    #[error("the body ended early")]
     Broken,
-    #[error("the body has no part")]
+    #[error("the body exceeds the buffer of the parser")]
     TooLarge,
 }
 
@@ -147,7 +143,7 @@ impl Stream for Body {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.given >= PIECE_BYTES {
-            // The parser would take all that there is before it looks at any of it.
+            // Otherwise the parser would buffer all available bytes before it parses any.
             self.given = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -170,7 +166,9 @@ impl Stream for Body {
     }
 }
 
-async fn in_time<T>(next: impl Future<Output = multer::Result<Option<T>>>) -> Result<Option<T>> {
+async fn with_timeout<T>(
+    next: impl Future<Output = multer::Result<Option<T>>>,
+) -> Result<Option<T>> {
     match timeout(WINDOW, next).await {
         Ok(Ok(item)) => Ok(item),
         Ok(Err(multer::Error::StreamReadFailed(cause)))
@@ -183,7 +181,7 @@ async fn in_time<T>(next: impl Future<Output = multer::Result<Option<T>>>) -> Re
     }
 }
 
-/// Returns the boundary that a `Content-Type` names.
+/// Returns the boundary of a `Content-Type`.
 fn boundary(content_type: &[u8]) -> Option<String> {
     let value = text(content_type);
     let media_type = value.split(';').next()?.trim();
@@ -193,7 +191,7 @@ fn boundary(content_type: &[u8]) -> Option<String> {
     (is_form && is_usable).then_some(boundary)
 }
 
-/// Returns the field's name that a part's `Content-Disposition` tells.
+/// Returns the field's name from a part's `Content-Disposition`.
 fn field_name(disposition: &[u8]) -> Option<String> {
     let value = text(disposition);
     let kind = value.split(';').next()?.trim();
@@ -206,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boundary_may_be_quoted_or_not() {
+    fn boundary_may_be_quoted() {
         for (content_type, expected) in [
             (
                 "multipart/form-data; boundary=----WebKitFormBoundaryA1",
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_beside_any_file_name() {
+    fn field_name_is_found_next_to_any_file_name() {
         for disposition in [
             &b"form-data; name=\"title\""[..],
             b"Form-Data; NAME=title",

@@ -1,14 +1,14 @@
-//! How fast a body must arrive: whoever sends less holds a connection for nothing.
+//! Minimum rate of request bodies. Slower clients would occupy connections for nothing.
 
 use std::time::{Duration, Instant};
 
-/// Span over which the floor rate is judged, and longest silence: a tunnel is forgiven.
+/// Window over which the rate is measured, and maximum silence: long enough for a tunnel.
 pub const WINDOW: Duration = Duration::from_secs(20);
 
-/// Fewest bytes of a body in a [`WINDOW`]: 4 KiB/s. A phone on the slowest network sends twice that.
-const FLOOR_BYTES: usize = 80 * 1024;
+/// Minimum bytes per [`WINDOW`]: 4 KiB/s. A phone on the slowest network sends twice as much.
+const MIN_BYTES: usize = 80 * 1024;
 
-/// How fast a body arrives.
+/// Measures how fast a body arrives.
 pub struct Pace {
     since: Instant,
     bytes: usize,
@@ -22,13 +22,13 @@ impl Pace {
         }
     }
 
-    /// Counts `bytes` that arrived, and tells whether the last full window had enough of them.
+    /// Records `bytes` received, and returns whether the last full window reached the minimum.
     pub fn keeps_up(&mut self, bytes: usize, now: Instant) -> bool {
         self.bytes += bytes;
         if now.duration_since(self.since) < WINDOW {
             return true;
         }
-        let is_enough = self.bytes >= FLOOR_BYTES;
+        let is_enough = self.bytes >= MIN_BYTES;
         *self = Self::new(now);
         is_enough
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_below_the_floor_rate_is_too_slow() {
+    fn client_below_the_minimum_rate_is_too_slow() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut slow = Pace::new(start);

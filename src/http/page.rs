@@ -1,5 +1,5 @@
-//! Paging of lists: `page` and `limit`, and the `Link` header (RFC 8288) to the pages beside. Deep in a public
-//! list the next page begins `after` a place: so it costs no more than the first one.
+//! Paging of lists by `page` and `limit`, with `Link` headers (RFC 8288) to the adjacent pages.
+//! Deep pages of public lists use keyset pagination (`after`), so they cost no more than the first.
 
 use std::{fmt, str::FromStr};
 
@@ -10,15 +10,15 @@ use url::form_urlencoded;
 
 use super::Result;
 use crate::{
-    db::seek::{Mark, Part},
+    db::keyset::{ListRange, RankKey},
     ids::VideoId,
     validate::{Checks, Problem},
 };
 
-/// Highest page: deep enough for any list, small enough to multiply.
+/// Maximum page number: high enough for any list, low enough to multiply without overflow.
 const MAX_PAGE: u32 = 1_000_000;
 
-/// Most entries of one page.
+/// Maximum number of entries per page.
 const MAX_LIMIT: u32 = 100;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -26,7 +26,7 @@ const DEFAULT_LIMIT: u32 = 50;
 /// The year 10000, in microseconds since 1970.
 const END_MICROS: i64 = 253_402_300_800_000_000;
 
-/// From this page of a public list on, the next one is linked by its place.
+/// From this page of a public list on, the next page is linked by cursor.
 const LAST_COUNTED: u32 = 20;
 
 /// One page of a list.
@@ -38,17 +38,17 @@ pub struct Page {
     after: Option<Cursor>,
 }
 
-/// A place in a public list, as the parameter `after` spells it: everything that the order looks at.
+/// A position in a public list, as serialised in the parameter `after`: all columns of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// How many entries come up to it.
+    /// Number of entries up to this position.
     pub position: i64,
-    pub mark: Mark,
+    pub rank_key: RankKey,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mark { votes, since, id } = self.mark;
+        let RankKey { votes, since, id } = self.rank_key;
         let micros = since.timestamp_micros();
         write!(f, "{}.{votes}.{micros}.{id}", self.position)
     }
@@ -62,33 +62,33 @@ impl FromStr for Cursor {
         let mut number = || parts.next()?.parse::<u32>().ok().map(i64::from);
         let (position, votes) = (number(), number());
         let micros = parts.next().and_then(|part| part.parse().ok());
-        // PostgreSQL knows fewer years than chrono does, and none of our rows is older than this.
+        // PostgreSQL supports fewer years than chrono, and no row is older than 1970.
         let micros = micros.filter(|micros| (0..END_MICROS).contains(micros));
         let since = micros.and_then(DateTime::from_timestamp_micros);
         let id = parts.next().and_then(VideoId::parse);
         match (position, votes, since, id, parts.next()) {
             (Some(position), Some(votes), Some(since), Some(id), None) => Ok(Self {
                 position,
-                mark: Mark { votes, since, id },
+                rank_key: RankKey { votes, since, id },
             }),
             _ => Err(Problem::Invalid),
         }
     }
 }
 
-/// How the page after this one is found.
+/// How the next page is addressed.
 #[derive(Debug, Clone, Copy)]
 pub enum Next {
-    /// There is none.
+    /// There is no next page.
     Nothing,
-    /// By its number.
-    Counted,
-    /// By a place: where this one ends, or where the search for its entries ended.
-    After(Cursor),
+    /// By number.
+    ByNumber,
+    /// By cursor: the end of this page, or the point where the search for its entries stopped.
+    ByCursor(Cursor),
 }
 
 impl Page {
-    /// Reads the two parameters of a query. Returns 400 naming what is out of range.
+    /// Parses the two parameters of a query. Returns 400 naming those out of range.
     pub fn parse(page: Option<&str>, limit: Option<&str>) -> Result<Self> {
         let mut checks = Checks::default();
         let mut number = |field, text: Option<&str>, default, max| {
@@ -111,7 +111,7 @@ impl Page {
         })
     }
 
-    /// Reads the parameters of a public list: as [`Self::parse`], or `after` in place of `page`.
+    /// Parses the parameters of a public list: like [`Self::parse`], or `after` instead of `page`.
     pub fn parse_public(
         page: Option<&str>,
         limit: Option<&str>,
@@ -127,43 +127,43 @@ impl Page {
         Ok(Self { after, ..counted })
     }
 
-    /// Returns the part of the list that is on this page, and the entry after it, if there is one.
-    pub fn part(self) -> Part {
-        Part {
-            after: self.after.map(|cursor| cursor.mark),
+    /// Returns the range of the list on this page, and one entry more to detect a next page.
+    pub fn range(self) -> ListRange {
+        ListRange {
+            after: self.after.map(|cursor| cursor.rank_key),
             offset: if self.after.is_some() {
                 0
             } else {
                 self.offset()
             },
-            limit: self.probe(),
+            limit: self.fetch_limit(),
         }
     }
 
-    /// How many entries of a public list come before this page.
+    /// Returns the number of entries of a public list before this page.
     pub fn position(self) -> i64 {
         self.after
             .map_or_else(|| self.offset(), |cursor| cursor.position)
     }
 
-    /// Returns how the page after this one is found, which begins after `end`.
+    /// Returns how the next page, which begins after `end`, is addressed.
     pub fn next(self, end: Option<Cursor>) -> Next {
         match end {
             None => Next::Nothing,
-            Some(_) if self.after.is_none() && self.page < LAST_COUNTED => Next::Counted,
-            Some(end) => Next::After(end),
+            Some(_) if self.after.is_none() && self.page < LAST_COUNTED => Next::ByNumber,
+            Some(end) => Next::ByCursor(end),
         }
     }
 
-    /// Returns that the next page begins after `place`, where a search ended that found `shown` entries for this one.
-    pub fn search_on(self, place: Mark, shown: usize) -> Next {
-        Next::After(Cursor {
+    /// Returns a next page that continues a search at `place`, after `shown` entries for this page.
+    pub fn continue_search(self, place: RankKey, shown: usize) -> Next {
+        Next::ByCursor(Cursor {
             position: self.position() + i64::try_from(shown).unwrap_or_default(),
-            mark: place,
+            rank_key: place,
         })
     }
 
-    /// Returns what tells this page from others of its list.
+    /// Returns a key that identifies this page within its list.
     pub fn key(self) -> String {
         match self.after {
             Some(cursor) => format!("{cursor} {}", self.limit),
@@ -171,36 +171,40 @@ impl Page {
         }
     }
 
-    /// How many entries come before this page.
+    /// Returns the number of entries before this page.
     pub fn offset(self) -> i64 {
         i64::from(self.page - 1) * i64::from(self.limit)
     }
 
-    /// How many entries to ask for: one more than the page holds, which tells whether there is another.
-    pub fn probe(self) -> i64 {
+    /// Returns the number of entries to fetch: one more than the page holds, to detect a next page.
+    pub fn fetch_limit(self) -> i64 {
         i64::from(self.limit) + 1
     }
 
-    /// Returns `entries` without the probe, and whether there is a page after this one.
-    pub fn cut<T>(self, entries: &[T]) -> (&[T], bool) {
+    /// Returns `entries` without the extra one, and whether there is a next page.
+    pub fn trim<T>(self, entries: &[T]) -> (&[T], bool) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         entries
             .get(..limit)
             .map_or((entries, false), |page| (page, entries.len() > limit))
     }
 
-    /// Returns `entries` without the probe, and where the next page begins, if there is one.
-    pub fn cut_after<T>(self, entries: &[T], mark: impl Fn(&T) -> Mark) -> (&[T], Option<Cursor>) {
-        let (shown, has_next) = self.cut(entries);
+    /// Returns `entries` without the extra one, and the cursor of the next page, if there is one.
+    pub fn trim_with_cursor<T>(
+        self,
+        entries: &[T],
+        rank_key: impl Fn(&T) -> RankKey,
+    ) -> (&[T], Option<Cursor>) {
+        let (shown, has_next) = self.trim(entries);
         let last = shown.last().filter(|_| has_next);
         let end = last.map(|last| Cursor {
             position: self.position() + i64::from(self.limit),
-            mark: mark(last),
+            rank_key: rank_key(last),
         });
         (shown, end)
     }
 
-    /// Answers with a page of somebody's own list.
+    /// Returns the response with a page of a private list.
     pub fn private<T: Serialize>(
         self,
         entries: &T,
@@ -209,7 +213,7 @@ impl Page {
     ) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         let next = if has_next {
-            Next::Counted
+            Next::ByNumber
         } else {
             Next::Nothing
         };
@@ -219,18 +223,18 @@ impl Page {
         response.json(entries)
     }
 
-    /// Returns the `Link` header's value, if there are pages beside.
+    /// Returns the value of the `Link` header, or none if there are no adjacent pages.
     pub fn link(self, next: Next, request: &HttpRequest) -> Option<String> {
         let mut links = Vec::new();
         match next {
-            Next::Counted if self.page < MAX_PAGE => {
+            Next::ByNumber if self.page < MAX_PAGE => {
                 let page = (self.page + 1).to_string();
                 links.push(link(request, "page", &page, "next"));
             }
-            Next::After(cursor) => {
+            Next::ByCursor(cursor) => {
                 links.push(link(request, "after", &cursor.to_string(), "next"));
             }
-            Next::Nothing | Next::Counted => {}
+            Next::Nothing | Next::ByNumber => {}
         }
         if self.after.is_none() && self.page > 1 {
             let page = (self.page - 1).to_string();
@@ -240,11 +244,11 @@ impl Page {
     }
 }
 
-fn link(request: &HttpRequest, place: &str, value: &str, relation: &str) -> String {
+fn link(request: &HttpRequest, parameter: &str, value: &str, relation: &str) -> String {
     let others = form_urlencoded::parse(request.query_string().as_bytes())
         .filter(|(name, _)| name != "page" && name != "after");
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair(place, value)
+        .append_pair(parameter, value)
         .extend_pairs(others)
         .finish();
     format!("<{}?{query}>; rel=\"{relation}\"", request.path())
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_out_of_range_are_refused() {
+    fn out_of_range_parameters_are_rejected() {
         assert_eq!(Page::parse(None, None).unwrap(), page(1, 50));
         assert_eq!(Page::parse(Some("3"), Some("100")).unwrap().offset(), 200);
         for (page, limit) in [
@@ -289,9 +293,9 @@ mod tests {
         let request =
             TestRequest::with_uri("/api/x?city=Bogot%C3%A1&page=2&limit=2").to_http_request();
         let page = page(2, 2);
-        assert_eq!(page.cut(&[1, 2]), (&[1, 2][..], false));
-        assert_eq!(page.cut(&[1, 2, 3]), (&[1, 2][..], true));
-        let link = page.link(Next::Counted, &request).unwrap();
+        assert_eq!(page.trim(&[1, 2]), (&[1, 2][..], false));
+        assert_eq!(page.trim(&[1, 2, 3]), (&[1, 2][..], true));
+        let link = page.link(Next::ByNumber, &request).unwrap();
         assert_eq!(
             link,
             "</api/x?page=3&city=Bogot%C3%A1&limit=2>; rel=\"next\", \
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written() {
+    fn cursor_round_trips() {
         let text = "1000.37.1763990000000001.0198c0de-0000-7000-8000-000000000000";
         let cursor: Cursor = text.parse().unwrap();
         assert_eq!(cursor.to_string(), text);

@@ -1,5 +1,5 @@
-//! The `Range` of a request (RFC 9110 §14), put into a form that the file server reads: it takes numbers of
-//! 64 bits, and refuses what cannot be read instead of ignoring it.
+//! Normalises the `Range` of a request (RFC 9110 §14) for the file server, which reads only 64-bit
+//! numbers and rejects an invalid range instead of ignoring it.
 
 use actix_web::{
     body::MessageBody,
@@ -8,10 +8,10 @@ use actix_web::{
     middleware::Next,
 };
 
-/// Larger than any file, and small enough to add to.
-const BEYOND: u64 = 1 << 62;
+/// Larger than any file, and small enough to add to without overflow.
+const MAX_POSITION: u64 = 1 << 62;
 
-/// Rewrites or removes the `Range` of one request; for [`actix_web::middleware::from_fn`].
+/// Normalises or removes the `Range` of one request; for [`actix_web::middleware::from_fn`].
 pub async fn normalise<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -26,23 +26,22 @@ pub async fn normalise<B: MessageBody>(
     next.call(request).await
 }
 
-/// Returns the same ranges in numbers of 64 bits; none if `range` is of another unit or breaks the grammar, for
-/// then it is as if it was not there.
+/// Returns the ranges in 64-bit numbers; none if the unit is unknown or the header is malformed.
 fn canonical(range: &str) -> Option<String> {
     let (unit, set) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    // Empty elements of a list mean nothing (RFC 9110 §5.6.1.2).
+    // Empty list elements are ignored (RFC 9110 §5.6.1.2).
     let ranges = set
         .split(',')
         .map(str::trim)
         .filter(|spec| !spec.is_empty());
-    let ranges: Vec<String> = ranges.map(one).collect::<Option<_>>()?;
+    let ranges: Vec<String> = ranges.map(canonical_spec).collect::<Option<_>>()?;
     (!ranges.is_empty()).then(|| format!("bytes={}", ranges.join(",")))
 }
 
-fn one(spec: &str) -> Option<String> {
+fn canonical_spec(spec: &str) -> Option<String> {
     let (first, last) = spec.split_once('-')?;
     match (first, last) {
         ("", last) => Some(format!("-{}", number(last)?)),
@@ -54,10 +53,10 @@ fn one(spec: &str) -> Option<String> {
     }
 }
 
-/// Reads digits, of a number of any size.
+/// Parses a decimal number of any size, capped at [`MAX_POSITION`].
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(BEYOND).min(BEYOND))
+    is_number.then(|| digits.parse().unwrap_or(MAX_POSITION).min(MAX_POSITION))
 }
 
 #[cfg(test)]
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_any_size_become_numbers_that_are_read() {
+    fn valid_ranges_are_normalised() {
         for (range, expected) in [
             ("bytes=0-499", "bytes=0-499"),
             ("Bytes=500-", "bytes=500-"),
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_range_is_ignored() {
+    fn invalid_range_is_ignored() {
         for range in [
             "",
             "bytes",

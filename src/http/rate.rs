@@ -1,5 +1,5 @@
-//! Rate limits, per process: the generic cell rate algorithm (ITU-T I.371), which keeps one moment per
-//! key. Written here because what may be given back (a login that succeeded) no crate offers.
+//! Rate limits per process: the generic cell rate algorithm (ITU-T I.371), with one timestamp per
+//! key. Implemented here because no crate can undo an event, such as a successful login.
 
 use std::{
     hash::Hash,
@@ -17,21 +17,22 @@ use crate::{
     ids::UserId,
 };
 
-/// Most keys that are remembered: beyond it the least used start afresh.
-const REMEMBERED: u64 = 100_000;
+/// Maximum number of keys. Beyond it, the least used ones are evicted and start afresh.
+const MAX_KEYS: u64 = 100_000;
 
-/// An account may be tried from several addresses: its owner's home and phone, and strangers who guess. More
-/// than this many times the rate of one address has to be somebody with many addresses.
+/// Limit of an account, in multiples of the limit for one account from one address. The owner may
+/// use several addresses (home, phone) while others guess; only attackers with many exceed this.
 const ADDRESSES_PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// One address may serve this many people who mistype their passwords: carriers put thousands behind one.
+/// Limit of an address, in the same unit: carriers put thousands of customers behind one address,
+/// and this many may mistype their passwords.
 const ACCOUNTS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The API's limits.
 pub struct Limits {
     /// Failed logins.
     pub login: LoginLimits,
-    /// Wrong current passwords per account, with a token: failed logins of strangers do not count.
+    /// Wrong current passwords per authenticated account. Failed logins do not count.
     pub password: Limiter<UserId>,
     /// Sign-ups per address.
     pub sign_up: Limiter<IpAddr>,
@@ -42,7 +43,6 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Makes limits that nobody has used yet.
     pub fn new(settings: &Settings) -> Self {
         Self {
             login: LoginLimits::new(settings.login_rate),
@@ -54,8 +54,8 @@ impl Limits {
     }
 }
 
-/// Limits failed logins: low for one account from one address, so that nobody can lock the owner out from
-/// elsewhere, and much higher for all of an account and all of an address.
+/// Limits failed logins. The limit for one account from one address is low, so that guesses from
+/// elsewhere cannot lock the owner out; an account or an address as a whole has a higher limit.
 pub struct LoginLimits {
     pair: Limiter<(String, IpAddr)>,
     account: Limiter<String>,
@@ -71,12 +71,12 @@ impl LoginLimits {
         }
     }
 
-    /// Counts a login as failed before it is checked, so that many at once cannot slip through, or refuses it
-    /// with 429.
+    /// Counts a login as failed before its password is checked, so that concurrent attempts cannot
+    /// bypass the limit. Returns 429 if the limit is reached.
     pub fn take(&self, email: &str, address: IpAddr) -> Result<()> {
         let (account, pair) = (email.to_owned(), (email.to_owned(), address));
         self.pair.take(&pair)?;
-        // One that is refused here counts nowhere, or strangers' tries would be the owner's.
+        // A rejected attempt counts toward no limit, or other clients would use up the owner's.
         self.account
             .take(&account)
             .inspect_err(|_| self.pair.give_back(&pair))?;
@@ -86,7 +86,7 @@ impl LoginLimits {
         })
     }
 
-    /// Takes back what [`Self::take`] counted: the login did not fail.
+    /// Undoes [`Self::take`] for a login that did not fail.
     pub fn give_back(&self, email: &str, address: IpAddr) {
         self.pair.give_back(&(email.to_owned(), address));
         self.account.give_back(&email.to_owned());
@@ -94,7 +94,7 @@ impl LoginLimits {
     }
 }
 
-/// Limits how often each key may do something.
+/// Limits the rate of events per key.
 pub struct Limiter<K> {
     rate: Option<Cells<K>>,
 }
@@ -102,14 +102,13 @@ pub struct Limiter<K> {
 struct Cells<K> {
     /// Time between two events at a steady rate.
     interval: Duration,
-    /// How far ahead of the steady rate a key may run: all events of a period at once.
+    /// Burst tolerance: all events of a period may occur at once.
     tolerance: Duration,
-    /// When each key's next event would be due at the steady rate.
+    /// Theoretical arrival time of each key's next event.
     due: Cache<K, Arc<Mutex<Instant>>>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Limiter<K> {
-    /// Makes a limiter that nobody has used yet.
     pub fn new(rate: Rate) -> Self {
         let rate = match rate {
             Rate::Off => None,
@@ -118,9 +117,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Limiter<K> {
                 Some(Cells {
                     interval,
                     tolerance: period.saturating_sub(interval),
-                    // A key that was idle for a period is as good as new.
+                    // After a period without events, a key equals a new one.
                     due: Cache::builder()
-                        .max_capacity(REMEMBERED)
+                        .max_capacity(MAX_KEYS)
                         .time_to_idle(period)
                         .build(),
                 })
@@ -129,7 +128,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Limiter<K> {
         Self { rate }
     }
 
-    /// Counts one event of `key`, or refuses it with 429 if that would be too many.
+    /// Counts one event of `key`. Returns 429 if the limit is reached.
     pub fn take(&self, key: &K) -> Result<()> {
         self.take_at(key, Instant::now()).map_err(Error::too_many)
     }
@@ -150,7 +149,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Limiter<K> {
         }
     }
 
-    /// Takes back one counted event of `key`.
+    /// Undoes one event of `key`.
     pub fn give_back(&self, key: &K) {
         if let Some(cells) = &self.rate
             && let Some(cell) = cells.due.get(key)
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_passes_and_then_the_steady_rate() {
+    fn burst_passes_then_steady_rate_applies() {
         let limiter = limiter("3/s");
         let start = Instant::now();
         for _ in 0..3 {
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_used_again() {
+    fn undone_event_is_available_again() {
         let limiter = limiter("1/h");
         let now = Instant::now();
         assert_eq!(limiter.take_at(&1, now), Ok(()));
@@ -194,16 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn strangers_who_guess_lock_no_owner_out() {
+    fn guesses_from_elsewhere_do_not_lock_the_owner_out() {
         let limits = LoginLimits::new("2/h".parse().unwrap());
-        let [home, stranger] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        let [home, elsewhere] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
         for _ in 0..2 {
-            limits.take("ana@example.com", stranger).unwrap();
+            limits.take("ana@example.com", elsewhere).unwrap();
         }
-        assert!(limits.take("ana@example.com", stranger).is_err());
+        assert!(limits.take("ana@example.com", elsewhere).is_err());
         limits.take("ana@example.com", home).unwrap();
-        limits.take("luis@example.com", stranger).unwrap();
-        // Guesses from many addresses are refused in the end.
+        limits.take("luis@example.com", elsewhere).unwrap();
+        // The limit of the account stops guesses from many addresses.
         let taken = (0..100).filter(|last| {
             let address = IpAddr::from([10, 0, 1, *last]);
             limits.take("ana@example.com", address).is_ok()
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn off_limits_nobody() {
+    fn off_disables_limiting() {
         let limiter = limiter("off");
         assert!((0..10_000).all(|_| limiter.take(&1).is_ok()));
     }

@@ -1,5 +1,5 @@
-//! The outermost middleware: gives each request an id and a span, and each error its body. Logs a
-//! request once, when it is answered; a cause of a 5xx appears there and nowhere else.
+//! Middleware that gives each request an id and a span, and each error response its body. It logs
+//! each request once, when its response is ready; the cause of a 5xx is logged only there.
 
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{language::Language, validate::FieldBody};
 
-/// Names the request in every answer.
+/// Header with the id of the request, in every response.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What load balancers ask, as often as they like: not worth a line while it goes well.
+/// Health probes of load balancers. Successful ones are not logged.
 pub const PROBES: [&str; 2] = ["/health", "/ready"];
 
-/// Headers that go with the body that is replaced.
+/// Headers that describe the replaced body.
 const DESCRIBES_BODY: [HeaderName; 8] = [
     header::CACHE_CONTROL,
     header::CONTENT_DISPOSITION,
@@ -41,7 +41,6 @@ const DESCRIBES_BODY: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// The body of every error.
 #[derive(Debug, Serialize)]
 struct ErrorBody<'a> {
     error: &'a str,
@@ -52,7 +51,7 @@ struct ErrorBody<'a> {
     fields: Vec<FieldBody>,
 }
 
-/// A success that is only a sentence.
+/// A success response that consists of one sentence.
 #[derive(Debug, Serialize)]
 pub struct Message {
     message: &'static str,
@@ -92,7 +91,7 @@ pub async fn respond(
     let mut response = response.map_into_left_body();
 
     let _entered = span.enter();
-    // The pattern, not the path: it names no video and carries no signature.
+    // The pattern, not the path, which may contain a video's id or a signature.
     let route = response.request().match_pattern().unwrap_or_default();
     span.record("route", &route);
     count(route, &response, started.elapsed());
@@ -111,14 +110,14 @@ pub async fn respond(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    // What nobody declared cacheable is somebody's own.
+    // Default to `no-store`: the response may be private.
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
 }
 
-/// Returns the answer that clients see instead of `response`, if that is an error without a body.
+/// Returns the response to send instead of `response`, if that is an error without a body.
 fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpResponse> {
     let status = response.status();
     let ours = response
@@ -135,7 +134,7 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     let language = extract::language(response.request());
     let message = error.code.message(language);
     let mut builder = HttpResponse::build(status);
-    // What the middleware below added stays, above all what lets a page of an allowed origin read this.
+    // Keeps the headers of inner middleware, such as CORS: allowed pages must read this response.
     for (name, value) in response.headers() {
         if !DESCRIBES_BODY.contains(name) {
             builder.append_header((name.clone(), value.clone()));
@@ -150,7 +149,7 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
         builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }
     if error.code == Code::UnsupportedEncoding {
-        // What would have been taken (RFC 9110 §15.5.16).
+        // The accepted coding (RFC 9110 §15.5.16).
         builder.insert_header((header::ACCEPT_ENCODING, "identity"));
     }
     Some(
@@ -168,7 +167,7 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     )
 }
 
-/// Returns the code for errors that the framework makes.
+/// Returns the code of an error raised by the framework.
 fn code_of(status: StatusCode) -> Option<Code> {
     match status {
         StatusCode::BAD_REQUEST => Some(Code::ValidationFailed),
@@ -184,12 +183,12 @@ fn code_of(status: StatusCode) -> Option<Code> {
     }
 }
 
-/// `Retry-After` has no fractions: rounds up, so that nobody comes too early.
+/// Rounds up: `Retry-After` has no fractions, and clients must not retry too early.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// Names a method for the metrics. Those that clients make up are one, or each would be a series.
+/// Returns a method's metric label. Unknown methods share one, so clients cannot create new series.
 fn label(method: &Method) -> String {
     let known = [
         Method::GET,
@@ -207,7 +206,7 @@ fn label(method: &Method) -> String {
     }
 }
 
-/// Counts the answer and how long it took, by route.
+/// Records the response and its duration in the metrics, by route.
 fn count<B>(route: String, response: &ServiceResponse<B>, took: Duration) {
     let labels = [
         ("method", label(response.request().method())),

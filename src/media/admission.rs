@@ -1,11 +1,11 @@
-//! Whose turn it is: jobs that run together never need more memory than this machine has for them.
+//! Admits jobs so that concurrent jobs never need more memory than this machine has for them.
 //!
-//! A light job passes at once; a heavy one waits for its turn, first come, first served. So as many jobs
-//! run as fit: on 2 GiB four of 1080 lines, or one of 4K in 10 bits beside two or three of those.
+//! A job that fits enters at once; otherwise it waits, first come, first served. As many jobs run
+//! as fit: on 2 GiB four of 1080 lines, or one of 10-bit 4K with two or three of those.
 //!
-//! All workers that share `SCRATCH_PATH` share the memory. In its folder `admission` each job that runs
-//! has a file whose name tells its need, and which it holds locked; who is next holds the folder itself
-//! locked until it is in. The kernel drops both locks with the process, so a killed worker blocks nobody.
+//! All workers that share `SCRATCH_PATH` share the memory. In its folder `admission` each running
+//! job locks a file whose name states its need. The next job locks the folder itself until it is
+//! admitted. The kernel releases both locks with the process, so a killed worker blocks no job.
 
 mod limits;
 
@@ -25,25 +25,24 @@ use super::probe::{Transfer, Video};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// The folder in `SCRATCH_PATH`.
 const FOLDER: &str = "admission";
 
-/// Between two looks at what others hold: no process tells another that it is done.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Interval between reads of the folder; processes do not notify each other.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Memory of an encoding run but for the pictures of its source: programs, encoder, the frames ahead.
+/// Memory of an encoding run without its source's pictures: programs, encoder and lookahead.
 const BASE: u64 = 180 * MEBIBYTE;
 
-/// What tone mapping adds, for it works with three floats a pixel.
+/// Memory that tone mapping adds; it uses three floats per pixel.
 const TONE_MAPPING: u64 = 70 * MEBIBYTE;
 
-/// Pictures of the source in memory at once: sixteen that a stream may refer to, and those on their way.
+/// Source pictures in memory at once: sixteen reference pictures and those in transit.
 const PICTURES: u64 = 24;
 
-/// Most memory that the encoding of a source needs (`docs/media.md` has the measurements).
+/// Returns the maximum memory for encoding a source (`docs/media.md` has the measurements).
 pub fn need(video: &Video, threads: usize) -> u64 {
     let bits = u64::from(video.width) * u64::from(video.height) * u64::from(video.pixel_bits);
-    // Each thread decodes a picture of its own.
+    // Each thread decodes its own picture.
     let more = u64::try_from(threads).unwrap_or(1).saturating_sub(1) * 2;
     let tone_mapping = match video.colour.transfer {
         Transfer::Sdr => 0,
@@ -52,21 +51,21 @@ pub fn need(video: &Video, threads: usize) -> u64 {
     BASE + tone_mapping + (PICTURES + more) * bits / 8
 }
 
-/// Memory for all running jobs of this machine.
+/// Memory budget of all running jobs on this machine.
 #[derive(Debug)]
 pub struct Admission {
     folder: PathBuf,
-    /// In mebibytes, as all needs.
+    /// In mebibytes, like all needs.
     budget: u64,
-    /// Those of this process who wait; the mutex is fair.
+    /// Queues the waiting jobs of this process; the mutex is fair.
     waiting: Mutex<()>,
 }
 
 impl Admission {
-    /// Three quarters of this machine's memory, or of what this process may use of it: the rest is for
-    /// everybody else, and for the files that are read and written.
+    /// Budgets three quarters of this machine's memory, or of what this process may use of it. The
+    /// rest is for other processes and the page cache.
     pub fn of_this_machine(scratch_root: &Path) -> Self {
-        let bytes = limits::of_this_process().unwrap_or(2048 * MEBIBYTE);
+        let bytes = limits::process_memory_limit().unwrap_or(2048 * MEBIBYTE);
         Self::of(bytes / 4 * 3, scratch_root)
     }
 
@@ -78,29 +77,29 @@ impl Admission {
         }
     }
 
-    /// Waits until a job that needs `bytes` fits beside those that run. One that needs more than there
-    /// is runs alone.
-    pub async fn enter(&self, bytes: u64) -> anyhow::Result<Turn> {
+    /// Waits until a job that needs `bytes` fits next to the running jobs. A job that exceeds the
+    /// budget runs alone.
+    pub async fn enter(&self, bytes: u64) -> anyhow::Result<MemoryPermit> {
         let (need, budget) = (bytes.div_ceil(MEBIBYTE), self.budget);
         let _first_here = self.waiting.lock().await;
         let head = loop {
             let folder = self.folder.clone();
             match spawn_blocking(move || Head::claim(folder)).await?? {
                 Some(head) => break Arc::new(head),
-                None => sleep(PAUSE).await,
+                None => sleep(POLL_INTERVAL).await,
             }
         };
         loop {
             let head = Arc::clone(&head);
             match spawn_blocking(move || head.admit(need, budget)).await?? {
                 Some(turn) => return Ok(turn),
-                None => sleep(PAUSE).await,
+                None => sleep(POLL_INTERVAL).await,
             }
         }
     }
 }
 
-/// The place of the job that is next, of all processes: nobody else enters while somebody has it.
+/// The head of the queue across all processes; only the job that holds it can be admitted.
 #[derive(Debug)]
 struct Head {
     folder: PathBuf,
@@ -108,53 +107,53 @@ struct Head {
 }
 
 impl Head {
-    /// Takes the place unless somebody has it.
+    /// Takes the head of the queue unless another job holds it.
     fn claim(folder: PathBuf) -> anyhow::Result<Option<Self>> {
         let lock = open(&folder).with_context(|| about("open", &folder))?;
         let is_free = try_lock(&lock).with_context(|| about("lock", &folder))?;
         Ok(is_free.then_some(Self { folder, lock }))
     }
 
-    /// Lets a job in that fits beside those that run, or finds nobody there.
-    fn admit(&self, need: u64, budget: u64) -> anyhow::Result<Option<Turn>> {
+    /// Admits the job if it fits next to the running jobs, or if none is running.
+    fn admit(&self, need: u64, budget: u64) -> anyhow::Result<Option<MemoryPermit>> {
         let taken = taken(&self.folder).with_context(|| about("read", &self.folder))?;
         if taken > 0 && taken.saturating_add(need) > budget {
             return Ok(None);
         }
-        let turn = Turn::take(&self.folder, need);
+        let turn = MemoryPermit::take(&self.folder, need);
         turn.map(Some)
             .with_context(|| about("create a file in", &self.folder))
     }
 }
 
-/// Unlocks, as dropping a [`Turn`] does: closing alone would keep the lock as long as a program that is
-/// just being started holds a copy of the file.
+/// Unlocks explicitly, like [`MemoryPermit`]. Closing alone would keep the lock while a program that is
+/// being started holds a copy of the file descriptor.
 impl Drop for Head {
     fn drop(&mut self) {
         unlock(&self.lock);
     }
 }
 
-/// A job's share of the memory; dropping it gives it back.
+/// A job's share of the memory, released on drop.
 #[derive(Debug)]
-pub struct Turn {
+pub struct MemoryPermit {
     file: PathBuf,
     lock: File,
 }
 
-impl Turn {
+impl MemoryPermit {
     fn take(folder: &Path, need: u64) -> anyhow::Result<Self> {
         let file = tempfile::Builder::new()
             .prefix(&format!("{need}-"))
             .tempfile_in(folder)?;
-        // Only the job at the head looks at these files, and that is this one now.
+        // Only the job at the head of the queue reads these files, and that is this job.
         file.as_file().try_lock()?;
         let (lock, file) = file.keep()?;
         Ok(Self { file, lock })
     }
 }
 
-impl Drop for Turn {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         unlock(&self.lock);
         // The next job may have removed it already.
@@ -162,7 +161,7 @@ impl Drop for Turn {
     }
 }
 
-/// Opens the folder, made first when there is none: who clears a scratch folder may remove it.
+/// Opens the folder and creates it if necessary; clearing the scratch folder may remove it.
 fn open(folder: &Path) -> io::Result<File> {
     DirBuilder::new()
         .recursive(true)
@@ -171,7 +170,7 @@ fn open(folder: &Path) -> io::Result<File> {
     File::open(folder)
 }
 
-/// Returns the sum of what running jobs need, and removes the files of those that were killed.
+/// Returns the total need of all running jobs, and removes the files of killed jobs.
 fn taken(folder: &Path) -> io::Result<u64> {
     let mut taken: u64 = 0;
     for entry in fs::read_dir(folder)? {
@@ -181,7 +180,7 @@ fn taken(folder: &Path) -> io::Result<u64> {
         };
         match File::open(entry.path()) {
             Ok(file) if !try_lock(&file)? => taken = taken.saturating_add(need),
-            // Its process is dead.
+            // Its process has ended.
             Ok(_free) => remove(&entry.path())?,
             // Its job has just ended.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -191,7 +190,7 @@ fn taken(folder: &Path) -> io::Result<u64> {
     Ok(taken)
 }
 
-/// Reads a file's name, as `250-k3jY9w`.
+/// Parses the need from a file name such as `250-k3jY9w`.
 fn need_in(name: Option<&str>) -> Option<u64> {
     name?.split_once('-')?.0.parse().ok()
 }
@@ -203,7 +202,7 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Tells whether the lock was free, and takes it then.
+/// Takes the lock if it is free, and returns whether it was.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -214,7 +213,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
 
 fn unlock(file: &File) {
     if let Err(error) = file.unlock() {
-        tracing::warn!(%error, "a lock of the admission stays until this process ends");
+        tracing::warn!(%error, "cannot release an admission lock before this process ends");
     }
 }
 
@@ -238,18 +237,20 @@ mod tests {
     const LIGHT: u64 = 250 * MEBIBYTE;
     const HEAVY: u64 = 800 * MEBIBYTE;
 
-    /// As another process would have it.
+    /// Returns an admission as created by a separate process.
     fn admission(root: &TempDir, mebibytes: u64) -> Admission {
         Admission::of(mebibytes * MEBIBYTE, root.path())
     }
 
-    async fn entered(admission: &Admission, bytes: u64) -> Turn {
+    async fn entered(admission: &Admission, bytes: u64) -> MemoryPermit {
         let entered = timeout(Duration::from_secs(20), admission.enter(bytes)).await;
-        entered.expect("it waits").unwrap()
+        entered.expect("still waiting").unwrap()
     }
 
     async fn waits(admission: &Admission, bytes: u64) -> bool {
-        timeout(PAUSE * 2, admission.enter(bytes)).await.is_err()
+        timeout(POLL_INTERVAL * 2, admission.enter(bytes))
+            .await
+            .is_err()
     }
 
     fn files(root: &TempDir) -> usize {
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn four_light_jobs_fit_on_a_small_machine_or_one_heavy_beside_two() {
+    async fn small_machine_fits_four_light_jobs_or_one_heavy_and_two_light() {
         let root = tempfile::tempdir().unwrap();
         let small = admission(&root, 1500);
         let mut light = Vec::new();
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_needs_more_than_there_is_runs_alone() {
+    async fn job_beyond_the_budget_runs_alone() {
         let root = tempfile::tempdir().unwrap();
         let tiny = admission(&root, 400);
         let heavy = entered(&tiny, HEAVY).await;
@@ -284,16 +285,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn workers_of_one_machine_share_its_memory() {
+    async fn workers_on_one_machine_share_its_memory() {
         let root = tempfile::tempdir().unwrap();
         let (one, other) = (admission(&root, 1500), admission(&root, 1500));
         let heavy = entered(&one, HEAVY).await;
         let light = entered(&other, LIGHT).await;
         assert!(waits(&other, HEAVY).await);
-        // Neither counts the one that gave up.
+        // Neither process counts the cancelled job.
         let second = entered(&one, LIGHT).await;
         let third = async {
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
             drop(heavy);
         };
         let (late, ()) = tokio::join!(entered(&other, HEAVY), third);
@@ -302,14 +303,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_light_job_waits_behind_a_heavy_one() {
+    async fn light_job_waits_behind_a_heavy_one() {
         let root = tempfile::tempdir().unwrap();
         let (one, other) = (admission(&root, 1000), admission(&root, 1000));
         let light = entered(&one, LIGHT).await;
         let mut heavy = Box::pin(one.enter(HEAVY));
-        assert!(timeout(PAUSE, &mut heavy).await.is_err());
-        assert!(waits(&one, LIGHT).await, "one of the same process passes");
-        assert!(waits(&other, LIGHT).await, "one of another process passes");
+        assert!(timeout(POLL_INTERVAL, &mut heavy).await.is_err());
+        assert!(waits(&one, LIGHT).await, "this process's job passes");
+        assert!(waits(&other, LIGHT).await, "another process's job passes");
         drop(light);
         let heavy = timeout(Duration::from_secs(20), heavy).await;
         assert!(waits(&other, LIGHT).await, "both fit");
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_killed_process_holds_nothing() {
+    async fn killed_process_holds_no_memory() {
         let root = tempfile::tempdir().unwrap();
         let here = admission(&root, 1000);
         drop(entered(&here, LIGHT).await);
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_folder_is_private_and_made_again() {
+    async fn folder_is_private_and_recreated() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join(FOLDER);
         let here = admission(&root, 1000);
@@ -356,16 +357,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_names_the_setting() {
+    async fn error_names_the_setting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Admission::of(1, file.path()).enter(LIGHT).await;
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.contains("SCRATCH_PATH"), "{error}");
     }
 
-    /// Starts a process that locks a file, and waits until it has.
+    /// Starts a process that locks `file`, and waits until it holds the lock.
     fn hold(file: &Path) -> Child {
-        #[expect(clippy::disallowed_methods, reason = "stands for another worker")]
+        #[expect(clippy::disallowed_methods, reason = "simulates another worker")]
         let mut command = Command::new("flock");
         command.args(["--nonblock", "--no-fork"]).arg(file);
         command.args(["sh", "-c", "echo held; exec sleep 60"]);

@@ -1,4 +1,4 @@
-//! The mark and the bumpers: embedded pictures, made into films once when the process starts.
+//! The watermark and the bumpers, which are encoded once from embedded pictures at process start.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::{
-    command::{Costs, Reach},
+    command::{ResourceUsage, SandboxPaths},
     inspect::{self, Expected},
     plan::{self, Target},
     scratch::Scratch,
@@ -19,7 +19,7 @@ const WATERMARK: &[u8] = include_bytes!("../../web/brand/watermark.png");
 const OPENING: &[u8] = include_bytes!("../../web/brand/bumper-opening.png");
 const CLOSING: &[u8] = include_bytes!("../../web/brand/bumper-closing.png");
 
-/// Bumpers and watermark. They are kept in memory, so that a scratch folder that was emptied is as good as a new one.
+/// Bumpers and watermark, kept in memory so that they survive an emptied scratch folder.
 #[derive(Debug)]
 pub struct Brand {
     opening: Bumper,
@@ -35,10 +35,10 @@ struct Bumper {
 }
 
 impl Brand {
-    /// Frames of the opening bumper, and of the closing one: 4 s together, the contest allows 5.
+    /// Frames of each bumper. Both together last 4 s; the contest allows 5.
     pub const FRAMES: u64 = 30 * 2;
 
-    /// Encodes the bumpers for this target, in `folder`.
+    /// Encodes the bumpers for this target in `folder`.
     pub async fn prepare(tools: &Tools, folder: &Scratch, target: Target) -> anyhow::Result<Self> {
         let opening = encode(tools, folder, target, "opening", OPENING).await?;
         let closing = encode(tools, folder, target, "closing", CLOSING).await?;
@@ -53,20 +53,20 @@ impl Brand {
         })
     }
 
-    /// Puts the mark, with its transparency, into a job's folder. Returns its path.
-    pub fn lend_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
+    /// Writes the watermark, with its transparency, into a job's folder. Returns its path.
+    pub fn write_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
         let path = scratch.file("watermark.png");
         write(&path, WATERMARK)?;
         Ok(path)
     }
 
-    /// What a body must have to stand between the bumpers; see `inspect::Film::parameter_sets`.
+    /// Returns the parameter sets that a body must share; see `inspect::Film::parameter_sets`.
     pub fn parameter_sets(&self) -> &str {
         &self.parameter_sets
     }
 
-    /// Puts the bumpers into a job's folder, beside its body.
-    pub fn lend_bumpers(&self, scratch: &Scratch) -> anyhow::Result<()> {
+    /// Writes the bumpers into a job's folder, next to its body.
+    pub fn write_bumpers(&self, scratch: &Scratch) -> anyhow::Result<()> {
         for bumper in [&self.opening, &self.closing] {
             write(&scratch.file(&bumper.name), &bumper.film)?;
         }
@@ -74,7 +74,6 @@ impl Brand {
     }
 }
 
-/// Encodes one bumper and checks it.
 async fn encode(
     tools: &Tools,
     folder: &Scratch,
@@ -86,11 +85,11 @@ async fn encode(
     let (still, made) = (folder.file(&picture_name), folder.file(&film_name));
     write(&still, picture)?;
     let args = plan::bumper(&picture_name, Brand::FRAMES, target, &film_name);
-    let reach = Reach {
+    let reach = SandboxPaths {
         read: &[&still],
         write: Some(folder.path()),
     };
-    let costs = &mut Costs::default();
+    let costs = &mut ResourceUsage::default();
     let encoded = tools.ffmpeg(&args, folder.path(), reach, costs).await;
     encoded.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &made).await?;

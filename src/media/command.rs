@@ -1,9 +1,9 @@
-//! The one way to start an external program: confined, bounded, and dead when its future is.
+//! Starts every external program, confined and bounded, and kills it when its future is dropped.
 //!
 //! Every program runs through `anb confine` (`crate::confine`) in its own process group, with an
-//! empty environment, no standard input, limits on CPU, memory, file size and time, a sandbox where
-//! the kernel has one, and bounded memory here for what it says. Each cause of failure is a variant
-//! that callers branch on.
+//! empty environment, no standard input, limits on CPU, memory, file size and time, and a sandbox
+//! where the kernel supports one. Buffers for its output are bounded. Callers branch on the variant
+//! of the error.
 
 mod awake;
 pub mod error;
@@ -26,57 +26,57 @@ use tokio::{
 pub use self::error::Error;
 use self::error::failure;
 
-/// A clip waits for people: beside anything that somebody waits for it gets a thirtieth of a processor, beside the
-/// hashing of passwords (10) a quarter, and all of an idle one.
+/// Clips yield to interactive work. A program gets a thirtieth of a processor that it shares with
+/// interactive work, a quarter of one shared with password hashing (10) and all of an idle one.
 const NICENESS: &str = "15";
 
-/// Bytes of standard error that are kept, the last ones.
+/// Number of bytes kept from the end of standard error.
 const STDERR_BYTES: usize = 8 * 1024;
 
-/// What a program may use; beyond it, it is killed.
+/// Resource limits of a program; exceeding one kills it.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub cpu: Duration,
-    /// As long as this process runs: its own pauses are not counted.
+    /// Excludes pauses of this process.
     pub wall: Duration,
-    /// Longest time, counted in the same way, without a word on standard output: a program that is due to tell how far it is,
-    /// and does not, is frozen.
+    /// Maximum time without standard output, pauses excluded likewise. A program that fails to
+    /// report its progress is frozen.
     pub silence: Duration,
     pub memory_bytes: u64,
     pub file_bytes: u64,
 }
 
-/// Files that a program may touch in the sandbox, besides its own.
+/// Files that a program may access in the sandbox besides its own.
 #[derive(Debug, Clone, Copy)]
-pub struct Reach<'a> {
-    /// Files, or folders with all below.
+pub struct SandboxPaths<'a> {
+    /// Files, or folders with everything below.
     pub read: &'a [&'a Path],
-    /// Folder whose files may also be read and made.
+    /// Folder whose files may also be read and created.
     pub write: Option<&'a Path>,
 }
 
-/// One program to run.
+/// One invocation of a program.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct Invocation<'a> {
     /// Absolute path, see [`find`].
     pub program: &'a Path,
     pub args: &'a [OsString],
-    /// Absolute path of the working folder, against which arguments may name files.
+    /// Absolute path of the working folder; arguments may name files relative to it.
     pub folder: &'a Path,
-    pub reach: Reach<'a>,
+    pub reach: SandboxPaths<'a>,
     pub limits: Limits,
 }
 
-/// What runs cost together, whether they succeed or not.
+/// Total resource usage of runs, whether they succeed or not.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Costs {
-    /// User and system time, where the kernel tells.
+pub struct ResourceUsage {
+    /// User and system time, where the kernel reports it.
     pub cpu_ms: Option<u64>,
-    /// Most memory at once, as far as it was seen: looked at whenever standard output says something.
+    /// Peak memory as far as observed; sampled whenever standard output arrives.
     pub peak_bytes: Option<u64>,
 }
 
-impl Costs {
+impl ResourceUsage {
     fn spend(&mut self, cpu: Option<Duration>) {
         let Some(cpu) = cpu.and_then(|cpu| u64::try_from(cpu.as_millis()).ok()) else {
             return;
@@ -102,18 +102,18 @@ impl Runner {
     }
 
     /// Starts programs without the sandbox; all limits stay.
-    pub fn leave_sandbox(&mut self) {
+    pub fn disable_sandbox(&mut self) {
         self.is_sandboxed = false;
     }
 
-    /// Runs a program, handing each piece of its standard output to `on_stdout` and adding to `costs`.
-    /// Returns the end of its standard error.
+    /// Runs a program, passes each chunk of its standard output to `on_stdout` and adds its
+    /// resource usage to `costs`. Returns the end of its standard error.
     ///
-    /// Dropping the future kills the program and all that it started.
+    /// Dropping the future kills the program and all processes that it started.
     pub async fn run(
         &self,
-        call: &Call<'_>,
-        costs: &mut Costs,
+        call: &Invocation<'_>,
+        costs: &mut ResourceUsage,
         mut on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
         let program = name(call.program);
@@ -123,12 +123,12 @@ impl Runner {
         let work = async {
             let mut tail = Vec::new();
             let Limits { silence, wall, .. } = call.limits;
-            let hear = |bytes: &[u8]| {
+            let on_chunk = |bytes: &[u8]| {
                 costs.peak_bytes = costs.peak_bytes.max(group.0.and_then(peak_memory));
                 on_stdout(bytes);
             };
             tokio::try_join!(
-                pump(stdout, silence, hear),
+                pump(stdout, silence, on_chunk),
                 pump(stderr, wall, |bytes| keep_tail(&mut tail, bytes)),
             )?;
             let cpu = match group.0 {
@@ -150,7 +150,7 @@ impl Runner {
                 return Err(Error::TimedOut { program, after });
             }
         };
-        // Its number may now belong to somebody else.
+        // Another process may reuse the process id now.
         group.0 = None;
         costs.spend(cpu);
         let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
@@ -160,12 +160,12 @@ impl Runner {
         Err(failure(program, status, cpu, call.limits, stderr))
     }
 
-    /// Runs a program and returns its whole standard output, of at most `max_bytes`, and the end of its
-    /// standard error.
+    /// Runs a program and returns its whole standard output (at most `max_bytes`) and the end of
+    /// its standard error.
     pub async fn capture(
         &self,
-        call: &Call<'_>,
-        costs: &mut Costs,
+        call: &Invocation<'_>,
+        costs: &mut ResourceUsage,
         max_bytes: usize,
     ) -> Result<(Vec<u8>, String), Error> {
         let mut stdout = Vec::new();
@@ -180,7 +180,7 @@ impl Runner {
             })
             .await?;
         if too_much {
-            return Err(Error::TooTalkative {
+            return Err(Error::OutputTooLarge {
                 program: name(call.program),
                 limit: max_bytes,
             });
@@ -188,7 +188,7 @@ impl Runner {
         Ok((stdout, stderr))
     }
 
-    fn sandbox<'a>(&self, reach: Reach<'a>) -> Vec<&'a OsStr> {
+    fn sandbox<'a>(&self, reach: SandboxPaths<'a>) -> Vec<&'a OsStr> {
         if !self.is_sandboxed {
             return Vec::new();
         }
@@ -200,10 +200,10 @@ impl Runner {
         args
     }
 
-    fn spawn(&self, call: &Call<'_>) -> Result<Child, Error> {
+    fn spawn(&self, call: &Invocation<'_>) -> Result<Child, Error> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the sanctioned place: every external program starts here"
+            reason = "the one sanctioned place: every external program starts here"
         )]
         let mut command = Command::new(&self.launcher);
         command
@@ -241,7 +241,7 @@ impl Runner {
 pub fn find(program: &str) -> Result<PathBuf, Error> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "PATH is the shell's setting, not one of ours"
+        reason = "PATH belongs to the shell, not to our settings"
     )]
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -254,7 +254,7 @@ pub fn find(program: &str) -> Result<PathBuf, Error> {
         })
 }
 
-/// A running process group; dropping it while it is known to run kills it.
+/// A process group; dropping it kills the group unless the program is known to have ended.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -263,13 +263,13 @@ impl Drop for Group {
             && let Err(error) = kill_process_group(pid, Signal::KILL)
             && error != rustix::io::Errno::SRCH
         {
-            tracing::warn!(%error, pid = pid.as_raw_pid(), "a process group could not be killed");
+            tracing::warn!(%error, pid = pid.as_raw_pid(), "cannot kill a process group");
         }
     }
 }
 
 /// Reads to the end, so that the program never blocks on a full pipe. Returns
-/// [`io::ErrorKind::TimedOut`] when nothing comes for as long as `silence`.
+/// [`io::ErrorKind::TimedOut`] after `silence` without output.
 async fn pump(
     pipe: Option<impl AsyncRead + Unpin>,
     silence: Duration,
@@ -292,9 +292,8 @@ fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.drain(..tail.len().saturating_sub(STDERR_BYTES));
 }
 
-/// Waits until the process has ended and reads its CPU time before it is reaped.
-///
-/// It has closed its pipes, so that the wait on a thread of its own is short.
+/// Waits until the process has ended and reads its CPU time before it is reaped. The process has
+/// already closed its pipes, so the wait on a blocking thread is short.
 async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let waited = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), ended));
@@ -303,22 +302,22 @@ async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
     cpu_time(&stat)
 }
 
-/// The most memory that a running process had at once (proc(5): `VmHWM`).
+/// Returns the peak memory of a running process (proc(5): `VmHWM`).
 fn peak_memory(pid: Pid) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
     memory(&status, "VmHWM:")
 }
 
-/// Reads a line of a file in `/proc` that tells of memory (proc(5)), as `MemTotal: 1962416 kB`; in bytes.
+/// Parses a line of a file in `/proc` (proc(5)), such as `MemTotal: 1962416 kB`, into bytes.
 pub fn memory(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// User and system time in a `/proc/PID/stat` line (proc(5): fields 14 and 15, ticks of 10 ms).
+/// Parses user plus system time in `/proc/PID/stat` (proc(5): fields 14 and 15, ticks of 10 ms).
 fn cpu_time(stat: &str) -> Option<Duration> {
-    // The second field is the program's name in parentheses and may hold anything.
+    // The second field is the program's name in parentheses and may contain anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -340,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_read_behind_a_hostile_program_name() {
+    fn cpu_time_is_parsed_after_a_hostile_program_name() {
         let stat = "12 (a) b) 1) Z 1 12 1 0 -1 4 5 0 0 0 150 25 0 0 20 0 1 0 9 0 0";
         assert_eq!(cpu_time(stat), Some(Duration::from_millis(1750)));
         assert_eq!(cpu_time("12 (ffmpeg) Z 1"), None);
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn missing_program_is_named() {
         let error = find("anb-no-such-program").unwrap_err();
         assert!(error.to_string().contains("anb-no-such-program"));
     }

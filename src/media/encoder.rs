@@ -1,12 +1,12 @@
-//! How pictures become H.264: one set of options for bodies and bumpers, so that their parameter sets
-//! are the same and the parts can be joined without encoding again.
+//! Encoder options, shared by bodies and bumpers so that their H.264 parameter sets are equal and
+//! the parts can be joined without re-encoding.
 
 use std::ffi::OsString;
 
 use super::plan::{TIMESCALE, Target, words};
 use crate::config::media::{Effort, Resolution};
 
-/// Encoder and container options.
+/// Returns the encoder and container options.
 pub fn encoder(target: Target) -> Vec<OsString> {
     let (preset, crf, decisions) = trade(target.effort);
     let level = level(target.frame);
@@ -16,22 +16,22 @@ pub fn encoder(target: Target) -> Vec<OsString> {
         "-profile:v high -level:v {level} -pix_fmt yuv420p -threads {}",
         target.threads
     )));
-    // A key frame at least every four seconds, so that a player can seek.
+    // A key frame at least every four seconds enables seeking.
     let params = format!("{decisions}keyint=120:stitchable=1:open-gop=0");
     args.extend(words(&format!("-x264-params {params}")));
     args.extend(words(
         "-color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv",
     ));
-    // Written into the parameter sets, too: some decoders report another one.
+    // Also written into the parameter sets, because some decoders report another location.
     args.extend(words("-chroma_sample_location left"));
     args.extend(words(&format!("-video_track_timescale {TIMESCALE}")));
     args
 }
 
-/// Preset, rate factor and further decisions: points on the Pareto front in `docs/media.md`.
+/// Returns preset, rate factor and further parameters, from the Pareto front in `docs/media.md`.
 fn trade(effort: Effort) -> (&'static str, f32, &'static str) {
-    // Macroblock-tree rate control is worth more than what `veryfast` does, at half its cost; so are
-    // B-frames where they fit, and small partitions. Weighting brings nothing on what a camera sees.
+    // Macroblock-tree rate control, adaptive B-frames and small partitions gain more than
+    // `veryfast` does, at half its cost. Weighted prediction gains nothing on camera footage.
     const SHARP: &str = "mbtree=1:rc-lookahead=20:weightp=0:b-adapt=1:\
                          partitions=i4x4,i8x8,p8x8,b8x8:qcomp=0.7:";
     match effort {
@@ -41,7 +41,7 @@ fn trade(effort: Effort) -> (&'static str, f32, &'static str) {
     }
 }
 
-/// The lowest H.264 level for the frame at 30 frames per second (ITU-T H.264, table A-1).
+/// Returns the lowest H.264 level for the frame at 30 frames per second (ITU-T H.264, table A-1).
 fn level(frame: Resolution) -> &'static str {
     let blocks = u64::from(frame.width.div_ceil(16)) * u64::from(frame.height.div_ceil(16));
     match blocks {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_follows_the_frame() {
+    fn level_follows_the_frame_size() {
         for (width, height, expected) in [(1280, 720, "3.1"), (1920, 1080, "4"), (720, 480, "3")] {
             assert_eq!(level(Resolution { width, height }), expected);
         }

@@ -1,4 +1,4 @@
-//! Looks at the films that we made, so that nothing wrong is ever published.
+//! Verifies the films that we made, so that no faulty clip is published.
 
 use std::{ffi::OsString, path::Path};
 
@@ -6,14 +6,14 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use super::{
-    command::Costs,
+    command::ResourceUsage,
     plan::{RATE, TIMESCALE},
     probe::file_url,
     tools::Tools,
 };
 use crate::config::media::Resolution;
 
-/// Ticks from one frame to the next.
+/// Ticks per frame.
 const FRAME_TICKS: i64 = 512;
 const _: () = assert!(RATE * 512 == TIMESCALE);
 
@@ -24,7 +24,7 @@ pub struct Film {
     packets: Vec<Packet>,
 }
 
-/// What a film must be.
+/// Required properties of a film.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     pub frame: Resolution,
@@ -84,9 +84,9 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
     args.extend(["-show_entries".into(), format!("{entries}{more}").into()]);
     args.extend(["-of".into(), "json".into(), file_url(film)]);
     let (report, _) = tools
-        .ffprobe(film, &args, &mut Costs::default())
+        .ffprobe(film, &args, &mut ResourceUsage::default())
         .await
-        .context("look at a made film")?;
+        .context("inspect an encoded film")?;
     Film::parse(&report)
 }
 
@@ -103,7 +103,7 @@ impl Film {
         })
     }
 
-    /// Hash of the H.264 parameter sets: films can be joined when it is the same.
+    /// Hash of the H.264 parameter sets; films with equal hashes can be joined.
     pub fn parameter_sets(&self) -> &str {
         &self.stream.extradata_hash
     }
@@ -113,7 +113,7 @@ impl Film {
         self.stream.nb_frames.parse().context("count the frames")
     }
 
-    /// Checks all that the headers say.
+    /// Checks all headers.
     pub fn check(&self, expected: Expected<'_>) -> anyhow::Result<()> {
         let right = Stream {
             codec_name: "h264".into(),
@@ -139,7 +139,7 @@ impl Film {
         Ok(())
     }
 
-    /// Checks that frames follow each other without holes, in decoding and in showing order.
+    /// Checks that frames follow each other without gaps, in decoding and in presentation order.
     pub fn check_times(&self) -> anyhow::Result<()> {
         let count = u64::try_from(self.packets.len()).unwrap_or(u64::MAX);
         ensure!(
@@ -148,11 +148,11 @@ impl Film {
             self.stream
         );
         let decoding: Vec<i64> = self.packets.iter().map(|packet| packet.dts).collect();
-        let mut showing: Vec<i64> = self.packets.iter().map(|packet| packet.pts).collect();
-        showing.sort_unstable();
-        ensure!(showing.first() == Some(&0), "the first frame is late");
-        ensure!(is_steady(&decoding), "decoding times have a hole");
-        ensure!(is_steady(&showing), "showing times have a hole");
+        let mut presentation: Vec<i64> = self.packets.iter().map(|packet| packet.pts).collect();
+        presentation.sort_unstable();
+        ensure!(presentation.first() == Some(&0), "the first frame is late");
+        ensure!(is_steady(&decoding), "decoding times have a gap");
+        ensure!(is_steady(&presentation), "presentation times have a gap");
         Ok(())
     }
 }
@@ -189,18 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn a_good_film_passes() {
+    fn valid_film_passes() {
         checked(("", "")).unwrap();
     }
 
     #[test]
-    fn each_difference_is_found() {
+    fn every_difference_is_detected() {
         for (from, to, complaint) in [
             ("\"nb_frames\": \"4\"", "\"nb_frames\": \"5\"", "instead of"),
             ("86a2", "86a3", "instead of"),
             ("\"1:1\"", "\"4:3\"", "instead of"),
             ("\"dts\": 512", "\"dts\": 513", "decoding times"),
-            ("\"pts\": 1536", "\"pts\": 2048", "showing times"),
+            ("\"pts\": 1536", "\"pts\": 2048", "presentation times"),
             ("\"pts\": 0", "\"pts\": 512", "first frame"),
         ] {
             let error = checked((from, to)).unwrap_err().to_string();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_stream_is_found() {
+    fn second_stream_is_detected() {
         let json = include_str!("testdata/film.json").replace("\"streams\": [", "\"streams\": [@");
         let stream = json.split_once('@').unwrap().1.rsplit_once(']').unwrap().0;
         let twice = json.replace('@', &format!("{stream},"));

@@ -1,11 +1,11 @@
-//! Where things go in the frame: the player's picture, and the mark on it.
+//! Places the player's picture and the watermark in the frame.
 
 use crate::config::media::Resolution;
 
-/// Shape of the mark in `web/brand/watermark.svg`.
-const MARK_SHAPE: (u32, u32) = (532, 212);
+/// Shape of `web/brand/watermark.svg`.
+const WATERMARK_SHAPE: (u32, u32) = (532, 212);
 
-/// A place in the frame, in pixels from its top left corner; all even, as 4:2:0 wants.
+/// An area in pixels from the frame's top left corner. All values are even, as 4:2:0 requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rectangle {
     pub x: u32,
@@ -14,7 +14,7 @@ pub struct Rectangle {
     pub height: u32,
 }
 
-/// The largest rectangle of this shape in the frame, centred.
+/// Returns the largest centred rectangle of this shape in the frame.
 pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
     let (across, down) = (across.max(1), down.max(1));
     let (frame_width, frame_height) = (u64::from(frame.width), u64::from(frame.height));
@@ -24,7 +24,7 @@ pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
         (even(frame_height * across / down), frame.height)
     };
     Rectangle {
-        // Half of the bars, made even.
+        // Half of the bars, rounded down to even.
         x: (frame.width - width) / 4 * 2,
         y: (frame.height - height) / 4 * 2,
         width,
@@ -32,11 +32,11 @@ pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
     }
 }
 
-/// Places the mark in the top right corner of the picture, never on the bars.
+/// Places the watermark in the top right corner of the picture, never on the bars.
 pub fn watermark(picture: Rectangle) -> Rectangle {
-    let (shape_width, shape_height) = MARK_SHAPE;
+    let (shape_width, shape_height) = WATERMARK_SHAPE;
     let short = picture.width.min(picture.height);
-    // Reads well on a phone and hides no basket.
+    // Legible on a phone without hiding a basket.
     let by_width = (picture.width * 3 / 10).min(picture.height / 4);
     let by_height = picture.height * 2 / 5 * shape_width / shape_height;
     let width = even(by_width.min(by_height).into());
@@ -50,7 +50,7 @@ pub fn watermark(picture: Rectangle) -> Rectangle {
     }
 }
 
-/// The even number at or above, at least 2; H.264 levels end long before `u32`.
+/// Rounds up to an even number of at least 2. H.264 levels end long before `u32`.
 fn even(pixels: u64) -> u32 {
     u32::try_from(pixels.div_ceil(2).max(1) * 2).unwrap_or(u32::MAX - 1)
 }
@@ -65,7 +65,7 @@ mod tests {
     };
 
     #[test]
-    fn pictures_of_any_shape_fit_without_being_stretched() {
+    fn pictures_of_any_shape_fit_without_distortion() {
         for (shape, expected) in [
             ((320, 180), (0, 0, 1280, 720)),
             ((640, 480), (160, 0, 960, 720)),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stays_on_the_picture() {
+    fn watermark_stays_on_the_picture() {
         for shape in [
             (1920, 1080),
             (1080, 1920),

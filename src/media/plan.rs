@@ -1,7 +1,7 @@
-//! The argument list of one encoding run, as a pure function of probe and target.
+//! Builds the argument list of an encoding run as a pure function of probe and target.
 //!
-//! One decode, one encode: the body of the clip and three sizes of its poster leave the same run.
-//! Pixels are scaled once, straight to the rectangle that the picture gets in the frame.
+//! A single run decodes the source once and writes both the body of the clip and its stills in
+//! three qualities. Pixels are scaled once, directly to the picture's rectangle in the frame.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::config::media::{Effort, Resolution, Settings};
 /// Frames per second of every clip.
 pub const RATE: u32 = 30;
 
-/// Ticks per second of every clip: each frame lasts exactly 512.
+/// Ticks per second of every clip; each frame lasts exactly 512.
 pub const TIMESCALE: u32 = 15_360;
 
-/// JPEG quantisers of each still, the finest first.
+/// JPEG quantisers of each still, finest first.
 pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
 
-/// Names in the job's folder, where a run works: no argument of a muxer, a filter or a list holds a path that
-/// somebody chose, in which a `%` or a `?` would mean something.
+/// File names in the job's folder, in which a run works. Muxers, filters and lists interpret `%`
+/// and `?`, so none of their arguments contains an arbitrary path.
 pub const BODY: &str = "out/body.mp4";
 pub const CLIP: &str = "out/clip.mp4";
 pub const JOIN_LIST: &str = "join.ffconcat";
@@ -30,30 +30,29 @@ pub const JOIN_LIST: &str = "join.ffconcat";
 /// One name per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
 pub const STILL_PATTERNS: [&str; 3] = ["out/fine-%d.jpg", "out/middle-%d.jpg", "out/coarse-%d.jpg"];
 
-/// Stills of a clip, spread evenly, of which one becomes the poster.
+/// Number of evenly spaced stills of a clip, one of which becomes the poster.
 pub const STILLS: u64 = 8;
 
-/// The clip to make.
+/// Properties of the clip to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     pub frame: Resolution,
     pub max_seconds: u32,
     pub effort: Effort,
-    /// Threads of each run: jobs side by side use the processors better than threads in one.
+    /// Threads per run. Concurrent jobs use the processors better than threads within one job.
     pub threads: usize,
 }
 
-/// Files that a run reads; what it writes has the names above.
+/// Input files of a run; its outputs have the names above.
 #[derive(Debug)]
 pub struct Files {
     pub source: PathBuf,
     pub watermark: PathBuf,
 }
 
-/// An encoding run.
 #[derive(Debug, PartialEq)]
 pub struct Plan {
-    /// Frames that the body has when the whole source can be decoded.
+    /// Frames of the body if the whole source decodes.
     pub frames: u64,
     pub args: Vec<OsString>,
 }
@@ -86,8 +85,8 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         "-filter_complex".into(),
         graph(video, target, frames).into(),
     ]);
-    let most = u64::from(target.max_seconds) * u64::from(RATE);
-    args.extend(words(&format!("-map [body] -frames:v {most}")));
+    let max_frames = u64::from(target.max_seconds) * u64::from(RATE);
+    args.extend(words(&format!("-map [body] -frames:v {max_frames}")));
     args.extend(encoder(target));
     args.extend(words("-f mp4"));
     args.push(file_url(BODY));
@@ -96,7 +95,7 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         args.extend(words(&format!(
             "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
         )));
-        // Each thread of an encoder of stills would hold eight megabytes.
+        // Each thread of a still encoder would use eight megabytes.
         args.extend(words(&format!(
             "-c:v mjpeg -threads 1 -q:v {quality} -f image2"
         )));
@@ -105,17 +104,17 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     Plan { frames, args }
 }
 
-/// Threads of one run when `jobs` share the processors. More than four gain little at this frame size.
+/// Returns the threads per run for `jobs` concurrent jobs. More than four gain little at this size.
 pub fn threads(processors: usize, jobs: usize) -> usize {
     (processors / jobs.max(1)).clamp(1, 4)
 }
 
-/// Splits a line of arguments that have no blanks inside.
+/// Splits a line of arguments that contain no blanks.
 pub fn words(line: &str) -> Vec<OsString> {
     line.split_ascii_whitespace().map(OsString::from).collect()
 }
 
-/// Frames of the clip's body: the source's length in frames, at most the target's.
+/// Returns the frames of the clip's body: the source's length in frames, at most the target's.
 fn frames(duration: Duration, max_seconds: u32) -> u64 {
     let kept = duration.min(Duration::from_secs(max_seconds.into()));
     let micros = u64::try_from(kept.as_micros()).unwrap_or(u64::MAX);
@@ -131,7 +130,7 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     } else {
         format!(",pad={width}:{height}:{}:{}:black", picture.x, picture.y)
     };
-    // In the middle of each of as many parts, the first of which decodes in any source that is taken.
+    // Stills are the middles of equal parts; the first part decodes in every accepted source.
     let part = frames.div_ceil(STILLS);
     format!(
         "[0:{index}]{shift},fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
@@ -151,10 +150,10 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     )
 }
 
-/// Moves the picture's first frame to time zero, and all that is not shown to just behind what is: `fps`
-/// would fill a hole of a month, picture by picture, before it looks whether anybody wants them.
+/// Moves the first frame to time zero and clamps later timestamps to just after the clip's end.
+/// Otherwise `fps` would fill a gap of a month with frames that are then dropped.
 ///
-/// By a constant, not by `STARTPTS`: the graph starts anew when the stream changes its size.
+/// Avoids `STARTPTS`, because the graph restarts when the stream changes its size.
 fn shift(start: Duration, max_seconds: u32) -> String {
     let start = match start.as_micros() {
         0 => String::new(),
@@ -163,7 +162,7 @@ fn shift(start: Duration, max_seconds: u32) -> String {
     format!("setpts=min(PTS{start}\\,{}/TB)", max_seconds + 1)
 }
 
-/// Scales to the picture's rectangle and to BT.709, tone-mapping what is brighter.
+/// Scales to the picture's rectangle and converts to BT.709, tone-mapping HDR.
 fn scale(video: &Video, picture: Rectangle) -> String {
     let Rectangle { width, height, .. } = picture;
     let transfer = match video.colour.transfer {
@@ -171,7 +170,7 @@ fn scale(video: &Video, picture: Rectangle) -> String {
             let matrix = match video.colour.matrix {
                 Matrix::Bt709 => "bt709",
                 Matrix::Bt2020 => "bt2020",
-                // What players assume of a file that does not say.
+                // The assumption of media players for untagged files.
                 Matrix::Unknown if video.short_side() >= 720 => "bt709",
                 Matrix::Bt601 | Matrix::Unknown => "bt601",
             };
@@ -184,8 +183,8 @@ fn scale(video: &Video, picture: Rectangle) -> String {
         Transfer::Pq => "smpte2084",
     };
     let range = if video.colour.full_range { "pc" } else { "tv" };
-    // Scaled first, for the tone mapper works in 32-bit floats; 203 cd/m² is reference white of
-    // ITU-R BT.2408. A direct conversion would clip the highlights.
+    // Scales first, because the tone mapper works in 32-bit floats. 203 cd/m² is the reference
+    // white of ITU-R BT.2408. A direct conversion would clip the highlights.
     format!(
         "zscale={width}:{height}:filter=bicubic:min=2020_ncl:tin={transfer}:pin=2020:rin={range},\
          zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,\
@@ -193,7 +192,7 @@ fn scale(video: &Video, picture: Rectangle) -> String {
     )
 }
 
-/// Arguments that turn a still picture into a bumper: fade in, hold, fade out.
+/// Returns the arguments that turn a still picture into a bumper: fade in, hold, fade out.
 pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsString> {
     let Resolution { width, height } = target.frame;
     let fade = frames / 5;
@@ -215,7 +214,7 @@ pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsS
     args
 }
 
-/// Arguments that join the files of [`JOIN_LIST`] without encoding, index first.
+/// Returns the arguments that join the files of [`JOIN_LIST`] without re-encoding, index first.
 pub fn join() -> Vec<OsString> {
     let mut args = words("-nostdin -hide_banner -loglevel error");
     args.extend(words("-f concat -protocol_whitelist file -i"));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_argument_list_of_a_portrait_clip() {
+    fn portrait_clip_has_the_expected_arguments() {
         let turned = Video {
             turned: true,
             ..video(1920, 1080)
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_landscape_clip_fills_the_frame_and_needs_no_bars() {
+    fn landscape_clip_fills_the_frame_without_bars() {
         let graph = graph(&video(3840, 2160), TARGET, 900);
         assert!(!graph.contains("pad="), "{graph}");
         assert!(graph.contains("scale=1280:720:flags=bicubic"), "{graph}");
@@ -290,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_from_the_kept_length() {
+    fn frame_count_follows_the_kept_length() {
         assert_eq!(frames(Duration::from_mins(1), 30), 900);
         assert_eq!(frames(Duration::from_millis(10_017), 30), 301);
         assert_eq!(frames(Duration::from_millis(1), 30), 1);
     }
 
     #[test]
-    fn a_late_picture_is_moved_to_the_start() {
+    fn late_picture_is_moved_to_the_start() {
         let start = Duration::from_millis(1500);
         let graph = graph(
             &Video {
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untagged_picture_is_read_as_players_read_it() {
+    fn untagged_picture_gets_the_matrix_that_media_players_assume() {
         let colour = Colour {
             matrix: Matrix::Unknown,
             transfer: Transfer::Sdr,

@@ -1,4 +1,4 @@
-//! The poster: the still that shows most, in the finest quality that is small enough.
+//! Chooses the poster: the most detailed still, in the finest quality that is small enough.
 
 use std::path::{Path, PathBuf};
 
@@ -6,15 +6,14 @@ use anyhow::Context;
 
 use super::{plan::STILLS, transcode::size};
 
-/// Largest poster that is preferred over a coarser one.
+/// Maximum size of a poster before a coarser quality is preferred.
 const MAX_BYTES: u64 = 60 * 1024;
 
-/// Chooses among the stills of a clip in `folder`; `patterns` are their names from the finest quality on,
-/// with `%d` for the number.
-///
-/// Of equally fine JPEGs the largest has most detail: it is neither black nor blurred.
+/// Chooses among the stills in `folder`. `patterns` are their names, finest quality first, with
+/// `%d` for the number. Among JPEGs of equal quality the largest has the most detail; it is neither
+/// black nor blurred.
 pub fn choose(folder: &Path, patterns: &[&str]) -> anyhow::Result<PathBuf> {
-    let finest = patterns.first().context("no quality of stills")?;
+    let finest = patterns.first().context("no still quality")?;
     let detailed = (1..=STILLS)
         .filter_map(|number| Some((size(&numbered(folder, finest, number)).ok()?, number)))
         .max_by_key(|(bytes, number)| (*bytes, std::cmp::Reverse(*number)));
@@ -40,7 +39,7 @@ mod tests {
 
     const PATTERNS: [&str; 2] = ["q0-%d.jpg", "q1-%d.jpg"];
 
-    /// Writes stills of these sizes (KiB), a row for each quality, in a folder whose name looks like a pattern.
+    /// Writes stills of these sizes (KiB), one row per quality, in a folder named like a pattern.
     fn stills(sizes: &[&[usize]]) -> (tempfile::TempDir, PathBuf) {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("100%d");
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_detailed_still_is_taken_in_the_finest_quality_that_is_small_enough() {
+    fn most_detailed_still_is_chosen_in_the_finest_quality_that_fits() {
         assert_eq!(chosen(&[&[3, 59, 40], &[2, 30, 20]]), "q0-2.jpg");
         assert_eq!(chosen(&[&[3, 90, 40], &[2, 30, 20]]), "q1-2.jpg");
         assert_eq!(chosen(&[&[3, 90, 40], &[2, 61, 20]]), "q1-2.jpg");
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_still_there_is_no_poster() {
+    fn missing_stills_are_an_error() {
         let (_parent, folder) = stills(&[&[], &[]]);
         assert!(choose(&folder, &PATTERNS).is_err());
     }

@@ -1,20 +1,20 @@
-//! What `ffprobe` says about a file, typed. Numbers a hostile file controls become `None` or a
-//! harmless default when they make no sense; `verdict` judges what is left.
+//! `ffprobe`'s report on a file, typed. Implausible numbers in a hostile file become `None` or a
+//! harmless default; `rules` checks the rest.
 
 use std::{ffi::OsString, path::Path, time::Duration};
 
 use anyhow::Context;
 use serde::Deserialize;
 
-/// Pixels of the largest accepted picture (4096 x 2176): keeps decompression bombs out.
+/// Maximum pixels of an accepted picture (4096 x 2176); keeps decompression bombs out.
 pub const MAX_PIXELS: u32 = 8_912_896;
 
 /// A file as the demuxer sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// Streams of any kind.
+    /// Number of streams of any kind.
     pub streams: usize,
-    /// The first moving picture; cover art does not count.
+    /// The first video stream; cover art does not count.
     pub video: Option<Video>,
 }
 
@@ -23,20 +23,20 @@ pub struct Probe {
 pub struct Video {
     /// Number of the stream in the file.
     pub index: u32,
-    /// `ffmpeg`'s name of the codec, `unknown` where it has none.
+    /// `ffmpeg`'s name of the codec, or `unknown`.
     pub codec: String,
     /// Stored size in pixels, before rotation; zero when unknown.
     pub width: u32,
     pub height: u32,
-    /// Bits that a decoded pixel takes in memory.
+    /// Bits per decoded pixel in memory.
     pub pixel_bits: u32,
     /// Shape of a stored pixel.
     pub sample_aspect: Ratio,
-    /// The picture is shown lying on its side: width and height change places.
+    /// The picture is shown rotated by 90 degrees, which swaps width and height.
     pub turned: bool,
     /// Average frames per second.
     pub rate: Ratio,
-    /// How long after the file's own start the picture starts.
+    /// Delay of the picture after the start of the file.
     pub start: Duration,
     /// Length; zero when unknown.
     pub duration: Duration,
@@ -50,12 +50,12 @@ pub struct Ratio {
     pub denominator: u32,
 }
 
-/// How stored samples become light.
+/// How stored samples map to light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour {
     pub matrix: Matrix,
     pub transfer: Transfer,
-    /// Samples use all of 0 to 255, as some phones store them.
+    /// Samples use the full range of 0 to 255, as on some phones.
     pub full_range: bool,
 }
 
@@ -71,7 +71,7 @@ pub enum Matrix {
 /// Transfer curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
-    /// Standard dynamic range, whatever the curve.
+    /// Standard dynamic range with any curve.
     Sdr,
     /// Hybrid log-gamma (ARIB STD-B67).
     Hlg,
@@ -80,7 +80,7 @@ pub enum Transfer {
 }
 
 impl Probe {
-    /// Arguments that make `ffprobe` describe `source` in the JSON that [`Probe::parse`] reads.
+    /// Returns the arguments that make `ffprobe` describe `source` for [`Probe::parse`].
     pub fn args(source: &Path) -> Vec<OsString> {
         let mut args: Vec<OsString> = ["-v", "error"].map(OsString::from).into();
         args.extend(guards());
@@ -100,7 +100,6 @@ impl Probe {
         args
     }
 
-    /// Reads `ffprobe`'s JSON.
     pub fn parse(json: &[u8]) -> anyhow::Result<Self> {
         let report: Report = serde_json::from_slice(json).context("parse ffprobe's JSON")?;
         let video = report
@@ -116,7 +115,7 @@ impl Probe {
 }
 
 impl Video {
-    /// Size in square pixels of the upright picture, scaled by a common factor.
+    /// Returns the upright picture's size in square pixels, scaled by a common factor.
     pub fn upright_shape(&self) -> (u64, u64) {
         let across = u64::from(self.width) * u64::from(self.sample_aspect.numerator);
         let down = u64::from(self.height) * u64::from(self.sample_aspect.denominator);
@@ -127,7 +126,7 @@ impl Video {
         }
     }
 
-    /// Lines of the shorter side, in square pixels of the stored height.
+    /// Returns the lines of the shorter side, in square pixels of the stored height.
     pub fn short_side(&self) -> u32 {
         let width = u64::from(self.width) * u64::from(self.sample_aspect.numerator)
             / u64::from(self.sample_aspect.denominator);
@@ -141,7 +140,7 @@ impl Ratio {
         denominator: 1,
     };
 
-    /// Reads `4:3` or `30000/1001`; `None` for zero, negative or absurd.
+    /// Parses `4:3` or `30000/1001`. Returns `None` for zero, negative or absurd values.
     fn parse(text: &str) -> Option<Self> {
         let (numerator, denominator) = text.split_once([':', '/'])?;
         let ratio = Self {
@@ -152,10 +151,10 @@ impl Ratio {
     }
 }
 
-/// Options before `-i` that bound what a hostile file can make `ffmpeg` do.
+/// Returns options before `-i` that limit what a hostile file can make `ffmpeg` do.
 ///
-/// The demuxer is forced, so that a playlist stays unread; no protocol but files; no references to
-/// other files; no picture and no allocation beyond a bound.
+/// They force the demuxer, so that playlists stay unread, allow only the file protocol, disable
+/// references to other files, and bound pictures and allocations.
 pub fn guards() -> Vec<OsString> {
     let mut args: Vec<OsString> = ["-max_alloc", "300000000"].map(OsString::from).into();
     args.extend(["-f", "mov", "-protocol_whitelist", "file"].map(OsString::from));
@@ -164,7 +163,7 @@ pub fn guards() -> Vec<OsString> {
     args
 }
 
-/// `file:` and the path, so that no part of a path is read as a protocol or an option.
+/// Prefixes a path with `file:`, so that no part of it is read as a protocol or an option.
 pub fn file_url(path: impl AsRef<Path>) -> OsString {
     let mut url = OsString::from("file:");
     url.push(path.as_ref());
@@ -268,7 +267,7 @@ impl Stream {
     }
 }
 
-/// Bits per pixel of `ffmpeg`'s `yuv420p10le` and its like; the most for a format of another name.
+/// Returns the bits per pixel of formats such as `yuv420p10le`, or the maximum for unknown formats.
 fn pixel_bits(format: &str) -> u32 {
     let Some(format) = format.strip_prefix("yuv") else {
         return 48;
@@ -289,7 +288,7 @@ fn seconds(text: &str) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
-/// From one time to the other; zero when either is unknown or the second is not later.
+/// Returns the time between `from` and `to`; zero if either is unknown or `to` is not later.
 fn delay(from: Option<&str>, to: Option<&str>) -> Duration {
     let time = |text: Option<&str>| text?.parse::<f64>().ok();
     match (time(from), time(to)) {
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_portrait_clip_of_a_phone_is_turned() {
+    fn portrait_phone_video_is_turned() {
         let probe = Probe::parse(include_bytes!("testdata/portrait.json")).unwrap();
         assert_eq!(probe.streams, 2);
         let video = probe.video.unwrap();
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_with_wide_pixels_keeps_their_shape() {
+    fn wide_pixels_keep_their_shape() {
         let video = video(include_bytes!("testdata/wide-pixels.json"));
         assert_eq!(
             video.sample_aspect,
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hdr_clip_says_its_curve() {
+    fn hdr_video_reports_its_transfer_curve() {
         let video = video(include_bytes!("testdata/hlg.json"));
         assert_eq!(video.codec, "hevc");
         assert_eq!(
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_numbers_become_harmless() {
+    fn absurd_numbers_become_harmless_defaults() {
         let video = video(
             br#"{"streams":[{"index":0,"codec_type":"video","width":-5,"height":99999999999,
                 "sample_aspect_ratio":"0:1","avg_frame_rate":"0/0","duration":"-inf",
@@ -368,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_starts_after_the_sound_says_how_much_later() {
+    fn late_picture_reports_its_delay() {
         let late = |stream, file| delay(Some(file), Some(stream));
         assert_eq!(late("3.04", "-0.02"), Duration::from_millis(3060));
         assert_eq!(late("0.000000", "0.000000"), Duration::ZERO);
@@ -377,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_and_coloured_pixels_take_more_memory() {
+    fn higher_bit_depth_and_chroma_need_more_memory() {
         for (format, bits) in [
             ("yuv420p", 12),
             ("yuvj420p", 12),
@@ -392,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_report_is_an_error() {
+    fn truncated_report_is_an_error() {
         assert!(Probe::parse(b"{\n").is_err());
         assert_eq!(Probe::parse(b"{}").unwrap().video, None);
     }

@@ -1,21 +1,21 @@
-//! How far an encoding run is, out of the blocks that `ffmpeg -progress` writes twice a second.
+//! Progress of an encoding run, from the blocks that `ffmpeg -progress` writes twice a second.
 
 use std::time::{Duration, Instant};
 
-/// Percent of the work that encoding is; the rest is joining, checking and storing.
+/// Encoding's share of the work (%); the rest is joining, checking and storing.
 const ENCODED: u64 = 95;
 
-/// How far a clip is.
+/// Progress of a clip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Never goes back.
+    /// Never decreases.
     pub percent: u8,
-    /// Time until the clip is there, judged by the pace so far; none before the first frames.
+    /// ETA of the clip, estimated from the pace so far; none before the first frames.
     pub left: Option<Duration>,
 }
 
 impl Progress {
-    /// The clip is made, and only has to be stored.
+    /// The clip is made and only has to be stored.
     pub const MADE: Self = Self {
         percent: 98,
         left: Some(Duration::ZERO),
@@ -45,7 +45,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Starts with a run that shall make `expected` frames.
+    /// Starts counting a run that is expected to make `expected` frames.
     pub fn start(expected: u64) -> Self {
         Self {
             expected,
@@ -55,12 +55,11 @@ impl Meter {
         }
     }
 
-    /// Frames made so far.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Reads a piece of the report, cut anywhere; returns the progress if there was some.
+    /// Reads a chunk of the report, split at any byte. Returns the progress if frames were added.
     pub fn read(&mut self, bytes: &[u8]) -> Option<Progress> {
         let before = self.frames;
         for byte in bytes {
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_counted_across_pieces() {
+    fn frames_are_counted_across_chunks() {
         let mut meter = Meter::start(90);
         assert_eq!(meter.read(b"frame=0\nfps=0.0\nfra"), None);
         let progress = meter.read(b"me=  45\nout_time_us=1500000\nprogress=continue\n");
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_follows_the_pace_so_far() {
+    fn remaining_time_follows_the_pace_so_far() {
         let left = |frames| Progress::of(frames, 900, Duration::from_secs(19)).left;
         assert_eq!(left(0), None);
         for (frames, seconds) in [(450, 21), (900, 1)] {

@@ -1,8 +1,8 @@
-//! One private folder per job, on the configured disk, gone when the job ends however it ends.
+//! One private folder per job on the configured disk, removed however the job ends.
 //!
-//! Its owner holds an advisory lock on it. The kernel drops that lock with the process, so a worker
-//! removes exactly the folders that killed workers left, also when several workers, or several
-//! containers with their own process numbers, share the disk.
+//! Its worker holds an advisory lock on it. The kernel releases the lock with the process, so
+//! workers remove exactly the orphaned folders of killed workers, even when several workers, or
+//! several containers with their own process ids, share the disk.
 
 use std::{
     fs::{self, File},
@@ -18,28 +18,28 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "job-";
 
-/// The part of a folder that programs may write in. The rest may be linked: a player's original.
+/// Subfolder in which programs may write. Files outside it may be hard links to originals.
 const OUTPUTS: &str = "out";
 
-/// How much a test writes (bytes): what a full disk has no room for.
+/// Number of bytes that the probe writes; a full disk has no room for them.
 const PROBE_BYTES: usize = 256 * 1024;
 
-/// What a job needs at least (bytes): the parts of a clip and the clip.
+/// Minimum space that a job needs (bytes), for the parts of a clip and the clip.
 const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A folder younger than this may not have been locked yet by the worker that creates it.
-const SETTLED: Duration = Duration::from_mins(1);
+/// The worker that creates a younger folder may not have locked it yet.
+const MIN_ORPHAN_AGE: Duration = Duration::from_mins(1);
 
 /// A job's folder; dropping it removes it.
 #[derive(Debug)]
 pub struct Scratch {
-    // Before the lock: the folder is removed while it is still held.
+    // Declared before the lock, so that the folder is removed while the lock is held.
     folder: TempDir,
     _lock: File,
 }
 
 impl Scratch {
-    /// Creates a folder readable by this user alone under `root`.
+    /// Creates a folder under `root` that only this user can read.
     pub fn create(root: &Path) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix_in(PREFIX, root)
             .with_context(|| format!("create a folder in {} (SCRATCH_PATH)", root.display()))?;
@@ -57,18 +57,18 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// The path of a file, by its name in this folder.
+    /// Returns the path of the file `name` in this folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The part of the folder that programs may write in.
+    /// Returns the subfolder in which programs may write.
     pub fn outputs(&self) -> PathBuf {
         self.folder.path().join(OUTPUTS)
     }
 }
 
-/// Returns an error unless files can be written in `root` and have room there.
+/// Returns an error unless `root` is writable and has room for a job.
 pub fn probe(root: &Path) -> anyhow::Result<()> {
     let place = || format!("SCRATCH_PATH={}", root.display());
     let written = || {
@@ -86,7 +86,7 @@ pub fn probe(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates `root` and clears it.
+/// Creates `root` and removes orphaned folders from it.
 pub fn open_root(root: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -96,9 +96,9 @@ pub fn open_root(root: &Path) -> anyhow::Result<()> {
     clear(root)
 }
 
-/// Removes what killed workers left in `root`.
+/// Removes the orphaned folders of killed workers from `root`.
 pub fn clear(root: &Path) -> anyhow::Result<()> {
-    let removed = remove_stale(root, SETTLED)
+    let removed = remove_orphans(root, MIN_ORPHAN_AGE)
         .with_context(|| format!("read {} (SCRATCH_PATH)", root.display()))?;
     if removed > 0 {
         tracing::info!(removed, "removed scratch folders of killed workers");
@@ -106,7 +106,7 @@ pub fn clear(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn remove_stale(root: &Path, settled: Duration) -> std::io::Result<usize> {
+fn remove_orphans(root: &Path, min_age: Duration) -> std::io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(root)? {
         let entry = entry?;
@@ -114,26 +114,30 @@ fn remove_stale(root: &Path, settled: Duration) -> std::io::Result<usize> {
             .file_name()
             .to_str()
             .is_some_and(|name| name.starts_with(PREFIX));
-        if !ours || !is_stale(&entry.path(), settled) {
+        if !ours || !is_orphaned(&entry.path(), min_age) {
             continue;
         }
         match fs::remove_dir_all(entry.path()) {
             Ok(()) => removed += 1,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(folder = %entry.path().display(), %error, "stale scratch folder stays");
+                tracing::warn!(
+                    folder = %entry.path().display(),
+                    %error,
+                    "cannot remove an orphaned scratch folder"
+                );
             }
         }
     }
     Ok(removed)
 }
 
-fn is_stale(folder: &Path, settled: Duration) -> bool {
+fn is_orphaned(folder: &Path, min_age: Duration) -> bool {
     let age = fs::symlink_metadata(folder)
         .and_then(|metadata| metadata.modified())
         .ok()
         .and_then(|modified| modified.elapsed().ok());
-    let old_enough = age.is_some_and(|age| age >= settled);
+    let old_enough = age.is_some_and(|age| age >= min_age);
     old_enough
         && File::open(folder)
             .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scratch_folder_is_gone_after_the_drop() {
+    fn dropping_removes_the_folder() {
         let root = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(root.path()).unwrap();
         fs::write(scratch.file("body.mp4"), b"x").unwrap();
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_without_an_owner_are_removed() {
+    fn only_orphaned_folders_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let running = Scratch::create(root.path()).unwrap();
         let abandoned = root.path().join("job-abandoned");
@@ -164,13 +168,13 @@ mod tests {
         fs::write(abandoned.join("body.mp4"), b"x").unwrap();
         fs::create_dir(&foreign).unwrap();
 
-        assert_eq!(remove_stale(root.path(), Duration::ZERO).unwrap(), 1);
+        assert_eq!(remove_orphans(root.path(), Duration::ZERO).unwrap(), 1);
 
         assert!(running.path().exists() && foreign.exists() && !abandoned.exists());
     }
 
     #[test]
-    fn a_folder_that_was_just_created_is_left_alone() {
+    fn new_folder_is_kept() {
         let root = tempfile::tempdir().unwrap();
         let new = root.path().join("job-new");
         fs::create_dir(&new).unwrap();
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_cannot_be_created_names_the_setting() {
+    fn uncreatable_root_names_the_setting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = open_root(&file.path().join("scratch")).unwrap_err();
         assert!(format!("{error:#}").contains("SCRATCH_PATH"));

@@ -1,9 +1,9 @@
-//! Tells an MP4 or MOV *video* by its first bytes, for the upload and the worker.
+//! Recognises MP4 and MOV *videos* by their first bytes, for the upload and the worker.
 //!
-//! Pictures and audio share the container (ISO/IEC 14496-12) and are refused by their major brand.
-//! What passes may still be anything: the probe and the verdict decide.
+//! Pictures and audio share the container (ISO/IEC 14496-12) and are rejected by their major brand.
+//! A file that passes is still untrusted; the probe and the rules decide.
 
-/// Bytes from the start of a file that [`sniff`] wants; a shorter file is given whole.
+/// Number of leading bytes that [`sniff`] needs; a shorter file is passed whole.
 pub const SNIFF_BYTES: usize = 4096;
 
 /// The file is not an MP4 or MOV video.
@@ -31,7 +31,7 @@ pub fn sniff(head: &[u8]) -> Result<(), NotAnMp4> {
     Err(NotAnMp4)
 }
 
-/// Splits the first box: its size field, its type, and all that follows the header.
+/// Splits off the first box. Returns its size field, its type and all bytes after its header.
 fn split_box(bytes: &[u8]) -> Option<(usize, [u8; 4], &[u8])> {
     let (size, rest) = bytes.split_first_chunk::<4>()?;
     let (kind, payload) = rest.split_first_chunk::<4>()?;
@@ -44,7 +44,7 @@ fn brands(payload: &[u8]) -> Result<(), NotAnMp4> {
     if is_picture_or_audio(*major) {
         return Err(NotAnMp4);
     }
-    // Four bytes of minor version stand between the major and the compatible brands.
+    // A minor version of four bytes separates the major from the compatible brands.
     let (compatible, _) = rest.get(4..).unwrap_or_default().as_chunks::<4>();
     if is_video(*major) || compatible.iter().copied().any(is_video) {
         Ok(())
@@ -53,7 +53,7 @@ fn brands(payload: &[u8]) -> Result<(), NotAnMp4> {
     }
 }
 
-/// Brands of <https://mp4ra.org/registered-types/brands> that stand for a film.
+/// Video brands of <https://mp4ra.org/registered-types/brands>.
 fn is_video(brand: [u8; 4]) -> bool {
     matches!(
         &brand,
@@ -131,20 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_major_brand_passes_with_a_known_compatible_one() {
+    fn unknown_major_brand_passes_with_a_known_compatible_brand() {
         assert_eq!(sniff(&ftyp(&[b"CAEP", b"isom"])), Ok(()));
         assert_eq!(sniff(&ftyp(&[b"CAEP", b"NONE"])), Err(NotAnMp4));
     }
 
     #[test]
-    fn a_brand_after_the_end_of_the_box_does_not_count() {
+    fn brands_after_the_end_of_the_box_are_ignored() {
         let mut bytes = ftyp(&[b"CAEP"]);
         bytes.extend(b"isomisom");
         assert_eq!(sniff(&bytes), Err(NotAnMp4));
     }
 
     #[test]
-    fn pictures_and_audio_are_refused_whatever_they_are_compatible_with() {
+    fn pictures_and_audio_are_rejected_despite_compatible_video_brands() {
         for major in [
             b"avif", b"heic", b"mif1", b"msf1", b"M4A ", b"F4A ", b"crx ",
         ] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_quicktime_file_passes_even_after_padding() {
+    fn old_quicktime_file_passes_even_after_padding() {
         assert_eq!(sniff(b"\0\0\0\x08wide\0\0\0\0mdat"), Ok(()));
         assert_eq!(sniff(b"\0\0\0\0mdat"), Ok(()));
         assert_eq!(sniff(b"\0\0\x40\0moov\0\0"), Ok(()));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_files_are_rejected() {
         for head in [
             &b""[..],
             b"\0\0\0",

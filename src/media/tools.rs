@@ -1,4 +1,4 @@
-//! The installed `ffmpeg`: found and checked once, then run with the limits of each use.
+//! Finds and checks the installed `ffmpeg` once, then runs it with the limits of each use.
 
 use std::{
     ffi::OsString,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, anyhow, ensure};
 
 use super::{
-    command::{Call, Costs, Error, Limits, Reach, Runner, find},
+    command::{Error, Invocation, Limits, ResourceUsage, Runner, SandboxPaths, find},
     plan::{Files, Target},
     scratch::Scratch,
 };
@@ -17,18 +17,18 @@ use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// Looking at a file; a slow one is an attack.
+/// Limits for probing a file; a slow file is an attack.
 const PROBE: Limits = Limits {
     cpu: Duration::from_secs(20),
     wall: Duration::from_mins(2),
     silence: Duration::from_mins(2),
-    // A film of 4K needs 400.
+    // A 4K video needs 400 MiB.
     memory_bytes: 640 * MEBIBYTE,
     file_bytes: MEBIBYTE,
 };
 
-/// Joining and the bumpers: our own files.
-const OWN: Limits = Limits {
+/// Limits for joining and bumpers, which process only our own files.
+const OWN_FILES: Limits = Limits {
     cpu: Duration::from_mins(1),
     wall: Duration::from_mins(5),
     silence: Duration::from_mins(5),
@@ -37,13 +37,13 @@ const OWN: Limits = Limits {
 };
 
 /// An encoding run that reports nothing for this long is frozen.
-const FROZEN: Duration = Duration::from_secs(30);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What `ffprobe` may say; a long report is an attack.
-const REPORT_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum size of `ffprobe`'s report; a longer one is an attack.
+const MAX_REPORT_BYTES: usize = 8 * 1024 * 1024;
 
-/// For what only looks at the program itself.
-const NO_FILES: Reach<'static> = Reach {
+/// For invocations that access no files.
+const NO_FILES: SandboxPaths<'static> = SandboxPaths {
     read: &[],
     write: None,
 };
@@ -65,7 +65,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds both programs, tries the sandbox, and checks that they have what the plans use.
+    /// Finds both programs, tries the sandbox and checks for the encoders and filters in use.
     pub async fn find(launcher: PathBuf, sandbox: Sandbox) -> anyhow::Result<Self> {
         const INSTALL: &str = "install FFmpeg 5.1 or later (package `ffmpeg`)";
         let mut tools = Self {
@@ -75,7 +75,7 @@ impl Tools {
             version: String::new(),
         };
         // "ffmpeg version 5.1.9 Copyright …"
-        let banner = tools.settle(sandbox).await?;
+        let banner = tools.choose_sandbox(sandbox).await?;
         let version = banner.split_whitespace().nth(2);
         version.unwrap_or("unknown").clone_into(&mut tools.version);
         tools.check("-encoders", &ENCODERS).await?;
@@ -83,8 +83,8 @@ impl Tools {
         Ok(tools)
     }
 
-    /// Keeps the sandbox if `ffmpeg` runs in it, says so, and returns `ffmpeg`'s banner.
-    async fn settle(&mut self, sandbox: Sandbox) -> anyhow::Result<String> {
+    /// Keeps the sandbox if `ffmpeg` runs in it, logs the outcome and returns `ffmpeg`'s banner.
+    async fn choose_sandbox(&mut self, sandbox: Sandbox) -> anyhow::Result<String> {
         let reason = match sandbox {
             Sandbox::Off => anyhow!("MEDIA_SANDBOX is off"),
             Sandbox::Auto | Sandbox::Require => match self.list("-version").await {
@@ -92,7 +92,7 @@ impl Tools {
                     let landlock = landlock_version();
                     tracing::info!(
                         landlock,
-                        "media sandbox active: ffmpeg sees its own files only, and no socket"
+                        "media sandbox active: ffmpeg can access only its own files and no socket"
                     );
                     return Ok(banner);
                 }
@@ -104,73 +104,72 @@ impl Tools {
                 Err(error) => error,
             },
         };
-        tracing::warn!("media sandbox not active, limits alone confine ffmpeg: {reason:#}");
-        self.runner.leave_sandbox();
+        tracing::warn!("media sandbox not active, only limits confine ffmpeg: {reason:#}");
+        self.runner.disable_sandbox();
         self.list("-version").await
     }
 
-    /// Starts both programs for nothing.
+    /// Returns an error unless both programs can be started.
     pub async fn try_start(&self) -> anyhow::Result<()> {
         for program in [&self.ffmpeg, &self.ffprobe] {
-            self.ask(program, &["-version"]).await?;
+            self.query(program, &["-version"]).await?;
         }
         Ok(())
     }
 
-    /// Version of `ffmpeg`, as its builder names it.
+    /// Returns the version of `ffmpeg` as named by its builder.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Describes a film, with the arguments that `probe` or `inspect` made. Returns also what `ffprobe`
-    /// complained about.
+    /// Describes a video with the given arguments. Returns `ffprobe`'s report and error output.
     pub async fn ffprobe(
         &self,
         film: &Path,
         args: &[OsString],
-        costs: &mut Costs,
+        costs: &mut ResourceUsage,
     ) -> Result<(Vec<u8>, String), Error> {
-        let call = Call {
+        let call = Invocation {
             program: &self.ffprobe,
             args,
             folder: Path::new("/"),
-            reach: Reach {
+            reach: SandboxPaths {
                 read: &[film],
                 write: None,
             },
             limits: PROBE,
         };
-        self.runner.capture(&call, costs, REPORT_BYTES).await
+        self.runner.capture(&call, costs, MAX_REPORT_BYTES).await
     }
 
-    /// Works in `folder` on files that we made.
+    /// Runs `ffmpeg` in `folder` on our own files.
     pub async fn ffmpeg(
         &self,
         args: &[OsString],
         folder: &Path,
-        reach: Reach<'_>,
-        costs: &mut Costs,
+        reach: SandboxPaths<'_>,
+        costs: &mut ResourceUsage,
     ) -> Result<(), Error> {
-        let call = Call {
+        let call = Invocation {
             program: &self.ffmpeg,
             args,
             folder,
             reach,
-            limits: OWN,
+            limits: OWN_FILES,
         };
         self.runner.run(&call, costs, |_| {}).await.map(drop)
     }
 
-    /// Decodes a player's file and encodes it for `target` in the job's folder. Returns what `ffmpeg` complained about.
+    /// Encodes a player's file for `target` in the job's folder. Returns `ffmpeg`'s error output.
     pub async fn encode(
         &self,
         args: &[OsString],
         target: Target,
         (files, scratch): (&Files, &Scratch),
-        costs: &mut Costs,
+        costs: &mut ResourceUsage,
         on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
-        // The heaviest honest source, 4K at 60 frames with tone mapping, needs 3 s per second.
+        // The heaviest legitimate source, 4K at 60 frames with tone mapping, needs 3 s per second.
         let seconds = u64::from(target.max_seconds);
         let cpu = Duration::from_secs(60 + 10 * seconds);
         let pixels = u64::from(target.frame.width) * u64::from(target.frame.height);
@@ -178,18 +177,18 @@ impl Tools {
             cpu,
             // Jobs share the processors.
             wall: cpu * 5,
-            // It reports twice a second, also while it decodes what it will not show.
-            silence: FROZEN,
+            // It reports twice a second, even while it decodes frames that it drops.
+            silence: SILENCE_TIMEOUT,
             memory_bytes: 2048 * MEBIBYTE,
-            // 29 Mbit/s at 720 lines, ten times a busy court. Pure noise needs 75; a rate cap in the
-            // encoder would cost every honest clip 3 % of its time.
+            // 29 Mbit/s at 720 lines, ten times a busy court; pure noise needs 75. A rate cap in
+            // the encoder would cost every legitimate clip 3 % of its time.
             file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
         };
-        let call = Call {
+        let call = Invocation {
             program: &self.ffmpeg,
             args,
             folder: scratch.path(),
-            reach: Reach {
+            reach: SandboxPaths {
                 read: &[&files.source, &files.watermark],
                 write: Some(&scratch.outputs()),
             },
@@ -200,23 +199,23 @@ impl Tools {
 
     async fn list(&self, list: &str) -> anyhow::Result<String> {
         let args = ["-hide_banner", "-loglevel", "error", list];
-        let listed = self.ask(&self.ffmpeg, &args).await;
-        let listed = listed.with_context(|| format!("ask ffmpeg for its {list}"))?;
+        let listed = self.query(&self.ffmpeg, &args).await;
+        let listed = listed.with_context(|| format!("run ffmpeg {list}"))?;
         Ok(String::from_utf8_lossy(&listed).into_owned())
     }
 
-    /// Runs a program that only looks at itself, and returns what it says.
-    async fn ask(&self, program: &Path, args: &[&str]) -> Result<Vec<u8>, Error> {
+    /// Runs a program that accesses no files, and returns its output.
+    async fn query(&self, program: &Path, args: &[&str]) -> Result<Vec<u8>, Error> {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        let call = Call {
+        let call = Invocation {
             program,
             args: &args,
             folder: Path::new("/"),
             reach: NO_FILES,
             limits: PROBE,
         };
-        let costs = &mut Costs::default();
-        let (said, _) = self.runner.capture(&call, costs, REPORT_BYTES).await?;
+        let costs = &mut ResourceUsage::default();
+        let (said, _) = self.runner.capture(&call, costs, MAX_REPORT_BYTES).await?;
         Ok(said)
     }
 
@@ -233,7 +232,7 @@ impl Tools {
     }
 }
 
-/// The wanted names that no line has in its second column.
+/// Returns the wanted names that are missing from the second column of all lines.
 fn missing<'a>(listed: &str, wanted: &[&'a str]) -> Vec<&'a str> {
     let names: Vec<&str> = listed
         .lines()
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_without_an_encoder_is_noticed() {
+    fn missing_encoder_is_detected() {
         let listed = " V....D libx264rgb  libx264 RGB\n VFS..D mjpeg   MJPEG\n";
         assert_eq!(missing(listed, &ENCODERS), ["libx264"]);
     }

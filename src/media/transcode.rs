@@ -1,7 +1,7 @@
-//! Makes a clip: probe, judge, encode, join with the bumpers, verify, choose a poster.
+//! Makes a clip: probe, check, encode, join with the bumpers, verify, choose a poster.
 //!
-//! A source that breaks off is still shown as far as it decodes, for phones do leave small faults;
-//! it counts as corrupt when less than half of the expected frames come out.
+//! A damaged source is shown as far as it decodes, because phones do leave small faults. It counts
+//! as corrupt if less than half of the expected frames decode.
 
 use std::{
     borrow::Cow,
@@ -16,25 +16,25 @@ use tokio::io::AsyncReadExt;
 use super::{
     Clip, Error, Media, Report, admission,
     brand::Brand,
-    command::{self, Costs, Reach, error::Blame},
+    command::{self, ResourceUsage, SandboxPaths, error::Cause},
     inspect::{self, Expected},
     plan::{self, BODY, CLIP, Files, JOIN_LIST, RATE, STILL_PATTERNS},
     poster,
     probe::Probe,
     progress::{Meter, Progress},
+    rules::{Rejection, check},
     scratch::Scratch,
     sniff::{SNIFF_BYTES, sniff},
-    verdict::{Refusal, judge},
 };
 use crate::version::VERSION;
 
-/// `ffmpeg`'s exit code when more than two thirds of the frames do not decode.
+/// `ffmpeg`'s exit code when more than two thirds of the frames fail to decode.
 const MOSTLY_UNDECODABLE: i32 = 69;
 
-/// What `ffmpeg` says when the pictures between filters no longer fit into memory.
+/// `ffmpeg`'s message when the frames between filters no longer fit into memory.
 const FULL_FILTERS: &str = "Error marking filters as finished";
 
-/// Makes a clip of `source` in the job's folder, and keeps `report`.
+/// Makes a clip of `source` in the job's folder and fills in `report`.
 pub async fn make_clip(
     media: &Media,
     source: &Path,
@@ -49,22 +49,22 @@ pub async fn make_clip(
     let args = Probe::args(source);
     let json = media.tools.ffprobe(source, &args, &mut report.probing);
     let (json, complaints) = json.await.map_err(|error| {
-        report.cause = Some(words(&error));
+        report.cause = Some(message(&error));
         probe_failure(error)
     })?;
-    report.probe = serde_json::from_slice(&json).context("keep ffprobe's JSON")?;
+    report.probe = serde_json::from_slice(&json).context("read ffprobe's JSON")?;
     let probe = Probe::parse(&json)?;
-    let video = judge(&probe, media.rules).map_err(|refusal| match refusal {
-        // Of some codecs it then says no size, and nothing worse.
-        Refusal::Corrupt if is_over_a_bound(&complaints) => Refusal::TooComplex,
+    let video = check(&probe, media.rules).map_err(|refusal| match refusal {
+        // Above the limit `ffprobe` merely omits the size of some codecs.
+        Rejection::Corrupt if too_many_pixels(&complaints) => Rejection::TooComplex,
         refusal => refusal,
     })?;
 
     let files = Files {
         source: source.to_owned(),
-        watermark: Brand::lend_watermark(scratch)?,
+        watermark: Brand::write_watermark(scratch)?,
     };
-    // Held to the end of the job: joining needs little, but what runs beside it was promised the rest.
+    // Held until the job ends. Joining needs little, but concurrent jobs were admitted to the rest.
     let _turn = media
         .admission
         .enter(admission::need(video, media.target.threads))
@@ -90,21 +90,21 @@ pub async fn make_clip(
     let complaints = match encoded {
         Ok(complaints) => complaints,
         Err(error) => {
-            report.cause = Some(words(&error));
+            report.cause = Some(message(&error));
             return Err(encode_failure(error, meter.frames()));
         }
     };
     let body_frames = meter.frames();
     if body_frames * 2 < plan.frames {
-        return Err(Refusal::Corrupt.into());
+        return Err(Rejection::Corrupt.into());
     }
-    // The last frames of a variable rate may round away.
+    // Rounding may drop the last frames of a variable frame rate.
     if body_frames + u64::from(RATE) / 2 < plan.frames {
         tracing::warn!(
             frames = body_frames,
             expected = plan.frames,
             ffmpeg = complaints,
-            "the source decodes only in part"
+            "the source decodes only partly"
         );
     }
 
@@ -126,16 +126,15 @@ async fn check_head(source: &Path) -> Result<(), Error> {
     let limit = u64::try_from(SNIFF_BYTES).unwrap_or(u64::MAX);
     let mut file = file.take(limit);
     file.read_to_end(&mut head).await.context("read source")?;
-    sniff(&head).map_err(|_not_an_mp4| Refusal::NotAnMp4.into())
+    sniff(&head).map_err(|_not_an_mp4| Rejection::NotAnMp4.into())
 }
 
-/// Puts the body between the bumpers and verifies the whole; a difference is a failure, never a
-/// different clip.
+/// Joins the body with the bumpers and verifies the result. Any difference fails the attempt.
 async fn join(
     media: &Media,
     scratch: &Scratch,
     frames: u64,
-    costs: &mut Costs,
+    costs: &mut ResourceUsage,
 ) -> anyhow::Result<PathBuf> {
     let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
     inspect::headers(&media.tools, &scratch.file(BODY))
@@ -147,11 +146,14 @@ async fn join(
         })
         .context("check the body")?;
 
-    media.brand.lend_bumpers(scratch)?;
+    media.brand.write_bumpers(scratch)?;
     let clip = scratch.file(CLIP);
-    fs::write(scratch.file(JOIN_LIST), parts(frames - 2 * Brand::FRAMES))
-        .context("write the list of parts")?;
-    let reach = Reach {
+    fs::write(
+        scratch.file(JOIN_LIST),
+        concat_list(frames - 2 * Brand::FRAMES),
+    )
+    .context("write the concat list")?;
+    let reach = SandboxPaths {
         read: &[scratch.path()],
         write: Some(&scratch.outputs()),
     };
@@ -171,10 +173,10 @@ async fn join(
     Ok(clip)
 }
 
-/// The concat list of a clip whose body has this many frames.
+/// Returns the concat list of a clip whose body has `body` frames.
 ///
-/// It names every length: the container rounds its own to milliseconds, which leaves a hole.
-fn parts(body: u64) -> String {
+/// It states every duration, because the container rounds its own to milliseconds and leaves a gap.
+fn concat_list(body: u64) -> String {
     let micros = |frames: u64| (frames * 1_000_000 + u64::from(RATE) / 2) / u64::from(RATE);
     let (opening, body) = (micros(Brand::FRAMES), micros(body));
     format!(
@@ -185,62 +187,64 @@ fn parts(body: u64) -> String {
 
 pub fn size(file: &Path) -> anyhow::Result<u64> {
     let metadata = fs::metadata(file);
-    let metadata = metadata.with_context(|| format!("look at {}", file.display()))?;
+    let metadata = metadata.with_context(|| format!("inspect {}", file.display()))?;
     Ok(metadata.len())
 }
 
-/// Tells whether a program's end says something about the film. A film may bring read errors upon itself, and a disk that
-/// has them may be well again: those say nothing.
-fn is_verdict(error: &command::Error) -> bool {
-    error.blame() == Blame::Program && !error.is_about_reading()
+/// Returns whether a failure says something about the video. Read errors say nothing: a video can
+/// cause them, and so can a disk that recovers later.
+fn is_about_video(error: &command::Error) -> bool {
+    error.blame() == Cause::Program && !error.is_io_error()
 }
 
-/// Sorts what `ffprobe` could not read from what went wrong here.
+/// Distinguishes videos that `ffprobe` cannot read from our failures.
 fn probe_failure(error: command::Error) -> Error {
     let refusal = match &error {
-        error if !is_verdict(error) => None,
+        error if !is_about_video(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
-        | command::Error::TooTalkative { .. } => Some(Refusal::TooComplex),
-        command::Error::Exit { stderr, .. } if is_over_a_bound(stderr) => Some(Refusal::TooComplex),
-        command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        | command::Error::OutputTooLarge { .. } => Some(Rejection::TooComplex),
+        command::Error::Exit { stderr, .. } if too_many_pixels(stderr) => {
+            Some(Rejection::TooComplex)
+        }
+        command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Rejection::Corrupt),
         _ => None,
     };
-    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Refused)
+    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
 }
 
-/// Sorts sources that do not decode from what went wrong here: a full disk must not condemn a video.
+/// Distinguishes undecodable sources from our failures; a full disk must not reject a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
     let refusal = match &error {
-        error if !is_verdict(error) => None,
+        error if !is_about_video(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
-        | command::Error::FileTooLarge { .. } => Some(Refusal::TooComplex),
-        command::Error::Crashed { .. } => Some(Refusal::Corrupt),
+        | command::Error::FileTooLarge { .. } => Some(Rejection::TooComplex),
+        command::Error::Crashed { .. } => Some(Rejection::Corrupt),
         command::Error::Exit { stderr, .. }
-            if is_over_a_bound(stderr) || (frames > 0 && stderr.contains(FULL_FILTERS)) =>
+            if too_many_pixels(stderr) || (frames > 0 && stderr.contains(FULL_FILTERS)) =>
         {
-            Some(Refusal::TooComplex)
+            Some(Rejection::TooComplex)
         }
         command::Error::Exit { code, .. } if frames == 0 || *code == MOSTLY_UNDECODABLE => {
-            Some(Refusal::Corrupt)
+            Some(Rejection::Corrupt)
         }
         _ => None,
     };
-    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Refused)
+    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
 }
 
-/// What a program said may be the file's own words; no JSON of PostgreSQL holds a NUL.
-fn words(error: &command::Error) -> String {
+/// Removes NUL, which may come from a quoted file and which PostgreSQL's JSON cannot hold.
+fn message(error: &command::Error) -> String {
     error.to_string().replace('\0', "\u{fffd}")
 }
 
 fn shown(args: &[OsString]) -> Vec<String> {
-    let words = args.iter().map(|word| word.to_string_lossy());
-    words.map(Cow::into_owned).collect()
+    let args = args.iter().map(|arg| arg.to_string_lossy());
+    args.map(Cow::into_owned).collect()
 }
 
-fn is_over_a_bound(stderr: &str) -> bool {
+fn too_many_pixels(stderr: &str) -> bool {
     stderr.contains("exceeds specified max pixel count")
 }
 
@@ -257,22 +261,22 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_does_not_condemn_the_video() {
+    fn full_disk_does_not_reject_the_video() {
         let error = encode_failure(
             exit(1, "av_interleaved_write_frame(): No space left on device"),
             0,
         );
-        assert!(matches!(error, Error::Surroundings(_)));
+        assert!(matches!(error, Error::Environment(_)));
     }
 
     #[test]
-    fn a_source_that_does_not_decode_is_corrupt() {
+    fn undecodable_source_is_corrupt() {
         for error in [
             encode_failure(exit(1, "x"), 0),
             encode_failure(exit(69, "x"), 9),
         ] {
             assert!(
-                matches!(error, Error::Refused(Refusal::Corrupt)),
+                matches!(error, Error::Rejected(Rejection::Corrupt)),
                 "{error:?}"
             );
         }
@@ -280,21 +284,21 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_beyond_the_bounds_is_too_complex() {
+    fn picture_beyond_the_pixel_limit_is_too_complex() {
         let stderr = "Picture size 9000x9000 exceeds specified max pixel count 8912896";
         for error in [
             probe_failure(exit(1, stderr)),
             encode_failure(exit(1, stderr), 5),
         ] {
             assert!(
-                matches!(error, Error::Refused(Refusal::TooComplex)),
+                matches!(error, Error::Rejected(Rejection::TooComplex)),
                 "{error:?}"
             );
         }
     }
 
     #[test]
-    fn a_film_that_needs_too_much_memory_is_too_complex() {
+    fn video_that_needs_too_much_memory_is_too_complex() {
         let error = || command::Error::OutOfMemory {
             program: "ffmpeg".into(),
             limit: 1,
@@ -306,14 +310,14 @@ mod tests {
             encode_failure(exit(1, FULL_FILTERS), 5),
         ] {
             assert!(
-                matches!(error, Error::Refused(Refusal::TooComplex)),
+                matches!(error, Error::Rejected(Rejection::TooComplex)),
                 "{error:?}"
             );
         }
     }
 
     #[test]
-    fn a_film_that_crashes_a_program_is_corrupt() {
+    fn video_that_crashes_a_program_is_corrupt() {
         let error = || command::Error::Crashed {
             program: "ffmpeg".into(),
             signal: 11,
@@ -321,7 +325,7 @@ mod tests {
         };
         for error in [probe_failure(error()), encode_failure(error(), 5)] {
             assert!(
-                matches!(error, Error::Refused(Refusal::Corrupt)),
+                matches!(error, Error::Rejected(Rejection::Corrupt)),
                 "{error:?}"
             );
         }
@@ -335,16 +339,16 @@ mod tests {
         };
         assert!(matches!(
             encode_failure(error, 600),
-            Error::Refused(Refusal::TooComplex)
+            Error::Rejected(Rejection::TooComplex)
         ));
     }
 
     #[test]
-    fn a_program_that_could_not_start_does_not_condemn_the_video() {
+    fn failed_program_start_does_not_reject_the_video() {
         let error = command::Error::NotStarted {
             program: "ffprobe".into(),
             stderr: String::new(),
         };
-        assert!(matches!(probe_failure(error), Error::Surroundings(_)));
+        assert!(matches!(probe_failure(error), Error::Environment(_)));
     }
 }

@@ -1,8 +1,8 @@
-//! Redis Streams: one stream with one consumer group, and a second stream for dead jobs.
+//! Redis Streams: one stream with one consumer group, and a second stream for dead-lettered jobs.
 //!
-//! A received entry is pending until it is acknowledged, and then deleted, so the stream's length is
-//! what waits plus what is in flight. Its idle time is the visibility: whoever reads first claims what
-//! has been idle too long. <https://redis.io/docs/latest/develop/data-types/streams/>
+//! A received entry is pending until it is acknowledged, and then deleted, so the stream's length
+//! counts waiting and in-flight entries. The next reader claims entries that idle for longer than
+//! the visibility timeout. <https://redis.io/docs/latest/develop/data-types/streams/>
 
 mod group;
 mod permissions;
@@ -32,24 +32,24 @@ const GROUP: &str = "workers";
 const PAYLOAD: &str = "job";
 const REASON: &str = "reason";
 
-/// Longest blocking read: what a stopping worker has to wait for.
+/// Maximum duration of a blocking read, for which a stopping worker has to wait.
 const MAX_BLOCK: Duration = Duration::from_secs(2);
 
-/// Longest wait for a connection or an answer. Blocking reads add their own time to it.
+/// Timeout for a connection or a reply. Blocking reads add their own duration.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 const POOL_SIZE: usize = 8;
 
-/// Where a walk through the pending entries begins, and what Redis answers at its end.
-const START: &str = "0-0";
+/// Cursor at the start of a scan of the pending entries; Redis also returns it at the end.
+const START_CURSOR: &str = "0-0";
 
-/// Idle time of an entry that was given back (ms): a month.
+/// Idle time of a released entry (ms): a month.
 const RELEASED_IDLE_MS: u64 = 30 * 24 * 3_600_000;
 
-/// Id of a stream's entry, as Redis gives it: `milliseconds-sequence`.
+/// Id of a stream entry as assigned by Redis: `milliseconds-sequence`.
 pub type EntryId = String;
 
-/// The two streams; clones are the same consumer.
+/// The two streams. Cheap to clone; clones share one consumer.
 #[derive(Clone)]
 pub struct Streams {
     inner: Arc<Inner>,
@@ -57,20 +57,20 @@ pub struct Streams {
 
 struct Inner {
     pool: Pool,
-    /// The variable that names the server, and where it is, for messages; without the password.
+    /// The setting and the server's address for messages, without the password.
     place: String,
     client: Client,
-    /// Blocking reads stall whatever shares their connection, so they have one of their own. The lock
-    /// is held while reading: one read at a time.
+    /// Blocking reads stall all other users of a connection, so they have a dedicated one. The lock
+    /// is held while reading, which allows one read at a time.
     reader: Mutex<Option<MultiplexedConnection>>,
     consumer: String,
     visibility_ms: u64,
-    /// The user was found to have all commands.
-    may_work: OnceCell<()>,
+    /// Set once the user is known to have all permissions.
+    permitted: OnceCell<()>,
 }
 
 impl Streams {
-    /// Makes the streams' handle; nothing is opened yet. `root_cert` holds the authorities that a TLS
+    /// Creates the handle without connecting. `root_cert` holds the authorities that a TLS
     /// connection trusts instead of the system's.
     pub fn new(
         address: ConnectionInfo,
@@ -79,11 +79,11 @@ impl Streams {
     ) -> anyhow::Result<Self> {
         let place = format!("REDIS_URL ({})", address.addr());
         let client = match root_cert {
-            Some(file) => tls::trusting(address, file)
+            Some(file) => tls::client_with_root_cert(address, file)
                 .with_context(|| format!("REDIS_SSL_ROOT_CERT={}", file.display()))?,
             None => Client::open(address).context("REDIS_URL")?,
         };
-        // It carries the authorities, too.
+        // This address carries the authorities, too.
         let address = client.get_connection_info().clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
@@ -105,7 +105,7 @@ impl Streams {
             reader: Mutex::new(None),
             consumer: Uuid::now_v7().to_string(),
             visibility_ms,
-            may_work: OnceCell::new(),
+            permitted: OnceCell::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -132,14 +132,14 @@ impl Streams {
             None => self.open_reader().await?,
         };
         let received = self.read(&mut connection, max, wait).await;
-        // After an error the answer to an old read may still come; such a connection is dropped.
+        // After an error a late reply may still arrive, so the connection is dropped.
         if received.is_ok() {
             *reader = Some(connection);
         }
         received.context("receive from Redis")
     }
 
-    /// Opens the blocking connection, and the stream and its group if they are not there.
+    /// Opens the blocking connection, and creates the stream and its group if they do not exist.
     async fn open_reader(&self) -> anyhow::Result<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
@@ -153,7 +153,7 @@ impl Streams {
         group::create(&mut connection)
             .await
             .context("create the Redis consumer group")?;
-        group::forget_stale_consumers(&mut connection)
+        group::remove_stale_consumers(&mut connection)
             .await
             .context("list the Redis consumers")?;
         Ok(connection)
@@ -167,7 +167,7 @@ impl Streams {
     ) -> Result<Vec<(EntryId, String)>, RedisError> {
         let idle = self.claim_idle(connection, max).await;
         let idle = match idle {
-            // The stream was wiped: make it anew and go on.
+            // The stream was wiped. Recreate it and continue.
             Err(error) if is_no_group(&error) => {
                 group::create(connection).await?;
                 Vec::new()
@@ -185,7 +185,7 @@ impl Streams {
             .arg("COUNT")
             .arg(max)
             .arg("BLOCK")
-            // Zero would block for ever.
+            // Zero would block indefinitely.
             .arg(u64::try_from(block).unwrap_or(u64::MAX).max(1))
             .arg("STREAMS")
             .arg(STREAM)
@@ -207,15 +207,15 @@ impl Streams {
             .collect())
     }
 
-    /// Takes over entries whose consumer let them idle, the oldest first. One call looks at ten times
-    /// `max` pending entries; the calls go on until some are idle or all were looked at. Deleted ones
-    /// are dropped by Redis itself.
+    /// Claims entries that have idled past the visibility timeout, oldest first. One call scans ten
+    /// times `max` pending entries; calls repeat until one finds idle entries or the scan ends.
+    /// Redis itself drops deleted entries.
     async fn claim_idle(
         &self,
         connection: &mut MultiplexedConnection,
         max: usize,
     ) -> Result<Vec<(EntryId, String)>, RedisError> {
-        let mut cursor = START.to_owned();
+        let mut cursor = START_CURSOR.to_owned();
         loop {
             let reply: StreamAutoClaimReply = cmd("XAUTOCLAIM")
                 .arg(STREAM)
@@ -227,7 +227,7 @@ impl Streams {
                 .arg(max)
                 .query_async(connection)
                 .await?;
-            if !reply.claimed.is_empty() || reply.next_stream_id == START {
+            if !reply.claimed.is_empty() || reply.next_stream_id == START_CURSOR {
                 return Ok(reply.claimed.into_iter().map(entry).collect());
             }
             cursor = reply.next_stream_id;
@@ -251,13 +251,13 @@ impl Streams {
     }
 
     pub async fn release(&self, id: &EntryId) -> anyhow::Result<()> {
-        // Longer than the visibility of any reader: theirs may differ from ours.
+        // Longer than any reader's visibility timeout, which may differ from ours.
         self.set_idle(id, RELEASED_IDLE_MS)
             .await
             .context("release in Redis")
     }
 
-    /// Sets how long an entry counts as idle, without handing it out again.
+    /// Sets an entry's idle time without delivering it again.
     async fn set_idle(&self, id: &EntryId, idle_ms: u64) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;
         let _: Value = cmd("XCLAIM")
@@ -292,13 +292,13 @@ impl Streams {
         Ok(())
     }
 
-    /// Returns id, payload and reason of up to `max` dead entries, the oldest first.
+    /// Returns id, payload and reason of up to `max` dead entries, oldest first.
     pub async fn dead(&self, max: usize) -> anyhow::Result<Vec<(EntryId, String, Option<String>)>> {
         let mut connection = self.connection().await?;
         let reply: StreamRangeReply = connection
             .xrange_count(DEAD_STREAM, "-", "+", max)
             .await
-            .context("list the dead in Redis")?;
+            .context("list dead entries in Redis")?;
         let dead = |dead: StreamId| {
             let reason = dead.get(REASON);
             let (id, payload) = entry(dead);
@@ -342,14 +342,13 @@ impl Streams {
     }
 
     pub async fn ready(&self) -> anyhow::Result<()> {
-        // Lending pings an idle connection, or opens one.
+        // The pool pings an idle connection or opens a new one.
         let mut connection = self.connection().await?;
         let check = || async move { permissions::check(&mut connection).await };
-        self.inner.may_work.get_or_try_init(check).await.copied()
+        self.inner.permitted.get_or_try_init(check).await.copied()
     }
 
-    /// Removes this process's consumer, unless entries are still pending for it: deleting it would
-    /// delete them too.
+    /// Removes this process's consumer, unless that would remove its pending entries, too.
     pub async fn leave(&self) -> anyhow::Result<()> {
         let mut connection = self.connection().await?;
         let consumer = &self.inner.consumer;
@@ -362,12 +361,12 @@ impl Streams {
         let is_free = match pending {
             Ok(pending) => pending.is_empty(),
             Err(error) if is_no_group(&error) => false,
-            Err(error) => return Err(error).context("list what is pending in Redis"),
+            Err(error) => return Err(error).context("list pending entries in Redis"),
         };
         if is_free {
             group::delete_consumer(&mut connection, consumer)
                 .await
-                .context("leave the Redis group")?;
+                .context("delete the Redis consumer")?;
         }
         Ok(())
     }
@@ -381,7 +380,7 @@ impl Streams {
     }
 }
 
-/// Takes id and payload out of an entry. One without our field has an empty payload, which is no job.
+/// Returns id and payload of an entry. Without our field the payload is empty, which is not a job.
 fn entry(entry: StreamId) -> (EntryId, String) {
     let payload = entry.get(PAYLOAD).unwrap_or_default();
     (entry.id, payload)

@@ -1,8 +1,8 @@
-//! Amazon SQS: a standard queue, and a second one for dead jobs.
+//! Amazon SQS: a standard queue, and a second one for dead-lettered jobs.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/>
 //!
-//! Each receive asks for its own visibility, so the queue's default is only a fallback. A handle whose
-//! time is over is no error: the message is somebody else's by then, or ended.
+//! Each receive sets its own visibility timeout, so the queue's default is only a fallback. An
+//! expired handle is not an error, because the message was settled or belongs to another process.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -23,23 +23,23 @@ use crate::{
 
 const REASON: &str = "reason";
 
-/// Most messages of one receive, and longest wait for the first (s): AWS's own limits.
+/// Maximum messages per receive, and maximum wait for the first (s); limits of AWS.
 const MAX_MESSAGES: usize = 10;
 const MAX_WAIT_SECS: u64 = 20;
 
-/// Longest time that a message can be hidden (s): AWS's own limit.
+/// Maximum visibility timeout of a message (s); a limit of AWS.
 const MAX_VISIBILITY_SECS: u64 = 12 * 3600;
 
-/// Longest wait for an answer. Receives add their own wait to it.
+/// Timeout for a reply. Receives add their own wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long dead messages are hidden while somebody goes through them (s).
+/// Visibility timeout of dead messages during inspection (s).
 const DEAD_VISIBILITY_SECS: i32 = 60;
 
-/// Names one receive of a message; the next receive makes a new one.
+/// Identifies one receive of a message; the next receive creates a new handle.
 pub type Handle = String;
 
-/// The two queues; clones share one client.
+/// The two queues. Cheap to clone; clones share one client.
 #[derive(Clone)]
 pub struct Queues {
     inner: Arc<Inner>,
@@ -52,7 +52,7 @@ struct Inner {
     visibility_secs: i32,
 }
 
-/// Where a queue sends what was received too often.
+/// Where a queue moves messages that were received too often.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
@@ -60,8 +60,7 @@ struct RedrivePolicy {
 }
 
 impl Queues {
-    /// Asks AWS for both queues. Returns an error that names the setting if one is not there or may not
-    /// be used.
+    /// Checks both queues. Returns an error that names the setting if one is missing or forbidden.
     pub async fn connect(
         settings: &Settings,
         visibility: Duration,
@@ -76,7 +75,7 @@ impl Queues {
             Some(url) => url.clone(),
             None => dead_letter_queue(&client, &attributes)
                 .await
-                .context("SQS_DLQ_URL is not set, and the queue's redrive policy does not tell")?,
+                .context("SQS_DLQ_URL is not set, and no redrive policy names a queue")?,
         };
         depths(&client, &dead_url)
             .await
@@ -134,7 +133,7 @@ impl Queues {
             .context("release in SQS")
     }
 
-    /// Sends, then deletes: a crash in between leaves a second copy, never none.
+    /// Sends, then deletes, so a crash in between duplicates the message but never loses it.
     pub async fn dead_letter(
         &self,
         handle: &Handle,
@@ -145,7 +144,7 @@ impl Queues {
             .data_type("String")
             .string_value(reason)
             .build()
-            .context("word the reason")?;
+            .context("build the reason attribute")?;
         self.inner
             .client
             .send_message()
@@ -159,8 +158,8 @@ impl Queues {
         self.ack(handle).await
     }
 
-    /// Takes up to `max` dead messages: handle, payload and reason. They are hidden for a minute.
-    pub async fn take_dead(
+    /// Returns handle, payload and reason of up to `max` dead messages and hides them for a minute.
+    pub async fn receive_dead(
         &self,
         max: usize,
     ) -> anyhow::Result<Vec<(Handle, String, Option<String>)>> {
@@ -195,7 +194,7 @@ impl Queues {
             .context("put back into the SQS dead-letter queue")
     }
 
-    /// The numbers are AWS's own approximations.
+    /// Returns AWS's approximate counts.
     pub async fn stats(&self) -> anyhow::Result<Stats> {
         let (main, dead) = tokio::try_join!(
             depths(&self.inner.client, &self.inner.url),
@@ -242,7 +241,7 @@ impl Queues {
     async fn delete(&self, url: &str, handle: &Handle) -> anyhow::Result<()> {
         let delete = self.inner.client.delete_message();
         let deleted = delete.queue_url(url).receipt_handle(handle).send().await;
-        unless_over(deleted)
+        ignore_expired(deleted)
     }
 
     async fn hide(&self, url: &str, handle: &Handle, seconds: i32) -> anyhow::Result<()> {
@@ -255,11 +254,11 @@ impl Queues {
             .visibility_timeout(seconds)
             .send()
             .await;
-        unless_over(hidden)
+        ignore_expired(hidden)
     }
 }
 
-/// Makes the client. Without an emulator it asks the host of the queue's own address.
+/// Creates the client. Without an emulator it contacts the host of the queue's URL.
 fn client(settings: &Settings, url: &str, aws: &SdkConfig) -> anyhow::Result<Client> {
     let endpoint = match (&settings.sqs_endpoint_url, aws.endpoint_url()) {
         (Some(endpoint), _) => endpoint.clone(),
@@ -287,7 +286,7 @@ async fn attributes(
     Ok(attributes.attributes.unwrap_or_default())
 }
 
-/// Returns how many messages wait (delayed ones, too) and how many are in flight.
+/// Returns how many messages wait (including delayed ones) and how many are in flight.
 async fn depths(client: &Client, url: &str) -> anyhow::Result<(u64, u64)> {
     use QueueAttributeName::{
         ApproximateNumberOfMessages as Waiting, ApproximateNumberOfMessagesDelayed as Delayed,
@@ -296,7 +295,7 @@ async fn depths(client: &Client, url: &str) -> anyhow::Result<(u64, u64)> {
     let attributes = attributes(client, url, &[Waiting, Delayed, InFlight]).await?;
     let number = |name| {
         let number = attributes.get(&name).map(|text| text.parse::<u64>());
-        number.transpose().context("a number of messages")
+        number.transpose().context("parse a message count")
     };
     let waiting = number(Waiting)?.unwrap_or(0) + number(Delayed)?.unwrap_or(0);
     Ok((waiting, number(InFlight)?.unwrap_or(0)))
@@ -309,8 +308,8 @@ async fn dead_letter_queue(
 ) -> anyhow::Result<String> {
     let policy = attributes
         .get(&QueueAttributeName::RedrivePolicy)
-        .context("it has none")?;
-    let policy: RedrivePolicy = serde_json::from_str(policy).context("read the policy")?;
+        .context("the queue has no redrive policy")?;
+    let policy: RedrivePolicy = serde_json::from_str(policy).context("parse the policy")?;
     let mut parts = policy.dead_letter_target_arn.rsplit(':');
     let (Some(name), Some(account)) = (parts.next(), parts.next()) else {
         return Err(anyhow!("not an ARN: {}", policy.dead_letter_target_arn));
@@ -318,7 +317,7 @@ async fn dead_letter_queue(
     let request = client.get_queue_url().queue_name(name);
     let found = request.queue_owner_aws_account_id(account).send().await;
     let found = found.map_err(explain).with_context(|| name.to_owned())?;
-    found.queue_url.context("AWS named no address")
+    found.queue_url.context("AWS returned no queue URL")
 }
 
 fn handle(message: &Message) -> Handle {
@@ -333,29 +332,29 @@ fn dead_message(message: Message) -> (Handle, String, Option<String>) {
     (handle(&message), message.body.unwrap_or_default(), reason)
 }
 
-/// Takes no offence at a handle whose time is over.
-fn unless_over<T, E>(result: Result<T, SdkError<E>>) -> anyhow::Result<()>
+/// Ignores errors that mean that the handle has expired.
+fn ignore_expired<T, E>(result: Result<T, SdkError<E>>) -> anyhow::Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    /// AWS answers the last with "The receipt handle has expired", and so do the others for a message
-    /// that was deleted, or that waits again.
-    const OVER: [&str; 3] = [
+    /// AWS returns the last code with "The receipt handle has expired". The others, too, mean that
+    /// the message was deleted or is waiting again.
+    const EXPIRED: [&str; 3] = [
         "MessageNotInflight",
         "ReceiptHandleIsInvalid",
         "InvalidParameterValue",
     ];
     match result {
         Ok(_) => Ok(()),
-        // Some answers spell it `AWS.SimpleQueueService.MessageNotInflight`.
+        // Some replies spell it `AWS.SimpleQueueService.MessageNotInflight`.
         Err(error)
             if error
                 .code()
-                .is_some_and(|code| OVER.iter().any(|over| code.ends_with(over))) =>
+                .is_some_and(|code| EXPIRED.iter().any(|end| code.ends_with(end))) =>
         {
             tracing::debug!(
                 message = error.message(),
-                "the message is not ours any more"
+                "the receipt handle has already expired"
             );
             Ok(())
         }
@@ -363,7 +362,7 @@ where
     }
 }
 
-/// Rounds up: SQS knows no fractions, and a shorter time than asked for would break a promise.
+/// Rounds up, because SQS takes whole seconds and a shorter time would violate a guarantee.
 fn whole_seconds(span: Duration, max: u64) -> i32 {
     let seconds = span.as_millis().div_ceil(1000).min(u128::from(max));
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -374,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_whole_seconds_within_the_limits_of_aws() {
+    fn durations_round_up_to_whole_seconds_within_the_limits_of_aws() {
         for (millis, max, seconds) in [(0, 20, 0), (1, 20, 1), (1500, 20, 2), (90_000, 20, 20)] {
             assert_eq!(whole_seconds(Duration::from_millis(millis), max), seconds);
         }

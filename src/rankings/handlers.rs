@@ -1,11 +1,11 @@
-//! The endpoint of the rankings.
+//! The ranking endpoint.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{Error, Result, cache::Answers, filter, page::Page},
+    http::{Error, Result, cache::PageCache, filter, page::Page},
     ids::VideoId,
     storage::StorageKey,
     validate::Problem,
@@ -35,7 +35,7 @@ struct Place {
 /// `GET /api/public/rankings`
 pub async fn rank(
     app: web::Data<App>,
-    answers: web::Data<Answers>,
+    answers: web::Data<PageCache>,
     request: HttpRequest,
     query: web::Query<RankingQuery>,
 ) -> Result<HttpResponse> {
@@ -52,8 +52,8 @@ pub async fn rank(
     let city = filter::city(query.city.as_deref())?;
     let key = format!("rankings {by:?} {} {city:?}", page.key());
     let list = async || {
-        let ranked = videos::ranked(&app, by, city.as_deref(), page.part()).await?;
-        let (ranked, next) = page.cut_after(&ranked, Ranked::mark);
+        let ranked = videos::ranked(&app, by, city.as_deref(), page.range()).await?;
+        let (ranked, next) = page.trim_with_cursor(&ranked, Ranked::rank_key);
         let mut places = Vec::with_capacity(ranked.len());
         for (place, position) in ranked.iter().zip(page.position() + 1..) {
             let clip = StorageKey::Clip(place.id, place.attempt);
@@ -64,7 +64,7 @@ pub async fn rank(
                 votes: place.votes,
                 video_id: place.id,
                 title: place.title.clone(),
-                video_url: app.addresses.public(clip).await?,
+                video_url: app.media_urls.public(clip).await?,
             });
         }
         Ok((places, page.next(next)))

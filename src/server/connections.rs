@@ -1,6 +1,6 @@
-//! The connections that clients have open. There are fewer than the process may have files, so that there is
-//! always one for the database or an upload; and before there are too many, those that have been idle longest
-//! are closed: strangers who open a thousand and say nothing keep nobody out.
+//! Open connections of clients. Their number is limited so that files remain for the database and
+//! uploads. Before the limit is reached, the connections idle longest are closed, so that a client
+//! with a thousand silent connections does not lock others out.
 
 use std::{
     any::Any,
@@ -24,32 +24,31 @@ use actix_web::{
     web::Bytes,
 };
 
-/// Files and sockets that are not for clients, beside the database's: queue, listeners, logs.
+/// Files and sockets of the queue, listeners and logs. The database's are counted separately.
 const RESERVED: usize = 96;
 
-/// What one connection takes: its socket, the handle that closes it while it is idle, and a file that is
-/// received or sent.
+/// Files per connection: its socket, a handle that closes it while idle, and a file in transfer.
 const FILES_EACH: usize = 3;
 
-/// As many as are useful: actix-web's own limit for each of its threads.
-const MOST: usize = 25_000;
+/// Maximum number of connections: actix-web's own limit for each of its threads.
+const MAX_CONNECTIONS: usize = 25_000;
 
-/// Fewest, whatever the limit of open files.
-const FEWEST: usize = 16;
+/// Minimum number of connections, whatever the limit of open files.
+const MIN_CONNECTIONS: usize = 16;
 
-/// The open connections of a server; clones are the same.
+/// The open connections of a server. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Connections {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    most: usize,
+    max: usize,
     last_id: AtomicU64,
     open: Mutex<HashMap<u64, Arc<State>>>,
 }
 
-/// One connection, in the data that actix-web keeps with it: dropped when it is closed.
+/// One connection, stored in its actix-web connection data and dropped when it is closed.
 struct Connection {
     id: u64,
     state: Arc<State>,
@@ -57,46 +56,45 @@ struct Connection {
 }
 
 struct State {
-    /// A second handle of the socket: its number is not given to another connection meanwhile.
+    /// A duplicated handle, so that its descriptor is not reused by another connection.
     socket: TcpStream,
     phase: Mutex<Phase>,
 }
 
-/// What a connection does.
+/// State of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// It waits for a request since then.
+    /// Waiting for a request since this time.
     Idle(Instant),
-    /// It has so many requests that are not answered to the end.
-    Busy(usize),
-    /// The server closed it, and it is about to go.
+    /// Number of requests that are not completely answered.
+    Overloaded(usize),
+    /// Closed by the server, about to be removed.
     Closed,
 }
 
 impl Connections {
-    /// Makes the connections of a server: as many as `open_files` allow beside `others`.
+    /// Creates the registry, limited to what `open_files` allow in addition to `others`.
     pub fn new(open_files: usize, others: usize) -> Self {
         let free = open_files.saturating_sub(RESERVED + others);
         Self {
             inner: Arc::new(Inner {
-                most: (free / FILES_EACH).clamp(FEWEST, MOST),
+                max: (free / FILES_EACH).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS),
                 last_id: AtomicU64::new(0),
                 open: Mutex::default(),
             }),
         }
     }
 
-    /// Returns how many there may be.
     pub fn most(&self) -> usize {
-        self.inner.most
+        self.inner.max
     }
 
-    /// Keeps a new connection in mind; for [`actix_web::HttpServer::on_connect`].
+    /// Registers a new connection; for [`actix_web::HttpServer::on_connect`].
     pub fn opened(&self, socket: &dyn Any, data: &mut Extensions) {
         let Some(socket) = socket.downcast_ref::<tokio::net::TcpStream>() else {
             return;
         };
-        // Without a free file nothing can be kept in mind, and closing others helps all the same.
+        // Without a free file it cannot be registered, but closing idle connections still helps.
         let handle = socket.as_fd().try_clone_to_owned();
         let id = self.inner.last_id.fetch_add(1, Ordering::Relaxed);
         if let Ok(handle) = handle {
@@ -114,25 +112,25 @@ impl Connections {
         self.close_idle(id);
     }
 
-    /// Closes a sixteenth of all connections when nine tenths of them are taken: those idle longest, and never
-    /// the one that has just come.
+    /// Closes a sixteenth of all connections when nine tenths of the maximum are open: those idle
+    /// longest, but never the newest.
     fn close_idle(&self, newest: u64) {
         let open = self.open();
-        let most = self.inner.most;
-        if open.len() < most - most / 10 {
+        let max = self.inner.max;
+        if open.len() < max - max / 10 {
             return;
         }
         let others = open.iter().filter(|(id, _)| **id != newest);
         let mut idle: Vec<_> = others
             .filter_map(|(_, state)| match *state.phase() {
                 Phase::Idle(since) => Some((since, state)),
-                Phase::Busy(_) | Phase::Closed => None,
+                Phase::Overloaded(_) | Phase::Closed => None,
             })
             .collect();
         idle.sort_unstable_by_key(|(since, _)| *since);
         let closed = idle
             .iter()
-            .take((most / 16).max(1))
+            .take((max / 16).max(1))
             .filter(|(_, state)| state.close_if_idle())
             .count();
         metrics::counter!("anb_http_idle_connections_closed_total")
@@ -158,20 +156,20 @@ impl State {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the socket both ways, which the server's thread sees as a client that went away.
+    /// Shuts the socket down in both directions, which the server's thread sees as a disconnect.
     fn close_if_idle(&self) -> bool {
         let mut phase = self.phase();
         let Phase::Idle(_) = *phase else { return false };
         *phase = Phase::Closed;
-        // It may have been closed by its client already.
+        // The client may have closed it already.
         self.socket.shutdown(Shutdown::Both).is_ok()
     }
 
     fn begin(&self) {
         let mut phase = self.phase();
         *phase = match *phase {
-            Phase::Idle(_) => Phase::Busy(1),
-            Phase::Busy(requests) => Phase::Busy(requests + 1),
+            Phase::Idle(_) => Phase::Overloaded(1),
+            Phase::Overloaded(requests) => Phase::Overloaded(requests + 1),
             Phase::Closed => Phase::Closed,
         };
     }
@@ -179,26 +177,26 @@ impl State {
     fn end(&self) {
         let mut phase = self.phase();
         *phase = match *phase {
-            Phase::Busy(requests) if requests > 1 => Phase::Busy(requests - 1),
-            Phase::Busy(_) | Phase::Idle(_) => Phase::Idle(Instant::now()),
+            Phase::Overloaded(requests) if requests > 1 => Phase::Overloaded(requests - 1),
+            Phase::Overloaded(_) | Phase::Idle(_) => Phase::Idle(Instant::now()),
             Phase::Closed => Phase::Closed,
         };
     }
 }
 
-/// Marks a connection as busy while it lives.
-struct Busy(Arc<State>);
+/// Marks a connection as busy until dropped.
+struct Overloaded(Arc<State>);
 
-impl Drop for Busy {
+impl Drop for Overloaded {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-/// The body of an answer; its connection is busy until all of it was sent.
+/// The body of a response. Its connection is busy until all of it is sent.
 pub struct Sending {
     body: BoxBody,
-    _busy: Option<Busy>,
+    _busy: Option<Overloaded>,
 }
 
 impl MessageBody for Sending {
@@ -216,14 +214,15 @@ impl MessageBody for Sending {
     }
 }
 
-/// Marks the connection of a request as busy until it is answered; for [`actix_web::middleware::from_fn`].
+/// Marks the connection of a request as busy until the response is sent; for
+/// [`actix_web::middleware::from_fn`].
 pub async fn mark_busy(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Sending>, Error> {
     let busy = request.request().conn_data::<Connection>().map(|own| {
         own.state.begin();
-        Busy(Arc::clone(&own.state))
+        Overloaded(Arc::clone(&own.state))
     });
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| Sending {
@@ -239,19 +238,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_fewer_connections_than_files() {
-        for (open_files, most) in [(1024, 304), (524_288, MOST), (64, FEWEST), (0, FEWEST)] {
-            assert_eq!(Connections::new(open_files, 16).most(), most);
+    fn connections_are_limited_by_open_files() {
+        for (open_files, max) in [
+            (1024, 304),
+            (524_288, MAX_CONNECTIONS),
+            (64, MIN_CONNECTIONS),
+            (0, MIN_CONNECTIONS),
+        ] {
+            assert_eq!(Connections::new(open_files, 16).most(), max);
         }
     }
 
     #[tokio::test]
-    async fn the_connections_that_are_idle_longest_are_closed_first() {
+    async fn longest_idle_connections_are_closed_first() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connections = Connections::new(0, 0);
         let mut clients = Vec::new();
         let mut kept = Vec::new();
-        for number in 0..FEWEST {
+        for number in 0..MIN_CONNECTIONS {
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             client.set_nonblocking(true).unwrap();
             clients.push(client);
@@ -269,8 +273,10 @@ mod tests {
             .iter_mut()
             .map(|client| client.read(&mut [0]).is_ok_and(|bytes| bytes == 0))
             .collect();
-        // Nine tenths of 16 are 15: the last two to come closed one each, and the first has a request.
-        let closed: Vec<usize> = (0..FEWEST).filter(|number| is_closed[*number]).collect();
+        // Nine tenths of 16 are 15: the last two arrivals closed one each. The first one is busy.
+        let closed: Vec<usize> = (0..MIN_CONNECTIONS)
+            .filter(|number| is_closed[*number])
+            .collect();
         assert_eq!(closed, [1, 2]);
         kept.truncate(4);
         assert_eq!(connections.open().len(), 4);

@@ -1,6 +1,6 @@
-//! Stopping without failing anybody. From the request to stop on `/ready` says so, and every answer closes
-//! its connection; but the server listens on as long as requests still come, since a load balancer needs a
-//! while to hear of it, and a connection that it has just opened would be reset.
+//! Graceful drain. Once shutdown is requested, `/ready` reports it and every response closes its
+//! connection. The server keeps listening while requests still arrive, since a load balancer needs
+//! time to notice, and a connection that it has just opened would be reset.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,14 +19,14 @@ use tokio::time::{Instant, sleep_until};
 use super::PROBES;
 use crate::shutdown::Shutdown;
 
-/// Whoever sends nothing for this long sends elsewhere.
+/// Time without requests after which clients are assumed to use another server.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Longest time that the server listens after it was asked to stop; or a third of the grace, if that is
-/// shorter. Clients that come without a load balancer would come for ever.
+/// Maximum time for which the server listens after shutdown is requested, or a third of the grace
+/// period if that is shorter. Clients without a load balancer would never stop sending.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Knows when to stop listening; clones know the same.
+/// Decides when to stop listening. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Drain {
     shutdown: Shutdown,
@@ -41,7 +41,7 @@ impl Drain {
         }
     }
 
-    /// Completes when the listener may be closed. A server that nobody asks anything does not wait.
+    /// Waits until the listener may be closed. An idle server does not wait.
     pub async fn until_quiet(self) {
         self.shutdown.requested().await;
         let end = Instant::now() + LINGER.min(self.shutdown.grace() / 3);
@@ -61,7 +61,7 @@ impl Drain {
     }
 }
 
-/// Notes each request, and closes connections once the stop is requested; for
+/// Records the time of each request, and closes connections once shutdown is requested; for
 /// [`actix_web::middleware::from_fn`].
 pub async fn drain<B: MessageBody>(
     request: ServiceRequest,

@@ -1,28 +1,28 @@
-//! At which addresses clients read what is stored.
+//! URLs at which clients read stored files.
 
 use std::time::SystemTime;
 
 use super::{Storage, StorageKey, s3, signature::Signer};
 
-/// Path below which local media is served.
+/// Path prefix of locally served media.
 pub const MEDIA_PATH: &str = "/media";
 
-/// Makes addresses, and checks those of local media; clones are the same.
+/// Builds media URLs and checks the signed ones of local media.
 #[derive(Clone)]
-pub enum Addresses {
-    /// Below [`MEDIA_PATH`] of the API itself.
+pub enum MediaUrls {
+    /// Below [`MEDIA_PATH`] of the API.
     Local {
-        /// Origin in front of the path; empty: relative to the root.
+        /// Origin in front of the path. If empty, URLs are relative to the root.
         origin: String,
         signer: Box<Signer>,
     },
-    /// Those of the bucket, and of the CDN in front of it.
+    /// In the bucket, or at the CDN in front of it.
     S3(s3::Bucket),
 }
 
-impl Addresses {
-    /// Makes the addresses of what is in `storage`. Local ones are below `public_url`, or relative to the
-    /// root without one, and `signer` signs those of what is not public.
+impl MediaUrls {
+    /// Creates the URL builder for `storage`. Local URLs are below `public_url` or, without one,
+    /// relative to the root, and `signer` signs the non-public ones.
     pub fn new(storage: &Storage, signer: Signer, public_url: Option<&str>) -> Self {
         match storage {
             Storage::Local(_) => Self::Local {
@@ -33,7 +33,7 @@ impl Addresses {
         }
     }
 
-    /// Returns the address at which anybody may read `key` as long as its video is public.
+    /// Returns the URL at which everyone can read `key` while its video is public.
     pub async fn public(&self, key: StorageKey) -> anyhow::Result<String> {
         match self {
             Self::Local { origin, .. } => Ok(bare(origin, key)),
@@ -44,7 +44,7 @@ impl Addresses {
         }
     }
 
-    /// Returns an address at which whoever has it may read `key` for one to two hours.
+    /// Returns a URL that lets its holder read `key` for one to two hours.
     pub async fn signed(&self, key: StorageKey) -> anyhow::Result<String> {
         match self {
             Self::Local { origin, signer } => {
@@ -56,11 +56,11 @@ impl Addresses {
         }
     }
 
-    /// Tells whether `signature` is ours for the local `key` and `expires`, and still good.
-    pub fn is_signed(&self, key: StorageKey, expires: u64, signature: &str) -> bool {
+    /// Returns whether `signature` is valid for the local `key` and `expires`, and not expired.
+    pub fn is_signature_valid(&self, key: StorageKey, expires: u64, signature: &str) -> bool {
         match self {
             Self::Local { signer, .. } => signer.verify(key, expires, signature, SystemTime::now()),
-            // The bucket checks its own.
+            // S3 checks its own signatures.
             Self::S3(_) => false,
         }
     }

@@ -1,22 +1,22 @@
-//! Typed keys: the only place that knows how objects are named and what they are.
+//! Typed storage keys. Only this module knows the names and media types of stored files.
 
 use std::fmt;
 
 use crate::ids::VideoId;
 
-/// Names a stored file.
+/// Key of a stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StorageKey {
-    /// What the player uploaded: `uploads/{video}.mp4`.
+    /// The file that the player uploaded: `uploads/{video}.mp4`.
     Original(VideoId),
-    /// The clip that one attempt made: `processed/{video}/{attempt}.mp4`.
+    /// The clip of one attempt: `processed/{video}/{attempt}.mp4`.
     Clip(VideoId, i32),
     /// Its poster: `processed/{video}/{attempt}.jpg`.
     Poster(VideoId, i32),
 }
 
 impl StorageKey {
-    /// Parses what [`fmt::Display`] writes, and nothing else: so no key can leave its folder.
+    /// Parses exactly the output of [`fmt::Display`], so that no key can escape its folder.
     pub fn parse(text: &str) -> Option<Self> {
         let key = match text.split_once('/')? {
             ("uploads", file) => Self::Original(VideoId::parse(file.strip_suffix(".mp4")?)?),
@@ -32,11 +32,11 @@ impl StorageKey {
             }
             _ => return None,
         };
-        // `+1`, `01` and the like are other spellings of the same number.
+        // Rejects other spellings of the same number, such as `+1` and `01`.
         (key.to_string() == text).then_some(key)
     }
 
-    /// Returns the name within the folder or prefix that is for this sort of file.
+    /// Returns the name within the folder or prefix.
     pub fn name(self) -> String {
         match self {
             Self::Original(video) => format!("{video}.mp4"),
@@ -45,14 +45,12 @@ impl StorageKey {
         }
     }
 
-    /// Returns the video that the file belongs to.
     pub fn video(self) -> VideoId {
         match self {
             Self::Original(video) | Self::Clip(video, _) | Self::Poster(video, _) => video,
         }
     }
 
-    /// Returns the media type of the file.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Original(_) | Self::Clip(..) => "video/mp4",
@@ -61,7 +59,7 @@ impl StorageKey {
     }
 }
 
-/// Returns the attempt that made a file in a video's folder, finished or not.
+/// Returns the attempt that wrote a file, finished or not, in a video's folder.
 pub fn attempt_of(file: &str) -> Option<i32> {
     let (attempt, _) = file.split_once('.')?;
     attempt.parse().ok()
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_one_spelling() {
+    fn key_has_exactly_one_spelling() {
         let video = VideoId::generate();
         for key in [
             StorageKey::Original(video),

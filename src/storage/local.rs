@@ -1,5 +1,5 @@
-//! Storage in two folders. A file is written beside its final name, synced, then renamed: a reader
-//! sees all of it or nothing, also after a power cut.
+//! Storage in two folders. A file is written under a temporary name, synced, then renamed, so a
+//! reader sees all of it or nothing, even after a power failure.
 
 mod list;
 mod mark;
@@ -26,78 +26,79 @@ use tokio::{
 use super::{Full, Missing, StorageKey, key::attempt_of};
 use crate::{config::storage::Settings, ids::VideoId};
 
-/// Collects small network reads into few large writes (bytes). While one is written, the next is collected.
+/// Size of a write (bytes). Small network reads are combined into few large writes. While one is
+/// written, the next is collected.
 const BUFFER_BYTES: u64 = 256 * 1024;
 
-/// Most network reads that are collected: who sends byte by byte does not fill memory with what goes with each.
-const MOST_READS: usize = 64;
+/// Maximum number of buffered reads. Bounds the overhead per read when a client sends tiny chunks.
+const MAX_BUFFERED_READS: usize = 64;
 
-/// After so many bytes the disk begins with them, while more arrive (bytes). Else it begins at the end, and the
-/// client waits for all of it.
-const BEHIND_BYTES: u64 = 8 * 1024 * 1024;
+/// Amount of data after which writeback to disk starts, while more arrives (bytes). Otherwise it
+/// would start at the final sync, and the client would wait for all of it.
+const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Ends the name of a file that is still being written.
+/// Extension of an unfinished file.
 const PART: &str = "part";
 
-/// What a folder must have room for to be ready: as much as is written at a time (bytes).
+/// Free space that a ready folder must have, the size of one write (bytes).
 const PROBE_BYTES: usize = 256 * 1024;
 
-/// The two folders.
 #[derive(Debug, Clone)]
 pub struct Folders {
     uploads: PathBuf,
     processed: PathBuf,
 }
 
-/// A file that is being written; dropped early, it removes itself.
+/// A file being written, removed if dropped unfinished.
 pub struct Upload {
     key: StorageKey,
     file: Arc<File>,
-    /// What arrived and is to be written, as it arrived: copied together it cost a tenth of an upload.
+    /// Received chunks. Copying them into one buffer took a tenth of an upload's time.
     collected: Vec<Bytes>,
     collected_bytes: u64,
     writing: Option<JoinHandle<io::Result<()>>>,
-    /// What the disk was not asked to begin with yet.
-    behind: Range<u64>,
-    part: Part,
+    /// Range whose writeback has not been started.
+    unsynced: Range<u64>,
+    part: PartFile,
 }
 
-/// The unfinished file's path, removed on drop unless it was renamed.
-struct Part {
+/// An unfinished file, removed on drop unless it was renamed.
+struct PartFile {
     path: PathBuf,
     is_finished: bool,
 }
 
-impl Drop for Part {
+impl Drop for PartFile {
     fn drop(&mut self) {
         if !self.is_finished
             && let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "an unfinished file stays behind");
+            tracing::warn!(path = %self.path.display(), %error, "failed to remove unfinished file");
         }
     }
 }
 
 impl Folders {
-    /// Makes the folders if they are not there, and checks that files can be made in them. A full disk stops no
-    /// start: what is on it can be served.
+    /// Creates missing folders and checks that files can be created in them. A full disk does not
+    /// prevent the start, because stored files can still be served.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let folders = Self::at(settings);
         for (variable, folder) in folders.places() {
             fs::create_dir_all(folder)
                 .await
-                .with_context(|| format!("{variable}={}: make the folder", folder.display()))?;
+                .with_context(|| format!("{variable}={}: create the folder", folder.display()))?;
         }
         folders.probe(0).await?;
         Ok(folders)
     }
 
-    /// Checks that the folders are there, and makes none: where a disk is not mounted, all files seem to be gone.
+    /// Checks that the folders exist, and creates none. If a disk is not mounted, all files would
+    /// appear to be missing.
     pub async fn inspect(settings: &Settings) -> anyhow::Result<Self> {
         let folders = Self::at(settings);
         for (variable, folder) in folders.places() {
-            let place = || format!("{variable}={}: look into the folder", folder.display());
+            let place = || format!("{variable}={}: read the folder", folder.display());
             drop(fs::read_dir(folder).await.with_context(place)?);
         }
         Ok(folders)
@@ -110,7 +111,7 @@ impl Folders {
         }
     }
 
-    /// Returns both folders, with the variables that name them.
+    /// Returns both folders, each with its environment variable.
     fn places(&self) -> [(&'static str, &PathBuf); 2] {
         [
             ("UPLOAD_PATH", &self.uploads),
@@ -118,7 +119,6 @@ impl Folders {
         ]
     }
 
-    /// Returns where the file under `key` is kept.
     pub fn path(&self, key: StorageKey) -> PathBuf {
         let folder = match key {
             StorageKey::Original(_) => &self.uploads,
@@ -147,8 +147,8 @@ impl Folders {
             collected: Vec::new(),
             collected_bytes: 0,
             writing: None,
-            behind: 0..0,
-            part: Part {
+            unsynced: 0..0,
+            part: PartFile {
                 path,
                 is_finished: false,
             },
@@ -168,7 +168,7 @@ impl Folders {
         Ok(bytes)
     }
 
-    /// Links the file, which costs nothing; copies it where the two places are on different disks.
+    /// Hard-links the file, or copies it if source and target are on different disks.
     pub async fn fetch(&self, key: StorageKey, to: &Path) -> anyhow::Result<()> {
         let from = self.path(key);
         match fs::hard_link(&from, to).await {
@@ -188,7 +188,7 @@ impl Folders {
         remove_file(&part_path(&original)).await?;
         remove_file(&original).await?;
         let outputs = self.outputs(video);
-        gone_is_fine(fs::remove_dir_all(&outputs).await)
+        ignore_not_found(fs::remove_dir_all(&outputs).await)
             .with_context(|| format!("delete {}", outputs.display()))
     }
 
@@ -201,7 +201,7 @@ impl Folders {
             remove_file(&part_path(&path)).await?;
             remove_file(&path).await?;
         }
-        // Succeeds only for an empty folder, that is when no other attempt left anything.
+        // Succeeds only for an empty folder, that is, without files of other attempts.
         drop(fs::remove_dir(self.outputs(video)).await);
         Ok(())
     }
@@ -221,12 +221,12 @@ impl Folders {
         Ok(())
     }
 
-    /// Writes a file in each folder and syncs it: a full disk takes empty files.
+    /// Writes and syncs a non-empty file in each folder, because a full disk accepts empty files.
     pub async fn ready(&self) -> anyhow::Result<()> {
         self.probe(PROBE_BYTES).await
     }
 
-    /// Writes a file of `bytes` without a name in each folder, so that a killed process leaves none.
+    /// Writes an unnamed file of `bytes` in each folder. A killed process leaves none behind.
     async fn probe(&self, bytes: usize) -> anyhow::Result<()> {
         for (variable, folder) in self.places() {
             let place = folder.clone();
@@ -247,7 +247,7 @@ impl Upload {
     pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
         self.collected_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.collected.push(bytes);
-        if self.collected_bytes < BUFFER_BYTES && self.collected.len() < MOST_READS {
+        if self.collected_bytes < BUFFER_BYTES && self.collected.len() < MAX_BUFFERED_READS {
             return Ok(());
         }
         let flushed = self.flush().await;
@@ -257,13 +257,13 @@ impl Upload {
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let finished = async {
             self.flush().await?;
-            self.written().await?;
+            self.wait_for_write().await?;
             let file = Arc::clone(&self.file);
             spawn_blocking(move || file.sync_all()).await??;
             let path = self.part.path.with_extension("");
             fs::rename(&self.part.path, &path).await?;
             self.part.is_finished = true;
-            // The rename is durable once the folder is.
+            // The rename is durable once the folder is synced.
             match path.parent() {
                 Some(folder) => fs::File::open(folder).await?.sync_all().await,
                 None => Ok(()),
@@ -273,14 +273,14 @@ impl Upload {
         finished.map_err(|error: io::Error| cause(self.key, error))
     }
 
-    /// Begins to write what was collected, once what was collected before is written.
+    /// Starts writing the collected chunks, after waiting for the previous write.
     async fn flush(&mut self) -> io::Result<()> {
-        self.written().await?;
+        self.wait_for_write().await?;
         let (file, collected) = (Arc::clone(&self.file), mem::take(&mut self.collected));
-        let end = self.behind.end + mem::take(&mut self.collected_bytes);
-        self.behind.end = end;
-        let is_due = end - self.behind.start >= BEHIND_BYTES;
-        let due = is_due.then(|| mem::replace(&mut self.behind, end..end));
+        let end = self.unsynced.end + mem::take(&mut self.collected_bytes);
+        self.unsynced.end = end;
+        let is_due = end - self.unsynced.start >= WRITEBACK_BYTES;
+        let due = is_due.then(|| mem::replace(&mut self.unsynced, end..end));
         self.writing = Some(spawn_blocking(move || {
             write_all(&file, &collected)?;
             if let Some(due) = due {
@@ -291,7 +291,7 @@ impl Upload {
         Ok(())
     }
 
-    async fn written(&mut self) -> io::Result<()> {
+    async fn wait_for_write(&mut self) -> io::Result<()> {
         match self.writing.take() {
             Some(writing) => writing.await?,
             None => Ok(()),
@@ -313,13 +313,13 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the disk begin with a part of the file, and does not wait for it. `POSIX_FADV_DONTNEED` does that, before it
-/// drops what is on the disk already (its manual page says so): of this part nothing. Where it cannot, the disk begins
-/// at the end.
-fn begin_writeback(file: &File, part: &Range<u64>) {
-    let length = NonZeroU64::new(part.end - part.start);
-    if let Err(error) = fadvise(file, part.start, length, Advice::DontNeed) {
-        tracing::debug!(%error, "the disk is not told to begin");
+/// Starts writeback of a range of the file without waiting for it. `POSIX_FADV_DONTNEED` does that
+/// before it drops the pages that are already on disk (see its manual page), of which this range
+/// has none. If it fails, writeback starts at the final sync.
+fn begin_writeback(file: &File, range: &Range<u64>) {
+    let length = NonZeroU64::new(range.end - range.start);
+    if let Err(error) = fadvise(file, range.start, length, Advice::DontNeed) {
+        tracing::debug!(%error, "failed to start writeback");
     }
 }
 
@@ -330,7 +330,7 @@ fn part_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Tells a full disk from other causes: callers answer differently.
+/// Distinguishes a full disk from other errors, because callers respond differently.
 fn cause(file: impl Display, error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -341,10 +341,11 @@ fn cause(file: impl Display, error: io::Error) -> anyhow::Error {
 }
 
 async fn remove_file(path: &Path) -> anyhow::Result<()> {
-    gone_is_fine(fs::remove_file(path).await).with_context(|| format!("delete {}", path.display()))
+    ignore_not_found(fs::remove_file(path).await)
+        .with_context(|| format!("delete {}", path.display()))
 }
 
-fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -1,5 +1,5 @@
-//! Storage in an S3 bucket, versioned or not. Objects appear whole: a file of one part is put at once, a
-//! longer one is a multipart upload, completed at its end and aborted if it has none.
+//! Storage in an S3 bucket, versioned or not. Objects appear atomically. A file of one part is
+//! written with a single PUT, a longer one with a multipart upload, aborted unless it completes.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 mod mark;
@@ -20,7 +20,7 @@ use aws_sdk_s3::{
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
 use super::{
-    MARK, Missing, StorageKey, Stored,
+    MARKER_NAME, Missing, StorageKey, Stored,
     key::attempt_of,
     signature::{BUCKET_SECS, seconds},
 };
@@ -31,17 +31,17 @@ use crate::{
 };
 pub use upload::Upload;
 
-/// Longest call but the transfer of a body that makes progress.
+/// Timeout of a call. Does not limit the transfer of a body that makes progress.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Parts that a process sends at the same time: with the one that each upload fills, all its memory for
-/// uploads.
+/// Maximum number of parts that a process sends concurrently. Together with the part that each
+/// upload is filling, they are all the memory that uploads use.
 const PARTS_IN_FLIGHT: usize = 8;
 
-/// How much of a local file is read at a time (bytes).
+/// Size of a read from a local file (bytes).
 const READ_BYTES: usize = 256 * 1024;
 
-/// A bucket; clones share one client.
+/// A bucket. Cheap to clone; clones share one client.
 #[derive(Clone)]
 pub struct Bucket {
     inner: Arc<Inner>,
@@ -54,18 +54,18 @@ struct Inner {
     processed: String,
     cdn: Option<String>,
     sending: Arc<Semaphore>,
-    /// Uploads are given up in the background, also from threads whose own runtime ends.
+    /// Aborts dropped uploads in the background, even from threads whose own runtime is ending.
     runtime: Handle,
 }
 
 impl Bucket {
-    /// Asks for the bucket. Returns an error that names the setting if it is not there or may not be used.
+    /// Checks that the bucket is accessible. An error names the setting at fault.
     pub async fn open(settings: &Settings, aws: &SdkConfig) -> anyhow::Result<Self> {
         let endpoint = settings.s3_endpoint_url.clone();
         let endpoint = endpoint.or_else(|| aws.endpoint_url().map(str::to_owned));
         let mut config = Builder::from(aws).timeout_config(timeouts(aws, TIMEOUT));
         if let Some(endpoint) = endpoint {
-            // An emulator has no host name per bucket.
+            // Emulators do not provide a host name per bucket.
             config = config.endpoint_url(endpoint).force_path_style(true);
         }
         let inner = Inner {
@@ -87,7 +87,6 @@ impl Bucket {
         Ok(bucket)
     }
 
-    /// Returns the name of the object under `key`.
     fn object(&self, key: StorageKey) -> String {
         let prefix = match key {
             StorageKey::Original(_) => &self.inner.uploads,
@@ -96,12 +95,12 @@ impl Bucket {
         format!("{prefix}/{}", key.name())
     }
 
-    /// Returns what the names of all outputs of a video begin with.
+    /// Returns the name prefix of all outputs of a video.
     fn outputs(&self, video: VideoId) -> String {
         format!("{}/{video}/", self.inner.processed)
     }
 
-    /// Returns the address at the CDN, if there is one and it serves the file.
+    /// Returns the URL at the CDN, if there is one and it serves the file.
     pub fn cdn(&self, key: StorageKey) -> Option<String> {
         let base = self.inner.cdn.as_ref()?;
         match key {
@@ -110,14 +109,14 @@ impl Bucket {
         }
     }
 
-    /// Returns a signed address, good for one to two hours and the same for one; asks nobody.
+    /// Returns a presigned URL, valid for one to two hours and stable for one. Makes no request.
     pub async fn signed(&self, key: StorageKey) -> anyhow::Result<String> {
         let start = seconds(SystemTime::now()) / BUCKET_SECS * BUCKET_SECS;
         let valid = PresigningConfig::builder()
             .start_time(UNIX_EPOCH + Duration::from_secs(start))
             .expires_in(Duration::from_secs(2 * BUCKET_SECS))
             .build()
-            .context("make a signed address")?;
+            .context("configure a presigned URL")?;
         let get = self.inner.client.get_object();
         let signed = get
             .bucket(&self.inner.name)
@@ -127,7 +126,7 @@ impl Bucket {
             .presigned(valid)
             .await
             .map_err(explain)
-            .context("sign an address")?;
+            .context("presign a URL")?;
         Ok(signed.uri().to_owned())
     }
 
@@ -170,14 +169,14 @@ impl Bucket {
         };
         let mut file = File::create_new(to)
             .await
-            .with_context(|| format!("make {}", to.display()))?;
+            .with_context(|| format!("create {}", to.display()))?;
         let expected = object.content_length;
         let copied = tokio::io::copy(&mut object.body.into_async_read(), &mut file)
             .await
             .with_context(|| format!("fetch {key}"))?;
         anyhow::ensure!(
             expected.is_none_or(|bytes| u64::try_from(bytes) == Ok(copied)),
-            "fetch {key}: {copied} bytes came of {expected:?}"
+            "fetch {key}: received {copied} bytes of {expected:?}"
         );
         Ok(())
     }
@@ -185,13 +184,13 @@ impl Bucket {
     pub async fn delete_video(&self, video: VideoId) -> anyhow::Result<()> {
         let original = self.object(StorageKey::Original(video));
         let outputs = self.outputs(video);
-        // Longer names only begin alike.
+        // The prefix also matches longer names.
         objects::delete(self, &original, |name| name == original).await?;
         objects::delete(self, &outputs, |_| true).await
     }
 
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
-        // With the dot: attempt 1 is not 12.
+        // The dot distinguishes attempt 1 from attempt 12.
         let outputs = format!("{}{attempt}.", self.outputs(video));
         objects::delete(self, &outputs, |_| true).await
     }
@@ -210,7 +209,7 @@ impl Bucket {
         for prefix in [&self.inner.uploads, &self.inner.processed] {
             let prefix = format!("{prefix}/");
             for (name, is_finished) in objects::names(self, &prefix).await? {
-                if name.strip_prefix(&prefix) == Some(MARK) {
+                if name.strip_prefix(&prefix) == Some(MARKER_NAME) {
                     continue;
                 }
                 stored.push(Stored {
@@ -223,7 +222,7 @@ impl Bucket {
         Ok(stored)
     }
 
-    /// Returns the key of an object's name; none if it is nothing of ours.
+    /// Returns the key of an object, or none for a foreign object.
     fn key(&self, name: &str) -> Option<StorageKey> {
         let below = |prefix: &str| name.strip_prefix(prefix)?.strip_prefix('/');
         let key = if let Some(rest) = below(&self.inner.uploads) {
@@ -237,7 +236,7 @@ impl Bucket {
     pub async fn ready(&self) -> anyhow::Result<()> {
         let head = self.inner.client.head_bucket().bucket(&self.inner.name);
         head.send().await.map(drop).map_err(|error| {
-            // The answer to a HEAD has no body that could tell.
+            // A HEAD response has no body with the error.
             let status = error.raw_response().map(|raw| raw.status().as_u16());
             match status {
                 Some(404) => anyhow::anyhow!("there is no such bucket"),

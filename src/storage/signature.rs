@@ -1,4 +1,4 @@
-//! Signed addresses of local media: HMAC-SHA-256 (RFC 2104) over key and expiry.
+//! Signed URLs of local media, with HMAC-SHA-256 (RFC 2104) over key and expiry.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,22 +7,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::StorageKey;
 
-/// Addresses made within one such span are equal, so that browsers can cache what they name (s).
+/// Time bucket within which signed URLs are identical, so that browsers can cache them (s).
 pub const BUCKET_SECS: u64 = 3600;
 
-/// Separates this use of the secret from all others.
+/// Domain separation from other uses of the secret.
 const CONTEXT: &str = "anb media address v1";
 
-/// Signs and checks addresses.
+/// Signs and checks URLs.
 #[derive(Clone)]
 pub struct Signer {
     key: hmac::Key,
-    /// Accepted as well, while secrets are rotated.
+    /// Also accepted, during secret rotation.
     other: Option<hmac::Key>,
 }
 
 impl Signer {
-    /// Derives the signing key from the program's secret, and the one that is accepted as well from the other.
+    /// Derives the signing key from `secret`, and the additionally accepted key from `other`.
     pub fn new(secret: &SecretString, other: Option<&SecretString>) -> Self {
         Self {
             key: derive(secret),
@@ -30,14 +30,14 @@ impl Signer {
         }
     }
 
-    /// Returns expiry (seconds since 1970) and signature (hexadecimal): good for one to two buckets.
+    /// Returns expiry (Unix time, s) and signature (hexadecimal), valid for one to two buckets.
     pub fn sign(&self, key: StorageKey, now: SystemTime) -> (u64, String) {
         let expires = (seconds(now) / BUCKET_SECS + 2) * BUCKET_SECS;
         let tag = hmac::sign(&self.key, message(key, expires).as_bytes());
         (expires, hex::encode(tag))
     }
 
-    /// Tells whether the signature is ours and not expired; in constant time.
+    /// Returns whether the signature is valid and not expired. Compares in constant time.
     pub fn verify(&self, key: StorageKey, expires: u64, signature: &str, now: SystemTime) -> bool {
         let Ok(tag) = hex::decode(signature) else {
             return false;
@@ -74,7 +74,7 @@ mod tests {
     use crate::ids::VideoId;
 
     #[test]
-    fn a_signature_holds_for_its_key_and_time_only() {
+    fn signature_is_valid_only_for_its_key_and_time() {
         let signer = Signer::new(&"secret".into(), None);
         let key = StorageKey::Original(VideoId::generate());
         let now = UNIX_EPOCH + Duration::from_secs(10_000 * BUCKET_SECS + 5);

@@ -1,4 +1,4 @@
-//! Endpoints of accounts.
+//! Account endpoints.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -65,13 +65,13 @@ pub async fn log_in(
 ) -> Result<HttpResponse> {
     let email = super::normal_email(&email);
     if email.chars().count() > super::MAX_EMAIL {
-        // Nobody's, and too long to be remembered by the limit of accounts.
+        // No account has such an address, and it is too long for a key of the rate limit.
         return Err(Code::WrongCredentials.into());
     }
     limits.login.take(&email, address)?;
     let found = super::log_in(&app, &email, password).await;
     if !matches!(found, Ok(None)) {
-        // Right, or our fault.
+        // The login succeeded, or the system failed.
         limits.login.give_back(&email, address);
     }
     let user = found?.ok_or(Code::WrongCredentials)?;
@@ -103,7 +103,7 @@ pub async fn change_password(
 ) -> Result<HttpResponse> {
     form.check()?;
     let user = caller.user();
-    // A stolen token must not serve to guess the password: as many tries as at the login.
+    // A stolen token must not allow guessing the password, so attempts are limited as at login.
     limits.password.take(&user)?;
     let outcome = super::change_password(&app, user, form).await;
     if !matches!(outcome, Ok(PasswordOutcome::WrongCurrent)) {

@@ -36,7 +36,7 @@ pub struct Profile {
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds a user. Returns none if the e-mail address is taken, also by one that commits meanwhile.
+/// Inserts a user. Returns none if the e-mail address is taken, even by a concurrent transaction.
 pub async fn insert(
     connection: &mut Connection,
     user: &NewUser<'_>,
@@ -51,7 +51,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Returns id and password hash of the account with this e-mail address.
+/// Returns the id and password hash of the account with this e-mail address.
 pub async fn find_credentials(
     connection: &mut Connection,
     email: &str,
@@ -65,7 +65,6 @@ pub async fn find_credentials(
     Ok(found)
 }
 
-/// Returns the password hash of a user.
 pub async fn find_password_hash(
     connection: &mut Connection,
     user: UserId,
@@ -79,8 +78,8 @@ pub async fn find_password_hash(
     Ok(found)
 }
 
-/// Replaces a password, unless it is no longer the `old` one, and with it all tokens issued up to `now`.
-/// Returns whether it did.
+/// Replaces a password and revokes all tokens issued up to `now`, unless the password is no longer
+/// the `old` one. Returns whether it did.
 pub async fn replace_password(
     connection: &mut Connection,
     user: UserId,
@@ -98,8 +97,8 @@ pub async fn replace_password(
     Ok(rows == 1)
 }
 
-/// Sets the password of the account with this e-mail address, whatever it was, and takes back all tokens
-/// issued up to `now`. Returns whether there is such an account.
+/// Sets the password of the account with this e-mail address and revokes all tokens issued up to
+/// `now`. Returns whether the account exists.
 pub async fn reset_password(
     connection: &mut Connection,
     email: &str,
@@ -116,7 +115,7 @@ pub async fn reset_password(
     Ok(rows == 1)
 }
 
-/// Sets the role of the account with this e-mail address. Returns whether there is one.
+/// Sets the role of the account with this e-mail address. Returns whether the account exists.
 pub async fn set_role(
     connection: &mut Connection,
     email: &str,
@@ -129,7 +128,6 @@ pub async fn set_role(
     Ok(rows == 1)
 }
 
-/// Returns a user's profile.
 pub async fn find_profile(
     connection: &mut Connection,
     user: UserId,

@@ -1,28 +1,29 @@
-//! What people type: one spelling for texts that look the same, and no character that a reader cannot see.
+//! Normalization of user input and detection of invisible characters.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeEmoji as _, UnicodeGeneralCategory as _};
 
-/// Most combining marks on one letter. Hebrew with points and accents needs four; more run into the lines
-/// above and below.
+/// Maximum combining marks per letter. Hebrew with points and accents needs four; more overlap the
+/// adjacent lines.
 const MAX_MARKS: usize = 4;
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 
-/// Begins the flags of regions, as in the one of Scotland (UTS #51 §C.1.1).
+/// The first character of regional flags such as Scotland's (UTS #51 §C.1.1).
 const BLACK_FLAG: char = '\u{1f3f4}';
 
-/// Returns `text` in its composed form (NFC, UAX #15), without blanks and invisible characters around it.
+/// Returns `text` in composed form (NFC, UAX #15), without leading and trailing whitespace and
+/// invisible characters.
 pub fn normal(text: &str) -> String {
     let composed: String = text.nfc().collect();
     composed.trim_matches(is_blank).to_owned()
 }
 
-/// Tells whether a reader sees all of a normalized line: it has no control character, no line separator, no
-/// invisible or bidirectional control (UTR #36 §2.10.5) and no pile of combining marks. Joiners are allowed
-/// where they change the shape of a word or of an emoji, since Persian, Indic scripts and families of emoji
-/// need them (UAX #31 §2.3, RFC 5892 appendix A).
+/// Returns whether all of a normalized line is visible. It may not contain control characters, line
+/// separators, invisible or bidirectional controls (UTR #36 §2.10.5) or stacks of combining marks.
+/// Joiners are allowed where they change the shape of a word or an emoji, since Persian, Indic
+/// scripts and emoji families need them (UAX #31 §2.3, RFC 5892 appendix A).
 pub fn is_readable(text: &str) -> bool {
     let mut before = None;
     let mut marks = 0;
@@ -31,15 +32,15 @@ pub fn is_readable(text: &str) -> bool {
         marks = if is_mark(letter) { marks + 1 } else { 0 };
         let is_allowed = match letter {
             ZWNJ | ZWJ => before.is_some_and(|before| joins(before, letter, letters.peek())),
-            // Chooses how the character before it looks.
+            // Variation selectors, which change the appearance of the preceding character.
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
-                before.is_some_and(|before| !is_unseen(before) && !is_selector(before))
+                before.is_some_and(|before| !is_invisible(before) && !is_selector(before))
             }
             '\u{e0020}'..='\u{e007f}' => {
                 before.is_some_and(|before| before == BLACK_FLAG || is_tag(before))
             }
-            _ if is_mark(letter) => before.is_some() && marks <= MAX_MARKS && !is_unseen(letter),
-            _ => !is_unseen(letter),
+            _ if is_mark(letter) => before.is_some() && marks <= MAX_MARKS && !is_invisible(letter),
+            _ => !is_invisible(letter),
         };
         if !is_allowed {
             return false;
@@ -49,20 +50,20 @@ pub fn is_readable(text: &str) -> bool {
     true
 }
 
-/// Tells whether a joiner does something between two characters.
+/// Returns whether a joiner has an effect between two characters.
 fn joins(before: char, joiner: char, after: Option<&char>) -> bool {
     let after = after.copied();
     let is_picture = |letter: char| letter.is_emoji_char() && !letter.is_ascii();
     if joiner == ZWJ && (is_picture(before) || is_selector(before)) {
         return after.is_some_and(is_picture);
     }
-    // After a virama it may also end a word, as in Malayalam.
+    // After a virama, a joiner may also end a word, as in Malayalam.
     let is_virama = is_mark(before) && shapes_words(before);
     is_virama || (shapes_words(before) && after.is_some_and(shapes_words))
 }
 
-/// Tells whether the letters of a character's script change their shape beside each other: from Arabic to
-/// N'Ko, from Devanagari to Sinhala, Tibetan and Myanmar, Khmer and Mongolian, and Arabic's older forms.
+/// Returns whether adjacent letters of the character's script change shape. Covers Arabic to N'Ko,
+/// Devanagari to Sinhala, Tibetan and Myanmar, Khmer and Mongolian, and Arabic presentation forms.
 fn shapes_words(letter: char) -> bool {
     matches!(letter,
         '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{f00}'..='\u{109f}'
@@ -87,7 +88,7 @@ fn is_tag(letter: char) -> bool {
     matches!(letter, '\u{e0020}'..='\u{e007f}')
 }
 
-/// Tells whether nothing is seen of a character at the edge of a text.
+/// Returns whether a character is invisible at the start or end of a text.
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace()
         || matches!(
@@ -96,15 +97,15 @@ fn is_blank(letter: char) -> bool {
         )
 }
 
-/// Tells whether a character is a control, has no shape, or has one that nobody else knows.
-fn is_unseen(letter: char) -> bool {
-    let has_no_shape = matches!(
+/// Returns whether a character is a control, has no glyph, or is for private use.
+fn is_invisible(letter: char) -> bool {
+    let has_no_glyph = matches!(
         letter,
-        // Grapheme joiner, fillers, vowels and selectors without a shape, the empty Braille cell.
+        // Grapheme joiner, fillers, vowels and selectors without a glyph, blank Braille pattern.
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
             ..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
     );
-    has_no_shape
+    has_no_glyph
         || matches!(
             letter.general_category(),
             GeneralCategory::Control
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_titles_of_many_scripts_are_readable() {
+    fn names_and_titles_in_many_scripts_are_readable() {
         for text in [
             "José Ángel Muñoz-Núñez",
             "Nguyễn Thị Ánh Tuyết",
@@ -133,7 +134,7 @@ mod tests {
             "Ольга Щёголева",
             "محمد الأمين",
             "فاطِمَة الزَّهْرَاء",
-            // Persian, with a non-joiner within the word.
+            // Persian, with a non-joiner inside a word.
             "می\u{200c}خواهم بازی کنم",
             "יוסף כהן",
             "בְּרֵאשִׁ֖ית",
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn invisible_characters_are_refused() {
+    fn invisible_characters_are_rejected() {
         for text in [
             "a\0b",
             "a\tb",
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_look_the_same_are_the_same() {
+    fn visually_identical_texts_are_equal() {
         assert_eq!(normal(" \u{200b}Jose\u{301}\u{feff} "), "José");
         assert_eq!(normal("\u{200e}ana@example.com\u{200b}"), "ana@example.com");
         assert_eq!(normal("\u{3000}\u{a0}"), "");

@@ -1,47 +1,45 @@
-//! Why a video failed, for its row and its player. Each reason has a stable code.
+//! Reasons why a video failed, stored in its row and shown to its player. Each has a stable code.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{language::Language, media::Refusal};
+use crate::{language::Language, media::Rejection};
 
-/// Why a video failed. In the row it is JSON: `{"code": …}` with the facts of its sentence.
+/// Why a video failed. Stored in the row as JSON, `{"code": …}` with the details of the message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Failure {
-    /// Every attempt ended with an error of ours.
+    /// Every attempt ended with a system failure.
     ProcessingFailed,
-    /// Its workers died, again and again.
+    /// Its workers died repeatedly.
     WorkerLost,
-    /// The file is not what the contest accepts. Permanent.
+    /// The contest does not accept the file. Permanent.
     #[serde(untagged)]
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 impl Failure {
-    /// Codes of the failures that are ours: trying again may help.
+    /// Codes of the system failures, for which a retry may succeed.
     pub const RETRYABLE: &[&str] = &["processing_failed", "worker_lost"];
 
-    /// Reads a row's value; none if this version of the program does not know it.
+    /// Parses a row's value. Returns none if this version of the program does not know it.
     pub fn from_row(value: &Value) -> Option<Self> {
         Self::deserialize(value).ok()
     }
 
-    /// Returns the row's value.
     pub fn to_row(&self) -> anyhow::Result<Value> {
         Ok(serde_json::to_value(self)?)
     }
 
-    /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ProcessingFailed => "processing_failed",
             Self::WorkerLost => "worker_lost",
-            Self::Refused(refusal) => refusal.code(),
+            Self::Rejected(refusal) => refusal.code(),
         }
     }
 
-    /// Words the reason for its player.
+    /// Returns the reason as a message for the player.
     pub fn message(&self, language: Language) -> String {
         match (self, language) {
             (Self::ProcessingFailed | Self::WorkerLost, Language::Spanish) => {
@@ -50,14 +48,14 @@ impl Failure {
             (Self::ProcessingFailed | Self::WorkerLost, Language::English) => {
                 "We could not process the video, and it is our fault. Upload it again.".to_owned()
             }
-            (Self::Refused(refusal), _) => refusal.message(language),
+            (Self::Rejected(refusal), _) => refusal.message(language),
         }
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<Rejection> for Failure {
+    fn from(refusal: Rejection) -> Self {
+        Self::Rejected(refusal)
     }
 }
 
@@ -66,18 +64,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_ours_can_be_tried_again() {
-        let ours = [Failure::ProcessingFailed, Failure::WorkerLost];
-        assert_eq!(ours.map(|failure| failure.code()), Failure::RETRYABLE);
+    fn system_failures_are_retryable() {
+        let system = [Failure::ProcessingFailed, Failure::WorkerLost];
+        assert_eq!(system.map(|failure| failure.code()), Failure::RETRYABLE);
     }
 
     #[test]
-    fn a_failure_survives_its_row() {
+    fn failure_round_trips_through_row() {
         for failure in [
             Failure::ProcessingFailed,
             Failure::WorkerLost,
-            Failure::Refused(Refusal::Corrupt),
-            Failure::Refused(Refusal::UnsupportedCodec {
+            Failure::Rejected(Rejection::Corrupt),
+            Failure::Rejected(Rejection::UnsupportedCodec {
                 codec: "theora".to_owned(),
             }),
         ] {

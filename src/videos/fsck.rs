@@ -1,5 +1,5 @@
-//! `anb fsck`: compares rows, files and queue, on a live system. What is found twice, two seconds apart, is
-//! a finding; once may be something that was just going on.
+//! `anb fsck`: compares rows, files and queue on a live system. Only a difference found twice, two
+//! seconds apart, is a finding. A single one may be an operation in progress.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use super::{
     attempt_with_outputs, clean,
     queries::{
         self,
-        fsck::{self as sql, Known},
+        fsck::{self as sql, VideoRecord},
         remakes,
     },
     sweep::{self, Leases, Sweeper},
@@ -25,58 +25,56 @@ use crate::{
     storage::{StorageKey, Stored},
 };
 
-/// Time between the two looks.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Time between the two comparisons.
+const RECHECK_DELAY: Duration = Duration::from_secs(2);
 
-/// That many files may always be deleted: with few files a tenth is less than one video.
-const FEW_FILES: usize = 20;
+/// Number of deletions that is never suspicious. With few files, a tenth is less than one video.
+const UNSUSPICIOUS_DELETIONS: usize = 20;
 
-/// Something that does not agree.
+/// A difference between rows, files and queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Finding {
-    /// A video whose original is gone. Nothing brings it back.
+    /// A video whose original is missing. It cannot be recovered.
     MissingOriginal { video: VideoId },
-    /// A processed video whose clip or poster is gone.
+    /// A processed video whose clip or poster is missing.
     MissingOutput { video: VideoId },
-    /// A file of ours that no row names and no note expects.
+    /// A file with a valid key that no row in `videos` or `uploads` accounts for.
     Orphan {
         object: String,
         #[serde(skip)]
         key: StorageKey,
     },
-    /// A file that is nothing of ours.
+    /// A file without a valid key.
     Foreign { object: String },
-    /// A row or a note that the sweeper should have dealt with: is a worker running?
+    /// A row that the sweeper or the cleanup should have handled. Perhaps no worker is running.
     Overdue { video: VideoId },
-    /// A counter that is not the number of votes.
+    /// A vote counter that differs from the number of votes.
     WrongVotes {
         video: VideoId,
         counted: i64,
         votes: i64,
     },
-    /// The queue is empty, and videos have waited for minutes.
+    /// The queue is empty although videos have waited for minutes.
     MissingMessages,
 }
 
-/// What a comparison showed.
 #[derive(Debug, Default)]
 pub struct Comparison {
     pub findings: Vec<Finding>,
-    /// How many files there are.
     pub files: usize,
-    /// The newest video that has a row.
+    /// The newest video with a row.
     pub newest: Option<VideoId>,
 }
 
-/// Compares everything. Returns what does not agree.
+/// Compares everything and returns the findings.
 pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
-    let first = look(on).await?;
+    let first = compare(on).await?;
     if first.findings.is_empty() {
         return Ok(first);
     }
-    tokio::time::sleep(PAUSE).await;
-    let mut again = look(on).await?;
+    tokio::time::sleep(RECHECK_DELAY).await;
+    let mut again = compare(on).await?;
     let both: HashSet<_> = again.findings.drain(..).collect();
     again.findings = first.findings;
     again.findings.retain(|finding| both.contains(finding));
@@ -84,7 +82,7 @@ pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
 }
 
 impl Comparison {
-    /// Tells what can be done about a finding.
+    /// Returns what can be done about a finding.
     pub fn advise(&self, finding: &Finding) -> Advice {
         match finding {
             Finding::MissingOriginal { .. } | Finding::Foreign { .. } => Advice::Nothing,
@@ -96,7 +94,7 @@ impl Comparison {
                     Advice::Repair
                 }
             }
-            // An older copy of the database knows nothing of what was uploaded since.
+            // A restored older database lacks the videos uploaded since.
             Finding::Orphan { key, .. } if Some(key.video()) > self.newest => Advice::TooNew,
             Finding::Orphan { .. } => Advice::Delete,
             Finding::Overdue { .. } | Finding::WrongVotes { .. } | Finding::MissingMessages => {
@@ -105,7 +103,7 @@ impl Comparison {
         }
     }
 
-    /// Returns how many files would be deleted.
+    /// Returns the number of files to delete.
     pub fn deletions(&self) -> usize {
         let findings = self.findings.iter();
         findings
@@ -113,28 +111,27 @@ impl Comparison {
             .count()
     }
 
-    /// Tells whether so many deletions are rather a mistake, as of a wrong database.
+    /// Returns whether so many deletions suggest a mistake, such as the wrong database.
     pub fn is_suspicious(&self) -> bool {
-        self.deletions() > (self.files / 10).max(FEW_FILES)
+        self.deletions() > (self.files / 10).max(UNSUSPICIOUS_DELETIONS)
     }
 }
 
 /// What can be done about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
-    /// It can be repaired, and nothing is lost by it.
+    /// It can be repaired without loss.
     Repair,
     /// The file can be deleted.
     Delete,
-    /// The file is newer than all rows: perhaps the database is an older copy.
+    /// The file is newer than all rows. The database may be an older copy.
     TooNew,
-    /// The clip is lost, and so is what it could be made of.
+    /// The output and its original are both lost.
     NoOriginal,
-    /// Nothing.
     Nothing,
 }
 
-/// Repairs a finding, whatever is advised.
+/// Repairs a finding, regardless of the advice.
 pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
     match finding {
         Finding::MissingOriginal { .. } | Finding::Foreign { .. } => {}
@@ -151,7 +148,7 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
             let mut connection = on.db.connection().await?;
             connection
                 .transaction(async |connection| {
-                    sql::lock(connection, *video).await?;
+                    sql::lock_votes(connection, *video).await?;
                     sql::recount(connection, *video).await
                 })
                 .await
@@ -161,7 +158,7 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes an orphan, unless a row names it by now.
+/// Removes an orphan, unless a row refers to it by now.
 async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
     let video = key.video();
     let found = {
@@ -180,17 +177,17 @@ async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
     }
 }
 
-/// Looks once. Files first: what is stored after that is missed, what is removed after that is found no
-/// second time.
-async fn look(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
+/// Compares once. Lists the files first, so it misses files stored later, and the second comparison
+/// does not find files removed later.
+async fn compare(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
     let stored = on.storage.list().await?;
     let known = {
         let mut connection = on.db.connection().await?;
-        sql::known(&mut connection, on.upload_timeout.as_secs_f64()).await?
+        sql::records(&mut connection, on.upload_timeout.as_secs_f64()).await?
     };
     let messages = on.queue.stats().await?;
     let mut findings = unexpected(&stored, &known);
-    // A file that was stored after the list would look missing.
+    // A file stored after the listing would appear missing.
     findings.extend(missing(&stored, &known));
     findings.extend(known.iter().filter_map(disagreement));
     let is_any_waiting = known.iter().any(|known| known.is_waiting_long);
@@ -205,8 +202,8 @@ async fn look(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
     })
 }
 
-/// Returns the files that nothing accounts for.
-fn unexpected(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
+/// Returns the files that no row accounts for.
+fn unexpected(stored: &[Stored], known: &[VideoRecord]) -> Vec<Finding> {
     let known: HashMap<_, _> = known.iter().map(|known| (known.id, known)).collect();
     let finding = |stored: &Stored| {
         let object = stored.name.clone();
@@ -221,10 +218,10 @@ fn unexpected(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
     stored.iter().filter_map(finding).collect()
 }
 
-/// Tells whether a file of a known video may be there.
-fn is_expected(key: StorageKey, is_finished: bool, known: &Known) -> bool {
+/// Returns whether a file of a known video may exist.
+fn is_expected(key: StorageKey, is_finished: bool, known: &VideoRecord) -> bool {
     let Some(status) = known.status else {
-        // An upload or a delete that runs; what it leaves is the sweeper's.
+        // A running upload or delete, whose orphans the cleanup removes.
         return true;
     };
     match key {
@@ -237,8 +234,8 @@ fn is_expected(key: StorageKey, is_finished: bool, known: &Known) -> bool {
     }
 }
 
-/// Returns the rows whose files are not there.
-fn missing(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
+/// Returns the rows whose files are missing.
+fn missing(stored: &[Stored], known: &[VideoRecord]) -> Vec<Finding> {
     let finished: HashSet<_> = stored
         .iter()
         .filter(|stored| stored.is_finished)
@@ -263,7 +260,7 @@ fn missing(stored: &[Stored], known: &[Known]) -> Vec<Finding> {
     findings
 }
 
-fn disagreement(known: &Known) -> Option<Finding> {
+fn disagreement(known: &VideoRecord) -> Option<Finding> {
     let video = known.id;
     if known.is_overdue {
         return Some(Finding::Overdue { video });

@@ -16,7 +16,7 @@ use crate::{
     db::types::VideoStatus,
     http::{
         Code, Error, Result,
-        cache::Answers,
+        cache::PageCache,
         extract::{Authenticated, Json, VideoPath},
         filter,
         page::Page,
@@ -25,7 +25,7 @@ use crate::{
     },
     ids::VideoId,
     language::Language,
-    storage::{Addresses, StorageKey},
+    storage::{MediaUrls, StorageKey},
 };
 pub use media::media;
 pub use upload::upload;
@@ -55,11 +55,11 @@ struct VideoBody {
     failure_reason: Option<String>,
 }
 
-/// How far a video is that a worker has.
+/// Progress of a video that is being processed.
 #[derive(Serialize)]
 struct ProgressBody {
     percent: i16,
-    /// None before a worker can tell.
+    /// None until the worker has an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds_left: Option<i64>,
 }
@@ -75,7 +75,7 @@ impl ProgressBody {
 }
 
 impl VideoBody {
-    async fn new(video: &Video, addresses: &Addresses, language: Language) -> anyhow::Result<Self> {
+    async fn new(video: &Video, addresses: &MediaUrls, language: Language) -> anyhow::Result<Self> {
         let address = async |key| {
             if video.is_public {
                 addresses.public(key).await
@@ -88,7 +88,7 @@ impl VideoBody {
             None => (None, None),
         };
         let failure = video.failure.as_ref().map(|row| {
-            // A newer program wrote a reason that this one does not know.
+            // A newer version of the program may have written an unknown reason.
             Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
         });
         Ok(Self {
@@ -110,7 +110,7 @@ impl VideoBody {
 
     async fn with_original(
         video: &Video,
-        addresses: &Addresses,
+        addresses: &MediaUrls,
         language: Language,
     ) -> anyhow::Result<Self> {
         let original = addresses.signed(StorageKey::Original(video.id)).await?;
@@ -147,12 +147,18 @@ pub async fn list_own(
     let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
     let videos = {
         let mut connection = app.db.connection().await?;
-        lists::own(&mut connection, caller.user(), page.probe(), page.offset()).await?
+        lists::own(
+            &mut connection,
+            caller.user(),
+            page.fetch_limit(),
+            page.offset(),
+        )
+        .await?
     };
-    let (videos, has_next) = page.cut(&videos);
+    let (videos, has_next) = page.trim(&videos);
     let mut bodies = Vec::with_capacity(videos.len());
     for video in videos {
-        bodies.push(VideoBody::new(video, &app.addresses, language).await?);
+        bodies.push(VideoBody::new(video, &app.media_urls, language).await?);
     }
     Ok(page.private(&bodies, has_next, &request))
 }
@@ -165,7 +171,7 @@ pub async fn detail(
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
     let video = super::find_own(&app, caller.user(), video).await??;
-    let body = VideoBody::with_original(&video, &app.addresses, language).await?;
+    let body = VideoBody::with_original(&video, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))
 }
 
@@ -230,7 +236,7 @@ async fn apply(
             ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
         }
     };
-    let body = VideoBody::with_original(&changed, &app.addresses, language).await?;
+    let body = VideoBody::with_original(&changed, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))
 }
 
@@ -279,7 +285,7 @@ struct PublicVideoBody {
 }
 
 impl PublicVideoBody {
-    async fn new(video: &Ranked, addresses: &Addresses) -> anyhow::Result<Self> {
+    async fn new(video: &Ranked, addresses: &MediaUrls) -> anyhow::Result<Self> {
         let clip = StorageKey::Clip(video.id, video.attempt);
         let poster = StorageKey::Poster(video.id, video.attempt);
         Ok(Self {
@@ -308,7 +314,7 @@ pub struct PublicListQuery {
 /// `GET /api/public/videos`
 pub async fn list_public(
     app: web::Data<App>,
-    answers: web::Data<Answers>,
+    answers: web::Data<PageCache>,
     request: HttpRequest,
     query: web::Query<PublicListQuery>,
 ) -> Result<HttpResponse> {
@@ -321,7 +327,7 @@ pub async fn list_public(
     let text = filter::text(query.q.as_deref())?;
     let key = format!("videos {} {city:?} {text:?}", page.key());
     let list = async || {
-        let (city, part) = (city.as_deref(), page.part());
+        let (city, part) = (city.as_deref(), page.range());
         let (found, stopped_at) = match &text {
             None => (super::ranked(&app, By::Video, city, part).await?, None),
             Some(text) => {
@@ -329,14 +335,14 @@ pub async fn list_public(
                 (found.videos, found.stopped_at)
             }
         };
-        let (found, end) = page.cut_after(&found, Ranked::mark);
+        let (found, end) = page.trim_with_cursor(&found, Ranked::rank_key);
         let next = match stopped_at {
             None => page.next(end),
-            Some(place) => page.search_on(place, found.len()),
+            Some(place) => page.continue_search(place, found.len()),
         };
         let mut bodies = Vec::with_capacity(found.len());
         for video in found {
-            bodies.push(PublicVideoBody::new(video, &app.addresses).await?);
+            bodies.push(PublicVideoBody::new(video, &app.media_urls).await?);
         }
         Ok((bodies, next))
     };

@@ -1,38 +1,37 @@
-//! What an operator asks and orders: how much waits, and another chance for what failed.
+//! Operator commands: queue depth, and redrive of failed videos.
 
 use std::collections::HashSet;
 
 use super::{
-    queries::operator::{self, Depth},
+    queries::operator::{self, VideoCounts},
     sweep,
 };
 use crate::{db::Db, job::Job, queue::Queue};
 
-/// Most dead messages of one redrive; a second one takes the rest.
+/// Maximum dead messages per redrive. Another redrive takes the rest.
 const MAX_MESSAGES: usize = 10_000;
 
-/// What a redrive did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Redriven {
-    /// Videos that had failed by our fault, and wait again.
+    /// Videos that had failed through a system failure and wait again.
     pub videos: usize,
-    /// Dead messages whose video waits again, is done or was deleted: removed.
+    /// Dead messages that were removed, because their video waits again, is done or was deleted.
     pub removed: usize,
-    /// Dead messages that no row explains, of a kind this program does not know: sent again.
+    /// Dead messages of an unknown kind that were sent again.
     pub sent_again: usize,
-    /// Dead messages whose video failed once more meanwhile: left.
+    /// Dead messages that were left, because their video has failed again.
     pub left: usize,
 }
 
-/// Counts the videos that wait, run, and failed by our fault.
-pub async fn depth(db: &Db) -> anyhow::Result<Depth> {
+/// Counts waiting and claimed videos, and those that failed through a system failure.
+pub async fn count_videos(db: &Db) -> anyhow::Result<VideoCounts> {
     let mut connection = db.connection().await?;
-    operator::depth(&mut connection).await
+    operator::count_videos(&mut connection).await
 }
 
-/// Lets all videos that failed by our fault wait again, and clears their messages away. Videos that failed
-/// by their own fault stay so, and nothing is purged. Rows first: a crash before the messages leaves them to
-/// the next redrive. Safe to run twice, and while workers run.
+/// Requeues all videos that failed through a system failure, and removes their dead messages.
+/// Rejected videos stay failed, and nothing is purged. Updates the rows first, so that after a
+/// crash the next redrive handles the messages. Idempotent, and safe while workers run.
 pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
     let reset = {
         let mut connection = db.connection().await?;
@@ -42,7 +41,7 @@ pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
         videos: sweep::push(db, queue, &reset).await?,
         ..Redriven::default()
     };
-    let dead = queue.take_dead(MAX_MESSAGES).await?;
+    let dead = queue.receive_dead(MAX_MESSAGES).await?;
     let dead: Vec<_> = dead
         .into_iter()
         .map(|message| (Job::from_payload(&message.payload).ok(), message))

@@ -1,7 +1,7 @@
-//! Making the clip of one video: claim, fetch, transcode, store under the attempt, record. Every write
-//! after the claim carries its attempt, so a worker that lost its lease changes nothing. What an attempt
-//! stored is removed only after a write that keeps the row from ever naming it. How an attempt failed says
-//! what becomes of the video: see [`JobError`].
+//! Processing of one video: claim, fetch, transcode, store under the attempt, record. Every write
+//! after the claim carries the attempt number as a fencing token, so a worker that lost its lease
+//! changes nothing. The outputs of an attempt are removed only after a write that prevents the row
+//! from ever referring to them. [`JobError`] determines what follows a failed attempt.
 
 mod report;
 
@@ -24,80 +24,80 @@ use super::{
     queries::jobs::{self, Claim},
 };
 use crate::{
-    app::Workshop,
+    app::WorkerContext,
     ids::VideoId,
     job::JobError,
-    media::{self, Clip, Progress, Refusal},
+    media::{self, Clip, Progress, Rejection},
     storage::{self, StorageKey},
 };
 
-/// How often a killed program counts as the fault of the surroundings, before it counts as the job's failure.
+/// Number of killed programs that count as environment failures. Further ones are job failures.
 const MAX_KILLS: i32 = 2;
 
-/// Wait before the first retry; each further one doubles it.
+/// Delay before the first retry. Each further retry doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
 
-/// Longest wait before a retry.
+/// Maximum delay before a retry.
 const MAX_DELAY: Duration = Duration::from_mins(5);
 
-/// Least time between two words about the progress. `ffmpeg` tells twice a second, too: what a player
-/// reads is a second old at most.
-const FRESHNESS: Duration = Duration::from_millis(500);
+/// Minimum time between two progress updates. `ffmpeg` also reports twice a second, so the progress
+/// that a player reads is at most a second old.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Wait before a result is offered to the database again.
+/// Delay before another try to record a result.
 const RECORD_RETRY: Duration = Duration::from_secs(1);
 
-/// How often a result is offered before the attempt counts as lost.
+/// Maximum tries to record a result. Then the attempt counts as lost.
 const RECORD_TRIES: u32 = 120;
 
-/// How a finished attempt ended.
+/// Outcome of a finished attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The clip is there.
+    /// The clip is stored and recorded.
     Processed,
-    /// The video was deleted, or went to another worker: what this attempt made is removed.
+    /// The video was deleted or claimed by another worker. The outputs of this attempt are removed.
     Superseded,
 }
 
-/// How a failed attempt was recorded.
+/// Outcome of recording a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// A failure was counted: the video waits for its next attempt.
+pub enum FailureOutcome {
+    /// A job failure was counted. The video waits for its next attempt.
     Waiting,
-    /// Nothing was counted: the video waits until the surroundings are well again.
-    SetBack,
-    /// The video failed for good, by its own fault.
-    Failed,
-    /// The video failed for good, by ours: the job belongs in the dead-letter queue.
-    Dead,
-    /// The claim no longer held: nothing was changed.
+    /// An environment failure, not counted. The video waits until the environment has recovered.
+    Postponed,
+    /// The video failed permanently because its original is rejected.
+    Rejected,
+    /// The video failed permanently through a system failure. The job must be dead-lettered.
+    DeadLettered,
+    /// The claim was lost. Nothing was changed.
     Superseded,
 }
 
-/// Claims the video whose turn it is. Returns none if none waits and is due.
-pub async fn claim(workshop: &Workshop) -> anyhow::Result<Option<Claim>> {
-    let mut connection = workshop.db.connection().await?;
-    jobs::claim(&mut connection, workshop.settings.lease).await
+/// Claims the next video in turn. Returns none if no video is due.
+pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Claim>> {
+    let mut connection = context.db.connection().await?;
+    jobs::claim(&mut connection, context.settings.lease).await
 }
 
-/// Extends the claim's lease. Returns false if the claim is lost: the video was deleted, or another worker
-/// has it. One that has just come to its own end is not.
-pub async fn heartbeat(workshop: &Workshop, claim: Claim) -> anyhow::Result<bool> {
-    let mut connection = workshop.db.connection().await?;
+/// Extends the claim's lease. Returns false if the claim is lost, because the video was deleted or
+/// claimed by another worker. A claim that has just ended itself is not lost.
+pub async fn heartbeat(context: &WorkerContext, claim: Claim) -> anyhow::Result<bool> {
+    let mut connection = context.db.connection().await?;
     Ok(
-        jobs::heartbeat(&mut connection, claim, workshop.settings.lease).await?
-            || jobs::is_last(&mut connection, claim).await?,
+        jobs::heartbeat(&mut connection, claim, context.settings.lease).await?
+            || jobs::is_latest(&mut connection, claim).await?,
     )
 }
 
-/// A failure for good, and what the row keeps about the job that found it.
+/// A permanent failure, with the job's report for the row.
 #[derive(Debug)]
-pub struct Fault {
+pub struct PermanentFailure {
     failure: Failure,
     report: Option<Value>,
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for PermanentFailure {
     fn from(failure: Failure) -> Self {
         Self {
             failure,
@@ -106,59 +106,63 @@ impl From<Failure> for Fault {
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
+impl From<Rejection> for PermanentFailure {
+    fn from(refusal: Rejection) -> Self {
         Failure::from(refusal).into()
     }
 }
 
-/// Makes and stores the clip. Dropping the future kills what it started; files that it stored are left
-/// to [`discard`].
-pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<Fault>> {
+/// Makes and stores the clip. Dropping the future kills the programs that it started. Files that it
+/// stored must then be removed with [`remove_outputs`].
+pub async fn run(
+    context: &WorkerContext,
+    claim: Claim,
+) -> Result<Outcome, JobError<PermanentFailure>> {
     let video = claim.video;
     let started = Instant::now();
-    let scratch = workshop.media.scratch();
-    let scratch = scratch.map_err(JobError::Surroundings)?;
+    let scratch = context.media.scratch();
+    let scratch = scratch.map_err(JobError::Environment)?;
     let source = scratch.file("source.mp4");
-    let fetched = workshop.storage.fetch(StorageKey::Original(video), &source);
+    let fetched = context.storage.fetch(StorageKey::Original(video), &source);
     if let Err(error) = fetched.await {
-        // Where a volume is not mounted any more, every film is missing.
-        let is_lost = error.is::<storage::Missing>() && workshop.installation.check().await.is_ok();
+        // If the volume is unmounted, every original is missing.
+        let is_lost =
+            error.is::<storage::Missing>() && context.installation.recheck().await.is_ok();
         return Err(if is_lost {
-            JobError::Job(error)
+            JobError::Failed(error)
         } else {
-            JobError::Surroundings(error)
+            JobError::Environment(error)
         });
     }
 
-    let (told, progress) = watch::channel(Progress::default());
+    let (sender, progress) = watch::channel(Progress::default());
     let note = |progress| {
-        told.send_replace(progress);
+        sender.send_replace(progress);
     };
     let mut job = media::Report::default();
     let made = tokio::select! {
-        made = workshop.media.make_clip(&source, &scratch, &mut job, note) => made,
-        never = show_progress(workshop, claim, progress) => match never {},
+        made = context.media.make_clip(&source, &scratch, &mut job, note) => made,
+        never = show_progress(context, claim, progress) => match never {},
     };
     let clip = match made {
         Ok(clip) => clip,
-        Err(media::Error::Refused(refusal)) => {
+        Err(media::Error::Rejected(refusal)) => {
             let report = Report::to_row(started, &job, None);
-            return Err(JobError::Video(Fault {
+            return Err(JobError::Rejected(PermanentFailure {
                 failure: refusal.into(),
-                report: Some(report.map_err(JobError::Job)?),
+                report: Some(report.map_err(JobError::Failed)?),
             }));
         }
-        Err(media::Error::Failed(error)) => return Err(JobError::Job(error)),
-        Err(media::Error::Surroundings(error)) => return Err(JobError::Surroundings(error)),
+        Err(media::Error::Failed(error)) => return Err(JobError::Failed(error)),
+        Err(media::Error::Environment(error)) => return Err(JobError::Environment(error)),
         Err(media::Error::Killed(error)) => return Err(JobError::Killed(error)),
     };
-    let bytes = store(workshop, video, claim.attempt, &clip).await;
-    let bytes = bytes.map_err(JobError::Surroundings)?;
+    let bytes = store(context, video, claim.attempt, &clip).await;
+    let bytes = bytes.map_err(JobError::Environment)?;
 
-    let report = Report::to_row(started, &job, Some(&clip)).map_err(JobError::Job)?;
-    let outcome = record_success(workshop, claim, &report).await;
-    let outcome = outcome.map_err(JobError::Surroundings)?;
+    let report = Report::to_row(started, &job, Some(&clip)).map_err(JobError::Failed)?;
+    let outcome = record_success(context, claim, &report).await;
+    let outcome = outcome.map_err(JobError::Environment)?;
     if outcome == Outcome::Processed {
         tracing::info!(
             took_ms = report.get("took_ms").and_then(serde_json::Value::as_u64),
@@ -178,14 +182,14 @@ pub async fn run(workshop: &Workshop, claim: Claim) -> Result<Outcome, JobError<
     Ok(outcome)
 }
 
-/// Stores clip and poster under an attempt. Returns the size of the clip (bytes).
+/// Stores clip and poster under `attempt`. Returns the size of the clip (bytes).
 pub(super) async fn store(
-    workshop: &Workshop,
+    context: &WorkerContext,
     video: VideoId,
     attempt: i32,
     clip: &Clip,
 ) -> anyhow::Result<u64> {
-    let storage = &workshop.storage;
+    let storage = &context.storage;
     let bytes = storage.store(StorageKey::Clip(video, attempt), &clip.video);
     let bytes = bytes.await?;
     let poster = storage.store(StorageKey::Poster(video, attempt), &clip.poster);
@@ -193,37 +197,37 @@ pub(super) async fn store(
     Ok(bytes)
 }
 
-/// Records that the clip is stored, with how it was made, and removes what earlier attempts left; or what
-/// this one stored, if its claim no longer held.
+/// Records that the clip is stored, with its report, and removes the outputs of earlier attempts.
+/// If the claim was lost, removes the outputs of this attempt instead.
 pub async fn record_success(
-    workshop: &Workshop,
+    context: &WorkerContext,
     claim: Claim,
     report: &Value,
 ) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         jobs::mark_processed(&mut connection, claim, report).await
     })
     .await?;
     if !held {
-        discard(workshop, claim).await;
+        remove_outputs(context, claim).await;
         return Ok(Outcome::Superseded);
     }
-    if let Err(error) = workshop.storage.delete_outputs_before(video, attempt).await {
-        left_to_the_sweeper(workshop, video, &error).await;
+    if let Err(error) = context.storage.delete_outputs_before(video, attempt).await {
+        leave_to_cleanup(context, video, &error).await;
     }
     Ok(Outcome::Processed)
 }
 
-/// Keeps the row's progress fresh, for whoever asks which API: it is told twice a second at most, and
-/// what comes in between is left out.
+/// Writes the progress to the row, so that every API process can show it. Writes at most twice a
+/// second, and skips the updates in between.
 async fn show_progress(
-    workshop: &Workshop,
+    context: &WorkerContext,
     claim: Claim,
     mut progress: watch::Receiver<Progress>,
 ) -> Infallible {
-    let mut ticks = interval(FRESHNESS);
+    let mut ticks = interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -232,96 +236,97 @@ async fn show_progress(
         }
         let Progress { percent, left } = *progress.borrow_and_update();
         let shown = async {
-            let mut connection = workshop.db.connection().await?;
+            let mut connection = context.db.connection().await?;
             jobs::show_progress(&mut connection, claim, percent.into(), left).await
         };
         if let Err(error) = shown.await {
-            // The heartbeat says aloud that the database is away.
-            tracing::debug!("the progress is not shown: {error:#}");
+            // The heartbeat already logs a warning if the database is unavailable.
+            tracing::debug!("failed to record the progress: {error:#}");
         }
     }
 }
 
-/// Records a failed attempt: the video waits for the next one, or fails for good.
+/// Records a failed attempt. The video waits for the next one, or fails permanently.
 pub async fn record_failure(
-    workshop: &Workshop,
+    context: &WorkerContext,
     claim: Claim,
-    error: JobError<Fault>,
-) -> anyhow::Result<Recorded> {
+    error: JobError<PermanentFailure>,
+) -> anyhow::Result<FailureOutcome> {
     match error {
-        JobError::Video(fault) => fail(workshop, claim, fault, Recorded::Failed).await,
-        JobError::Surroundings(error) => set_back(workshop, claim, false, &error).await,
+        JobError::Rejected(fault) => fail(context, claim, fault, FailureOutcome::Rejected).await,
+        JobError::Environment(error) => postpone(context, claim, false, &error).await,
         JobError::Killed(error) if claim.kills < MAX_KILLS => {
-            set_back(workshop, claim, true, &error).await
+            postpone(context, claim, true, &error).await
         }
-        JobError::Killed(error) | JobError::Job(error) => retry(workshop, claim, &error).await,
+        JobError::Killed(error) | JobError::Failed(error) => retry(context, claim, &error).await,
     }
 }
 
-/// Counts a failure. The last one is the end.
+/// Counts a job failure. The last attempt fails the video.
 async fn retry(
-    workshop: &Workshop,
+    context: &WorkerContext,
     claim: Claim,
     error: &anyhow::Error,
-) -> anyhow::Result<Recorded> {
-    if claim.failures + 1 >= workshop.settings.max_attempts {
-        tracing::error!("last attempt failed: {error:#}");
+) -> anyhow::Result<FailureOutcome> {
+    if claim.failures + 1 >= context.settings.max_attempts {
+        tracing::error!("last attempt failed, giving up: {error:#}");
         let fault = Failure::ProcessingFailed.into();
-        return fail(workshop, claim, fault, Recorded::Dead).await;
+        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
     }
     let delay = backoff(claim.failures);
-    tracing::warn!(?delay, "attempt failed, the next one follows: {error:#}");
+    tracing::warn!(?delay, "attempt failed, will retry: {error:#}");
     let held = until_recorded("waiting", || async {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         jobs::retry(&mut connection, claim, delay).await
     });
-    leave(workshop, claim, held.await?, Recorded::Waiting).await
+    remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Waiting).await
 }
 
-/// Puts the video back with no failure counted, unless it had its first setback `JOB_GIVE_UP_AFTER` ago.
-async fn set_back(
-    workshop: &Workshop,
+/// Puts the video back without counting a job failure, unless its first environment failure was
+/// more than `JOB_GIVE_UP_AFTER` ago.
+async fn postpone(
+    context: &WorkerContext,
     claim: Claim,
     was_killed: bool,
     error: &anyhow::Error,
-) -> anyhow::Result<Recorded> {
-    let give_up_after = workshop.settings.give_up_after;
+) -> anyhow::Result<FailureOutcome> {
+    let give_up_after = context.settings.give_up_after;
     let is_over = until_recorded("set back", || async {
-        let mut connection = workshop.db.connection().await?;
-        jobs::has_waited(&mut connection, claim, give_up_after).await
+        let mut connection = context.db.connection().await?;
+        jobs::is_environment_failing_since(&mut connection, claim, give_up_after).await
     });
     if is_over.await? {
         tracing::error!(
             ?give_up_after,
-            "given up, the surroundings do not recover: {error:#}"
+            "giving up, the environment has not recovered: {error:#}"
         );
         let fault = Failure::ProcessingFailed.into();
-        return fail(workshop, claim, fault, Recorded::Dead).await;
+        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
     }
     let delay = backoff(claim.setbacks);
     tracing::warn!(
         ?delay,
         setbacks = claim.setbacks + 1,
-        "attempt failed by its surroundings, the video waits: {error:#}"
+        "attempt failed because of its environment, will retry: {error:#}"
     );
     let held = until_recorded("set back", || async {
-        let mut connection = workshop.db.connection().await?;
-        jobs::set_back(&mut connection, claim, was_killed, delay).await
+        let mut connection = context.db.connection().await?;
+        jobs::postpone(&mut connection, claim, was_killed, delay).await
     });
-    leave(workshop, claim, held.await?, Recorded::SetBack).await
+    remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Postponed).await
 }
 
-/// Records that the video failed for good.
+/// Records that the video failed permanently.
 async fn fail(
-    workshop: &Workshop,
+    context: &WorkerContext,
     claim: Claim,
-    fault: Fault,
-    ending: Recorded,
-) -> anyhow::Result<Recorded> {
-    let Fault { failure, report } = fault;
-    let row = failure.to_row().context("word the failure")?;
+    fault: PermanentFailure,
+    ending: FailureOutcome,
+) -> anyhow::Result<FailureOutcome> {
+    let PermanentFailure { failure, report } = fault;
+    let row = failure.to_row().context("serialize the failure")?;
     let held = until_recorded("failed", || async {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         jobs::mark_failed(&mut connection, claim, &row, report.as_ref()).await
     })
     .await?;
@@ -331,59 +336,59 @@ async fn fail(
             tracing::debug!(%report, "how the video failed");
         }
     }
-    leave(workshop, claim, held, ending).await
+    remove_outputs_if_held(context, claim, held, ending).await
 }
 
-/// Removes what the attempt stored, if its claim held: then the row never names it.
-async fn leave(
-    workshop: &Workshop,
+/// Removes the outputs of the attempt if its claim held, since then the row never refers to them.
+async fn remove_outputs_if_held(
+    context: &WorkerContext,
     claim: Claim,
     held: bool,
-    ending: Recorded,
-) -> anyhow::Result<Recorded> {
+    ending: FailureOutcome,
+) -> anyhow::Result<FailureOutcome> {
     if !held {
-        return Ok(Recorded::Superseded);
+        return Ok(FailureOutcome::Superseded);
     }
-    discard(workshop, claim).await;
+    remove_outputs(context, claim).await;
     Ok(ending)
 }
 
-/// Puts a video back that this worker will not finish; that counts as no failure.
-pub async fn release(workshop: &Workshop, claim: Claim) -> anyhow::Result<()> {
+/// Releases a video that this worker will not finish, without counting a failure.
+pub async fn release(context: &WorkerContext, claim: Claim) -> anyhow::Result<()> {
     let is_released = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         jobs::release(&mut connection, claim).await?
     };
     if is_released {
-        discard(workshop, claim).await;
+        remove_outputs(context, claim).await;
     }
     Ok(())
 }
 
-/// Removes what this attempt stored.
-pub async fn discard(workshop: &Workshop, claim: Claim) {
-    let removed = workshop
+/// Removes the outputs of this attempt.
+pub async fn remove_outputs(context: &WorkerContext, claim: Claim) {
+    let removed = context
         .storage
         .delete_outputs(claim.video, claim.attempt)
         .await;
     if let Err(error) = removed {
-        left_to_the_sweeper(workshop, claim.video, &error).await;
+        leave_to_cleanup(context, claim.video, &error).await;
     }
 }
 
-async fn left_to_the_sweeper(workshop: &Workshop, video: VideoId, error: &anyhow::Error) {
-    tracing::warn!("outputs of a lost attempt are left to the sweeper: {error:#}");
+async fn leave_to_cleanup(context: &WorkerContext, video: VideoId, error: &anyhow::Error) {
+    tracing::warn!("failed to remove the outputs of a lost attempt, will retry: {error:#}");
     let noted = async {
-        let mut connection = workshop.db.connection().await?;
-        jobs::note_strays(&mut connection, video).await
+        let mut connection = context.db.connection().await?;
+        jobs::note_orphans(&mut connection, video).await
     };
     if let Err(error) = noted.await {
-        tracing::error!("outputs of a lost attempt stay behind: {error:#}");
+        tracing::error!("failed to note the orphaned outputs of a lost attempt: {error:#}");
     }
 }
 
-/// Repeats a conditional write until the database took it: minutes of work are not thrown away because
-/// it is away for a while. The caller's heartbeat goes on meanwhile.
+/// Retries a conditional write until it succeeds, so that minutes of work survive a short database
+/// outage. The caller's heartbeats continue.
 async fn until_recorded<F>(state: &'static str, write: impl Fn() -> F) -> anyhow::Result<bool>
 where
     F: Future<Output = anyhow::Result<bool>>,
@@ -392,7 +397,7 @@ where
     loop {
         match write().await {
             Err(error) if tries < RECORD_TRIES => {
-                tracing::warn!(state, tries, "the result cannot be recorded yet: {error:#}");
+                tracing::warn!(state, tries, "cannot record the result yet: {error:#}");
             }
             result => return result.with_context(|| format!("record the video as {state}")),
         }
@@ -401,8 +406,8 @@ where
     }
 }
 
-/// Returns the wait before the next attempt: exponential, with jitter so that jobs which failed
-/// together do not come back together.
+/// Returns the delay before the next attempt: exponential backoff, with jitter so that jobs that
+/// failed together are not retried together.
 fn backoff(failures: i32) -> Duration {
     let doublings = u32::try_from(failures).unwrap_or(0).min(16);
     let delay = FIRST_DELAY.saturating_mul(1 << doublings).min(MAX_DELAY);
@@ -414,14 +419,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retries_wait_longer_each_time_but_not_for_ever() {
-        for (failures, longest) in [(0, 2), (1, 4), (3, 16), (30, 300)] {
-            let longest = Duration::from_secs(longest);
+    fn backoff_grows_up_to_its_maximum() {
+        for (failures, max) in [(0, 2), (1, 4), (3, 16), (30, 300)] {
+            let max = Duration::from_secs(max);
             let delay = backoff(failures);
-            assert!(
-                delay >= longest / 2 && delay <= longest,
-                "{failures}: {delay:?}"
-            );
+            assert!(delay >= max / 2 && delay <= max, "{failures}: {delay:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! SQL on `videos` and `uploads`: what players do. [`jobs`] has what workers do, [`ranked`] what the
-//! public reads, [`search`] what it looks for, [`operator`] what `anb queue` asks.
+//! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`ranked`] and [`search`]
+//! the public, [`operator`] `anb queue`.
 
 pub mod fsck;
 pub mod jobs;
@@ -36,7 +36,7 @@ use crate::{
     ids::{UserId, VideoId},
 };
 
-/// A video as its owner knows it.
+/// A video as its owner sees it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = videos)]
 pub struct Video {
@@ -45,7 +45,7 @@ pub struct Video {
     pub title: String,
     pub status: VideoStatus,
     pub is_public: bool,
-    /// All that were cast: also those that its counter lacks.
+    /// All votes cast, including the vote deltas.
     #[diesel(select_expression = votes_so_far(), select_expression_type = SqlLiteral<BigInt>)]
     pub votes: i64,
     pub attempt: i32,
@@ -68,7 +68,8 @@ struct Changes<'a> {
     is_public: Option<bool>,
 }
 
-/// Notes that the files of `video` belong to no row any more, so that a crash leaves a trace.
+/// Records in `uploads` that the files of `video` no longer have a row, so that the cleanup removes
+/// them even after a crash.
 pub async fn note_delete(
     connection: &mut Connection,
     user: UserId,
@@ -85,8 +86,8 @@ pub async fn note_delete(
     Ok(())
 }
 
-/// Keeps other uploads of the user from being noted until the transaction ends. A statement after it sees
-/// those that were noted before.
+/// Serializes the user's uploads until the transaction ends. Its later statements see all uploads
+/// recorded before.
 pub async fn lock_user(connection: &mut Connection, user: UserId) -> anyhow::Result<()> {
     users::table
         .find(user)
@@ -97,8 +98,8 @@ pub async fn lock_user(connection: &mut Connection, user: UserId) -> anyhow::Res
     Ok(())
 }
 
-/// Notes that an upload of `video` runs, so that a crash leaves a trace, unless the user has as many uploads or
-/// waiting videos as one account may have. Call [`lock_user`] before.
+/// Records in `uploads` that an upload of `video` is running, so that the cleanup removes its files
+/// after a crash, unless the account has reached a quota. Call [`lock_user`] before.
 pub async fn note_upload(
     connection: &mut Connection,
     user: UserId,
@@ -134,15 +135,14 @@ pub async fn note_upload(
 /// Whether an upload may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It may.
     Admitted,
-    /// The account has enough uploads that run.
+    /// The account has the maximum number of running uploads.
     TooManyOpen,
-    /// The account has enough videos that wait for their clips.
+    /// The account has the maximum number of waiting videos.
     TooManyWaiting,
 }
 
-/// Removes the note.
+/// Removes the row of `video` in `uploads`.
 pub async fn forget_upload(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     delete_from(uploads::table.find(video))
         .execute(connection)
@@ -150,8 +150,8 @@ pub async fn forget_upload(connection: &mut Connection, video: VideoId) -> anyho
     Ok(())
 }
 
-/// Removes the note of an upload that is not older than `timeout`. Returns whether it was there: an
-/// older one is the sweeper's, and its file may be gone.
+/// Removes the row of an upload that is not older than `timeout`. Returns whether it existed. An
+/// older row belongs to the cleanup, and its file may already be removed.
 pub async fn take_upload(
     connection: &mut Connection,
     video: VideoId,
@@ -163,8 +163,8 @@ pub async fn take_upload(
     Ok(delete_from(note).execute(connection).await? == 1)
 }
 
-/// Returns the videos of notes older than `timeout`.
-pub async fn stale_uploads(
+/// Returns the videos whose rows in `uploads` are older than `timeout`.
+pub async fn orphaned_uploads(
     connection: &mut Connection,
     timeout: Duration,
     limit: i64,
@@ -188,14 +188,14 @@ pub struct NewVideo<'a> {
     pub original_bytes: i64,
 }
 
-/// What a film costs apart from its size, in the bytes that cost as much: its clip is encoded whatever it is. Reckoned, not
+/// Fixed cost of a video, the encoding of its clip, in bytes of equal cost. Estimated, not
 /// measured; a wrong value only shifts turns.
 const BASE_COST: i64 = 10_000_000;
 
-/// Adds a video, waiting for a worker. Call [`lock_user`] before.
+/// Inserts a video that waits for a worker. Call [`lock_user`] before.
 ///
-/// Its turn is the start tag of start-time fair queueing (Goyal, Vin, Cheng 1996): not before the turn that was claimed
-/// last, nor before the end of what the same player has waiting. Cost is in bytes.
+/// Its turn is the start tag of start-time fair queueing (Goyal, Vin, Cheng 1996): the maximum of
+/// the turn claimed last and the end of the same player's waiting videos. The cost is in bytes.
 pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow::Result<()> {
     let insert = sql_query(
         "INSERT INTO videos (id, user_id, title, is_public, original_bytes, turn)
@@ -216,7 +216,7 @@ pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow
     Ok(())
 }
 
-/// Returns a video, whoever owns it.
+/// Returns a video of any owner.
 pub async fn find(connection: &mut Connection, video: VideoId) -> anyhow::Result<Option<Video>> {
     let found = videos::table
         .find(video)
@@ -227,13 +227,13 @@ pub async fn find(connection: &mut Connection, video: VideoId) -> anyhow::Result
     Ok(found)
 }
 
-/// Tells, in SQL, whether a change publishes.
+/// Returns, as an SQL expression, whether a change publishes.
 fn publishes(change: &Change) -> AsExprOf<bool, Bool> {
     (change.is_public == Some(true)).into_sql::<Bool>()
 }
 
-/// Changes a video of `user`, unless that would publish a failed one. Returns none if nothing changed:
-/// it is not there, not theirs, or failed meanwhile.
+/// Changes a video of `user`, unless that would publish a failed one. Returns none if nothing
+/// changed, because the video does not exist, has another owner, or has failed.
 pub async fn update(
     connection: &mut Connection,
     user: UserId,
@@ -259,8 +259,8 @@ pub async fn update(
     Ok(changed)
 }
 
-/// Deletes a video of `user`, unless it takes part in the vote. Returns whether it did; of two at once,
-/// one does.
+/// Deletes a video of `user`, unless it takes part in the vote. Returns whether it was deleted. Of
+/// concurrent calls, exactly one succeeds.
 pub async fn delete(
     connection: &mut Connection,
     user: UserId,

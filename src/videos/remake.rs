@@ -1,5 +1,5 @@
-//! Making the clip of a processed video again, because `anb fsck` found that it is lost. What is left of the old
-//! outputs is shown until the new ones are stored; a remake that fails changes nothing, and is tried again later.
+//! Recreation of lost outputs of a processed video, as ordered by `anb fsck`. The remaining old
+//! outputs are shown until the new ones are stored. A failed remake changes nothing and is retried.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -15,123 +15,122 @@ use super::{
     queries::remakes,
 };
 use crate::{
-    app::Workshop,
-    media::{self, Refusal},
+    app::WorkerContext,
+    media::{self, Rejection},
     storage::StorageKey,
 };
 
-/// When a remake that failed is tried again.
+/// Delay before a failed remake is retried.
 const RETRY: Duration = Duration::from_mins(5);
 
-/// How a remake ended.
+/// Outcome of a remake.
 enum Made {
-    /// The new clip is shown.
+    /// The new outputs are shown.
     Shown,
-    /// It is no longer wanted: the video was deleted, or somebody else made it.
+    /// The claim was lost: the video was deleted, or another worker has the remake.
     Superseded,
-    /// The film is refused, though it was accepted once: the rules of the contest have changed, or the file has.
-    Refused(Refusal),
+    /// The original is rejected, though it was accepted before. The rules or the file have changed.
+    Rejected(Rejection),
 }
 
-/// Claims the remake that is due for the longest time. Returns none if none is due.
-pub async fn claim(workshop: &Workshop) -> anyhow::Result<Option<Remake>> {
-    let mut connection = workshop.db.connection().await?;
-    remakes::claim(&mut connection, workshop.settings.lease).await
+/// Claims the remake that has been due longest. Returns none if none is due.
+pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Remake>> {
+    let mut connection = context.db.connection().await?;
+    remakes::claim(&mut connection, context.settings.lease).await
 }
 
-/// Extends the claim. Returns false if it is lost: the video was deleted, or another worker has the remake.
-pub async fn heartbeat(workshop: &Workshop, remake: Remake) -> anyhow::Result<bool> {
-    let mut connection = workshop.db.connection().await?;
-    remakes::extend(&mut connection, remake, workshop.settings.lease).await
+/// Extends the claim. Returns false if it is lost, because the video was deleted or another worker
+/// has the remake.
+pub async fn heartbeat(context: &WorkerContext, remake: Remake) -> anyhow::Result<bool> {
+    let mut connection = context.db.connection().await?;
+    remakes::extend(&mut connection, remake, context.settings.lease).await
 }
 
 /// Leaves the remake to the next worker.
-pub async fn release(workshop: &Workshop, remake: Remake) -> anyhow::Result<()> {
-    give_up(workshop, remake, Some(Duration::ZERO)).await
+pub async fn release(context: &WorkerContext, remake: Remake) -> anyhow::Result<()> {
+    give_up(context, remake, Some(Duration::ZERO)).await
 }
 
-/// Makes and stores the clip, and shows it. One that fails is tried again later, also after a panic; one that is
-/// refused is not. Returns the outcome's name for the metrics.
-pub async fn run(workshop: &Workshop, remake: Remake) -> &'static str {
-    let made = AssertUnwindSafe(make(workshop, remake)).catch_unwind();
+/// Makes, stores and shows the outputs. A failed remake, also after a panic, is retried later, a
+/// rejected one is not. Returns the outcome label for the metrics.
+pub async fn run(context: &WorkerContext, remake: Remake) -> &'static str {
+    let made = AssertUnwindSafe(make(context, remake)).catch_unwind();
     let made = made
         .await
         .unwrap_or_else(|_| Err(anyhow!("the job panicked")));
     let (outcome, again) = match made {
         Ok(Made::Shown) => {
-            tracing::info!("lost clip made again");
+            tracing::info!("lost clip recreated");
             return "remade";
         }
-        // Its outputs stay: the note that the claim left has the sweeper remove them.
+        // The cleanup removes its outputs, because the claim has set `strays_at`.
         Ok(Made::Superseded) => return "superseded",
-        Ok(Made::Refused(refusal)) => {
+        Ok(Made::Rejected(refusal)) => {
             let code = refusal.code();
             tracing::error!(
                 code,
-                "a lost clip cannot be made again: its film is refused"
+                "cannot recreate a lost clip, its original is rejected"
             );
             ("remake_refused", None)
         }
         Err(error) => {
-            tracing::error!("a lost clip cannot be made again now: {error:#}");
+            tracing::error!("failed to recreate a lost clip, will retry: {error:#}");
             ("remake_failed", Some(RETRY))
         }
     };
-    if let Err(error) = give_up(workshop, remake, again).await {
-        tracing::warn!("the remake waits for its lease to expire: {error:#}");
+    if let Err(error) = give_up(context, remake, again).await {
+        tracing::warn!("failed to release the remake, its lease will expire: {error:#}");
     }
     outcome
 }
 
-async fn make(workshop: &Workshop, remake: Remake) -> anyhow::Result<Made> {
+async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     let Remake { video, next, .. } = remake;
     let started = Instant::now();
-    let scratch = workshop.media.scratch()?;
+    let scratch = context.media.scratch()?;
     let source = scratch.file("source.mp4");
-    let storage = &workshop.storage;
+    let storage = &context.storage;
     storage.fetch(StorageKey::Original(video), &source).await?;
     let mut job = media::Report::default();
-    let making = workshop
-        .media
-        .make_clip(&source, &scratch, &mut job, |_| {});
+    let making = context.media.make_clip(&source, &scratch, &mut job, |_| {});
     let clip = match making.await {
         Ok(clip) => clip,
-        Err(media::Error::Refused(refusal)) => return Ok(Made::Refused(refusal)),
+        Err(media::Error::Rejected(refusal)) => return Ok(Made::Rejected(refusal)),
         Err(
             media::Error::Failed(error)
-            | media::Error::Surroundings(error)
+            | media::Error::Environment(error)
             | media::Error::Killed(error),
         ) => return Err(error),
     };
-    process::store(workshop, video, next, &clip).await?;
+    process::store(context, video, next, &clip).await?;
     let report = Report::to_row(started, &job, Some(&clip))?;
     let is_shown = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         remakes::finish(&mut connection, remake, &report).await?
     };
     if !is_shown {
         return Ok(Made::Superseded);
     }
     if let Err(error) = storage.delete_outputs_before(video, next).await {
-        // The note that the claim left has the sweeper remove them.
-        tracing::warn!("the old outputs stay for now: {error:#}");
+        // The cleanup retries, because the claim has set `strays_at`.
+        tracing::warn!("failed to remove the old outputs, will retry: {error:#}");
     }
     Ok(Made::Shown)
 }
 
-/// Gives the claim up, and removes what it stored.
+/// Gives up the claim and removes its outputs.
 async fn give_up(
-    workshop: &Workshop,
+    context: &WorkerContext,
     remake: Remake,
     again: Option<Duration>,
 ) -> anyhow::Result<()> {
     let is_void = {
-        let mut connection = workshop.db.connection().await?;
+        let mut connection = context.db.connection().await?;
         remakes::give_up(&mut connection, remake, again).await?
     };
     if is_void {
         let Remake { video, next, .. } = remake;
-        workshop.storage.delete_outputs(video, next).await?;
+        context.storage.delete_outputs(video, next).await?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The sweeper: what a crash or a broker lost, it finds in the rows and puts right. Every worker runs
-//! it every [`INTERVAL`]; two at once do no harm.
+//! The sweeper. It finds and repairs in the rows what a crash or the broker lost. Every worker runs
+//! it every [`INTERVAL`]. Concurrent sweeps are harmless.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     queries::{jobs, remakes},
 };
 use crate::{
-    app::Workshop,
+    app::WorkerContext,
     db::{self, Db},
     ids::VideoId,
     job::Job,
@@ -18,42 +18,43 @@ use crate::{
     storage::Storage,
 };
 
-/// Time between two sweeps.
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
-/// When the queue is empty, messages pushed longer ago than this are gone, or a worker has them just now.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Age beyond which a message that is not in the queue is lost, or was just received by a worker.
+const REPUSH_AFTER: Duration = Duration::from_secs(5);
 
-/// Leases that one video may lose before it counts as the cause.
-const MAX_LOSSES: i32 = 10;
+/// Lease expirations after which the video itself counts as the cause.
+const MAX_EXPIRATIONS: i32 = 10;
 
-/// Most rows of one rule in one sweep.
+/// Maximum rows of one rule per sweep.
 const BATCH: i64 = 100;
 
-/// The same where the queue only seems to be empty for a while: too many messages would count as too much work.
+/// Maximum for queues whose counts lag and may seem empty. Excess messages would count as load.
 const SMALL_BATCH: i64 = 10;
 
-/// Whether a sweep takes expired leases away.
+/// Whether a sweep revokes expired leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {
-    /// Those that had expired at this time of the database: their workers are gone. A statement that hangs on the way
-    /// expires no more.
+    /// Revokes the leases that had expired at this database time, whose workers are dead. Even a
+    /// delayed statement revokes no others.
     ExpiredAt(DateTime<Utc>),
-    /// None: their workers may be there and could not reach the database. The next heartbeat tells.
+    /// Revokes none, because the workers may be alive without access to the database. Their next
+    /// heartbeats show it.
     Keep,
 }
 
 impl Leases {
-    /// All that are expired now.
+    /// Revokes all leases that are expired now.
     pub async fn expired(db: &Db) -> anyhow::Result<Self> {
         let mut connection = db.connection().await?;
         Ok(Self::ExpiredAt(db::time(&mut connection).await?))
     }
 }
 
-/// This process's contact with the database, by the database's clock. After a gap, however it came about (the database
-/// was away or frozen, this process was stopped, the machine was suspended), all leases may be expired though their jobs
-/// go on: for the time of one lease they are kept, so that heartbeats revive them.
+/// This process's contact with the database, by the database's clock. After any gap (the database
+/// was unavailable or frozen, this process was stopped, the machine was suspended), all leases may
+/// have expired although their jobs continue. They are kept for one lease, so that heartbeats can
+/// revive them.
 #[derive(Debug, Default)]
 pub struct Contact {
     last: Option<DateTime<Utc>>,
@@ -61,7 +62,7 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Notes that the database answered at its time `now`. Returns which leases may be taken away.
+    /// Records that the database responded at its time `now`. Returns which leases may be revoked.
     pub fn note(&mut self, now: DateTime<Utc>, lease: Duration) -> Leases {
         let is_gap = self.last.is_none_or(|last| now - last > longest_gap(lease));
         self.last = Some(now);
@@ -75,24 +76,24 @@ impl Contact {
         }
     }
 
-    /// Notes that the database did not answer.
+    /// Records that the database did not respond.
     pub fn lose(&mut self) {
         self.last = None;
     }
 }
 
-/// After a longer time without an answer of the database, workers may have missed their heartbeats. After a shorter one
-/// a healthy one has still some of its lease: it beats three times in one.
+/// Returns the maximum time without a database response after which healthy workers still hold
+/// their leases, because they send three heartbeats per lease.
 fn longest_gap(lease: Duration) -> TimeDelta {
     span((lease / 2).max(INTERVAL + Duration::from_secs(1)))
 }
 
-/// Converts what is far below what it can hold.
+/// Converts a duration, which is far below the limit of the type.
 fn span(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
-/// What a sweep works on.
+/// The services that a sweep uses.
 #[derive(Clone, Copy)]
 pub struct Sweeper<'a> {
     pub db: &'a Db,
@@ -101,33 +102,32 @@ pub struct Sweeper<'a> {
     pub upload_timeout: Duration,
 }
 
-impl<'a> From<&'a Workshop> for Sweeper<'a> {
-    fn from(workshop: &'a Workshop) -> Self {
+impl<'a> From<&'a WorkerContext> for Sweeper<'a> {
+    fn from(context: &'a WorkerContext) -> Self {
         Self {
-            db: &workshop.db,
-            queue: &workshop.queue,
-            storage: &workshop.storage,
-            upload_timeout: workshop.upload.upload_timeout,
+            db: &context.db,
+            queue: &context.queue,
+            storage: &context.storage,
+            upload_timeout: context.upload.upload_timeout,
         }
     }
 }
 
-/// What a sweep found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Videos whose lease expired, and that wait again.
+    /// Videos that wait again because their leases expired.
     pub expired: usize,
     /// Videos that failed because their workers kept dying.
     pub lost: usize,
-    /// Videos that were due and pushed.
+    /// Due videos that were pushed.
     pub due: usize,
-    /// Videos that were pushed again, because the queue was empty.
+    /// Videos that were pushed again because the queue was empty.
     pub again: usize,
-    /// Processed videos whose lost clips are to be made again, and that were pushed.
+    /// Processed videos that were pushed for a remake.
     pub remakes: usize,
 }
 
-/// Sweeps once. A rule that fails stops no other. Returns the first error.
+/// Runs one sweep. A failure of one rule does not stop the others. Returns the first error.
 pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
     let (lost, expired) = match leases {
         Leases::ExpiredAt(moment) => (fail_lost(on, moment).await, expire_leases(on, moment).await),
@@ -148,24 +148,24 @@ pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
 async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let failure = Failure::WorkerLost.to_row()?;
     let mut connection = on.db.connection().await?;
-    let lost = jobs::fail_lost(&mut connection, moment, MAX_LOSSES, &failure).await?;
+    let lost = jobs::fail_lost(&mut connection, moment, MAX_EXPIRATIONS, &failure).await?;
     for video in &lost {
-        tracing::error!(%video, losses = MAX_LOSSES, "video failed: its workers keep dying");
+        tracing::error!(%video, losses = MAX_EXPIRATIONS, "video failed: its workers keep dying");
     }
     Ok(lost.len())
 }
 
-/// Rule (b): `processing` with an expired lease goes back to `uploaded`, and rule (a) pushes it.
+/// Rule (b): `processing` with an expired lease returns to `uploaded`, and rule (a) pushes it.
 async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let mut connection = on.db.connection().await?;
-    let expired = jobs::expire_leases(&mut connection, moment, MAX_LOSSES).await?;
+    let expired = jobs::expire_leases(&mut connection, moment, MAX_EXPIRATIONS).await?;
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
     }
     Ok(expired.len())
 }
 
-/// Rule (a): `uploaded`, due, not pushed since it waits.
+/// Rule (a): `uploaded`, due, and not pushed since it began to wait.
 async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let due = {
         let mut connection = on.db.connection().await?;
@@ -174,21 +174,21 @@ async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     push(on.db, on.queue, &due).await
 }
 
-/// Rule (c): the queue is empty though videos wait, and were pushed: the broker lost their messages. Lost clips are made
-/// again when nothing else is to be done. Returns how many of both were pushed.
+/// Rule (c): if the queue is empty although pushed videos wait, the broker lost their messages.
+/// Remakes run when there is no other work. Returns how many of both were pushed.
 ///
-/// A message is a ticket to do whatever video is next, so a few that are lost only make the queue empty earlier, and a few
-/// too many find nothing to do.
+/// A message is a ticket for the next video, not for a certain one. A few lost messages only make
+/// the queue empty earlier, and a few excess ones find no work.
 async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     let is_needed = {
         let mut connection = on.db.connection().await?;
-        jobs::is_any_pushed(&mut connection, PATIENCE).await?
+        jobs::is_any_pushed(&mut connection, REPUSH_AFTER).await?
             || remakes::is_any_due(&mut connection).await?
     };
     if !is_needed || on.queue.stats().await?.waiting > 0 {
         return Ok((0, 0));
     }
-    let limit = if on.queue.counts_at_once() {
+    let limit = if on.queue.has_exact_stats() {
         BATCH
     } else {
         SMALL_BATCH
@@ -196,24 +196,24 @@ async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     let (again, remakes) = {
         let mut connection = on.db.connection().await?;
         (
-            jobs::take_again(&mut connection, PATIENCE, limit).await?,
+            jobs::take_again(&mut connection, REPUSH_AFTER, limit).await?,
             remakes::due(&mut connection, limit).await?,
         )
     };
     if !again.is_empty() {
         tracing::info!(
             count = again.len(),
-            "the queue was empty: waiting videos pushed again"
+            "the queue was empty, waiting videos pushed again"
         );
     }
-    // Remakes that the broker does not take are due at the next sweep.
+    // Remakes that the broker does not accept are due at the next sweep.
     Ok((
         push(on.db, on.queue, &again).await?,
         push(on.db, on.queue, &remakes).await?,
     ))
 }
 
-/// Pushes videos that are marked as pushed. Those that the broker does not take are unmarked.
+/// Pushes videos that are marked as pushed. Unmarks those that the broker does not accept.
 pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<usize> {
     for (done, video) in videos.iter().enumerate() {
         let job = Job::process_video(*video, "sweeper".to_owned());
@@ -239,7 +239,7 @@ mod tests {
         let at = |seconds| start + TimeDelta::seconds(seconds);
         let mut contact = Contact::default();
         let mut note = |seconds| contact.note(at(seconds), LEASE) == Leases::Keep;
-        // A start is a gap: nobody knows what was before.
+        // A start counts as a gap, because the earlier contact is unknown.
         let kept: Vec<bool> = [0, 2, 9, 10, 12].map(&mut note).into();
         assert_eq!(kept, [true, true, true, true, true]);
         assert_eq!([17, 19, 21, 23].map(&mut note), [true, false, false, false]);

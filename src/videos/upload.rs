@@ -1,5 +1,5 @@
-//! Receiving a video: streamed into storage, counted and sniffed while it arrives. A note in `uploads`
-//! is committed before the first byte, so that a killed upload leaves a trace that the sweeper cleans.
+//! Upload of a video, streamed into storage and checked for size and type while it arrives. A row
+//! in `uploads` is committed before the first byte, so that the cleanup finds a killed upload.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -19,47 +19,47 @@ use crate::{
     storage::{StorageKey, Upload},
 };
 
-/// Why a file is not taken.
+/// Why an upload is rejected.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum UploadError {
     /// It has more bytes than allowed.
     TooLarge,
     /// Its first bytes are not those of an MP4 video.
     NotAnMp4,
     /// It took longer than allowed.
     TooSlow,
-    /// The account has as many uploads running as one may have.
+    /// The account has the maximum number of running uploads.
     TooManyOpen,
-    /// The account has as many videos waiting for their clips as one may have.
+    /// The account has the maximum number of waiting videos.
     TooManyWaiting,
-    /// Something of ours went wrong.
+    /// A system failure.
     Broken(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Refusal {
+impl From<anyhow::Error> for UploadError {
     fn from(error: anyhow::Error) -> Self {
         Self::Broken(error)
     }
 }
 
-/// A file that is being received.
+/// A file being received.
 pub struct Receiving {
     video: VideoId,
     user: UserId,
     file: Upload,
     bytes: u64,
     max_bytes: u64,
-    /// The first bytes, until there are enough to sniff at.
+    /// The first bytes, until there are enough to check the file type.
     head: Option<Vec<u8>>,
 }
 
 impl Receiving {
-    /// Starts to receive a file from `user`. Of two at once, the second sees the first.
-    pub async fn begin(app: &App, user: UserId) -> Result<Self, Refusal> {
-        // A film in another installation's storage would be lost to both.
+    /// Starts receiving a file from `user`. Concurrent calls count each other against the quota.
+    pub async fn begin(app: &App, user: UserId) -> Result<Self, UploadError> {
+        // A file in another installation's storage would be lost to both.
         app.installation.verify().await?;
         let video = VideoId::generate();
-        let noted = db::in_time(async {
+        let noted = db::with_timeout(async {
             let mut connection = app.db.connection().await?;
             connection
                 .transaction(async |connection| {
@@ -70,8 +70,8 @@ impl Receiving {
         });
         match noted.await? {
             Admission::Admitted => {}
-            Admission::TooManyOpen => return Err(Refusal::TooManyOpen),
-            Admission::TooManyWaiting => return Err(Refusal::TooManyWaiting),
+            Admission::TooManyOpen => return Err(UploadError::TooManyOpen),
+            Admission::TooManyWaiting => return Err(UploadError::TooManyWaiting),
         }
         let file = match app.storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
@@ -91,11 +91,11 @@ impl Receiving {
         })
     }
 
-    /// Takes the next bytes.
-    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+    /// Appends the next bytes.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), UploadError> {
         self.bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         if self.bytes > self.max_bytes {
-            return Err(Refusal::TooLarge);
+            return Err(UploadError::TooLarge);
         }
         if let Some(head) = &mut self.head {
             let missing = SNIFF_BYTES.saturating_sub(head.len());
@@ -107,37 +107,36 @@ impl Receiving {
         Ok(self.file.write(chunk).await?)
     }
 
-    /// Judges the file by its first bytes, once: as soon as there are enough of them, or by the caller
-    /// at the end of a file that has fewer.
-    pub fn sniff(&mut self) -> Result<(), Refusal> {
+    /// Checks the file type once, as soon as there are enough bytes. For a shorter file, the caller
+    /// calls this at its end.
+    pub fn sniff(&mut self) -> Result<(), UploadError> {
         let Some(head) = self.head.take() else {
             return Ok(());
         };
         sniff(&head).map_err(|error| {
-            tracing::info!(user = %self.user, %error, "upload refused by its content");
-            Refusal::NotAnMp4
+            tracing::info!(user = %self.user, %error, "upload rejected by its content");
+            UploadError::NotAnMp4
         })
     }
 
-    /// Gives the file up and removes its traces.
+    /// Aborts the upload and removes its row in `uploads`.
     pub async fn abandon(self, app: &App) {
         let Self { video, file, .. } = self;
         match file.abort().await {
             Ok(()) => forget(app, video).await,
-            Err(error) => left_to_the_sweeper(video, &error),
+            Err(error) => leave_to_cleanup(video, &error),
         }
     }
 
-    /// Makes the file durable and the video known, then wakes a worker. When this returns the video is
-    /// accepted: it will be processed even if the broker is down, since the sweeper pushes what the API
-    /// could not.
+    /// Makes the file durable, inserts the video, then wakes a worker. Once this returns, the video
+    /// will be processed even if the broker is down, because the sweeper pushes it then.
     pub async fn accept(
         mut self,
         app: &App,
         title: &str,
         is_public: bool,
         trace: String,
-    ) -> Result<VideoId, Refusal> {
+    ) -> Result<VideoId, UploadError> {
         if let Err(refusal) = self.sniff() {
             self.abandon(app).await;
             return Err(refusal);
@@ -150,7 +149,7 @@ impl Receiving {
             ..
         } = self;
         if let Err(error) = file.finish().await {
-            // S3 may have stored it all the same: the answer can get lost.
+            // S3 may have stored the file, if only its response was lost.
             discard(app, video).await;
             return Err(error.into());
         }
@@ -161,25 +160,26 @@ impl Receiving {
             is_public,
             original_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
         };
-        match db::in_time(insert(app, &row)).await {
+        match db::with_timeout(insert(app, &row)).await {
             Ok(true) => {}
             Ok(false) => {
                 discard(app, video).await;
-                return Err(Refusal::TooSlow);
+                return Err(UploadError::TooSlow);
             }
-            // Whether it was committed is unknown, if the connection broke just then. The note tells:
-            // with it the sweeper removes the file, without it the video is there.
+            // The commit is uncertain if the connection broke during it. If it failed, the row in
+            // `uploads` remains and the cleanup removes the file. Otherwise the video exists.
             Err(error) => return Err(error.into()),
         }
         tracing::info!(%video, %user, bytes, "video uploaded");
-        if let Err(error) = db::in_time(enqueue(app, video, trace)).await {
-            tracing::warn!(%video, "video waits for the sweeper, it could not be pushed: {error:#}");
+        if let Err(error) = db::with_timeout(enqueue(app, video, trace)).await {
+            tracing::warn!(%video, "failed to push the video, the sweeper will retry: {error:#}");
         }
         Ok(video)
     }
 }
 
-/// Turns the note into a video, in one transaction. Returns false if the upload took too long.
+/// Replaces the row in `uploads` with a video, in one transaction. Returns false if the upload
+/// timed out.
 async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
     let timeout = app.upload.upload_timeout;
     let mut connection = app.db.connection().await?;
@@ -203,19 +203,19 @@ pub async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result
     queries::jobs::mark_enqueued(&mut connection, video).await
 }
 
-/// Removes the file, then the note. What fails here the sweeper does later.
+/// Removes the file, then its row in `uploads`. The cleanup retries what fails here.
 async fn discard(app: &App, video: VideoId) {
     if let Err(error) = remove_files(&app.db, &app.storage, video).await {
-        left_to_the_sweeper(video, &error);
+        leave_to_cleanup(video, &error);
     }
 }
 
 async fn forget(app: &App, video: VideoId) {
     if let Err(error) = forget_upload(&app.db, video).await {
-        left_to_the_sweeper(video, &error);
+        leave_to_cleanup(video, &error);
     }
 }
 
-fn left_to_the_sweeper(video: VideoId, error: &anyhow::Error) {
-    tracing::warn!(%video, "an abandoned upload is left to the sweeper: {error:#}");
+fn leave_to_cleanup(video: VideoId, error: &anyhow::Error) {
+    tracing::warn!(%video, "failed to remove an abandoned upload, will retry: {error:#}");
 }

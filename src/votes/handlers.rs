@@ -1,4 +1,4 @@
-//! Endpoints of votes.
+//! Vote endpoints.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -27,7 +27,7 @@ pub async fn cast(
 ) -> Result<HttpResponse> {
     let user = caller.user();
     if let Err(refused) = limits.write.take(&user) {
-        // Who voted before learns that, whatever the limit says.
+        // Report duplicates even when rate-limited.
         let mut connection = app.db.connection().await?;
         let is_cast = queries::is_cast(&mut connection, user, video).await?;
         return Err(if is_cast {
@@ -63,8 +63,14 @@ pub async fn list(
     let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
     let videos = {
         let mut connection = app.db.connection().await?;
-        queries::list(&mut connection, caller.user(), page.probe(), page.offset()).await?
+        queries::list(
+            &mut connection,
+            caller.user(),
+            page.fetch_limit(),
+            page.offset(),
+        )
+        .await?
     };
-    let (videos, has_next) = page.cut(&videos);
+    let (videos, has_next) = page.trim(&videos);
     Ok(page.private(&videos, has_next, &request))
 }

@@ -1,4 +1,4 @@
-//! SQL on `votes`, and the one place that changes `videos.votes`.
+//! SQL on `votes`, and the only code that changes `videos.votes`.
 
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use crate::{
     ids::{UserId, VideoId},
 };
 
-/// Casts votes. Rows are inserted in one order, so that concurrent statements cannot deadlock. The foreign keys lock a video
-/// against deletion only: votes for the same video do not wait for each other. A video that is unpublished at the same
-/// time counts as published until then. The second of two equal votes inserts nothing. Counters are left to `count`:
-/// updating four indexes of `videos` and three of `standings` was more than half of what a vote cost.
+/// Casts votes. Rows are inserted in one order, so that concurrent statements cannot deadlock. The
+/// foreign keys lock a video against deletion only, so votes for the same video do not wait for
+/// each other. A vote that runs concurrently with unpublishing still counts. The second of two
+/// equal votes inserts nothing. Counters are left to `count`: updating four indexes of `videos` and
+/// three of `standings` was more than half of the cost of a vote.
 ///
-/// Each video is looked up by key: a condition on `videos` beside the key would offer indexes that hold all videos, and
-/// `= ANY` a sequential scan to a plan that was made while the table was small.
+/// Each video is looked up by key. Another condition on `videos` would allow indexes of all videos,
+/// and `= ANY` a sequential scan in a plan that was made while the table was small.
 pub const CAST: &str = "
     WITH ballot AS MATERIALIZED (
         SELECT vote.user_id, vote.video_id, number, video.user_id AS owner_id, is_votable
@@ -47,13 +48,13 @@ pub const CAST: &str = "
         ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
     ORDER BY ballot.number";
 
-/// Maximum number of rows of `uncounted` per round, which bounds how long a round locks videos: about 0.1 s.
+/// Maximum rows of `uncounted` per round, so that a round locks videos for about 0.1 s at most.
 const MAX_ROUND_ROWS: i64 = 2000;
 
 /// Result of a round of counting.
 #[derive(QueryableByName)]
 pub struct Counted {
-    /// The round was full: the next one should begin at once.
+    /// The round was full, so the next one should begin at once.
     #[diesel(sql_type = Bool)]
     pub is_more: bool,
     #[diesel(sql_type = Double)]
@@ -61,7 +62,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Returns the age of the oldest vote that is not counted yet: zero if the clock of the database was set back.
+    /// Returns the age of the oldest uncounted vote, or zero if the database's clock was set back.
     pub fn left(&self) -> Duration {
         Duration::try_from_secs_f64(self.oldest_left).unwrap_or_default()
     }
@@ -77,7 +78,7 @@ struct Cast {
     is_votable: bool,
 }
 
-/// Inserts votes and notes that they are to be counted, in one statement. Returns how each ended, in their order.
+/// Inserts votes and their vote deltas in one statement. Returns the results in the same order.
 pub async fn cast(
     connection: &mut Connection,
     ballots: &[Ballot],
@@ -102,7 +103,7 @@ pub async fn cast(
     Ok(outcomes.collect())
 }
 
-/// Moves votes into the counters of their videos, the oldest first (`count_votes` in the migrations).
+/// Applies the oldest vote deltas to the videos' counters (`count_votes` in the migrations).
 pub async fn count(connection: &mut Connection) -> anyhow::Result<Counted> {
     let counted = prepared("SELECT is_more, oldest_left FROM count_votes(?)")
         .bind::<BigInt, _>(MAX_ROUND_ROWS)
@@ -111,7 +112,7 @@ pub async fn count(connection: &mut Connection) -> anyhow::Result<Counted> {
     Ok(counted)
 }
 
-/// Tells whether `user` has voted for `video`.
+/// Returns whether `user` has voted for `video`.
 pub async fn is_cast(
     connection: &mut Connection,
     user: UserId,

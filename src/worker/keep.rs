@@ -1,18 +1,18 @@
-//! Keeping a job: heartbeats for its row and extensions for its message, each by itself, so that a broker that hangs
-//! delays no heartbeat.
+//! Protection of a running job by heartbeats for its row and visibility extensions for its message.
+//! They run independently, so that an unresponsive broker delays no heartbeat.
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{outage::Outage, within};
+use super::{outage::OutageLog, within};
 use crate::queue::Delivery;
 
-/// How often each is renewed within its time.
+/// Renewals per lease and per visibility timeout.
 const RENEWALS: u32 = 3;
 
-/// Completes when `heartbeat` tells that the claim is lost. A database that cannot be reached is no loss: the job goes
-/// on, and the first heartbeat that gets through tells. The message is extended meanwhile.
+/// Renews lease and message until `heartbeat` reports that the claim is lost. If the database is
+/// unavailable, the job continues, and the next successful heartbeat shows whether the claim holds.
 pub async fn keep<F>(
     lease: Duration,
     visibility: Duration,
@@ -22,20 +22,20 @@ pub async fn keep<F>(
     F: Future<Output = anyhow::Result<bool>>,
 {
     tokio::select! {
-        () = beat(lease, heartbeat) => {}
-        never = extend(visibility, delivery) => match never {},
+        () = renew_lease(lease, heartbeat) => {}
+        never = extend_message(visibility, delivery) => match never {},
     }
 }
 
-async fn beat<F>(lease: Duration, heartbeat: impl Fn() -> F)
+async fn renew_lease<F>(lease: Duration, heartbeat: impl Fn() -> F)
 where
     F: Future<Output = anyhow::Result<bool>>,
 {
     let mut ticks = ticks(lease / RENEWALS).await;
-    let mut outage = Outage::of("heartbeat failed, the job goes on");
+    let mut outage = OutageLog::of("heartbeat failed, the job continues");
     loop {
         ticks.tick().await;
-        // A slow answer is better than none: a new question would wait behind it.
+        // Waits long for a slow response, because a new query would queue behind it.
         let held = within(lease, heartbeat()).await;
         outage.note(&held);
         if matches!(held, Ok(false)) {
@@ -44,16 +44,16 @@ where
     }
 }
 
-async fn extend(visibility: Duration, delivery: &Delivery) -> Infallible {
+async fn extend_message(visibility: Duration, delivery: &Delivery) -> Infallible {
     let mut ticks = ticks(visibility / RENEWALS).await;
-    let mut outage = Outage::of("the message was not extended, the job goes on");
+    let mut outage = OutageLog::of("failed to extend the message, the job continues");
     loop {
         ticks.tick().await;
         outage.note(&within(visibility, delivery.extend()).await);
     }
 }
 
-/// Returns ticks, the first after one span: what was just claimed and received is fresh.
+/// Returns an interval whose first tick comes after one period, because claim and message are new.
 async fn ticks(every: Duration) -> Interval {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! What the plan says, done: one actor per target breaks it, and brings it back.
+//! Carries out the plan. One actor per target injects its faults and repairs them.
 
 use std::{fs, io, path::Path, sync::atomic::Ordering, time::Duration};
 
@@ -11,23 +11,23 @@ use crate::{
     history::History,
     it::processes::process::Process,
     plan::{Fault, Part, Step, Target},
-    support::{Frozen, SqsBroker, processes::signal_all, relay::Relay},
-    town::{Slot, Town, start_postgres, start_redis},
+    support::{SqsBroker, Suspended, processes::signal_all, relay::Relay},
+    system::{Slot, System, start_postgres, start_redis},
     watch::Watch,
 };
 
-/// Longest time that a killed process may take to be gone.
-const GONE: Duration = Duration::from_secs(10);
+/// Maximum time for a killed process to exit.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Plays one part of the plan.
-pub async fn play(town: &Town, watch: &Watch, history: &History, part: &Part) {
+/// Injects the faults of one target.
+pub async fn play(system: &System, watch: &Watch, history: &History, part: &Part) {
     for step in &part.steps {
         sleep(step.pause).await;
         match part.target {
             Target::Worker(number) => {
-                let slot = &town.workers[number];
+                let slot = &system.workers[number];
                 let jobs = async |process: &Process| watch.jobs_of(process);
-                suffer(town, history, part.target, slot, *step, async |process| {
+                break_process(system, history, part.target, slot, *step, async |process| {
                     let jobs = jobs(process).await;
                     kill(process).await;
                     watch.died(jobs);
@@ -35,28 +35,28 @@ pub async fn play(town: &Town, watch: &Watch, history: &History, part: &Part) {
                 .await;
             }
             Target::Api(number) => {
-                let slot = &town.apis[number];
-                suffer(town, history, part.target, slot, *step, kill).await;
+                let slot = &system.apis[number];
+                break_process(system, history, part.target, slot, *step, kill).await;
             }
-            Target::Database => break_database(town, *step).await,
-            Target::Broker => break_broker(town, *step).await,
-            Target::Storage => break_line(town.storage_line.as_ref().unwrap(), *step).await,
+            Target::Database => break_database(system, *step).await,
+            Target::Broker => break_broker(system, *step).await,
+            Target::Storage => break_line(system.storage_line.as_ref().unwrap(), *step).await,
             Target::Disk => match step.fault {
-                Fault::Slow => slow_down(&town.disk, step.lasts).await,
-                _ => fill(&town.disk, step.lasts).await,
+                Fault::Slow => slow_disk(&system.disk, step.lasts).await,
+                _ => fill_disk(&system.disk, step.lasts).await,
             },
-            Target::Rows => confuse(town, step.fault).await,
+            Target::Rows => disturb_rows(system, step.fault).await,
         }
-        let done = town.faults.fetch_add(1, Ordering::Relaxed) + 1;
+        let done = system.faults.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(50) {
             println!("{done} faults");
         }
     }
 }
 
-/// Breaks a process of ours, which must end as asked and never by itself.
-async fn suffer(
-    town: &Town,
+/// Injects a fault into a process, which must exit only when it is told to, and with code 0.
+async fn break_process(
+    system: &System,
     history: &History,
     target: Target,
     slot: &Slot,
@@ -66,10 +66,10 @@ async fn suffer(
     let mut process = slot.process.lock().await;
     if let Some(code) = process.has_ended() {
         history.breach(format!(
-            "{target:?}: ended by itself, {code:?}: {}",
+            "{target:?}: exited unexpectedly, {code:?}: {}",
             process.log()
         ));
-        return slot.revive(&town.house, &mut process).await;
+        return slot.revive(&system.system, &mut process).await;
     }
     let code = match step.fault {
         Fault::Kill => {
@@ -91,20 +91,20 @@ async fn suffer(
             return process.signal(Signal::CONT);
         }
         Fault::FreezeAll => return freeze(process.id(), step).await,
-        Fault::LoseScratch => return lose(&slot.scratch, step.lasts).await,
+        Fault::MissingScratch => return remove_scratch(&slot.scratch, step.lasts).await,
         other => unreachable!("{target:?}: {other:?}"),
     };
     if code != Some(0) {
         history.breach(format!(
-            "{target:?}: {:?} ended it with {code:?}",
+            "{target:?}: exit code {code:?} after {:?}",
             step.fault
         ));
     }
-    slot.revive(&town.house, &mut process).await;
+    slot.revive(&system.system, &mut process).await;
 }
 
-/// Takes a worker's scratch folder away for a while.
-async fn lose(scratch: &Path, lasts: Duration) {
+/// Removes a worker's scratch folder temporarily.
+async fn remove_scratch(scratch: &Path, lasts: Duration) {
     let away = scratch.with_extension("away");
     fs::rename(scratch, &away).unwrap();
     sleep(lasts).await;
@@ -113,49 +113,49 @@ async fn lose(scratch: &Path, lasts: Duration) {
 
 async fn kill(process: &mut Process) {
     process.signal(Signal::KILL);
-    process.ended(GONE).await;
+    process.ended(KILL_TIMEOUT).await;
 }
 
-async fn break_database(town: &Town, step: Step) {
-    let mut running = town.postgres.lock().await;
+async fn break_database(system: &System, step: Step) {
+    let mut running = system.postgres.lock().await;
     match step.fault {
         Fault::Kill => {
             let mut postgres = running.take().unwrap();
             signal_all(postgres.id().unwrap(), Signal::KILL);
             postgres.failed().await;
-            *running = Some(start_postgres(&town.folder).await);
+            *running = Some(start_postgres(&system.folder).await);
         }
         Fault::Terminate => {
             running.take().unwrap().stop().await;
-            *running = Some(start_postgres(&town.folder).await);
+            *running = Some(start_postgres(&system.folder).await);
         }
         Fault::Freeze => freeze(running.as_ref().unwrap().id().unwrap(), step).await,
-        _ => break_line(&town.database_line, step).await,
+        _ => break_line(&system.database_line, step).await,
     }
 }
 
-async fn break_broker(town: &Town, step: Step) {
-    let mut running = town.redis.lock().await;
+async fn break_broker(system: &System, step: Step) {
+    let mut running = system.redis.lock().await;
     match step.fault {
         Fault::Kill => {
             let mut redis = running.take().unwrap();
             signal_all(redis.id().unwrap(), Signal::KILL);
             redis.failed().await;
-            *running = Some(start_redis(&town.folder).await);
+            *running = Some(start_redis(&system.folder).await);
         }
         Fault::Terminate => {
             running.take().unwrap().stop().await;
-            *running = Some(start_redis(&town.folder).await);
+            *running = Some(start_redis(&system.folder).await);
         }
         Fault::Freeze => freeze(running.as_ref().unwrap().id().unwrap(), step).await,
-        Fault::Wipe if town.storage_line.is_some() => {
-            SqsBroker::at(&town.app.serve.queue).await.wipe().await;
+        Fault::Wipe if system.storage_line.is_some() => {
+            SqsBroker::at(&system.app.serve.queue).await.wipe().await;
         }
         Fault::Wipe => {
             let url = running.as_ref().unwrap().url();
             while flush(&url).await.is_err() {}
         }
-        _ => break_line(&town.broker_line, step).await,
+        _ => break_line(&system.broker_line, step).await,
     }
 }
 
@@ -168,7 +168,7 @@ async fn flush(url: &str) -> RedisResult<()> {
 async fn break_line(line: &Relay, step: Step) {
     match step.fault {
         Fault::Cut => line.cut(),
-        Fault::Away | Fault::AwayLong => {
+        Fault::Outage | Fault::LongOutage => {
             line.close();
             sleep(step.lasts).await;
             line.open();
@@ -177,8 +177,8 @@ async fn break_line(line: &Relay, step: Step) {
     }
 }
 
-/// Leaves no room on the disk for a while.
-async fn fill(disk: &Path, lasts: Duration) {
+/// Fills the disk temporarily.
+async fn fill_disk(disk: &Path, lasts: Duration) {
     let path = disk.join("filler");
     let full = {
         let path = path.clone();
@@ -193,8 +193,8 @@ async fn fill(disk: &Path, lasts: Duration) {
     fs::remove_file(path).unwrap();
 }
 
-/// Lets the disk take writes for a fifth of the time only. A shell does it, so that it never stays frozen.
-async fn slow_down(disk: &Path, lasts: Duration) {
+/// Blocks writes for four fifths of the time. A shell does it, so that the disk never stays frozen.
+async fn slow_disk(disk: &Path, lasts: Duration) {
     const TURN: Duration = Duration::from_millis(250);
     let turns = lasts.as_millis() / TURN.as_millis() + 1;
     let script = format!(
@@ -205,17 +205,17 @@ async fn slow_down(disk: &Path, lasts: Duration) {
     assert!(status.unwrap().success());
 }
 
-/// Confuses rows and queue, as soon as both can be reached.
-async fn confuse(town: &Town, fault: Fault) {
+/// Expires a lease or duplicates messages, as soon as database and queue are reachable.
+async fn disturb_rows(system: &System, fault: Fault) {
     loop {
         let is_done = match fault {
             Fault::Expire => {
                 let expire = "UPDATE videos SET lease_until = now() - interval '1 second'
                               WHERE id = (SELECT id FROM videos WHERE status = 'processing'
                                           ORDER BY started_at DESC LIMIT 1)";
-                town.try_sql(expire).await
+                system.try_sql(expire).await
             }
-            Fault::Duplicate => push_again(town).await.is_some(),
+            Fault::Duplicate => push_duplicates(system).await.is_some(),
             other => unreachable!("{other:?}"),
         };
         if is_done {
@@ -225,16 +225,16 @@ async fn confuse(town: &Town, fault: Fault) {
     }
 }
 
-async fn push_again(town: &Town) -> Option<()> {
-    let rows = town.rows().await?;
+async fn push_duplicates(system: &System) -> Option<()> {
+    let rows = system.rows().await?;
     for row in rows.iter().filter(|row| !row.has_ended()) {
         let job = Job::process_video(row.id, "duplicate".to_owned());
-        town.app.queue.push(&job).await.ok()?;
+        system.app.queue.push(&job).await.ok()?;
     }
     Some(())
 }
 
 async fn freeze(id: u32, step: Step) {
-    let _frozen = Frozen::freeze(id);
+    let _frozen = Suspended::freeze(id);
     sleep(step.lasts).await;
 }

@@ -1,5 +1,5 @@
-//! Players and fans. Each upload has a life of its own, which follows from the seed: uploaded, published or
-//! deleted, and voted for. Whoever gets no clear answer asks again, as people do.
+//! Players and fans. The seed determines whether an upload is published or deleted, and fans vote
+//! for it. A client that gets no definite answer retries, as people do.
 
 use std::{
     sync::atomic::Ordering,
@@ -17,26 +17,26 @@ use crate::{
     Size,
     history::{History, Upload, Vote},
     support::{Player, film, mp4},
-    town::Town,
+    system::System,
     watch::Watch,
 };
 
 const PLAYERS: usize = 4;
 
-/// Fans who vote for one video at the same time.
-const AT_ONCE: usize = 8;
+/// Number of fans that vote for one video concurrently.
+const VOTERS: usize = 8;
 
-/// Time until somebody asks again.
+/// Delay before a retry.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Longest that a request may take: what the program allows itself, and the longest freeze.
+/// Maximum time of a request: the program's own limit and the longest freeze.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A video that has not ended after this is stuck.
+/// Time after which a video that has not ended counts as stuck.
 const STUCK: Duration = Duration::from_hours(1);
 
 pub struct Clients<'a> {
-    town: &'a Town,
+    system: &'a System,
     history: &'a History,
     size: &'a Size,
     http: Client,
@@ -45,65 +45,70 @@ pub struct Clients<'a> {
     fans: Vec<Player>,
 }
 
-/// What shall happen to an upload.
+/// What happens to an upload.
 #[derive(Debug, Clone, Copy)]
-struct Life {
+struct Scenario {
     number: usize,
     is_film: bool,
-    fate: Fate,
+    course: Course,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum Course {
     Public,
     Published(Duration),
     Deleted(Duration),
 }
 
-impl Life {
+impl Scenario {
     fn random(number: usize, rng: &mut StdRng) -> Self {
         let later = Duration::from_millis(rng.random_range(0..8000));
         Self {
             number,
             is_film: rng.random_ratio(9, 10),
-            fate: match rng.random_range(0..10) {
-                0 | 1 => Fate::Deleted(later),
-                2 | 3 => Fate::Published(later),
-                _ => Fate::Public,
+            course: match rng.random_range(0..10) {
+                0 | 1 => Course::Deleted(later),
+                2 | 3 => Course::Published(later),
+                _ => Course::Public,
             },
         }
     }
 }
 
 impl<'a> Clients<'a> {
-    pub async fn of(town: &'a Town, history: &'a History, size: &'a Size) -> Self {
+    pub async fn of(system: &'a System, history: &'a History, size: &'a Size) -> Self {
         let http = Client::builder().timeout(TIMEOUT).build().unwrap();
         let mut players = Vec::new();
         for number in 0..PLAYERS {
-            players.push(town.app.member(&format!("Player{number}"), "Cali").await);
+            players.push(
+                system
+                    .app
+                    .insert_user(&format!("Player{number}"), "Cali")
+                    .await,
+            );
         }
         // About two uploads of three can be voted for.
         let fans = (2 * size.votes).div_ceil(size.uploads);
         Self {
-            town,
+            system,
             history,
             size,
             http,
             film: film().await,
             players,
-            fans: town.app.members(fans).await,
+            fans: system.app.insert_users(fans).await,
         }
     }
 
-    /// Lives all lives.
     pub async fn live(&self) {
         let mut rng = StdRng::seed_from_u64(self.size.seed);
-        let lives = (0..self.size.uploads).map(|number| Life::random(number, &mut rng));
-        let lives: Vec<_> = lives.collect();
-        join_all(lives.into_iter().map(|life| self.live_one(life))).await;
+        let scenarios = (0..self.size.uploads).map(|number| Scenario::random(number, &mut rng));
+        let scenarios: Vec<_> = scenarios.collect();
+        let runs = scenarios.into_iter().map(|scenario| self.run(scenario));
+        join_all(runs).await;
     }
 
-    /// Reads what everybody reads, until the end.
+    /// Reads lists and rankings until the watch stops.
     pub async fn read(&self, watch: &Watch) {
         while !watch.is_over() {
             for (kind, path) in [
@@ -112,7 +117,7 @@ impl<'a> Clients<'a> {
                 ("own", "/api/videos"),
             ] {
                 let request = self.request(Method::GET, path, &self.players[0]);
-                match self.ask(kind, request).await {
+                match self.call(kind, request).await {
                     None | Some((200 | 503, _)) => {}
                     Some(other) => self.history.breach(format!("{kind}: {other:?}")),
                 }
@@ -121,33 +126,33 @@ impl<'a> Clients<'a> {
         }
     }
 
-    async fn live_one(&self, life: Life) {
-        // Spread over the whole plan.
-        let due = life.number * self.size.faults / self.size.uploads;
-        while self.town.faults.load(Ordering::Relaxed) < due {
+    async fn run(&self, scenario: Scenario) {
+        // Uploads are spread over the whole plan.
+        let due = scenario.number * self.size.faults / self.size.uploads;
+        while self.system.faults.load(Ordering::Relaxed) < due {
             sleep(PAUSE).await;
         }
-        let owner = &self.players[life.number % PLAYERS];
-        let is_public = matches!(life.fate, Fate::Public);
-        let video = self.upload(owner, life.is_film, is_public).await;
-        match life.fate {
-            Fate::Public => {}
-            Fate::Published(later) => {
+        let owner = &self.players[scenario.number % PLAYERS];
+        let is_public = matches!(scenario.course, Course::Public);
+        let video = self.upload(owner, scenario.is_film, is_public).await;
+        match scenario.course {
+            Course::Public => {}
+            Course::Published(later) => {
                 sleep(later).await;
                 self.publish(owner, video).await;
             }
-            Fate::Deleted(later) => {
+            Course::Deleted(later) => {
                 sleep(later).await;
                 return self.delete(owner, video).await;
             }
         }
-        if self.ends(owner, video).await == "processed" {
+        if self.until_ended(owner, video).await == "processed" {
             let votes = self.fans.iter().map(|fan| self.vote(fan, video));
-            stream::iter(votes).buffer_unordered(AT_ONCE).count().await;
+            stream::iter(votes).buffer_unordered(VOTERS).count().await;
         }
     }
 
-    /// Uploads until it is accepted. An upload without an answer may be a video all the same.
+    /// Uploads until accepted. An upload without an answer may have created a video nevertheless.
     async fn upload(&self, owner: &Player, is_film: bool, is_public: bool) -> VideoId {
         loop {
             let film = if is_film {
@@ -163,7 +168,7 @@ impl<'a> Clients<'a> {
                     multipart::Part::bytes(film).file_name("jugada.mp4"),
                 );
             let request = self.request(Method::POST, "/api/videos/upload", owner);
-            match self.ask("upload", request.multipart(form)).await {
+            match self.call("upload", request.multipart(form)).await {
                 Some((201, body)) => {
                     let video = VideoId::parse(body["task_id"].as_str().unwrap()).unwrap();
                     let upload = Upload {
@@ -185,7 +190,7 @@ impl<'a> Clients<'a> {
         let path = format!("/api/videos/{video}/publish");
         loop {
             match self
-                .ask("publish", self.request(Method::POST, &path, owner))
+                .call("publish", self.request(Method::POST, &path, owner))
                 .await
             {
                 Some((200, _)) => {
@@ -200,15 +205,15 @@ impl<'a> Clients<'a> {
 
     async fn delete(&self, owner: &Player, video: VideoId) {
         let path = format!("/api/videos/{video}");
-        let mut may_be_gone = false;
+        let mut may_be_deleted = false;
         loop {
             match self
-                .ask("delete", self.request(Method::DELETE, &path, owner))
+                .call("delete", self.request(Method::DELETE, &path, owner))
                 .await
             {
                 Some((200, _)) => break,
-                Some((404, _)) if may_be_gone => break,
-                None | Some((503, _)) => may_be_gone = true,
+                Some((404, _)) if may_be_deleted => break,
+                None | Some((503, _)) => may_be_deleted = true,
                 Some(other) => return self.history.breach(format!("{video}: delete {other:?}")),
             }
             sleep(PAUSE).await;
@@ -217,13 +222,13 @@ impl<'a> Clients<'a> {
             .update(video, |upload| upload.is_deleted = true);
     }
 
-    /// Asks until the video has ended, and returns how.
-    async fn ends(&self, owner: &Player, video: VideoId) -> String {
+    /// Waits until the video has ended. Returns its status.
+    async fn until_ended(&self, owner: &Player, video: VideoId) -> String {
         let path = format!("/api/videos/{video}");
         let started = Instant::now();
         loop {
             match self
-                .ask("detail", self.request(Method::GET, &path, owner))
+                .call("detail", self.request(Method::GET, &path, owner))
                 .await
             {
                 Some((200, body)) => {
@@ -243,13 +248,13 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Votes until the vote is known to count; one in ten gives up when there is no answer.
+    /// Votes until the vote is known to count. One in ten fans gives up after a missing answer.
     async fn vote(&self, fan: &Player, video: VideoId) {
         let path = format!("/api/public/videos/{video}/vote");
         let mut may_count = false;
         loop {
             match self
-                .ask("vote", self.request(Method::POST, &path, fan))
+                .call("vote", self.request(Method::POST, &path, fan))
                 .await
             {
                 Some((200, _)) => return self.history.vote(&fan.email, video, Vote::Counted),
@@ -270,13 +275,13 @@ impl<'a> Clients<'a> {
     }
 
     fn request(&self, method: Method, path: &str, player: &Player) -> RequestBuilder {
-        let url = format!("{}{path}", self.town.api());
+        let url = format!("{}{path}", self.system.api());
         self.http.request(method, url).bearer_auth(&player.token)
     }
 
-    /// Sends a request; none if no whole answer came, or one to no request: a server ends a connection
-    /// with 408 that was opened, and not used for too long.
-    async fn ask(&self, kind: &'static str, request: RequestBuilder) -> Option<(u16, Value)> {
+    /// Sends a request. Returns none without a complete answer, or for a 408, with which a server
+    /// closes an idle connection.
+    async fn call(&self, kind: &'static str, request: RequestBuilder) -> Option<(u16, Value)> {
         let answer = async {
             let answer = request.send().await?;
             let status = answer.status().as_u16();

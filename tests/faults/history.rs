@@ -1,5 +1,5 @@
-//! What the clients saw: what was acknowledged to them, what may or may not have happened, and what must
-//! never be. Shared by all of them.
+//! The history that all clients share: acknowledged operations, operations with an unknown outcome,
+//! and breaches.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,12 +8,12 @@ use std::{
 
 use anb::ids::VideoId;
 
-use crate::town::Town;
+use crate::system::System;
 
-/// What became of an upload that was answered 201.
+/// State of an upload that was answered with 201.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upload {
-    /// Else it is no film, and must be refused.
+    /// Whether the file is a film. Other files must be rejected.
     pub is_film: bool,
     pub is_public: bool,
     pub is_deleted: bool,
@@ -22,16 +22,16 @@ pub struct Upload {
 /// A fan's vote for a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vote {
-    /// Answered 200, or after an unknown end "already voted".
+    /// Answered with 200, or with "already voted" after an attempt whose outcome is unknown.
     Counted,
-    /// Asked for, and never answered: it may count.
+    /// Sent but never answered, so it may count.
     Maybe,
 }
 
 #[derive(Default)]
 struct Seen {
     uploads: BTreeMap<VideoId, Upload>,
-    /// Uploads whose end is unknown to the client: each may be a video.
+    /// Uploads whose outcome is unknown to the client. Each may have created a video.
     unknown_uploads: usize,
     votes: HashMap<(String, VideoId), Vote>,
     requests: BTreeMap<&'static str, usize>,
@@ -45,7 +45,7 @@ pub struct History {
 }
 
 impl History {
-    /// Notes a request and, if it went wrong, how.
+    /// Records a request and its failure, if any.
     pub fn request(&self, kind: &'static str, failure: Option<String>) {
         let mut seen = self.seen.lock().unwrap();
         *seen.requests.entry(kind).or_default() += 1;
@@ -65,7 +65,6 @@ impl History {
         self.seen.lock().unwrap().unknown_uploads += 1;
     }
 
-    /// Changes what is known of an upload.
     pub fn update(&self, video: VideoId, change: impl FnOnce(&mut Upload)) {
         change(self.seen.lock().unwrap().uploads.get_mut(&video).unwrap());
     }
@@ -79,7 +78,7 @@ impl History {
         }
     }
 
-    /// Notes that a promise was broken.
+    /// Records the violation of a guarantee.
     pub fn breach(&self, what: String) {
         println!("BREACH {what}");
         self.seen.lock().unwrap().breaches.insert(what);
@@ -102,7 +101,7 @@ impl History {
         println!("requests: {:?}", seen.requests);
         println!("failed: {:?}", seen.failures);
         println!(
-            "{} uploads and {} votes acknowledged, {} uploads with an unknown end",
+            "{} uploads and {} votes acknowledged, {} uploads with an unknown outcome",
             seen.uploads.len(),
             seen.votes
                 .values()
@@ -112,12 +111,12 @@ impl History {
         );
     }
 
-    /// Panics if a promise was broken, with what the logs say about it.
-    pub fn check(&self, town: &Town) {
+    /// Panics after any breach, and prints the log lines about it.
+    pub fn check(&self, system: &System) {
         let breaches = &self.seen.lock().unwrap().breaches;
         for breach in breaches {
             let video = breach.split(':').next().unwrap();
-            for line in town.said_about(video) {
+            for line in system.said_about(video) {
                 println!("{line}");
             }
         }

@@ -1,6 +1,6 @@
-//! Everything that can break is broken on purpose, by a seeded plan, under uploads, votes, deletes and
-//! publishes; then the clients' own history and `anb fsck` must agree that nothing was lost, stuck or done
-//! twice. `docs/faults.md` says how to run it.
+//! Injects faults into every component, by a seeded plan, during uploads, votes, deletions and
+//! publications. Afterwards the clients' history and `anb fsck` must agree that nothing was lost,
+//! stuck or duplicated. `docs/faults.md` explains how to run it.
 #![expect(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
@@ -11,16 +11,16 @@
 )]
 
 mod actors;
+mod checks;
 mod clients;
 mod history;
 mod plan;
-mod town;
-mod verdict;
+mod system;
 mod watch;
 
 /// The support of the integration tests.
 #[path = "../it"]
-#[expect(unused, reason = "other tests need more of it")]
+#[expect(unused, reason = "only other tests use all of it")]
 mod it {
     pub mod support;
     #[path = "processes"]
@@ -34,12 +34,12 @@ use std::{env, time::Instant};
 use futures_util::future::join_all;
 use it::support;
 
-use self::{clients::Clients, history::History, plan::Plan, town::Town, watch::Watch};
+use self::{clients::Clients, history::History, plan::Plan, system::System, watch::Watch};
 
-/// How much of everything there is.
+/// Size of a run.
 #[derive(Debug, Clone)]
 pub struct Size {
-    /// The plan, and what the clients do, follow from it.
+    /// Determines the plan and what the clients do.
     pub seed: u64,
     pub faults: usize,
     pub uploads: usize,
@@ -47,7 +47,7 @@ pub struct Size {
     pub backend: Backend,
 }
 
-/// What the processes stand on, beside PostgreSQL.
+/// Queue and storage of the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Redis and a disk.
@@ -77,44 +77,44 @@ impl Size {
         }
     }
 
-    /// Shorter runs have no long outages, and let the clock jump over waits.
+    /// Returns whether the run has long outages and waits in real time.
     fn is_long(&self) -> bool {
         self.faults >= plan::LONG
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_stuck_or_done_twice_whatever_breaks() {
+async fn nothing_is_lost_stuck_or_duplicated_under_faults() {
     let size = Size::from_environment();
     println!("{size:?}");
     let started = Instant::now();
-    let town = Town::build(&size).await;
-    let plan = Plan::of(size.seed, size.faults, town.targets());
+    let system = System::build(&size).await;
+    let plan = Plan::of(size.seed, size.faults, system.targets());
     let history = History::default();
     let watch = Watch::default();
 
-    let clients = Clients::of(&town, &history, &size).await;
+    let clients = Clients::of(&system, &history, &size).await;
     let actors = plan
         .parts
         .iter()
-        .map(|part| actors::play(&town, &watch, &history, part));
+        .map(|part| actors::play(&system, &watch, &history, part));
     let faults = async {
         join_all(actors).await;
         println!("{} faults in {:?}", size.faults, started.elapsed());
-        town.rebuild().await;
-        verdict::hurry(&town, &size).await;
+        system.rebuild().await;
+        checks::hurry(&system, &size).await;
     };
-    let life = async {
+    let work = async {
         tokio::join!(faults, clients.live());
-        verdict::quiesce(&town, &watch, &size).await;
+        checks::quiesce(&system, &watch, &size).await;
         watch.stop();
     };
-    tokio::join!(life, clients.read(&watch), watch.look(&town, &history));
+    tokio::join!(work, clients.read(&watch), watch.look(&system, &history));
 
-    verdict::compare(&town, &history).await;
+    checks::compare(&system, &history).await;
     plan.print();
     history.print();
     watch.print();
-    println!("{:?} in all", started.elapsed());
-    history.check(&town);
+    println!("{:?} in total", started.elapsed());
+    history.check(&system);
 }

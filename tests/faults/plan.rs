@@ -1,16 +1,16 @@
-//! The plan of a run: which faults hit what, and when. All of it follows from the seed.
+//! The plan of a run: the faults of each target and their times. It depends only on the seed.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-/// Longest time between two faults of one target.
+/// Maximum time between two faults of one target.
 const PAUSE_MS: u64 = 3000;
 
-/// A plan of so many faults has long outages as well.
+/// Minimum number of faults of a plan with long outages.
 pub const LONG: usize = 200;
 
-/// What is broken.
+/// The component that a fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     Worker(usize),
@@ -19,71 +19,71 @@ pub enum Target {
     Broker,
     Storage,
     Disk,
-    /// What a row or a queue says.
+    /// The content of rows and queue.
     Rows,
 }
 
-/// How it is broken. Whatever ends is started again, as a service manager does.
+/// The kind of a fault. A process that exits is restarted, as by a service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// SIGKILL.
     Kill,
-    /// SIGTERM, for a program or a server in order.
+    /// SIGTERM, or a clean stop of a server.
     Terminate,
-    /// SIGTERM, and again.
+    /// SIGTERM, twice.
     TerminateTwice,
-    /// SIGSTOP, for longer than a lease; SIGCONT.
+    /// SIGSTOP for longer than a lease, then SIGCONT.
     FreezeLong,
-    /// The same with all that it has started.
+    /// Like [`Fault::FreezeLong`], including its descendants.
     FreezeAll,
-    /// SIGSTOP for a moment.
+    /// SIGSTOP for up to 3 s.
     Freeze,
     /// All connections break.
     Cut,
-    /// Nothing is reached for a while.
-    Away,
-    /// Nothing is reached for a minute.
-    AwayLong,
-    /// Everything in it is lost.
+    /// The target is unreachable for up to 4 s.
+    Outage,
+    /// The target is unreachable for a minute.
+    LongOutage,
+    /// The target loses all its data.
     Wipe,
-    /// No room is left for a while.
+    /// The disk is full for up to 4 s.
     Fill,
-    /// No room is left for a minute.
+    /// The disk is full for a minute.
     FillLong,
-    /// The worker's scratch folder is gone, for half a minute or more.
-    LoseScratch,
-    /// Writes wait most of the time.
+    /// The worker's scratch folder is missing for at least 30 s.
+    MissingScratch,
+    /// Writes are blocked most of the time.
     Slow,
-    /// The youngest lease expires, as if its worker had been away.
+    /// The most recent lease expires, as if its worker had been suspended.
     Expire,
-    /// Every waiting and running job is pushed once more.
+    /// Every waiting or running job is pushed once more.
     Duplicate,
 }
 
-/// One fault.
+/// A fault and the pause before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     pub pause: Duration,
     pub fault: Fault,
-    /// How long it lasts, if it does.
+    /// Duration, for faults that last.
     pub lasts: Duration,
 }
 
-/// The faults of one target, one after the other.
+/// The consecutive faults of one target.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Part {
     pub target: Target,
     pub steps: Vec<Step>,
 }
 
-/// The faults of all targets; targets suffer at the same time.
+/// The faults of all targets, which are injected concurrently.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
     pub parts: Vec<Part>,
 }
 
 impl Target {
-    /// Its share of the faults: those that last long are fewer.
+    /// Share of the faults. Targets with long faults have fewer of them.
     fn weight(self) -> usize {
         match self {
             Self::Worker(_) | Self::Disk => 2,
@@ -102,7 +102,7 @@ impl Target {
                 Fault::Freeze,
                 Fault::FreezeLong,
                 Fault::FreezeAll,
-                Fault::LoseScratch,
+                Fault::MissingScratch,
             ],
             Self::Api(_) => &[Fault::Kill, Fault::Terminate, Fault::Freeze],
             Self::Database => &[
@@ -111,35 +111,35 @@ impl Target {
                 Fault::Freeze,
                 Fault::Cut,
                 Fault::Cut,
-                Fault::Away,
-                Fault::AwayLong,
+                Fault::Outage,
+                Fault::LongOutage,
             ],
             Self::Broker if broker_can_end => &[
                 Fault::Kill,
                 Fault::Terminate,
                 Fault::Freeze,
                 Fault::Cut,
-                Fault::Away,
-                Fault::AwayLong,
+                Fault::Outage,
+                Fault::LongOutage,
                 Fault::Wipe,
             ],
             Self::Broker => &[
                 Fault::Cut,
                 Fault::Cut,
                 Fault::Cut,
-                Fault::Away,
-                Fault::Away,
-                Fault::AwayLong,
+                Fault::Outage,
+                Fault::Outage,
+                Fault::LongOutage,
                 Fault::Wipe,
             ],
             Self::Storage => &[
                 Fault::Cut,
                 Fault::Cut,
                 Fault::Cut,
-                Fault::Away,
-                Fault::Away,
-                Fault::Away,
-                Fault::AwayLong,
+                Fault::Outage,
+                Fault::Outage,
+                Fault::Outage,
+                Fault::LongOutage,
             ],
             Self::Disk => &[Fault::Fill, Fault::Slow, Fault::Slow, Fault::FillLong],
             Self::Rows => &[Fault::Expire, Fault::Duplicate],
@@ -148,16 +148,16 @@ impl Target {
 }
 
 impl Fault {
-    /// How long it lasts. A short run has no time for long outages.
+    /// Range of durations. Short runs have no long outages.
     fn lasts_ms(self, is_long: bool) -> std::ops::Range<u64> {
         match self {
-            Self::AwayLong | Self::FillLong if is_long => 60_000..61_000,
-            Self::LoseScratch if is_long => 30_000..60_000,
-            Self::AwayLong | Self::FillLong | Self::LoseScratch => 4000..6000,
+            Self::LongOutage | Self::FillLong if is_long => 60_000..61_000,
+            Self::MissingScratch if is_long => 30_000..60_000,
+            Self::LongOutage | Self::FillLong | Self::MissingScratch => 4000..6000,
             // A lease is 10 s.
             Self::FreezeLong | Self::FreezeAll => 11_000..14_000,
             Self::Freeze => 200..3000,
-            Self::Away | Self::Fill | Self::Slow => 200..4000,
+            Self::Outage | Self::Fill | Self::Slow => 200..4000,
             Self::Kill
             | Self::Terminate
             | Self::TerminateTwice
@@ -170,22 +170,22 @@ impl Fault {
 }
 
 impl Plan {
-    /// Deals `count` faults to the targets.
+    /// Distributes `count` faults over the targets.
     pub fn of(seed: u64, count: usize, targets: Vec<Target>) -> Self {
-        // A broker that is a service of somebody else ends only for them.
+        // SQS cannot be stopped: it is a managed service.
         let broker_can_end = !targets.contains(&Target::Storage);
         let weights = targets.iter().map(|target| target.weight()).sum::<usize>();
-        let mut dealt = 0;
+        let mut assigned = 0;
         let mut passed = 0;
         let mut rng = StdRng::seed_from_u64(seed);
         let parts = targets.into_iter().map(|target| {
             passed += target.weight();
             let upto = count * passed / weights;
             let faults = target.faults(broker_can_end);
-            let steps = (dealt..upto)
+            let steps = (assigned..upto)
                 .map(|_| Step::random(&mut rng, faults, count >= LONG))
                 .collect();
-            dealt = upto;
+            assigned = upto;
             Part { target, steps }
         });
         Self {
@@ -193,7 +193,7 @@ impl Plan {
         }
     }
 
-    /// Says how many faults of each sort there were.
+    /// Prints the number of faults of each kind.
     pub fn print(&self) {
         let mut counts = BTreeMap::new();
         for part in &self.parts {
@@ -221,7 +221,7 @@ impl Step {
 }
 
 #[test]
-fn a_seed_tells_the_whole_plan() {
+fn plan_depends_only_on_the_seed() {
     let targets = || {
         vec![
             Target::Worker(0),

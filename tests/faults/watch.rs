@@ -1,5 +1,5 @@
-//! Looks at the rows all the time: a video that has ended never goes back, and a job whose worker died is
-//! soon with another.
+//! Watches the rows. A video that has ended must stay so, and another worker must soon take over
+//! the job of a killed worker.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,17 @@ use tokio::time::sleep;
 use crate::{
     history::History,
     it::processes::process::Process,
-    town::{Row, Town},
+    system::{Row, System},
 };
 
-/// Time between two looks.
+/// Time between two queries.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// `JOB_MAX_ATTEMPTS`, and the sweeper's limit of losses.
-const MOST: (i32, i32) = (3, 10);
+/// `JOB_MAX_ATTEMPTS`.
+const MAX_FAILURES: i32 = 3;
+
+/// The sweeper's limit of lease expirations.
+const MAX_LOSSES: i32 = 10;
 
 /// A job whose worker was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +44,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Looks until it is stopped.
-    pub async fn look(&self, town: &Town, history: &History) {
+    /// Watches until stopped.
+    pub async fn look(&self, system: &System, history: &History) {
         while !self.is_over() {
-            if let Some(rows) = town.rows().await {
+            if let Some(rows) = system.rows().await {
                 self.compare(rows, history);
             }
             sleep(INTERVAL).await;
@@ -59,7 +62,7 @@ impl Watch {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Returns the jobs that a process runs, by what it says.
+    /// Returns the running jobs of a process, according to its log.
     pub fn jobs_of(&self, process: &Process) -> Vec<Job> {
         let log = process.log();
         let rows = self.rows.lock().unwrap();
@@ -81,7 +84,7 @@ impl Watch {
         running.filter(is_its).collect()
     }
 
-    /// Notes that the worker of `jobs` is dead now.
+    /// Records that the worker of `jobs` was killed.
     pub fn died(&self, jobs: Vec<Job>) {
         let now = Instant::now();
         let mut dead = self.dead.lock().unwrap();
@@ -92,7 +95,7 @@ impl Watch {
         let mut all = self.recoveries.lock().unwrap().clone();
         all.sort();
         println!(
-            "{} jobs lost their worker; with another again after {:?} (median), {:?} (worst)",
+            "{} jobs lost their worker; taken over after {:?} (median), {:?} (maximum)",
             all.len(),
             all.get(all.len() / 2),
             all.last()
@@ -103,13 +106,13 @@ impl Watch {
         let mut before = self.rows.lock().unwrap();
         let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
         for (id, row) in &rows {
-            if row.failures > MOST.0 || row.losses > MOST.1 {
-                history.breach(format!("{id}: tried too often, {row:?}"));
+            if row.failures > MAX_FAILURES || row.losses > MAX_LOSSES {
+                history.breach(format!("{id}: too many attempts, {row:?}"));
             }
             let Some(old) = before.get(id) else { continue };
             let has_changed = old.status != row.status || old.attempt != row.attempt;
             if (old.has_ended() && has_changed) || row.attempt < old.attempt {
-                history.breach(format!("{id}: went back, from {old:?} to {row:?}"));
+                history.breach(format!("{id}: regressed from {old:?} to {row:?}"));
             }
         }
         self.dead.lock().unwrap().retain(|(job, died)| {

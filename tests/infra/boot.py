@@ -1,5 +1,5 @@
-"""Runs what an instance boots with, in a file system of its own and among stubs that write down what they are
-asked. Each stub is a few lines of bash; `broken` makes some of them fail."""
+"""Runs the boot script of an instance in its own file system, with stubs that record their calls. Each stub is a few
+lines of bash; `broken` makes some of them fail."""
 
 import hashlib
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 INSTANCE = "i-0123456789abcdef0"
 ARTIFACT = b"the image of the program"
 
-# What the script may write to; everything else of the machine is as it was.
+# Folders that the script may write to; the rest of the machine stays unchanged.
 FOLDERS = ("etc", "opt", "run", "var/tmp")
 
-# `$*` is what a stub is asked, `$fails` is true where the test breaks it.
+# `$*` are the arguments of a call. Calls that match `$broken` fail before this code runs.
 STUBS = {
     "aws": """
         case "$*" in
@@ -33,7 +33,7 @@ STUBS = {
     "dnf": "",
     "docker": 'if [[ $1 == load ]]; then cat >"$artifacts/loaded"; fi',
     "sleep": "",
-    # Starts a unit as systemd would: what comes before, then the program itself.
+    # Starts a unit like systemd: first its ExecStartPre commands, then the program.
     "systemctl": """
         if [[ $* != *"start --no-block anb" ]]; then exit; fi
         while IFS='=' read -r key line; do
@@ -49,7 +49,7 @@ STUBS = {
 
 @dataclass
 class Boot:
-    """One run: how it ended, what was asked, and what it left."""
+    """A run of the script: its exit code, the calls of its stubs, and its files."""
 
     root: Path
     code: int = 0
@@ -60,7 +60,7 @@ class Boot:
         return [call for call in self.calls if re.search(pattern, call)]
 
     def signals(self):
-        """Exit code and reason of each word to the stack."""
+        """Returns exit code and reason of each signal to the stack."""
         words = [shlex.split(call) for call in self.asked("^cfn-signal ")]
         return [(int(each[each.index("--exit-code") + 1]), each[each.index("--reason") + 1]) for each in words]
 
@@ -72,7 +72,7 @@ class Boot:
         return loaded.read_bytes() if loaded.exists() else None
 
     def run(self, script, *arguments, broken=""):
-        """Runs a script, and adds to what was asked. `broken` matches calls that fail."""
+        """Runs a script and adds its calls. Calls that match `broken` fail."""
         stubs = self.root / "stubs"
         for name, body in STUBS.items():
             folder = self.root / "opt/aws/bin" if name == "cfn-signal" else stubs
@@ -103,7 +103,7 @@ class Boot:
 
 
 def machine(root, checksum=None):
-    """A machine with an artifact in its bucket."""
+    """Returns a machine with an artifact in its bucket."""
     artifacts = root / "artifacts"
     artifacts.mkdir()
     (artifacts / "anb-image.tar.zst").write_bytes(ARTIFACT)

@@ -1,5 +1,5 @@
-"""The AWS CLI without its second of start-up: a server that has it loaded and forks for each call, and the `aws` that
-asks the server. `deploy` makes some hundred calls."""
+"""Runs the AWS CLI without its start-up time of a second: a server keeps it loaded and forks for each call, and an
+`aws` command passes calls to the server. `deploy` makes hundreds of calls."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
-# What `deploy` calls: read once, for every fork.
+# The services that `deploy` calls. Their models are loaded once, before forking.
 SERVICES = ("sts", "cloudformation", "autoscaling", "cloudwatch", "ec2", "rds", "s3", "service-quotas", "ssm")
 MODELS = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2")
 
@@ -64,7 +64,7 @@ def answer(call, driver):
 
 @contextmanager
 def aws(folder):
-    """Puts an `aws` into a folder, for as long as it is needed."""
+    """Provides an `aws` command in a folder, and stops its server afterwards."""
     address = str(folder / "socket")
     server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE, text=True)
     try:

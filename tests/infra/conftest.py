@@ -1,4 +1,4 @@
-"""One emulator for all tests. The region us-east-1 is deployed once, by the commands; changes happen elsewhere."""
+"""Provides one emulator for all tests. The commands deploy us-east-1 once; tests with changes use another region."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def aws():
 
 @pytest.fixture(scope="session")
 def account(aws):
-    """The account after the commands, and the CDN after them."""
+    """The account after the commands, and with the CDN."""
     account = Account()
     for stack, block in commands().items():
         run(block)
@@ -31,7 +31,7 @@ def account(aws):
 
 @pytest.fixture(scope="session")
 def other(aws):
-    """A second deployment in the other region, for tests that change it; they run in the order of their file."""
+    """A deployment in another region, for tests that change it. They depend on the order in their file."""
     account = Account("us-west-2")
     for stack in STACKS:
         account.create(stack)

@@ -1,11 +1,11 @@
-"""What a deployment costs, from the templates' own values and the list prices below; prints the tables of
-docs/deploy.md, which a test compares."""
+"""Computes the cost of a deployment from the templates and the list prices below, and prints the tables of
+docs/deploy.md. A test compares them."""
 
 from stacks import STACKS, template
 
 HOURS = 730
 
-# USD, list prices of us-east-1. Per hour if nothing else is said.
+# List prices of us-east-1 in USD, per hour unless stated otherwise.
 PRICES = {
     "t3.small": 0.0208, "db.t3.micro": 0.018, "load balancer": 0.0225, "address": 0.005,
     "credit": 0.05,  # vCPU-hour of a T3 above its baseline
@@ -15,7 +15,7 @@ PRICES = {
     "S3 write": 0.005 / 1000, "S3 read": 0.0004 / 1000, "SQS": 0.40 / 1e6,
 }
 
-# Assumed of one video: the first line is measured (docs/scaling.md), the rest is what phones record.
+# Assumptions per video: the CPU time is measured (docs/scaling.md), the rest is typical of phones.
 CPU_SECONDS = 40
 ORIGINAL_GB, CLIP_GB = 0.060, 0.010
 LOG_GB, WRITES, READS, SQS_CALLS = 8e-6, 12, 6, 12
@@ -25,7 +25,7 @@ CORES, BASELINE = 2, 0.2
 
 
 def count(kind):
-    """Resources of a kind in the stacks of the document."""
+    """Counts the unconditional resources of a type in all stacks but the CDN."""
     return sum(each["Type"] == kind and not each.get("Condition")
                for stack in STACKS if stack != "cdn" for each in template(stack)["Resources"].values())
 
@@ -41,7 +41,7 @@ def instance(stack):
 
 
 def hourly():
-    """USD an hour, by what it is for: running with nothing to do, with all that may run, parked."""
+    """Returns USD per hour by purpose: idle, at the maximum size, parked."""
     database = template("rds")["Parameters"]
     storage = database["StorageGiB"]["Default"] * PRICES["database disk"]
     balancer = PRICES["load balancer"] + 2 * PRICES["address"]
@@ -52,7 +52,7 @@ def hourly():
     return {
         "instances of the API": (instance("api"), largest["api"] * instance("api"), 0),
         "workers": (instance("workers"), largest["workers"] * instance("workers"), 0),
-        "their processors above the baseline": (0, largest["workers"] * surplus, 0),
+        "CPU of the workers above the baseline": (0, largest["workers"] * surplus, 0),
         "database": (PRICES[database["InstanceClass"]["Default"]] + storage,) * 2 + (storage,),
         "load balancer, two addresses": (balancer,) * 3,
         "secrets, alarms, metrics": (small,) * 3,
@@ -60,34 +60,34 @@ def hourly():
 
 
 def per_thousand():
-    """USD for a thousand videos, beyond what runs anyway."""
+    """Returns USD per thousand videos, in addition to the hourly costs."""
     hours = 1000 * CPU_SECONDS / 3600 / CORES
     return {
         f"{hours:.1f} hours of a worker": hours * instance("workers"),
-        "its processors above the baseline": hours * CORES * (1 - BASELINE) * PRICES["credit"],
+        "its CPU above the baseline": hours * CORES * (1 - BASELINE) * PRICES["credit"],
         "requests and log": 1000 * (WRITES * PRICES["S3 write"] + READS * PRICES["S3 read"] + SQS_CALLS * PRICES["SQS"]
                                     + LOG_GB * PRICES["logs"]),
-        "their first month in S3": 1000 * (ORIGINAL_GB + CLIP_GB) * PRICES["S3 month"],
+        "first month in S3": 1000 * (ORIGINAL_GB + CLIP_GB) * PRICES["S3 month"],
         f"{VIEWS} views of each, from S3": 1000 * VIEWS * CLIP_GB * PRICES["S3 egress"],
     }
 
 
 def tables():
     rows = hourly()
-    yield "| USD an hour | idle | all that may run | parked |"
+    yield "| USD an hour | idle | at the maximum size | parked |"
     yield "|---|---|---|---|"
     for name, values in rows.items():
         yield f"| {name} | " + " | ".join(f"{value:.4f}" for value in values) + " |"
     totals = [sum(column) for column in zip(*rows.values())]
-    yield "| **together** | " + " | ".join(f"**{total:.3f}**" for total in totals) + " |"
-    yield "| a month of it | " + " | ".join(f"{total * HOURS:.0f}" for total in totals) + " |"
+    yield "| **total** | " + " | ".join(f"**{total:.3f}**" for total in totals) + " |"
+    yield "| per month | " + " | ".join(f"{total * HOURS:.0f}" for total in totals) + " |"
     yield ""
     yield "| USD for 1,000 videos | |"
     yield "|---|---|"
     videos = per_thousand()
     for name, value in videos.items():
         yield f"| {name} | {value:.2f} |"
-    yield f"| **together** | **{sum(videos.values()):.2f}** |"
+    yield f"| **total** | **{sum(videos.values()):.2f}** |"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A simulation of the workers' group, second by second and without chance.
+"""Simulates the worker group second by second, without randomness.
 
-What it knows of AWS: metrics come once a minute and are seen a minute later; a target tracking policy grows after
-three datapoints above its target and shrinks after fifteen below nine tenths of it, proportionally; it does not shrink
-while an instance warms up; an instance takes time to launch, then to boot.
+Its model of AWS: metrics are published once a minute and visible a minute later. A target tracking policy grows the
+group after three datapoints above its target and shrinks it after fifteen below nine tenths of it, proportionally. It
+does not shrink the group while an instance warms up. An instance takes time to launch and then to boot.
 """
 
 import math
@@ -17,7 +17,7 @@ CORES = 2
 
 @dataclass(frozen=True)
 class Policy:
-    """How a group scales."""
+    """The scaling policy of a group."""
 
     target: float
     warm_up: int
@@ -25,13 +25,13 @@ class Policy:
     largest: int
     slots: int
     boot: int = BOOT
-    # Whether running jobs count, the sum is divided by the workers, and a busy worker is left alone.
+    # Whether the metric is waiting and running jobs per worker, and whether busy workers are protected.
     per_worker: bool = True
     protects: bool = True
 
 
 def deployed(account):
-    """The policy that the templates made, read back."""
+    """Reads the policy that the templates deployed."""
     from test_user_data import settings
 
     policy, group = account.policy("worker"), account.group("worker")
@@ -46,7 +46,7 @@ def deployed(account):
 
 
 def earlier(policy):
-    """The system before: the raw visible count, images built at boot, workers killed in the middle of a job."""
+    """Returns the earlier policy: the raw visible count, images built at boot, no protection of busy workers."""
     return replace(policy, boot=8 * 60, per_worker=False, protects=False)
 
 
@@ -54,13 +54,13 @@ def earlier(policy):
 class Worker:
     in_service: int
     ready: int
-    # Seconds of processor that each running job still needs.
+    # Remaining CPU seconds of each running job.
     running: list = field(default_factory=list)
 
 
 @dataclass
 class Run:
-    """What happened: one row for each second, and the decisions."""
+    """The course of a simulation: values for each second, and the decisions."""
 
     backlog: list = field(default_factory=list)
     ready: list = field(default_factory=list)
@@ -83,13 +83,14 @@ class Run:
         return math.inf if large[-1] == len(self.ready) - 1 else (large[-1] + 1) / 60
 
     def flaps(self, within=600):
-        """Decisions that take the one before back within ten minutes."""
+        """Counts decisions that reverse the previous one within ten minutes."""
         pairs = zip(self.decisions, self.decisions[1:])
         return sum((one[1] > 0) != (other[1] > 0) and other[0] - one[0] < within for one, other in pairs)
 
 
 def simulate(policy, arrivals, job_seconds, hours, phase=0):
-    """Runs `arrivals` (second -> videos) of `job_seconds` each; `phase` is when in a minute metrics are taken."""
+    """Simulates `arrivals` (second -> videos) of `job_seconds` each. `phase` is the second of a minute at which metrics
+    are taken."""
     result, waiting = Run(), []
     workers = [Worker(-10**6, -10**6) for _ in range(policy.smallest)]
     desired, points, published = policy.smallest, [], []
@@ -119,7 +120,7 @@ def simulate(policy, arrivals, job_seconds, hours, phase=0):
 
 
 def work(worker, waiting, policy, now):
-    """One second of one worker: it fills its slots, and its processors are shared by what runs."""
+    """Simulates one second of a worker: it fills its slots, and its running jobs share its processors."""
     if worker.ready > now:
         return
     while waiting and len(worker.running) < policy.slots:
@@ -129,7 +130,7 @@ def work(worker, waiting, policy, now):
 
 
 def decide(policy, points, desired, workers, now):
-    """The capacity that the policy asks for, given the datapoints since its last decision."""
+    """Returns the capacity that the policy requests for these datapoints."""
     last_out, last_in = points[-OUT_POINTS:], points[-IN_POINTS:]
     counted = desired if policy.per_worker else max(desired, 1)
     if len(last_out) == OUT_POINTS and min(last_out) > policy.target:
@@ -141,8 +142,8 @@ def decide(policy, points, desired, workers, now):
 
 
 def shrink(policy, workers, desired, waiting):
-    """Ends the workers that are too many, and returns how many jobs that broke off. A protected worker stays until
-    it is idle."""
+    """Terminates excess workers, and returns the number of interrupted jobs. A protected worker stays until it is
+    idle."""
     interrupted = 0
     for worker in list(workers):
         if len(workers) <= desired:
@@ -159,7 +160,7 @@ BURST = {60: 50}
 STEADY = {second: 1 for second in range(60, 4 * 3600, 25)}
 SAWTOOTH = {60 + 2400 * tooth + 20 * video: 2 for tooth in range(4) for video in range(30)}
 
-# Name -> arrivals, seconds of processor for each video, hours.
+# Name -> arrivals, CPU seconds of each video, hours.
 SCENARIOS = {
     "burst": (BURST, 40, 1),
     "steady": (STEADY, 40, 4),

@@ -1,4 +1,4 @@
-"""Draws docs/scaling/*.svg and prints the table of docs/scaling.md, from what the templates deploy."""
+"""Draws docs/scaling/*.svg and prints the table of docs/scaling.md, with the values that the templates deploy."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ from scaling import BURST, SCENARIOS, deployed, earlier, simulate
 from stacks import ROOT, STACKS, Account
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 720, 110, 52, 34, 46
-COLOURS = {"earlier": "#b0413e", "ours": "#1f6f8b"}
+COLOURS = {"earlier": "#b0413e", "current": "#1f6f8b"}
 
 
 def points(values, top, scale, step):
-    """A line of steps, one point where the value changes."""
+    """Returns the points of a step line, one for each change of the value."""
     line, last = [], None
     for second in range(0, len(values), step):
         y = round(top + HEIGHT - values[second] * scale, 1)
@@ -48,7 +48,7 @@ def draw(name, title, runs):
     svg = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" font-family="sans-serif" font-size="12">\n'
            f'<title>{title}</title>\n<rect width="100%" height="100%" fill="#fff"/>\n{legend}\n'
            f'{panel("videos, waiting and running", runs, "backlog", TOP)}\n'
-           f'{panel("workers that work", runs, "ready", second)}\n</svg>\n')
+           f'{panel("ready workers", runs, "ready", second)}\n</svg>\n')
     (ROOT / "docs/scaling").mkdir(exist_ok=True)
     (ROOT / f"docs/scaling/{name}.svg").write_text(svg)
 
@@ -68,18 +68,18 @@ def main():
             account.create(stack)
         policy = deployed(account)
     for name, scenario in SCENARIOS.items():
-        runs = {"earlier": simulate(earlier(policy), *scenario), "ours": simulate(policy, *scenario)}
+        runs = {"earlier": simulate(earlier(policy), *scenario), "current": simulate(policy, *scenario)}
         for who, run in runs.items():
             row(f"{name}, {who}", run, policy.largest)
         draw(name, name, runs)
-    row("long, ours without protection", simulate(replace(policy, protects=False), *SCENARIOS["long"]), 3)
-    row("burst, ours, warm-up 120 s", simulate(replace(policy, warm_up=120), *SCENARIOS["burst"]), 3)
-    row("burst, ours, boot of 8 min", simulate(replace(policy, boot=480), *SCENARIOS["burst"]), 3)
+    row("long, current without protection", simulate(replace(policy, protects=False), *SCENARIOS["long"]), 3)
+    row("burst, current, warm-up 120 s", simulate(replace(policy, warm_up=120), *SCENARIOS["burst"]), 3)
+    row("burst, current, boot of 8 min", simulate(replace(policy, boot=480), *SCENARIOS["burst"]), 3)
     for phase in (0, 59):
-        row(f"burst, ours, metrics {phase} s past", simulate(policy, *SCENARIOS["burst"], phase=phase), 3)
+        row(f"burst, current, metrics {phase} s past", simulate(policy, *SCENARIOS["burst"], phase=phase), 3)
     hundreds = simulate(replace(policy, largest=300), {60: 3000}, 40, 1)
     row("3,000 videos, up to 300 workers", hundreds, 300)
-    draw("hundreds", "3,000 videos at once, up to 300 workers", {"ours": hundreds})
+    draw("hundreds", "3,000 videos at once, up to 300 workers", {"current": hundreds})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The templates, and how they are deployed: by the commands that operators have, or by boto3."""
+"""The templates and their deployment, by the commands for operators or by boto3."""
 
 import os
 import re
@@ -17,7 +17,7 @@ TEMPLATES = ROOT / "cloudformation"
 ENVIRONMENT = "anb-production"
 DB_PASSWORD, JWT_SECRET = "q7!Canasta&Aro$2026", "jwt-7f3a9c51e2b84d6f0a1c3e5b7d9f2a4c"
 
-# In the order of their imports: stack, template.
+# Stack -> template, in the order of their imports.
 STACKS = {
     "vpc": "01-vpc-networking.yaml",
     "s3": "02-s3-iam.yaml",
@@ -37,13 +37,13 @@ def template(stack):
 
 
 def commands():
-    """The blocks of commands.sh, by what they make."""
+    """Returns the blocks of commands.sh by the stack or dashboard that they create."""
     blocks = re.split(r"^# \d\. .*\n", (HERE / "commands.sh").read_text(), flags=re.M)[1:]
     return {re.search(r"-name anb-production-(\w+)", block)[1]: block for block in blocks}
 
 
 def run(block):
-    """Runs a block in a shell, in the folder of the templates, with secrets in the place of the examples."""
+    """Runs a block in a shell, in the folder of the templates, with real secrets instead of the placeholders."""
     block = block.replace("YOUR_PASSWORD", f"'{DB_PASSWORD}'").replace("YOUR_JWT_SECRET", f"'{JWT_SECRET}'")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=TEMPLATES, text=True, capture_output=True,
@@ -57,7 +57,7 @@ def parameters(values):
 
 
 class Account:
-    """What stands in one region, read back."""
+    """The resources in one region."""
 
     def __init__(self, region="us-east-1"):
         self.region, self.clients = region, {}

@@ -1,4 +1,4 @@
-"""The script that an instance boots with, executed: taken back from the launch template, run among stubs."""
+"""Runs the boot script of an instance, read from the launch template, with stubs."""
 
 import re
 
@@ -20,7 +20,7 @@ def boot(account, tmp_path):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_good_boot_fetches_verifies_loads_starts_and_says_so(account, boot, role):
+def test_boot_fetches_verifies_loads_starts_and_signals_success(account, boot, role):
     done = boot(role)
     container, command, _, _ = PLACES[role]
     assert done.code == 0, done.output
@@ -35,18 +35,18 @@ def test_a_good_boot_fetches_verifies_loads_starts_and_says_so(account, boot, ro
     assert not (done.root / "var/tmp/anb-image.tar.zst").exists()
 
 
-def test_the_api_migrates_before_it_serves(boot):
+def test_api_migrates_before_it_serves(boot):
     api = boot("api")
     runs = [call.split()[-1] for call in api.asked("^docker run ")]
     assert runs == ["migrate", "serve"]
 
 
-def test_a_worker_never_migrates(boot):
+def test_worker_never_migrates(boot):
     assert [call.split()[-1] for call in boot("worker").asked("^docker run ")] == ["work"]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_unit_restarts_and_stops_later_than_the_drain(boot, role):
+def test_unit_restarts_and_outlasts_the_drain(boot, role):
     container, _, publish, drain = PLACES[role]
     unit = boot(role).left("etc/systemd/system/anb.service")
     assert "Restart=always" in unit and "StartLimitIntervalSec=0" in unit
@@ -57,7 +57,7 @@ def test_the_unit_restarts_and_stops_later_than_the_drain(boot, role):
     assert f"awslogs-group=/{ENVIRONMENT}/{role}" in unit and f"awslogs-stream={INSTANCE}" in unit
 
 
-# What breaks, and what the stack is told. A failed fetch is tried six times.
+# Failure -> failing call, reason in the signal, number of attempts. A failed download is attempted six times.
 FAILURES = {
     "no packages": ("^dnf ", "could not install docker", 6),
     "docker does not start": ("^systemctl enable --now docker", "could not install docker", 1),
@@ -71,7 +71,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_boot_that_fails_says_where_and_starts_nothing(boot, role, failure):
+def test_failed_boot_names_its_step_and_starts_nothing(boot, role, failure):
     broken, reason, tries = FAILURES[failure]
     done = boot(role, broken=broken)
     assert done.code != 0
@@ -81,42 +81,42 @@ def test_a_boot_that_fails_says_where_and_starts_nothing(boot, role, failure):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_an_artifact_with_another_checksum_is_not_loaded(boot, role):
+def test_artifact_with_wrong_checksum_is_not_loaded(boot, role):
     done = boot(role, checksum="0" * 64)
     assert (done.code != 0, done.signals()) == (True, [(1, "could not verify version 0.1.0")])
     assert done.loaded() is None
 
 
-def test_migrations_that_fail_are_told_and_tried_again_by_the_unit(boot):
+def test_failed_migrations_are_signalled_and_retried_by_the_unit(boot):
     done = boot("api", broken="docker run .* migrate$")
     assert (done.code != 0, done.signals()) == (True, [(1, "could not bring anb serve up")])
     assert not done.asked("docker run .* serve$")
     assert done.asked("systemctl enable anb")
 
 
-def test_a_worker_that_does_not_come_up_is_told(boot):
+def test_worker_that_does_not_start_is_signalled(boot):
     done = boot("worker", broken="docker run .* work$")
     assert (done.code != 0, done.signals()) == (True, [(1, "could not bring anb work up")])
     assert not (done.root / "etc/systemd/system/anb-watchdog.timer").exists()
 
 
-def test_a_stack_that_no_longer_listens_is_no_fault(boot):
+def test_failed_signal_does_not_fail_the_boot(boot):
     done = boot("api", broken="^cfn-signal ")
     assert done.code == 0, done.output
 
 
-def test_the_secrets_are_read_with_the_role_and_kept_from_others(boot):
+def test_secrets_are_read_by_role_and_only_root_can_read_them(boot):
     done = boot("api")
     arn = done.asked("aws secretsmanager get-secret-value")[0]
     assert "--secret-id arn:aws:secretsmanager:us-east-1:" in arn
     secrets = done.root / "run/anb/secrets.env"
-    # Docker takes a value as it stands, to the end of its line.
+    # Docker reads a value literally, up to the end of the line.
     assert secrets.read_text() == "DB_PASSWORD=p#$ s\nJWT_SECRET=j\n"
     assert secrets.stat().st_mode & 0o777 == 0o600
     assert "p#$ s" not in done.output and "p#$ s" not in "\n".join(done.calls)
 
 
-def test_a_silent_worker_is_reported_in_its_fifth_minute(boot):
+def test_unresponsive_worker_is_reported_in_its_fifth_minute(boot):
     done = boot("worker")
     watchdog = done.left("opt/anb/watchdog")
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Each stack is changed and deleted, in the order of this file: later tests need what earlier ones left."""
+"""Changes and deletes each stack. Later tests depend on earlier ones, in the order of this file."""
 
 import json
 from copy import deepcopy
@@ -12,18 +12,18 @@ CDN = {"BehindCdn": "true", "MediaBaseUrl": "https://d1.cloudfront.net/processed
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_same_again_changes_nothing(other, stack):
+def test_repeated_deployment_changes_nothing(other, stack):
     with pytest.raises(ClientError, match="No updates"):
         other.update(stack)
 
 
-def test_an_export_in_use_stays(other):
+def test_export_in_use_cannot_be_deleted(other):
     for stack in ("vpc", "s3", "sqs", "rds", "api"):
         with pytest.raises(ClientError, match="in use"):
             other.delete(stack)
 
 
-def test_01_changes_a_rule_in_place(other):
+def test_01_updates_a_rule_in_place(other):
     body = deepcopy(template("vpc"))
     body["Resources"]["DatabaseSecurityGroup"]["Properties"]["SecurityGroupIngress"][0]["FromPort"] = 5431
     other.cloudformation.update_stack(StackName=f"{ENVIRONMENT}-vpc", TemplateBody=json.dumps(body))
@@ -31,7 +31,7 @@ def test_01_changes_a_rule_in_place(other):
     assert rule["FromPort"] == 5431
 
 
-def test_02_lets_the_sites_origin_in_and_no_star(other):
+def test_02_allows_the_site_origin_but_no_wildcard(other):
     other.update("s3", SiteOrigin="https://anb.example")
     (rule,) = other.s3.get_bucket_cors(Bucket=other.bucket())["CORSRules"]
     assert (rule["AllowedOrigins"], rule["AllowedMethods"]) == (["https://anb.example"], ["GET", "HEAD"])
@@ -40,7 +40,7 @@ def test_02_lets_the_sites_origin_in_and_no_star(other):
             other.update("s3", SiteOrigin=wrong)
 
 
-def test_035_takes_another_limit_and_an_address(other):
+def test_035_accepts_a_limit_and_an_address(other):
     other.update("sqs", ReceiveLimit=50, AlarmEmail="ops@anb.example")
     url = other.outputs("sqs")["QueueUrl"]
     attributes = other.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -51,13 +51,13 @@ def test_035_takes_another_limit_and_an_address(other):
         other.update("sqs", ReceiveLimit=3)
 
 
-def test_04_gets_a_standby(other):
+def test_04_adds_a_standby(other):
     other.update("rds", MultiAZ="true")
     (db,) = other.rds.describe_db_instances()["DBInstances"]
     assert db["MultiAZ"] is True
 
 
-def test_05_behind_the_cdn_admits_cloudfront_and_its_header_alone(other):
+def test_05_behind_the_cdn_admits_only_cloudfront_with_its_header(other):
     other.update("api", **CDN)
     (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
     (listener,) = other.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
@@ -74,7 +74,7 @@ def test_05_behind_the_cdn_admits_cloudfront_and_its_header_alone(other):
     assert ingress.get("IpRanges", []) == []
 
 
-def test_05_behind_the_cdn_believes_two_hops_in_a_new_version_of_its_launch_template(other):
+def test_05_behind_the_cdn_trusts_two_hops_in_a_new_launch_template_version(other):
     from test_user_data import settings
 
     values = settings(other, "api")
@@ -82,7 +82,7 @@ def test_05_behind_the_cdn_believes_two_hops_in_a_new_version_of_its_launch_temp
     assert other.group("api")["LaunchTemplate"]["Version"] == "2"
 
 
-def test_05_with_a_certificate_speaks_https_and_redirects(other):
+def test_05_with_a_certificate_serves_https_and_redirects_http(other):
     certificate = other.acm.request_certificate(DomainName="anb.example")["CertificateArn"]
     other.update("api", CertificateArn=certificate)
     (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
@@ -93,14 +93,14 @@ def test_05_with_a_certificate_speaks_https_and_redirects(other):
     assert ports == {80, 443}
 
 
-def test_06_takes_a_shorter_warm_up_a_larger_group_and_another_version(other):
+def test_06_accepts_warm_up_size_and_version(other):
     other.update("workers", InstanceWarmup=120, MaxSize=5, ArtifactVersion="0.0.9", KeyPairName="ours")
     assert other.policy("worker")["EstimatedInstanceWarmup"] == 120
     group, data = other.group("worker"), other.launch_data("worker")
     assert (group["MaxSize"], group["LaunchTemplate"]["Version"], data["KeyName"]) == (5, "2", "ours")
 
 
-def test_06_takes_spot_beyond_the_first_worker_and_goes_back(other):
+def test_06_uses_spot_beyond_the_first_worker(other):
     kept = {"InstanceWarmup": 120, "MaxSize": 5, "ArtifactVersion": "0.0.9", "KeyPairName": "ours"}
     assert "MixedInstancesPolicy" not in other.group("worker")
     other.update("workers", OnDemandPercentage=0, **kept)
@@ -114,7 +114,7 @@ def test_06_takes_spot_beyond_the_first_worker_and_goes_back(other):
         other.update("workers", OnDemandPercentage=101, **kept)
 
 
-def test_07_speaks_https_to_a_named_origin(other):
+def test_07_connects_to_a_named_origin_by_https(other):
     other.update("cdn", OriginHost="api.anb.example")
     (summary,) = other.cloudfront.list_distributions()["DistributionList"]["Items"][-1:]
     config = other.cloudfront.get_distribution_config(Id=summary["Id"])["DistributionConfig"]
@@ -123,7 +123,7 @@ def test_07_speaks_https_to_a_named_origin(other):
         ("api.anb.example", "https-only")
 
 
-def test_everything_is_deleted_but_the_films_and_a_snapshot_of_the_database(other):
+def test_deletion_keeps_only_the_bucket_and_a_database_snapshot(other):
     bucket = other.bucket()
     for stack in reversed(STACKS):
         other.delete(stack)
@@ -139,7 +139,7 @@ def test_everything_is_deleted_but_the_films_and_a_snapshot_of_the_database(othe
     assert ENVIRONMENT not in json.dumps(other.ec2.describe_vpcs()["Vpcs"])
 
 
-def test_the_films_come_back_with_a_new_stack(other):
+def test_new_stack_reuses_the_bucket(other):
     bucket = "anb-production-videos-123456789012-us-west-2"
     other.create("s3", ExistingBucketName=bucket)
     assert other.bucket() == bucket

@@ -1,4 +1,4 @@
-"""The commands of the operators, against an empty account."""
+"""Tests the commands for operators in an empty account."""
 
 import json
 import tomllib
@@ -12,12 +12,12 @@ PASSED = {"vpc": set(), "s3": set(), "sqs": set(), "rds": {"DBPassword"}, "api":
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_stack_is_made(account, stack):
+def test_every_stack_is_created(account, stack):
     assert account.stack(stack)["StackStatus"] == "CREATE_COMPLETE"
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_template_demands_what_its_command_passes_and_no_more(stack):
+def test_template_requires_exactly_what_its_command_passes(stack):
     rules = template(stack)["Parameters"]
     assert {name for name, rule in rules.items() if "Default" not in rule} == PASSED[stack]
     assert rules["EnvironmentName"]["Default"] == ENVIRONMENT
@@ -25,13 +25,13 @@ def test_a_template_demands_what_its_command_passes_and_no_more(stack):
         assert "--capabilities" not in commands()[stack]
 
 
-def test_the_version_that_is_deployed_by_default_is_the_one_in_the_repository():
+def test_default_version_is_that_of_the_repository():
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
     for stack in ("api", "workers"):
         assert template(stack)["Parameters"]["ArtifactVersion"]["Default"] == version
 
 
-def test_secrets_stay_secret(account):
+def test_secrets_are_not_readable(account):
     for stack in STACKS:
         said = json.dumps([account.stack(stack), account.cloudformation.get_template(
             StackName=f"{ENVIRONMENT}-{stack}")], default=str)
@@ -42,7 +42,7 @@ def test_secrets_stay_secret(account):
                 assert template(stack)["Parameters"][name]["NoEcho"] is True
 
 
-def test_put_dashboard_works_and_the_stack_made_its_own(account):
+def test_both_dashboards_exist(account):
     names = {each["DashboardName"] for each in account.cloudwatch.list_dashboards()["DashboardEntries"]}
     assert names == {"anb-production-monitoring", "anb-production-operations"}
     body = account.cloudwatch.get_dashboard(DashboardName="anb-production-monitoring")["DashboardBody"]

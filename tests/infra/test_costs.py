@@ -1,4 +1,4 @@
-"""The page shows what the templates cost."""
+"""Checks that docs/deploy.md has the costs of the templates and the commands of the tool."""
 
 import re
 
@@ -6,12 +6,12 @@ from costs import tables
 from stacks import ROOT
 
 
-def test_the_page_has_the_tables_as_they_are_computed():
+def test_page_contains_the_computed_tables():
     page = (ROOT / "docs/deploy.md").read_text()
     assert "\n".join(tables()) in page, "python tests/infra/costs.py prints them"
 
 
-def test_the_page_names_every_command_and_no_other():
+def test_page_names_only_existing_commands():
     tool = (ROOT / "cloudformation/deploy").read_text()
     known = set(re.search(r"    (publish \|.*?)\) \(\(", tool)[1].split(" | ")) | {"up", "rollback"}
     page = (ROOT / "docs/deploy.md").read_text()

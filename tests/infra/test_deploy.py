@@ -1,5 +1,5 @@
-"""The tool `cloudformation/deploy` against the emulator: an environment of its own from nothing to nothing, in the
-order of this file."""
+"""Tests `cloudformation/deploy` against the emulator, from an empty environment to its deletion, in the order of this
+file."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ SECRETS = {"DB_PASSWORD": DB_PASSWORD, "JWT_SECRET": JWT_SECRET}
 
 
 class Deployed(Account):
-    """The environment that the tool makes, and the tool."""
+    """The tool, and the environment that it creates."""
 
     def __init__(self, folder, bin_folder):
         super().__init__(REGION)
@@ -41,11 +41,11 @@ class Deployed(Account):
         return done.stdout + done.stderr
 
     def did(self):
-        """The calls that change something, in a few words each."""
+        """Returns the calls that change something, abbreviated."""
         return [" ".join(brief(call)) for call in self.calls]
 
     def release(self, version, content="image"):
-        """Packs a version."""
+        """Creates the artifact of a version."""
         folder = self.root / "deployments" / version
         folder.mkdir(parents=True, exist_ok=True)
         archive = folder / "anb-image.tar.zst"
@@ -58,7 +58,7 @@ class Deployed(Account):
         return self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
 
     def version(self, role):
-        """The version in the user data of what a group starts from now on."""
+        """Returns the version in the user data of new instances of a group."""
         template = self.group_of(role)["LaunchTemplate"]
         (found,) = self.ec2.describe_launch_template_versions(
             LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]])["LaunchTemplateVersions"]
@@ -103,12 +103,12 @@ def brief(call):
 
 @pytest.fixture(scope="module")
 def deployed(aws, tmp_path_factory):
-    """A checkout of its own, whose versions a test can make."""
+    """A separate checkout in which tests can create versions."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(TEMPLATES, root / "cloudformation")
     shutil.copy(TEMPLATES.parent / "Cargo.toml", root)
     tool = root / "cloudformation/deploy"
-    # What it waits for, the emulator has done already.
+    # The emulator completes everything at once, so waiting is unnecessary.
     tool.write_text(tool.read_text().replace("pause=10 patience=360", "pause=0 patience=5"))
     folder = tmp_path_factory.mktemp("bin")
     with quick_aws(folder):
@@ -119,19 +119,19 @@ def deployed(aws, tmp_path_factory):
 
 @pytest.fixture
 def failing():
-    """What instances refuse to do, while a test runs."""
+    """Commands that fail on instances while a test runs."""
     FAILING.clear()
     yield FAILING
     FAILING.clear()
 
 
-def test_it_is_sound():
+def test_shellcheck_finds_nothing():
     shellcheck = Path(sys.executable).parent / "shellcheck"
     done = subprocess.run([shellcheck, TEMPLATES / "deploy"], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("", 0)
 
 
-def test_a_dry_run_shows_every_call_and_makes_nothing(deployed):
+def test_dry_run_shows_every_call_and_changes_nothing(deployed):
     said = deployed.run("--dry-run", "up")
     assert deployed.stacks() == set()
     applied = [each for each in deployed.did() if each.startswith("cloudformation deploy")]
@@ -141,19 +141,19 @@ def test_a_dry_run_shows_every_call_and_makes_nothing(deployed):
     assert "sts get-caller-identity" in said and "service-quotas get-service-quota" in said
 
 
-def test_more_than_the_account_may_run_stops_before_anything_is_made(deployed):
+def test_exceeded_quota_stops_before_any_change(deployed):
     said = deployed.run("up", "api.MaxSize=5", succeeds=False, **SECRETS)
     assert "up to 10 instances and a database, but the account may run 9" in said
     assert deployed.calls == [] and deployed.stacks() == set()
 
 
-def test_new_stacks_need_their_secrets_before_anything_is_made(deployed):
+def test_missing_secrets_stop_before_any_change(deployed):
     said = deployed.run("up", succeeds=False, DB_PASSWORD=DB_PASSWORD)
     assert "anb-staging-api is new and needs JWT_SECRET" in said
     assert deployed.calls == [] and deployed.stacks() == set()
 
 
-def test_up_makes_everything_in_order(deployed):
+def test_up_creates_everything_in_order(deployed):
     said = deployed.run("up", "sqs.AlarmEmail=ops@anb.example", **SECRETS)
     assert deployed.did() == [
         "cloudformation deploy vpc", "cloudformation deploy s3", "s3 cp 0.1.0/anb-image.tar.zst",
@@ -169,14 +169,14 @@ def test_up_makes_everything_in_order(deployed):
     assert subscription == "ops@anb.example"
 
 
-def test_up_again_changes_nothing_and_publishes_nothing(deployed):
+def test_repeated_up_changes_and_publishes_nothing(deployed):
     said = deployed.run("up")
     assert "No changes to deploy" in said and "published already" in said
     assert not [each for each in deployed.did() if each.startswith("s3 cp")]
     assert deployed.launch_versions() == {"api": "1", "worker": "1"}
 
 
-def test_a_version_never_changes(deployed):
+def test_published_version_cannot_change(deployed):
     archive = deployed.root / "deployments/0.1.0/anb-image.tar.zst"
     archive.write_bytes(b"another")
     assert "is damaged" in deployed.run("publish", succeeds=False)
@@ -187,7 +187,7 @@ def test_a_version_never_changes(deployed):
     assert deployed.calls == []
 
 
-def test_an_upgrade_migrates_before_it_replaces(deployed):
+def test_upgrade_migrates_before_it_replaces_instances(deployed):
     deployed.release("0.2.0")
     deployed.run("--version", "0.2.0", "up")
     did = deployed.did()
@@ -202,7 +202,7 @@ def test_an_upgrade_migrates_before_it_replaces(deployed):
         "ScaleInProtectedInstances": "Wait", "StandbyInstances": "Ignore"}
 
 
-def test_a_rollback_by_number_needs_no_checkout_of_it(deployed):
+def test_rollback_does_not_use_the_checkout(deployed):
     template = deployed.root / "cloudformation/05-alb-autoscaling.yaml"
     kept = template.read_text()
     template.write_text("no template at all")
@@ -215,12 +215,12 @@ def test_a_rollback_by_number_needs_no_checkout_of_it(deployed):
     assert deployed.version("api") == deployed.version("worker") == "0.1.0"
 
 
-def test_a_rollback_to_what_was_never_published_changes_nothing(deployed):
+def test_rollback_to_an_unpublished_version_changes_nothing(deployed):
     assert "version 9.9.9 is not published" in deployed.run("rollback", "9.9.9", succeeds=False)
     assert deployed.calls == []
 
 
-def test_migrations_that_fail_stop_the_upgrade(deployed, failing):
+def test_failed_migrations_stop_the_upgrade(deployed, failing):
     deployed.release("0.3.0")
     failing["anb:0.3.0 migrate"] = 1
     said = deployed.run("--version", "0.3.0", "up", succeeds=False)
@@ -229,9 +229,9 @@ def test_migrations_that_fail_stop_the_upgrade(deployed, failing):
     assert not [each for each in deployed.did() if "refresh" in each or each.endswith("deploy api")]
 
 
-def test_a_version_that_does_not_become_healthy_goes_back_by_itself(deployed, failing):
+def test_unhealthy_version_is_rolled_back(deployed, failing):
     deployed.release("0.4.0")
-    # Once: then the version before is asked.
+    # Fails once; the check of the previous version succeeds.
     failing["http://127.0.0.1:9465/health"] = 1
     said = deployed.run("--version", "0.4.0", "up", succeeds=False)
     assert "version 0.4.0 does not become healthy: back to 0.1.0" in said
@@ -240,12 +240,12 @@ def test_a_version_that_does_not_become_healthy_goes_back_by_itself(deployed, fa
     assert deployed.did().count("autoscaling start-instance-refresh worker-asg") == 2
 
 
-def test_migrate_alone(deployed):
+def test_migrate_only_migrates(deployed):
     deployed.run("--version", "0.2.0", "migrate")
     assert deployed.did() == ["ssm send-command anb migrate 0.2.0"]
 
 
-def test_park_takes_everything_that_runs_and_can_be_said_twice(deployed):
+def test_park_stops_everything_and_can_be_repeated(deployed):
     said = deployed.run("park")
     assert deployed.did() == ["cloudwatch disable-alarm-actions",
                               "autoscaling update-auto-scaling-group api-asg 0",
@@ -257,7 +257,7 @@ def test_park_takes_everything_that_runs_and_can_be_said_twice(deployed):
     assert "rds stop-db-instance" not in deployed.did()
 
 
-def test_resume_brings_back_the_sizes_of_the_stacks(deployed):
+def test_resume_restores_the_sizes_of_the_stacks(deployed):
     deployed.run("resume")
     assert deployed.did()[0] == "rds start-db-instance"
     assert deployed.sizes("api") == deployed.sizes("worker") == (1, 3, 1)
@@ -266,14 +266,14 @@ def test_resume_brings_back_the_sizes_of_the_stacks(deployed):
     assert "rds start-db-instance" not in deployed.did()
 
 
-def test_status_tells_what_runs(deployed):
+def test_status_shows_what_is_running(deployed):
     said = deployed.run("status")
     assert re.search("workers +(CREATE|UPDATE)_COMPLETE", said)
     assert "version  0.1.0 (API), 0.1.0 (workers)" in said
     assert "running  1 of the API, 1 workers, database available" in said
 
 
-def test_the_cdn_comes_with_the_parameters_that_05_needs(deployed):
+def test_cdn_sets_the_parameters_of_05(deployed):
     deployed.run("--cdn", "up")
     did = deployed.did()
     assert did.index("cloudformation deploy cdn") < len(did) - did[::-1].index("cloudformation deploy api") - 1
@@ -281,17 +281,17 @@ def test_the_cdn_comes_with_the_parameters_that_05_needs(deployed):
                    if each["LoadBalancerName"].startswith(NAME)]
     (listener,) = deployed.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     assert listener["DefaultActions"][0]["Type"] == "fixed-response"
-    # And stay, without being said again.
+    # The parameters stay without being passed again.
     deployed.run("up")
     assert "cloudformation deploy cdn" in deployed.did()
 
 
-def test_down_asks_first(deployed):
+def test_down_requires_confirmation(deployed):
     assert "nothing was deleted" in deployed.run("down", answer="yes\n", succeeds=False)
     assert len(deployed.stacks()) == 7
 
 
-def test_down_deletes_all_but_the_films(deployed):
+def test_down_keeps_only_the_bucket(deployed):
     said = deployed.run("down", answer=f"{NAME}\n")
     deleted = [each.split()[-1] for each in deployed.did() if each.startswith("cloudformation delete-stack")]
     assert deleted == ["cdn", "workers", "api", "rds", "sqs", "s3", "vpc"]

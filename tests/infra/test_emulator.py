@@ -1,4 +1,4 @@
-"""The emulator is worth something only if it refuses what AWS would refuse."""
+"""Checks that the emulator rejects definitions that AWS would reject."""
 
 import json
 import uuid
@@ -37,7 +37,7 @@ def with_properties(kind, **properties):
     ({name: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": other}}}
       for name, other in (("A", "B"), ("B", "A"))}, "Circular"),
 ])
-def test_what_it_does_not_know_fails(resources, complaint):
+def test_unknown_definitions_fail(resources, complaint):
     with pytest.raises(ClientError, match=complaint):
         create(resources)
 
@@ -53,11 +53,11 @@ def test_what_it_does_not_know_fails(resources, complaint):
     ({"Type": "Number"}, "many", "number"),
     ({"Type": "AWS::EC2::VPC::Id"}, "vpc-1", "does not know the type"),
 ])
-def test_a_parameter_keeps_its_rules(rule, value, complaint):
+def test_parameter_rules_are_enforced(rule, value, complaint):
     with pytest.raises(ClientError, match=complaint):
         create({"Queue": QUEUE}, {"P": value} if value else {}, Parameters={"P": {"Type": "String"} | rule})
 
 
-def test_a_parameter_that_the_template_lacks_is_refused():
+def test_undeclared_parameter_is_rejected():
     with pytest.raises(ClientError, match="do not exist"):
         create({"Queue": QUEUE}, {"P": "x"})

@@ -1,4 +1,4 @@
-"""The image, run as the instances run it. Without an engine, or before `make image`, nothing of this is tested."""
+"""Tests the image as the instances run it. Skipped without an engine or before `make image`."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from stacks import ROOT
 
 VERSION = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 IMAGE = f"docker.io/library/anb:{VERSION}"
-# What the unit of the user data says, but for the log.
+# The limits of the unit in the user data, without its log options.
 LIMITS = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host")
 MEBIBYTE = 1 << 20
 
@@ -25,12 +25,12 @@ INSPECTED = command(ENGINE, "image", "inspect", IMAGE) if ENGINE else None
 
 pytestmark = pytest.mark.skipif(
     not ENGINE or INSPECTED.returncode != 0,
-    reason="THE IMAGE IS NOT TESTED: no docker or podman runs here, or nobody said `make image`")
+    reason="THE IMAGE IS NOT TESTED: docker or podman does not run, or `make image` has not been run")
 
 
 @pytest.fixture
 def run():
-    """Runs the program in a container as the instances do, with a scratch volume of its own."""
+    """Runs the program in a container as the instances do, with a new scratch volume."""
     name = f"anb-test-{uuid.uuid4().hex[:8]}"
 
     def run(*words, **settings):
@@ -48,7 +48,7 @@ def config():
     return image["Config"], image
 
 
-def test_it_says_what_it_is():
+def test_image_has_its_metadata():
     settings, _ = config()
     assert settings["Labels"]["org.opencontainers.image.version"] == VERSION
     assert settings["Labels"]["org.opencontainers.image.revision"]
@@ -57,23 +57,23 @@ def test_it_says_what_it_is():
     assert config_check()
 
 
-def test_it_is_small():
+def test_image_is_small():
     assert config()[1]["Size"] < 300 * MEBIBYTE
     archive = ROOT / "deployments" / VERSION / "anb-image.tar.zst"
     if archive.exists():
         assert archive.stat().st_size <= 60 * MEBIBYTE
 
 
-def test_the_program_runs_and_tells_its_version(run):
+def test_program_runs_and_prints_its_version(run):
     assert run(IMAGE, "--version").stdout.startswith(f"anb {VERSION}")
 
 
-def test_nothing_but_the_scratch_folder_can_be_written_to(run):
+def test_only_the_scratch_folder_is_writable(run):
     script = "id -u; touch /var/lib/anb/scratch/x && echo scratch; touch /x /tmp/x /var/lib/anb/x 2>/dev/null || echo rest"
     assert run("--entrypoint", "bash", IMAGE, "-c", script).stdout.split() == ["10001", "scratch", "rest"]
 
 
-def test_its_ffmpeg_has_what_is_used_and_no_network(run):
+def test_ffmpeg_has_the_used_components_and_no_network(run):
     said = run("--entrypoint", "bash", IMAGE, "-c", "ffmpeg -hide_banner -protocols; ffmpeg -hide_banner -decoders").stdout
     assert "http" not in said and "tcp" not in said
     codecs = re.search(r"CODECS: .*? = \[(.*?)\];", (ROOT / "src/media/verdict.rs").read_text(), re.S)[1]
@@ -81,15 +81,15 @@ def test_its_ffmpeg_has_what_is_used_and_no_network(run):
         assert re.search(rf"\(codec {codec}\)| {codec} ", said), codec
 
 
-def test_a_worker_finds_all_it_needs_before_it_asks_for_anything(run):
-    # It encodes its bumpers with the image's ffmpeg, in the scratch folder; then the queue is away.
+def test_worker_checks_its_tools_before_it_connects(run):
+    # It encodes its bumpers with the image's ffmpeg in the scratch folder; then the storage is unavailable.
     done = run(IMAGE, "work", DATABASE_URL="postgres://127.0.0.1:1/anb", STORAGE_TYPE="s3", S3_BUCKET_NAME="none",
                AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x")
     assert done.returncode == 1
     assert "anb: S3_BUCKET_NAME=none" in done.stderr, done.stderr
 
 
-def test_the_health_check_follows_the_program_and_sigterm_stops_it():
+def test_health_check_succeeds_and_sigterm_stops_the_program():
     name = f"anb-test-{uuid.uuid4().hex[:8]}"
     port = 20_000 + uuid.uuid4().int % 20_000
     settings = {"DATABASE_URL": "postgres://127.0.0.1:1/anb", "REDIS_URL": "127.0.0.1:1",
@@ -112,8 +112,8 @@ def test_the_health_check_follows_the_program_and_sigterm_stops_it():
 
 
 def config_check():
-    """The command of the health check."""
+    """Returns the command of the health check."""
     settings, image = config()
-    # Podman tells it beside the settings.
+    # Podman reports it outside the settings.
     test = (image.get("Healthcheck") or settings["Healthcheck"])["Test"]
     return test[-1]

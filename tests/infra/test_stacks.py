@@ -1,4 +1,4 @@
-"""What the commands made, read back from the account."""
+"""Checks the resources that the commands created in the account."""
 
 import json
 
@@ -19,7 +19,7 @@ def subnets(account):
 
 # --- 01 ---
 
-def test_subnets_lie_in_two_zones_and_only_the_public_ones_have_addresses(account):
+def test_subnets_are_in_two_zones_and_only_public_ones_assign_addresses(account):
     there = subnets(account)
     for kind, is_public in (("public", True), ("private", False)):
         pair = [there[f"{kind}-1"], there[f"{kind}-2"]]
@@ -27,7 +27,7 @@ def test_subnets_lie_in_two_zones_and_only_the_public_ones_have_addresses(accoun
         assert [each["MapPublicIpOnLaunch"] for each in pair] == [is_public] * 2
 
 
-def test_only_the_public_subnets_have_a_way_out_and_there_is_no_nat(account):
+def test_only_public_subnets_have_a_default_route_and_there_is_no_nat(account):
     tables = by_name(account.ec2.describe_route_tables()["RouteTables"])
     out = {name: [route for route in tables[name]["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
            for name in ("public", "private")}
@@ -38,14 +38,14 @@ def test_only_the_public_subnets_have_a_way_out_and_there_is_no_nat(account):
     assert account.ec2.describe_nat_gateways()["NatGateways"] == []
 
 
-def test_s3_is_reached_by_a_gateway_endpoint(account):
+def test_s3_has_a_gateway_endpoint(account):
     (endpoint,) = account.ec2.describe_vpc_endpoints()["VpcEndpoints"]
     public = by_name(account.ec2.describe_route_tables()["RouteTables"])["public"]
     assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
     assert endpoint["RouteTableIds"] == [public["RouteTableId"]]
 
 
-def test_nothing_reaches_an_instance_but_the_load_balancer_and_nobody_port_22(account):
+def test_only_the_load_balancer_reaches_instances_and_port_22_is_closed(account):
     groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
     assert groups["instances"]["IpPermissions"] == []
     (rule,) = groups["api"]["IpPermissions"]
@@ -55,7 +55,7 @@ def test_nothing_reaches_an_instance_but_the_load_balancer_and_nobody_port_22(ac
         assert not [rule for rule in group["IpPermissions"] if rule["FromPort"] <= 22 <= rule["ToPort"]]
 
 
-def test_the_database_is_reached_by_the_instances_alone_and_reaches_nobody(account):
+def test_only_instances_reach_the_database_and_it_reaches_nothing(account):
     groups = by_name(account.ec2.describe_security_groups()["SecurityGroups"])
     (rule,) = groups["database"]["IpPermissions"]
     assert (rule["FromPort"], rule["IpRanges"]) == (5432, [])
@@ -66,7 +66,7 @@ def test_the_database_is_reached_by_the_instances_alone_and_reaches_nobody(accou
 
 # --- 02 ---
 
-def test_the_bucket_is_private_encrypted_and_versioned(account):
+def test_bucket_is_private_encrypted_and_versioned(account):
     bucket = account.bucket()
     assert bucket == "anb-production-videos-123456789012-us-east-1"
     blocked = account.s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
@@ -78,7 +78,7 @@ def test_the_bucket_is_private_encrypted_and_versioned(account):
     assert owner == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test_the_bucket_wants_tls_and_shows_clips_to_cloudfront_alone(account):
+def test_bucket_requires_tls_and_only_cloudfront_reads_clips(account):
     policy = json.loads(account.s3.get_bucket_policy(Bucket=account.bucket())["Policy"])
     deny, allow = policy["Statement"]
     assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
@@ -89,7 +89,7 @@ def test_the_bucket_wants_tls_and_shows_clips_to_cloudfront_alone(account):
     assert allow["Condition"]["ArnLike"]["aws:SourceArn"] == "arn:aws:cloudfront::123456789012:distribution/*"
 
 
-def test_no_rule_of_the_bucket_touches_a_current_object(account):
+def test_lifecycle_rules_do_not_affect_current_objects(account):
     rules = account.s3.get_bucket_lifecycle_configuration(Bucket=account.bucket())["Rules"]
     rules = {rule["ID"]: rule for rule in rules}
     assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
@@ -99,7 +99,7 @@ def test_no_rule_of_the_bucket_touches_a_current_object(account):
         assert rule.get("Expiration", {"ExpiredObjectDeleteMarker": True}) == {"ExpiredObjectDeleteMarker": True}
 
 
-def test_nobody_elsewhere_may_read_the_bucket_by_script(account):
+def test_bucket_has_no_cors_by_default(account):
     with pytest.raises(account.s3.exceptions.ClientError, match="NoSuchCORSConfiguration"):
         account.s3.get_bucket_cors(Bucket=account.bucket())
 
@@ -111,7 +111,7 @@ def queue(account, name):
     return account.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
 
 
-def test_the_queue_is_as_the_program_expects_it(account):
+def test_queue_has_the_expected_attributes(account):
     main, dead = queue(account, "video-processing"), queue(account, "video-processing-dlq")
     assert main["ReceiveMessageWaitTimeSeconds"] == "20"
     assert main["VisibilityTimeout"] == "900"
@@ -125,7 +125,7 @@ def test_the_queue_is_as_the_program_expects_it(account):
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_alarms_of_this_account_may_speak_to_the_topic(account):
+def test_only_alarms_of_this_account_may_publish_to_the_topic(account):
     topic = account.outputs("sqs")["AlarmTopicArn"]
     policy = json.loads(account.sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])
     (allow,) = policy["Statement"]
@@ -143,7 +143,7 @@ ALARMS = {
 }
 
 
-def test_every_alarm_is_there_and_acts(account):
+def test_every_alarm_exists_and_has_actions(account):
     alarms = account.alarms()
     assert set(alarms) == set(ALARMS)
     for name, alarm in alarms.items():
@@ -153,7 +153,7 @@ def test_every_alarm_is_there_and_acts(account):
     assert alarms["DLQDepthAlarm"]["Statistic"] == "Maximum"
 
 
-def test_every_alarm_watches_something_that_exists_and_reports(account):
+def test_every_alarm_watches_an_existing_metric(account):
     main, dead = queue(account, "video-processing"), queue(account, "video-processing-dlq")
     queues = {each["QueueArn"].split(":")[-1] for each in (main, dead)}
     groups = {f"{ENVIRONMENT}-{role}-asg" for role in ("api", "worker")}
@@ -170,7 +170,7 @@ def test_every_alarm_watches_something_that_exists_and_reports(account):
                 assert watched == {"LoadBalancer": api["LoadBalancerFullName"],
                                    "TargetGroup": api["TargetGroupFullName"]}
             case other:
-                pytest.fail(f"nobody is known to report {other}")
+                pytest.fail(f"unknown namespace {other}")
     for role in ("api", "worker"):
         enabled = account.group(role)["EnabledMetrics"]
         assert {each["Granularity"] for each in enabled} == {"1Minute"}
@@ -178,7 +178,7 @@ def test_every_alarm_watches_something_that_exists_and_reports(account):
 
 # --- 04 ---
 
-def test_the_database_is_encrypted_backed_up_and_private(account):
+def test_database_is_encrypted_backed_up_and_private(account):
     (db,) = account.rds.describe_db_instances()["DBInstances"]
     assert (db["Engine"], db["EngineVersion"].split(".")[0]) == ("postgres", "16")
     assert db["StorageEncrypted"] and not db["PubliclyAccessible"] and not db["MultiAZ"]
@@ -191,7 +191,7 @@ def test_the_database_is_encrypted_backed_up_and_private(account):
     assert [each["VpcSecurityGroupId"] for each in db["VpcSecurityGroups"]] == [groups["database"]["GroupId"]]
 
 
-def test_the_database_speaks_tls_alone(account):
+def test_database_requires_tls(account):
     (db,) = account.rds.describe_db_instances()["DBInstances"]
     (group,) = db["DBParameterGroups"]
     answer = account.rds.describe_db_parameters(DBParameterGroupName=group["DBParameterGroupName"])
@@ -199,18 +199,18 @@ def test_the_database_speaks_tls_alone(account):
     assert values["rds.force_ssl"] == "1"
 
 
-def test_the_connections_of_all_processes_fit_into_the_smallest_database():
+def test_connections_of_all_processes_fit_into_the_smallest_database():
     pools = {role: int(pool) for role, pool in (("api", 8), ("workers", 6))}
     for role, pool in pools.items():
         assert f"DB_POOL_SIZE={pool}\n" in json.dumps(template(role)).replace("\\n", "\n")
-    # A db.t3.micro takes about 80, five of them reserved; one more of each group during a replacement.
+    # A db.t3.micro allows about 80, five of them reserved. Each group has one more instance during a replacement.
     assert sum((3 + 1) * pool for pool in pools.values()) <= 75
 
 
 # --- 05 and 06 ---
 
 @pytest.mark.parametrize("role", ["api", "worker"])
-def test_a_group_spreads_one_to_three_small_instances_over_two_zones(account, role):
+def test_group_has_one_to_three_small_instances_in_two_zones(account, role):
     group, data = account.group(role), account.launch_data(role)
     assert (group["MinSize"], group["MaxSize"], data["InstanceType"]) == (1, 3, "t3.small")
     public = {subnets(account)[f"public-{n}"]["SubnetId"] for n in (1, 2)}
@@ -218,7 +218,7 @@ def test_a_group_spreads_one_to_three_small_instances_over_two_zones(account, ro
 
 
 @pytest.mark.parametrize("role", ["api", "worker"])
-def test_an_instance_wants_imdsv2_has_an_encrypted_disk_the_academys_role_and_no_key(account, role):
+def test_instance_requires_imdsv2_and_has_encrypted_disk_academy_role_and_no_key(account, role):
     data = account.launch_data(role)
     assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
     (disk,) = data["BlockDeviceMappings"]
@@ -232,7 +232,7 @@ def test_an_instance_wants_imdsv2_has_an_encrypted_disk_the_academys_role_and_no
     assert data["SecurityGroupIds"] == own
 
 
-def test_each_group_has_a_secret_of_its_own_and_the_program_takes_it_as_variables(account):
+def test_each_group_has_its_own_secret_of_environment_variables(account):
     values = []
     for each in account.secretsmanager.list_secrets()["SecretList"]:
         values.append(account.secretsmanager.get_secret_value(SecretId=each["ARN"])["SecretString"])
@@ -253,7 +253,7 @@ def test_logs_are_kept_for_two_weeks(account):
                                     "/aws/rds/instance/anb-production-db/postgresql"), 14)
 
 
-def test_the_load_balancer_asks_for_life_not_for_the_database(account):
+def test_load_balancer_checks_liveness_not_the_database(account):
     (target,) = account.elbv2.describe_target_groups()["TargetGroups"]
     assert (target["HealthCheckPath"], target["Port"]) == ("/health", 8080)
     answer = account.elbv2.describe_target_group_attributes(TargetGroupArn=target["TargetGroupArn"])
@@ -264,7 +264,7 @@ def test_the_load_balancer_asks_for_life_not_for_the_database(account):
     assert (group["HealthCheckType"], group["TargetGroupARNs"]) == ("ELB", [target["TargetGroupArn"]])
 
 
-def test_the_load_balancer_answers_everybody_by_http_until_it_has_a_certificate(account):
+def test_load_balancer_serves_http_without_a_certificate(account):
     (balancer,) = account.elbv2.describe_load_balancers()["LoadBalancers"]
     assert (balancer["Scheme"], len(balancer["AvailabilityZones"])) == ("internet-facing", 2)
     answer = account.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])
@@ -274,7 +274,7 @@ def test_the_load_balancer_answers_everybody_by_http_until_it_has_a_certificate(
     assert (rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) == (80, "0.0.0.0/0")
 
 
-def test_the_api_grows_by_requests_of_each_target(account):
+def test_api_scales_by_requests_per_target(account):
     policy, api = account.policy("api"), account.outputs("api")
     target = policy["TargetTrackingConfiguration"]
     assert policy["PolicyType"] == "TargetTrackingScaling"
@@ -283,7 +283,7 @@ def test_the_api_grows_by_requests_of_each_target(account):
         "ResourceLabel": f"{api['LoadBalancerFullName']}/{api['TargetGroupFullName']}"}
 
 
-def test_the_workers_grow_by_backlog_and_count_what_runs(account):
+def test_workers_scale_by_backlog_including_running_videos(account):
     policy = account.policy("worker")
     target = policy["TargetTrackingConfiguration"]
     assert (target["TargetValue"], policy["EstimatedInstanceWarmup"]) == (10, 600)
@@ -300,7 +300,7 @@ def test_the_workers_grow_by_backlog_and_count_what_runs(account):
         "workers": ("GroupInServiceInstances", "anb-production-worker-asg")}
 
 
-def test_a_worker_may_protect_itself_and_has_time_to_finish(account):
+def test_worker_may_protect_itself_and_has_time_to_finish(account):
     assert account.group("worker")["NewInstancesProtectedFromScaleIn"] is False
     (hook,) = account.autoscaling.describe_lifecycle_hooks(
         AutoScalingGroupName="anb-production-worker-asg")["LifecycleHooks"]
@@ -309,7 +309,7 @@ def test_a_worker_may_protect_itself_and_has_time_to_finish(account):
 
 
 @pytest.mark.parametrize("stack", ["api", "workers"])
-def test_a_new_version_replaces_by_instance_refresh_and_not_by_cloudformation(stack):
+def test_instance_refresh_not_cloudformation_replaces_instances(stack):
     group = template(stack)["Resources"]["Group"]
     assert "UpdatePolicy" not in group
     assert group["CreationPolicy"]["ResourceSignal"] == {"Count": 1, "Timeout": "PT15M"}
@@ -322,7 +322,7 @@ def distribution(account):
     return account.cloudfront.get_distribution(Id=summary["Id"])["Distribution"]["DistributionConfig"]
 
 
-def test_the_cdn_reads_clips_by_access_control_and_speaks_https_to_players(account):
+def test_cdn_reads_clips_by_access_control_and_serves_https(account):
     config = distribution(account)
     origins = {each["Id"]: each for each in config["Origins"]["Items"]}
     accesses = account.cloudfront.list_origin_access_controls()["OriginAccessControlList"]["Items"]
@@ -337,7 +337,7 @@ def test_the_cdn_reads_clips_by_access_control_and_speaks_https_to_players(accou
     assert {each["ErrorCachingMinTTL"] for each in config["CustomErrorResponses"]["Items"]} == {0}
 
 
-def test_the_cdn_shows_the_secret_header_and_no_output_does(account):
+def test_cdn_sends_the_secret_header_and_no_output_contains_it(account):
     (header,) = {each["Id"]: each for each in distribution(account)["Origins"]["Items"]}["api"]["CustomHeaders"]["Items"]
     value = account.secretsmanager.get_secret_value(SecretId=account.outputs("api")["OriginSecretArn"])["SecretString"]
     assert (header["HeaderName"], header["HeaderValue"]) == ("X-Anb-Origin", value)

@@ -1,4 +1,4 @@
-"""What can be said of the templates without deploying them."""
+"""Checks the templates without deploying them."""
 
 import json
 import re
@@ -12,23 +12,23 @@ from stacks import ROOT, STACKS, TEMPLATES, template
 
 FILES = [str(TEMPLATES / name) for name in STACKS.values()]
 
-# Policies that are not followed, each with its reason. One that no template breaks any more fails the test.
+# Policies that are not followed, with reasons. The test fails if no template breaks one of them.
 EXCEPTIONS = {
-    "CKV_AWS_2": "no certificate can be had without a domain; with CertificateArn HTTP only redirects",
-    "CKV_AWS_103": "as above: the listener with TLS is there once a certificate is given",
+    "CKV_AWS_2": "no certificate can be issued without a domain; with CertificateArn HTTP only redirects",
+    "CKV_AWS_103": "as above: the TLS listener exists once a certificate is given",
     "CKV_AWS_18": "access logs of the bucket would need a second bucket; the program logs every request",
-    "CKV_AWS_23": "every rule has a description; checkov does not see through Fn::If",
-    "CKV_AWS_26": "CloudWatch may not use the key that AWS manages for SNS: alarms would be silent",
-    "CKV_AWS_27": "encrypted with SQS's own keys, which checkov does not count",
+    "CKV_AWS_23": "every rule has a description; checkov does not resolve Fn::If",
+    "CKV_AWS_26": "CloudWatch may not use the key that AWS manages for SNS, so alarms would not be sent",
+    "CKV_AWS_27": "encrypted with SQS's own keys, which checkov does not recognise",
     "CKV_AWS_68": "a WAF costs 6 USD a month and more; the program limits requests per address and account",
     "CKV_AWS_86": "the load balancer's requests are in the program's log, the clips' in CloudFront's metrics",
     "CKV_AWS_91": "as above",
-    "CKV_AWS_118": "enhanced monitoring needs a role of its own, which the Academy forbids to make",
-    "CKV_AWS_149": "a key of our own costs 1 USD a month and adds nobody who may not read them already",
+    "CKV_AWS_118": "enhanced monitoring needs a role, which the Academy does not allow to create",
+    "CKV_AWS_149": "a customer key costs 1 USD a month and does not restrict access further",
     "CKV_AWS_157": "a parameter, off by default for its price",
     "CKV_AWS_158": "as CKV_AWS_149; logs hold no e-mails, tokens or bodies",
     "CKV_AWS_161": "the program logs in by password, from a secret that only the instances' role reads",
-    "CKV_AWS_174": "CloudFront's default certificate fixes the version; a domain of one's own changes it",
+    "CKV_AWS_174": "CloudFront's default certificate fixes the version; a custom domain changes it",
 }
 
 
@@ -42,7 +42,7 @@ def test_cfn_lint_finds_nothing_in_either_region():
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
 
 
-def test_policies_are_followed_but_for_the_exceptions():
+def test_only_the_listed_policies_are_broken():
     done = tool("policies", "checkov", "--framework", "cloudformation", "--compact", "--quiet", "--skip-download",
                 "--output", "json", *(word for file in FILES for word in ("--file", file)))
     report = json.loads(done.stdout)
@@ -52,21 +52,21 @@ def test_policies_are_followed_but_for_the_exceptions():
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_template_fits_in_one_call(stack):
+def test_template_fits_into_one_call(stack):
     assert len((TEMPLATES / STACKS[stack]).read_bytes()) <= 51_200
 
 
-def test_no_template_makes_an_identity():
+def test_no_template_creates_iam_resources():
     kinds = {each["Type"] for stack in STACKS for each in template(stack)["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("AWS::IAM")]
 
 
-def test_the_groups_fit_into_the_academy_with_their_surge_and_the_database():
+def test_groups_with_surge_and_database_fit_into_the_academy():
     defaults = [{name: rule["Default"] for name, rule in template(stack)["Parameters"].items() if "Default" in rule}
                 for stack in ("api", "workers")]
     surge = 1
     instances = sum(each["MaxSize"] + surge for each in defaults)
-    # Every allowed type has at most two processors; the database counts as one more, to be safe.
+    # Every allowed type has at most two processors. The database counts as one more instance, to be safe.
     assert instances + 1 <= 9
     assert 2 * (instances + 1) <= 32
     allowed = {f"{family}.{size}" for family in ("t2", "t3")
@@ -83,7 +83,7 @@ def filters():
 
 
 @pytest.mark.parametrize("name", filters())
-def test_the_program_logs_what_a_metric_is_made_of(name):
+def test_program_logs_the_messages_and_fields_of_metrics(name):
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
     pattern, (made,) = filters()[name]["FilterPattern"], filters()[name]["MetricTransformations"]
     message = re.search(r'\$\.message = "([^"]*)"', pattern)[1].rstrip("*")
@@ -95,7 +95,7 @@ def test_the_program_logs_what_a_metric_is_made_of(name):
 
 
 def metrics_of(body):
-    """Titles and metrics of a dashboard, the load balancer's own by name alone."""
+    """Yields titles and metrics of a dashboard; those of the load balancer by name only."""
     for widget in body["widgets"]:
         if widget["type"] == "metric":
             for metric in widget["properties"]["metrics"]:
@@ -106,7 +106,7 @@ def metrics_of(body):
                     yield widget["properties"]["title"], json.dumps(metric)
 
 
-def test_the_file_and_the_stack_show_the_same(account):
+def test_dashboards_of_file_and_stack_are_equal(account):
     static = json.loads((TEMPLATES / "cloudwatch-dashboard.json").read_text())
     deployed = json.loads(account.cloudwatch.get_dashboard(
         DashboardName="anb-production-operations")["DashboardBody"])

@@ -1,4 +1,4 @@
-"""The script that an instance boots with, taken back from the launch template."""
+"""Checks the boot script of an instance, read from the launch template."""
 
 import base64
 import re
@@ -23,7 +23,7 @@ def settings(account, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_it_fits_is_sound_and_hides_nothing(account, role):
+def test_user_data_fits_passes_shellcheck_and_contains_no_secrets(account, role):
     text = script(account, role)
     assert len(text.encode()) <= 16_384
     assert "${" not in text and DB_PASSWORD not in text and JWT_SECRET not in text
@@ -33,7 +33,7 @@ def test_it_fits_is_sound_and_hides_nothing(account, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_scripts_that_it_writes_are_sound(account, role):
+def test_written_scripts_pass_shellcheck(account, role):
     inner = re.findall(r"<<'SCRIPT'\n(.*?)\nSCRIPT\n", script(account, role), re.S)
     assert len(inner) == {"api": 1, "worker": 2}[role]
     for text in inner:
@@ -43,18 +43,18 @@ def test_the_scripts_that_it_writes_are_sound(account, role):
 
 
 def test_both_roles_boot_in_the_same_way(account):
-    api, worker = (script(account, role).split("# From here on 05 and 06 say the same.\n")[1] for role in ROLES)
+    api, worker = (script(account, role).split("# From here on, 05 and 06 are identical.\n")[1] for role in ROLES)
     assert worker.startswith(api.rstrip())
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_it_sets_only_what_the_program_knows(account, role):
+def test_only_known_settings_are_set(account, role):
     known = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", (ROOT / "config/local.env").read_text(), re.M))
     assert set(settings(account, role)) <= known
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_it_sets_what_aws_needs(account, role):
+def test_settings_for_aws_are_set(account, role):
     values = settings(account, role)
     for name, value in {"ENVIRONMENT": "production", "LOG_FORMAT": "json", "DB_SSL_MODE": "verify-full",
                         "QUEUE_TYPE": "sqs", "STORAGE_TYPE": "s3", "S3_BUCKET_NAME": account.bucket(),
@@ -70,7 +70,7 @@ def test_it_sets_what_aws_needs(account, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_it_runs_the_named_container_of_the_version_and_says_how_that_went(account, role):
+def test_named_container_of_the_version_is_run_and_signalled(account, role):
     text = script(account, role)
     assert f"container=anb_{role} " in text and "version='0.1.0'" in text
     assert "deployments/$version/$file" in text and "sha256sum --check" in text
@@ -79,7 +79,7 @@ def test_it_runs_the_named_container_of_the_version_and_says_how_that_went(accou
     assert ("migrates=yes" in text) == (role == "api")
 
 
-def test_a_worker_drains_no_longer_than_its_hook_waits(account):
+def test_drain_is_shorter_than_the_hook_timeout(account):
     (hook,) = account.autoscaling.describe_lifecycle_hooks(
         AutoScalingGroupName="anb-production-worker-asg")["LifecycleHooks"]
     drain = int(re.search(r"drain=(\d+)", script(account, "worker"))[1])

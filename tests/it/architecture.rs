@@ -1,11 +1,11 @@
-//! The direction rule of the crate's documentation, read off its `use crate::` lines.
+//! Enforces the layering rule of the crate documentation by reading `crate::` paths.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The layers from the lowest up. A module may use what stands below it.
+/// The layers, lowest first. A module may use modules of lower layers.
 const LAYERS: [&[&str]; 7] = [
     &[
         "config",
@@ -27,12 +27,12 @@ const LAYERS: [&[&str]; 7] = [
     &["app"],
     &["http"],
     &["users", "videos", "votes", "rankings"],
-    &["server", "worker", "internal", "dev"],
+    &["server", "worker", "monitoring", "dev"],
     &["cli", "commands"],
 ];
 
-/// What a module may use within its own layer.
-const BESIDE: [(&str, &str); 13] = [
+/// The dependencies allowed within a layer: a module and the module that it may use.
+const WITHIN_LAYER: [(&str, &str); 13] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("validate", "language"),
@@ -43,13 +43,13 @@ const BESIDE: [(&str, &str); 13] = [
     ("votes", "videos"),
     ("rankings", "videos"),
     ("videos", "users"),
-    ("server", "internal"),
-    ("worker", "internal"),
+    ("server", "monitoring"),
+    ("worker", "monitoring"),
     ("commands", "cli"),
 ];
 
 #[test]
-fn nothing_calls_upward() {
+fn modules_do_not_depend_on_higher_layers() {
     let mut wrong = Vec::new();
     for file in sources() {
         let module = module_of(&file);
@@ -63,7 +63,7 @@ fn nothing_calls_upward() {
         for used in used(&fs::read_to_string(&file).unwrap()) {
             let allowed = used == module
                 || level > self::level(&used).unwrap_or_else(|| panic!("{used} has no layer"))
-                || BESIDE.contains(&(module.as_str(), used.as_str()));
+                || WITHIN_LAYER.contains(&(module.as_str(), used.as_str()));
             if !allowed {
                 wrong.push(format!("{}: {module} uses {used}", file.display()));
             }
@@ -73,7 +73,7 @@ fn nothing_calls_upward() {
 }
 
 #[test]
-fn in_a_slice_only_handlers_know_http() {
+fn only_handlers_of_a_slice_use_http() {
     for file in sources() {
         let path = file.display().to_string();
         let is_slice = level(&module_of(&file)) == level("videos");
@@ -94,12 +94,11 @@ fn queries_take_a_connection_and_open_no_transaction() {
         if path.contains("queries") {
             let text = fs::read_to_string(&file).unwrap();
             assert!(!text.contains("transaction("), "{path} opens a transaction");
-            assert!(!text.contains("Db,"), "{path} knows the pool");
+            assert!(!text.contains("Db,"), "{path} uses the pool");
         }
     }
 }
 
-/// Returns the files of the crate.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -117,7 +116,7 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
-/// Returns the first-level module that a file belongs to.
+/// Returns the top-level module that a file belongs to.
 fn module_of(file: &Path) -> String {
     let below = file
         .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
@@ -136,7 +135,7 @@ fn level(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// Returns the first-level modules that a source names after `crate::`, in one path or in a group.
+/// Returns the top-level modules that a source names after `crate::`, in a path or in a group.
 fn used(text: &str) -> Vec<String> {
     let code: String = text
         .lines()
@@ -155,7 +154,7 @@ fn used(text: &str) -> Vec<String> {
     modules
 }
 
-/// Returns the first names of the entries of `{…}`, without those of nested groups.
+/// Returns the first path segment of each entry of `{…}`, ignoring nested groups.
 fn heads_of_group(group: &str) -> Vec<String> {
     let mut heads = Vec::new();
     let (mut depth, mut at_entry) = (0, true);

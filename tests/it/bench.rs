@@ -1,5 +1,6 @@
-//! `make bench`: what requests cost the API and PostgreSQL. The full run measures the release build and writes
-//! its tables into `docs/performance.md`; a slice of it runs with the other tests and judges no time.
+//! `make bench` measures what requests cost the API and PostgreSQL. The full run measures the
+//! release build and writes its tables to `docs/performance.md`. A short run is part of the normal
+//! tests and asserts nothing about time.
 
 mod arena;
 mod claims;
@@ -19,19 +20,19 @@ use self::{
 };
 use crate::support::percentile;
 
-/// Videos of the three seasons.
+/// Number of videos at each of the three scales.
 const SCALES: [u32; 3] = [5_000, 100_000, 1_000_000];
 
-/// The middle one of so many runs counts.
+/// Number of runs, whose median is reported.
 const RUNS: usize = 3;
 
-/// How long a run takes.
+/// Duration of a run.
 const SPAN: Duration = Duration::from_secs(4);
 
-/// Votes for so many different videos are more than one run casts.
-const MOST_PATHS: usize = 100_000;
+/// Maximum number of videos that a run votes for; a run casts fewer votes.
+const MAX_PATHS: usize = 100_000;
 
-/// What is measured once, and what of it with the other tests.
+/// Sizes of the one-off measurements in the full run and in the normal tests.
 const FULL: Size = Size {
     span: SPAN,
     rounds: RUNS,
@@ -47,11 +48,11 @@ const SLICE: Size = Size {
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
 
-/// What stands above the rows of a table.
+/// Number of lines above the rows of a table.
 const HEAD_LINES: usize = 5;
 
-/// Where the tables stand in the document.
-const MARKS: [&str; 2] = ["<!-- make bench -->\n", "<!-- end -->\n"];
+/// Markers that enclose the tables in the document.
+const MARKERS: [&str; 2] = ["<!-- make bench -->\n", "<!-- end -->\n"];
 
 /// One kind of request.
 struct Row {
@@ -59,25 +60,25 @@ struct Row {
     connections: usize,
     method: &'static str,
     paths: Paths,
-    /// People who send it, each with a token; none: anybody.
+    /// Number of users that send the request, each with a token; 0 for requests without a token.
     people: usize,
 }
 
 enum Paths {
     Fixed(Vec<String>),
-    /// Votes for so many videos, in each run for others, less the first ones.
+    /// Votes for `videos` videos, different ones in each run, after the first `skipped`.
     Votes {
         videos: usize,
         skipped: usize,
     },
-    /// Votes for all videos but the first ones, which have their own rows, in no order.
+    /// Votes in random order for all videos except the first `skipped`, which have their own rows.
     VotesForAll {
         skipped: usize,
     },
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a quarter of an hour: make bench"]
+#[ignore = "takes 15 minutes; run `make bench`"]
 async fn the_release_build_is_measured_at_three_scales() {
     let mut tables = String::new();
     for videos in SCALES {
@@ -92,14 +93,14 @@ async fn the_release_build_is_measured_at_three_scales() {
         arena.close().await;
     }
     let document = fs::read_to_string(DOCUMENT).unwrap();
-    let (before, rest) = document.split_once(MARKS[0]).unwrap();
-    let (_, after) = rest.split_once(MARKS[1]).unwrap();
-    let document = [before, MARKS[0], &tables, MARKS[1], after].concat();
+    let (before, rest) = document.split_once(MARKERS[0]).unwrap();
+    let (_, after) = rest.split_once(MARKERS[1]).unwrap();
+    let document = [before, MARKERS[0], &tables, MARKERS[1], after].concat();
     fs::write(DOCUMENT, document).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures: cargo test --release --test it -- --ignored only_votes"]
+#[ignore = "a benchmark; run `cargo test --release --test it -- --ignored only_votes`"]
 async fn only_votes_at_a_hundred_thousand_videos() {
     let mut arena = Arena::open(100_000).await;
     measure(&mut arena, votes(), 100_000, RUNS, SPAN).await;
@@ -107,7 +108,7 @@ async fn only_votes_at_a_hundred_thousand_videos() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_of_the_bench_is_answered() {
+async fn every_bench_row_completes() {
     let mut arena = Arena::open(500).await;
     let table = measure(&mut arena, rows(), 500, 1, Duration::from_secs(1)).await;
     assert_eq!(table.lines().count(), rows().len() + HEAD_LINES, "{table}");
@@ -125,7 +126,6 @@ async fn every_row_of_the_bench_is_answered() {
     arena.close().await;
 }
 
-/// Measures rows, and returns the table.
 async fn measure(
     arena: &mut Arena,
     rows: Vec<Row>,
@@ -143,9 +143,10 @@ async fn measure(
         let mut shown = Vec::new();
         for run in 0..runs {
             if row.is_vote() {
-                // A fresh process, whose database session plans for one vote: the plans must stay fast for many.
+                // A fresh process plans its statements for a single vote. The plans must stay fast
+                // for many votes.
                 arena.restart().await;
-                shown::lone_vote(arena).await;
+                shown::single_vote(arena).await;
             }
             let load = Load {
                 connections: row.connections,
@@ -207,7 +208,7 @@ impl Row {
         !matches!(self.paths, Paths::Fixed(_))
     }
 
-    /// Returns the tokens of a run: those who voted for all videos have no other one to vote for.
+    /// Returns the tokens of a run. Users who have voted for all videos are not used again.
     async fn tokens(&self, arena: &Arena, run: usize, videos: u32) -> Vec<String> {
         let people = self.people.min(usize::try_from(videos).unwrap() * 20);
         let used = match self.paths {
@@ -235,7 +236,7 @@ impl Paths {
                 let others = format!(
                     "SELECT '/api/public/videos/' || id || '/vote' AS text
                      FROM (SELECT id FROM videos WHERE city_key <> '{}' ORDER BY id OFFSET {skipped}) AS other
-                     ORDER BY md5(id::text) LIMIT {MOST_PATHS}",
+                     ORDER BY md5(id::text) LIMIT {MAX_PATHS}",
                     seed::WITNESS_CITY
                 );
                 arena.column(&others).await
@@ -244,7 +245,7 @@ impl Paths {
     }
 }
 
-/// Every row of the table, cheapest first.
+/// Returns every row of the table, cheapest first.
 fn rows() -> Vec<Row> {
     let read = |name, connections, paths| Row {
         name,
@@ -283,7 +284,6 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// The rows that vote.
 fn votes() -> Vec<Row> {
     let vote = |name, people, paths| Row {
         name,
@@ -304,14 +304,14 @@ fn votes() -> Vec<Row> {
     ]
 }
 
-/// Returns searches, each for something else: answers are kept for a moment.
+/// Returns searches for different texts, because responses are cached briefly.
 fn searches(text: &str) -> Vec<String> {
     (0..20_000)
         .map(|number| format!("/api/public/videos?q={text}{number}"))
         .collect()
 }
 
-/// Returns the first twenty pages of a list, of the whole country and of four cities.
+/// Returns the first twenty pages of a list for the whole country and for four cities.
 fn pages(path: &str, variants: &[&str]) -> Vec<String> {
     let mut paths = Vec::new();
     for variant in variants {

@@ -1,16 +1,16 @@
-//! Cleaning: what crashes, deletes and lost attempts left is removed in time.
+//! Cleanup of orphaned files from crashes, deletions and expired attempts.
 
 use std::fs;
 
 use anb::{
-    app::Workshop,
+    app::WorkerContext,
     ids::VideoId,
     job::JobError,
     storage::StorageKey,
     videos::{
         Failure,
         clean::{self, Cleaned},
-        process::{self, Recorded},
+        process::{self, FailureOutcome},
     },
 };
 use anyhow::anyhow;
@@ -22,66 +22,66 @@ use crate::{
 };
 
 #[tokio::test]
-async fn files_of_a_killed_upload_are_removed_in_time() {
-    let (app, workshop) = open().await;
-    let leftover = add_upload(&app, "32 minutes").await;
+async fn files_of_abandoned_upload_are_removed_after_timeout() {
+    let (app, context) = open().await;
+    let orphan = add_upload(&app, "32 minutes").await;
     let running = add_upload(&app, "30 minutes").await;
-    let part = app.original(leftover).with_extension("mp4.part");
+    let part = app.original(orphan).with_extension("mp4.part");
     fs::write(&part, "half").unwrap();
     let removed = Cleaned {
         uploads: 1,
         ..Cleaned::default()
     };
-    assert_eq!(clean(&workshop).await.unwrap(), removed);
-    assert!(!app.original(leftover).exists() && !part.exists());
+    assert_eq!(clean(&context).await.unwrap(), removed);
+    assert!(!app.original(orphan).exists() && !part.exists());
     assert!(app.original(running).exists());
-    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
+    assert_eq!(clean(&context).await.unwrap(), Cleaned::default());
 }
 
 #[tokio::test]
-async fn a_leftover_that_cannot_be_removed_keeps_no_other() {
-    let (app, workshop) = open().await;
+async fn failed_removal_does_not_block_others() {
+    let (app, context) = open().await;
     let stuck = add_upload(&app, "40 minutes").await;
     fs::remove_file(app.original(stuck)).unwrap();
     fs::create_dir(app.original(stuck)).unwrap();
-    let leftover = add_upload(&app, "32 minutes").await;
-    assert!(clean(&workshop).await.is_err());
-    assert!(!app.original(leftover).exists());
+    let orphan = add_upload(&app, "32 minutes").await;
+    assert!(clean(&context).await.is_err());
+    assert!(!app.original(orphan).exists());
 }
 
 #[tokio::test]
-async fn outputs_of_a_lost_attempt_are_removed_once_its_worker_can_store_no_more() {
-    let (app, workshop) = open().await;
+async fn outputs_of_expired_attempt_are_removed_once_its_worker_cannot_store() {
+    let (app, context) = open().await;
     let lost = app.add_row().await;
     expire(&app, lost, 0).await;
-    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    assert_eq!(sweep(&context).await.unwrap().expired, 1);
     let failed = app.add_row().await;
     expire(&app, failed, 9).await;
-    assert_eq!(sweep(&workshop).await.unwrap().lost, 1);
+    assert_eq!(sweep(&context).await.unwrap().lost, 1);
     let done = "status = 'processed', attempt = 2, processed_at = now()";
     app.set(lost, done).await;
     app.set(failed, "attempt = 2").await;
     for video in [lost, failed] {
         fs::create_dir_all(app.processed().join(video.to_string())).unwrap();
-        // The third began after the sweeper read the row.
+        // Attempt 3 started after the sweeper read the row.
         for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg", "3.mp4"] {
             fs::write(app.processed().join(format!("{video}/{name}")), "x").unwrap();
         }
     }
-    assert_eq!(clean(&workshop).await.unwrap().strays, 0);
+    assert_eq!(clean(&context).await.unwrap().strays, 0);
     for video in [lost, failed] {
         app.set(video, "strays_at = strays_at - interval '32 minutes'")
             .await;
     }
-    assert_eq!(clean(&workshop).await.unwrap().strays, 2);
+    assert_eq!(clean(&context).await.unwrap().strays, 2);
     assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4", "3.mp4"]);
     assert_eq!(app.outputs(failed), ["3.mp4"]);
-    assert_eq!(clean(&workshop).await.unwrap().strays, 0);
+    assert_eq!(clean(&context).await.unwrap().strays, 0);
 }
 
 #[tokio::test]
-async fn outputs_that_arrive_after_their_attempt_ended_are_removed() {
-    let (app, workshop) = open().await;
+async fn outputs_stored_after_their_attempt_ended_are_removed() {
+    let (app, context) = open().await;
     let clip = app.folder.path().join("clip.mp4");
     fs::write(&clip, "x").unwrap();
     let [released, retried, failed] = [
@@ -90,44 +90,45 @@ async fn outputs_that_arrive_after_their_attempt_ended_are_removed() {
         app.add_row().await,
     ];
     for video in [released, retried, failed] {
-        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        let claim = process::claim(&context).await.unwrap().unwrap();
         assert_eq!(claim.video, video);
-        let refused = JobError::Video(Failure::WorkerLost.into());
+        let refused = JobError::Rejected(Failure::WorkerLost.into());
         if video == released {
-            process::release(&workshop, claim).await.unwrap();
+            process::release(&context, claim).await.unwrap();
             app.set(video, "run_after = now() + interval '1 minute'")
                 .await;
         } else if video == retried {
-            let error = JobError::Job(anyhow!("no answer to a PUT"));
-            let recorded = process::record_failure(&workshop, claim, error).await;
-            assert_eq!(recorded.unwrap(), Recorded::Waiting);
+            let error = JobError::Failed(anyhow!("no response to a PUT"));
+            let recorded = process::record_failure(&context, claim, error).await;
+            assert_eq!(recorded.unwrap(), FailureOutcome::Waiting);
         } else {
-            let recorded = process::record_failure(&workshop, claim, refused).await;
-            assert_eq!(recorded.unwrap(), Recorded::Failed);
+            let recorded = process::record_failure(&context, claim, refused).await;
+            assert_eq!(recorded.unwrap(), FailureOutcome::Rejected);
         }
         let key = StorageKey::Clip(video, 1);
-        workshop.storage.store(key, &clip).await.unwrap();
+        context.storage.store(key, &clip).await.unwrap();
     }
-    app.sql("UPDATE videos SET strays_at = strays_at - interval '32 minutes'")
+    app.execute("UPDATE videos SET strays_at = strays_at - interval '32 minutes'")
         .await;
-    // One that waits may yet be revived.
-    assert_eq!(clean(&workshop).await.unwrap().strays, 1);
+    // The attempt of a waiting video may be revived, so its outputs stay.
+    assert_eq!(clean(&context).await.unwrap().strays, 1);
     let done = "UPDATE videos SET status = 'processed', attempt = 3, processed_at = now()";
-    app.sql(&format!("{done} WHERE status = 'uploaded'")).await;
-    assert_eq!(clean(&workshop).await.unwrap().strays, 2);
+    app.execute(&format!("{done} WHERE status = 'uploaded'"))
+        .await;
+    assert_eq!(clean(&context).await.unwrap().strays, 2);
     assert!(app.files().is_empty(), "{:?}", app.files());
 }
 
 #[tokio::test]
-async fn outputs_that_a_worker_stores_after_a_delete_are_removed_once_it_can_store_no_more() {
-    let (app, workshop) = open().await;
-    let ana = app.member("Ana", "Cali").await;
+async fn outputs_stored_after_deletion_are_removed_once_their_worker_cannot_store() {
+    let (app, context) = open().await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let running = app.uploaded(&ana, mp4(5000), false).await;
     let lost = app.uploaded(&ana, mp4(5000), false).await;
     let waiting = app.uploaded(&ana, mp4(5000), false).await;
     for id in [&running, &lost] {
         let video = VideoId::parse(id).unwrap();
-        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        let claim = process::claim(&context).await.unwrap().unwrap();
         assert_eq!((claim.video, claim.attempt), (video, 1));
     }
     app.set(
@@ -135,7 +136,7 @@ async fn outputs_that_a_worker_stores_after_a_delete_are_removed_once_it_can_sto
         "lease_until = now() - interval '1 second'",
     )
     .await;
-    assert_eq!(sweep(&workshop).await.unwrap().expired, 1);
+    assert_eq!(sweep(&context).await.unwrap().expired, 1);
     for id in [&running, &lost, &waiting] {
         let path = format!("/api/videos/{id}");
         app.call(&ana, Method::DELETE, &path).await.ok();
@@ -144,42 +145,42 @@ async fn outputs_that_a_worker_stores_after_a_delete_are_removed_once_it_can_sto
     fs::write(&clip, "x").unwrap();
     for id in [&running, &lost] {
         let key = StorageKey::Clip(VideoId::parse(id).unwrap(), 1);
-        workshop.storage.store(key, &clip).await.unwrap();
+        context.storage.store(key, &clip).await.unwrap();
     }
-    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
-    app.sql("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
+    assert_eq!(clean(&context).await.unwrap(), Cleaned::default());
+    app.execute("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
         .await;
-    assert_eq!(clean(&workshop).await.unwrap().uploads, 3);
+    assert_eq!(clean(&context).await.unwrap().uploads, 3);
     assert!(app.files().is_empty(), "{:?}", app.files());
-    assert_eq!(clean(&workshop).await.unwrap(), Cleaned::default());
+    assert_eq!(clean(&context).await.unwrap(), Cleaned::default());
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_forgotten_when_it_has_expired() {
-    let (app, workshop) = open().await;
-    app.sql(
+async fn revocation_of_expired_token_is_deleted() {
+    let (app, context) = open().await;
+    app.execute(
         "INSERT INTO revoked_tokens (jti, expires_at) VALUES
          (gen_random_uuid(), now() - interval '1 second'),
          (gen_random_uuid(), now() + interval '1 minute')",
     )
     .await;
-    clean(&workshop).await.unwrap();
-    assert_eq!(app.sql("DELETE FROM revoked_tokens").await, 1);
+    clean(&context).await.unwrap();
+    assert_eq!(app.execute("DELETE FROM revoked_tokens").await, 1);
 }
 
-async fn clean(workshop: &Workshop) -> anyhow::Result<Cleaned> {
-    clean::run(&workshop.into()).await
+async fn clean(context: &WorkerContext) -> anyhow::Result<Cleaned> {
+    clean::run(&context.into()).await
 }
 
-/// Adds a note and an original of an upload that started `age` ago and never became a video.
+/// Adds an `uploads` row and an original for an upload that started `age` ago and never finished.
 async fn add_upload(app: &TestApp, age: &str) -> VideoId {
     let video = app.add_row().await;
-    app.sql(&format!(
+    app.execute(&format!(
         "INSERT INTO uploads (video_id, user_id, started_at)
          SELECT id, user_id, now() - interval '{age}' FROM videos WHERE id = '{video}'"
     ))
     .await;
-    app.sql(&format!("DELETE FROM videos WHERE id = '{video}'"))
+    app.execute(&format!("DELETE FROM videos WHERE id = '{video}'"))
         .await;
     fs::write(app.original(video), "half a film").unwrap();
     video

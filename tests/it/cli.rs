@@ -1,4 +1,4 @@
-//! The command line from outside: the real program in a fresh folder with a cleared environment.
+//! Runs the real program in an empty folder with a cleared environment.
 
 mod placement;
 mod settings;
@@ -20,7 +20,6 @@ struct Shell {
     folder: TempDir,
 }
 
-/// How a run ended.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -63,7 +62,7 @@ impl Shell {
 }
 
 impl Ran {
-    /// Returns the one line on standard error with which a start was refused.
+    /// Returns the single line on standard error that explains a failed start.
     fn refusal(&self) -> &str {
         assert_eq!(self.code, Some(1), "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
@@ -167,7 +166,7 @@ fn help_lists_each_variable_with_its_default() {
 }
 
 #[test]
-fn help_tells_units() {
+fn help_states_units() {
     let shell = Shell::open();
     let help = shell.run(&[], &["dev", "--help"]).stdout;
     for unit in [
@@ -178,7 +177,7 @@ fn help_tells_units() {
 }
 
 #[test]
-fn no_output_shows_a_secret() {
+fn output_contains_no_secret() {
     let secrets = [
         ("JWT_SECRET", "hunter2-of-the-tokens"),
         ("DB_PASSWORD", "hunter2-of-the-database"),
@@ -203,7 +202,7 @@ fn no_output_shows_a_secret() {
 }
 
 #[test]
-fn wrong_usage_ends_with_two() {
+fn usage_error_exits_with_2() {
     let shell = Shell::open();
     for arguments in [
         &["serve", "--port=abc"][..],
@@ -221,7 +220,7 @@ fn wrong_usage_ends_with_two() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn version_is_printed() {
     let ran = Shell::open().run(&[], &["--version"]);
     assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
     let version = ran.stdout.strip_prefix("anb ").unwrap();
@@ -230,16 +229,16 @@ fn the_version_is_told() {
         "{}",
         ran.stdout
     );
-    // `make test` builds with it and then tests with it.
-    #[expect(clippy::disallowed_methods, reason = "no setting of ours")]
+    // `make test` sets it for the build and for the tests.
+    #[expect(clippy::disallowed_methods, reason = "not a setting of the program")]
     if let Ok(commit) = std::env::var("ANB_COMMIT") {
         assert!(version.contains(&format!("({commit})")), "{version}");
     }
 }
 
 #[test]
-fn the_program_needs_no_database_library() {
-    #[expect(clippy::disallowed_methods, reason = "a tool of the system")]
+fn program_links_no_database_library() {
+    #[expect(clippy::disallowed_methods, reason = "a system tool")]
     let output = Command::new("ldd").arg(ANB).output().unwrap();
     let libraries = String::from_utf8(output.stdout).unwrap();
     assert!(libraries.contains("libc"), "{libraries}");
@@ -249,14 +248,14 @@ fn the_program_needs_no_database_library() {
 }
 
 #[test]
-fn a_confined_program_sees_nothing_of_the_settings_file() {
+fn confined_program_does_not_see_settings_file() {
     let shell = Shell::open();
     shell.write(".env", "JWT_SECRET=hunter2");
     let ran = shell.run(&[], &["confine", "--", "/usr/bin/env"]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
 }
 
-/// Asserts that the entry of `variable` in a help text tells its default.
+/// Asserts that the entry of `variable` in a help text states its default.
 fn assert_default(help: &str, variable: &str, default: &str) {
     let start = help
         .find(&format!("[env: {variable}]"))

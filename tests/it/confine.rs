@@ -1,4 +1,4 @@
-//! The launcher, run as the media kit and the private services run it.
+//! The launcher, run as the media service and the development servers run it.
 
 mod sandbox;
 
@@ -49,7 +49,7 @@ fn limits_reach_the_program() {
         "ulimit -t; ulimit -v; ulimit -f; ulimit -Hc; nice",
     ];
     let output = run(ANB, &[&limits[..], &show[..]].concat());
-    // Seconds, kilobytes, blocks of 512 bytes, no core dump, niceness.
+    // CPU seconds, memory in kilobytes, file size in 512-byte blocks, core size, niceness.
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "7\n2000000\n10\n0\n15\n"
@@ -57,7 +57,7 @@ fn limits_reach_the_program() {
 }
 
 #[test]
-fn nothing_starts_when_the_parent_is_another_process() {
+fn program_is_not_started_under_another_parent() {
     let args = ["confine", "--parent=1", "--", "/bin/echo", "started"];
     let output = run(ANB, &args);
     assert_eq!(output.status.code(), Some(NOT_STARTED.into()));
@@ -66,19 +66,19 @@ fn nothing_starts_when_the_parent_is_another_process() {
 }
 
 #[test]
-fn a_missing_program_is_named() {
+fn missing_program_is_named() {
     let output = run(ANB, &["confine", "--", "/no/such/program"]);
     assert_eq!(output.status.code(), Some(NOT_STARTED.into()));
     assert!(String::from_utf8_lossy(&output.stderr).contains("start /no/such/program"));
 }
 
 #[test]
-fn the_program_dies_with_its_parent() {
+fn program_dies_with_its_parent() {
     let script = format!(
         "{ANB} confine --parent $$ --death-signal kill -- /bin/sh -c 'echo $$; exec sleep 60 2>&1' & wait"
     );
     let mut parent = start("/bin/sh", &["-c", &script]);
-    // Said by the program itself: so it runs while its parent does, and only the signal can end it.
+    // The program prints its own id, so it already runs and only the death signal can end it.
     let mut pid = String::new();
     let mut stdout = BufReader::new(parent.stdout.take().unwrap());
     stdout.read_line(&mut pid).unwrap();
@@ -88,12 +88,12 @@ fn the_program_dies_with_its_parent() {
     parent.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(50);
     while is_alive(&status) {
-        assert!(Instant::now() < deadline, "it outlived its parent");
+        assert!(Instant::now() < deadline, "program outlived its parent");
         std::thread::yield_now();
     }
 }
 
-/// Tells whether a process runs; a dead one that nobody has reaped yet is a zombie.
+/// Returns whether a process is running; a zombie is not.
 fn is_alive(status: &Path) -> bool {
     std::fs::read_to_string(status).is_ok_and(|status| !status.contains("State:\tZ"))
 }

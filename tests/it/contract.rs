@@ -1,5 +1,5 @@
-//! The table of the API: for each endpoint every status and code it promises, requested in Spanish and
-//! in English. A route, a status or a code without a row fails the test.
+//! The API contract as a table: every status and error code of every endpoint, requested in Spanish
+//! and in English. A route, status or code without a row fails the test.
 
 mod case;
 mod failures;
@@ -22,11 +22,10 @@ use self::{
 
 const LANGUAGES: [Language; 2] = [Language::Spanish, Language::English];
 
-/// Requests at once.
-const AT_ONCE: usize = 24;
+const CONCURRENCY: usize = 24;
 
 #[tokio::test]
-async fn every_endpoint_answers_as_the_contract_says() {
+async fn every_endpoint_follows_the_contract() {
     let cases = cases();
     let mut worlds = HashMap::new();
     for setting in cases.iter().map(|case| case.setting) {
@@ -43,10 +42,10 @@ async fn every_endpoint_answers_as_the_contract_says() {
             }
         })
     });
-    // Boxed: hundreds of futures of this size are more than a stack has.
+    // Boxed because hundreds of futures of this size would overflow the stack.
     let requests: Vec<_> = requests.map(Box::pin).collect();
     let problems: Vec<_> = stream::iter(requests)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .filter_map(std::future::ready)
         .collect()
         .await;
@@ -87,7 +86,7 @@ fn every_code_has_a_row_and_a_stable_name() {
 }
 
 #[test]
-fn no_row_stands_twice() {
+fn rows_are_unique() {
     let mut seen = HashSet::new();
     for case in cases() {
         let row = format!("{case:?}");

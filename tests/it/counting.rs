@@ -1,4 +1,4 @@
-//! How votes get into their counters: in rounds, the oldest first, whatever somebody else locks.
+//! Vote counting: each round applies the oldest vote deltas first and skips locked videos.
 
 use anb::db::Db;
 use diesel_async::SimpleAsyncConnection as _;
@@ -7,14 +7,14 @@ use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    processes::process::{House, Role},
+    processes::process::{Role, SystemUnderTest},
     support::{Place, Player, Seed, TestApp, eventually, free_port},
 };
 
 #[tokio::test]
-async fn a_player_sees_votes_that_are_not_counted_yet() {
+async fn player_sees_votes_not_yet_counted() {
     let app = TestApp::spawn().await;
-    count_nothing(&app).await;
+    stop_counting(&app).await;
     let (ana, id) = vote_once(&app).await;
 
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, 0);
@@ -24,20 +24,20 @@ async fn a_player_sees_votes_that_are_not_counted_yet() {
 }
 
 #[tokio::test]
-async fn votes_are_counted_while_others_wait_for_a_connection() {
+async fn votes_are_counted_while_the_pool_is_exhausted() {
     let mut app = TestApp::spawn_with(&["--db-pool-size=1"], &[]).await;
-    // The test asks on connections of its own.
+    // The test uses a pool of its own.
     app.db = Db::new(&app.serve.database).unwrap();
     let (ana, id) = vote_once(&app).await;
     app.counted().await;
 
-    let mut lock = app.db.own_connection().await.unwrap();
+    let mut lock = app.db.dedicated_connection().await.unwrap();
     lock.batch_execute("BEGIN; LOCK TABLE revoked_tokens")
         .await
         .unwrap();
     let count = async {
         app.until_blocked().await;
-        app.sql(&format!("INSERT INTO uncounted VALUES ('{id}', 1)"))
+        app.execute(&format!("INSERT INTO uncounted VALUES ('{id}', 1)"))
             .await;
         app.counted().await;
     };
@@ -48,27 +48,27 @@ async fn votes_are_counted_while_others_wait_for_a_connection() {
     lock.batch_execute("ROLLBACK").await.unwrap();
 }
 
-/// Adds a video of Ana's, and Luis's vote for it. Returns Ana and the video.
+/// Adds a video by Ana and a vote by Luis. Returns Ana and the id of the video.
 async fn vote_once(app: &TestApp) -> (Player, String) {
-    let ana = app.member("Ana", "Cali").await;
-    let luis = app.member("Luis", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     app.vote(&luis, &id).await.ok();
     (ana, id)
 }
 
-/// Stops the counting: a trigger skips the deletion of each note, so that a round finds none to count.
-async fn count_nothing(app: &TestApp) {
+/// Stops vote counting with a trigger that suppresses deletions from `uncounted`.
+async fn stop_counting(app: &TestApp) {
     let function =
         "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
     let trigger =
         "CREATE TRIGGER skip BEFORE DELETE ON uncounted FOR EACH ROW EXECUTE FUNCTION skip()";
-    app.sql(function).await;
-    app.sql(trigger).await;
+    app.execute(function).await;
+    app.execute(trigger).await;
 }
 
 #[tokio::test]
-async fn a_round_counts_the_oldest_votes_and_tells_what_is_left() {
+async fn round_counts_oldest_votes_and_reports_backlog_age() {
     let place = Place::make().await;
     let (client, connection) = tokio_postgres::connect(&place.database_url, NoTls)
         .await
@@ -95,7 +95,8 @@ async fn a_round_counts_the_oldest_votes_and_tells_what_is_left() {
     assert!(!is_more && oldest_left < 0.001, "{oldest_left}");
 }
 
-/// Counts the votes of one row of `uncounted`. Returns whether the round was full, and the age of the oldest row left (s).
+/// Counts the votes of one row of `uncounted`. Returns whether the round was full, and the age of
+/// the oldest remaining row (s).
 async fn count_one(client: &Client) -> (bool, f64) {
     let count = "SELECT is_more, oldest_left FROM count_votes(1)";
     let row = client.query_one(count, &[]).await.unwrap();
@@ -103,21 +104,21 @@ async fn count_one(client: &Client) -> (bool, f64) {
 }
 
 #[tokio::test]
-async fn a_locked_video_keeps_no_other_from_being_counted() {
+async fn locked_video_does_not_block_counting_of_others() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let luis = app.member("Luis", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let (locked, free) = (
         app.add(&ana, Seed::PUBLIC).await,
         app.add(&luis, Seed::PUBLIC).await,
     );
-    let mut lock = app.db.own_connection().await.unwrap();
+    let mut lock = app.db.dedicated_connection().await.unwrap();
     lock.batch_execute(&format!(
         "BEGIN; SELECT FROM videos WHERE id = '{locked}' FOR UPDATE"
     ))
     .await
     .unwrap();
-    app.sql(&format!(
+    app.execute(&format!(
         "INSERT INTO uncounted VALUES ('{locked}', 1), ('{free}', 1)"
     ))
     .await;
@@ -131,26 +132,26 @@ async fn a_locked_video_keeps_no_other_from_being_counted() {
     lock.batch_execute("ROLLBACK").await.unwrap();
     app.counted().await;
     assert_eq!(app.number("SELECT sum(votes)::bigint FROM videos").await, 2);
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 }
 
 #[tokio::test]
-async fn votes_for_a_video_that_was_deleted_are_forgotten() {
+async fn vote_deltas_of_deleted_video_are_discarded() {
     let app = TestApp::spawn().await;
-    app.sql("INSERT INTO uncounted VALUES (gen_random_uuid(), 1)")
+    app.execute("INSERT INTO uncounted VALUES (gen_random_uuid(), 1)")
         .await;
     app.counted().await;
 }
 
 #[tokio::test]
-async fn late_counters_are_told_and_stop_nobody() {
+async fn delayed_counting_is_reported_and_process_stays_ready() {
     let mut app = TestApp::spawn().await;
     let metrics = format!("127.0.0.1:{}", free_port());
     let settings = [("METRICS_ADDR", metrics.as_str())];
-    let mut serve = House::of(&app).start_with(Role::Serve, &settings);
+    let mut serve = SystemUnderTest::of(&app).start_with(Role::Serve, &settings);
     serve.until_ready().await;
     app.url.clone_from(&serve.url);
-    count_nothing(&app).await;
+    stop_counting(&app).await;
     vote_once(&app).await;
     eventually("votes are late", 30, async || {
         app.get("/ready").await.ok() == json!({"status": "ready", "late": ["votes"]})
@@ -158,15 +159,15 @@ async fn late_counters_are_told_and_stop_nobody() {
     .await;
     assert!(lag(&metrics).await > 0.5);
 
-    app.sql("DROP TRIGGER skip ON uncounted").await;
-    eventually("votes are in time again", 30, async || {
+    app.execute("DROP TRIGGER skip ON uncounted").await;
+    eventually("votes are on time again", 30, async || {
         app.get("/ready").await.ok() == json!({"status": "ready", "late": []})
     })
     .await;
     assert_eq!(app.number("SELECT sum(votes)::bigint FROM videos").await, 1);
 }
 
-/// Returns the age of the oldest vote that may not be counted, as the process tells it (s).
+/// Returns the age of the oldest uncounted vote from the metrics of the process (s).
 async fn lag(address: &str) -> f64 {
     let answer = reqwest::get(format!("http://{address}/metrics")).await;
     let metrics = answer.unwrap().text().await.unwrap();

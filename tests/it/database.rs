@@ -1,4 +1,4 @@
-//! The database as its administrator may have set it up.
+//! Database configurations that an administrator may choose.
 
 use std::{
     path::Path,
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::support::{Answer, PASSWORD, Place, RUNTIME, Seed, TestApp, eventually, mp4};
 
-/// The key of the lock that whoever migrates holds.
+/// Takes the advisory lock that a running migration holds.
 const LOCK: &str = "SELECT pg_advisory_lock(x'616e62'::bigint)";
 
 async fn connect(url: &str) -> Connection {
@@ -33,7 +33,7 @@ async fn execute(url: &str, statement: &str) {
 }
 
 #[tokio::test]
-async fn the_limits_of_sessions_hold_beside_other_options() {
+async fn session_limits_coexist_with_other_options() {
     #[derive(QueryableByName)]
     struct Setting {
         #[diesel(sql_type = Text)]
@@ -53,7 +53,7 @@ async fn the_limits_of_sessions_hold_beside_other_options() {
         ("statement_timeout", "15s"),
         ("idle_in_transaction_session_timeout", "30s"),
         ("work_mem", "5MB"),
-        // What the administrator says counts.
+        // The administrator's value takes precedence.
         ("lock_timeout", "3s"),
     ] {
         let Setting { value } = sql_query(format!("SELECT current_setting('{name}') AS value"))
@@ -65,10 +65,10 @@ async fn the_limits_of_sessions_hold_beside_other_options() {
 }
 
 #[tokio::test]
-async fn a_database_that_takes_no_writes_is_read() {
+async fn read_only_database_still_serves_reads() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
-    let luis = app.member("Luis", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     let url = &app.place.database_url;
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
@@ -108,7 +108,7 @@ async fn a_database_that_takes_no_writes_is_read() {
         assert!(!answer.header("retry-after").is_empty());
     }
 
-    // Sessions that began meanwhile stay as they are: the process must open others.
+    // Sessions opened in the meantime stay read-only, so the process must open new ones.
     let mut connection = connect(url).await;
     for statement in [
         "SET default_transaction_read_only = off".to_owned(),
@@ -124,7 +124,7 @@ async fn a_database_that_takes_no_writes_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_cannot_hold_every_name_is_not_migrated() {
+async fn database_with_unsuitable_encoding_is_not_migrated() {
     let place = Place::make_bare().await;
     execute(
         &place.database_url,
@@ -143,7 +143,7 @@ async fn a_database_that_cannot_hold_every_name_is_not_migrated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_waiting_migration_names_the_holder_of_the_lock() {
+async fn waiting_migration_names_the_lock_holder() {
     let place = Place::make_bare().await;
     let mut other = connect(&place.database_url).await;
     sql_query(LOCK).execute(&mut other).await.unwrap();
@@ -167,12 +167,12 @@ async fn a_waiting_migration_names_the_holder_of_the_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
+async fn incompatible_pooler_is_rejected_at_startup() {
     let place = Place::make().await;
     for (mode, ignored, said) in [
         ("transaction", "options", "a pooler in transaction mode"),
-        ("transaction", "", "refuses our sessions"),
-        ("session", "options", "drops the limits of sessions"),
+        ("transaction", "", "rejects our sessions"),
+        ("session", "options", "drops the session limits"),
     ] {
         let pooler = Pooler::start(&place, mode, ignored).await;
         let url = pooler.url(&place);
@@ -185,14 +185,15 @@ async fn a_pooler_that_takes_sessions_apart_is_refused_at_the_start() {
             assert!(stderr.contains(said), "{mode}: {stderr}");
         }
     }
-    // Nothing holds the lock of migrations after that.
+    // The migration lock is free afterwards.
     let connection = connect(&place.database_url).await;
     let migrating = migrations::run_within(connection, Duration::from_secs(30));
     RUNTIME.spawn(migrating).await.unwrap().unwrap();
 }
 
-/// Runs a command that must not start. It waits three seconds for the pooler's answers: on a busy machine they may
-/// come later, and it starts, as with a server that is away.
+/// Runs a command that must not start. It waits three seconds for the pooler's responses. On a busy
+/// machine they may arrive later; the command then starts, as with an unavailable server, and is
+/// run again.
 async fn refused_start(command: &str, url: &str, folder: &Path) -> Output {
     for _ in 0..10 {
         let mut anb = tokio::process::Command::new(env!("CARGO_BIN_EXE_anb"));
@@ -208,20 +209,22 @@ async fn refused_start(command: &str, url: &str, folder: &Path) -> Output {
             return ran.unwrap();
         }
     }
-    panic!("{command} starts");
+    panic!("{command} started");
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_behind_a_pooler_stops_no_start() {
+async fn unavailable_server_behind_pooler_does_not_prevent_startup() {
     let place = Place::make().await;
     let pooler = Pooler::start(&place, "session", "options").await;
     let nowhere = pooler
         .url(&place)
         .replace("postgres:///", "postgres:///nowhere_");
-    db::pooler::refuse(&Settings::at(&nowhere)).await.unwrap();
+    db::pooler::reject_shared_sessions(&Settings::at(&nowhere))
+        .await
+        .unwrap();
 }
 
-/// A real pgbouncer in front of a place's database.
+/// A real pgbouncer in front of a test database.
 struct Pooler {
     folder: tempfile::TempDir,
     _process: tokio::process::Child,
@@ -244,7 +247,7 @@ impl Pooler {
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).unwrap();
-        // It refuses root, as PostgreSQL does.
+        // Like PostgreSQL, pgbouncer refuses to run as root.
         let program = if rustix::process::geteuid().is_root() {
             "exec unshare --user --map-user=1000 --map-group=1000 -- pgbouncer -q \"$0\""
         } else {

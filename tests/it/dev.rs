@@ -1,4 +1,4 @@
-//! The private servers: data kept, nothing left behind, no two on one folder.
+//! The development servers keep their data, leave nothing behind and never share a folder.
 
 mod holder;
 
@@ -20,7 +20,7 @@ use self::holder::{HELD_DIR, Holder, is_alive, kill, test_binary};
 use crate::support::eventually;
 
 #[tokio::test]
-async fn both_find_their_data_again_after_a_stop() {
+async fn both_servers_keep_their_data_after_a_stop() {
     let dir = tempfile::tempdir().unwrap();
     let services = start(dir.path()).await;
     write(&services, "kept").await;
@@ -32,17 +32,17 @@ async fn both_find_their_data_again_after_a_stop() {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_no_process_and_no_socket() {
+async fn stop_leaves_no_process_or_socket() {
     let dir = tempfile::tempdir().unwrap();
     let services = start(dir.path()).await;
     let (ids, sockets) = (ids(&services), sockets(&services));
     services.stop().await;
-    assert!(!ids.iter().any(|id| is_alive(*id)), "{ids:?} run on");
-    assert!(!sockets.exists(), "{} is left", sockets.display());
+    assert!(!ids.iter().any(|id| is_alive(*id)), "{ids:?} still run");
+    assert!(!sockets.exists(), "{} still exists", sockets.display());
 }
 
 #[tokio::test]
-async fn killed_servers_are_reported_and_start_again_with_their_data() {
+async fn killed_servers_are_reported_and_restart_with_their_data() {
     let dir = tempfile::tempdir().unwrap();
     let mut services = start(dir.path()).await;
     write(&services, "kept").await;
@@ -76,7 +76,7 @@ fn servers_outlive_the_thread_that_started_them() {
 }
 
 #[tokio::test]
-async fn servers_end_with_a_killed_process_and_start_again() {
+async fn servers_end_with_their_killed_parent_and_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut holder = Holder::start(&test_binary(), dir.path());
     let ids = holder.ids;
@@ -96,7 +96,7 @@ async fn servers_that_survived_their_parent_are_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let mut holder = Holder::start(&test_binary(), dir.path());
     let ids = holder.ids;
-    // Stopped processes do not act on the kernel's signal: that is how a survivor looks to the next run.
+    // Stopped processes do not act on the kernel's death signal, so the next run finds survivors.
     for id in ids {
         kill(Signal::STOP, id);
     }
@@ -112,13 +112,13 @@ async fn servers_that_survived_their_parent_are_replaced() {
         }
     };
     let (services, ()) = tokio::join!(start(dir.path()), resumed);
-    assert!(!ids.iter().any(|id| is_alive(*id)), "{ids:?} run on");
+    assert!(!ids.iter().any(|id| is_alive(*id)), "{ids:?} still run");
     assert_eq!(read(&services).await, ("held".into(), "held".into()));
     services.stop().await;
 }
 
 #[tokio::test]
-async fn a_long_path_of_any_characters_works() {
+async fn long_path_with_special_characters_works() {
     let dir = tempfile::tempdir().unwrap();
     let long = dir
         .path()
@@ -133,7 +133,7 @@ async fn a_long_path_of_any_characters_works() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_is_refused_and_another_works() {
+async fn folder_in_use_is_rejected_and_another_works() {
     let dir = tempfile::tempdir().unwrap();
     let first = start(&dir.path().join("one")).await;
     let refusal = Services::start(&Options::durable(dir.path().join("one")))
@@ -153,7 +153,7 @@ async fn a_folder_in_use_is_refused_and_another_works() {
 }
 
 #[tokio::test]
-async fn an_interrupted_initdb_is_redone() {
+async fn interrupted_initdb_is_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let unfinished = dir.path().join("initdb-123");
     fs::create_dir(&unfinished).unwrap();
@@ -164,7 +164,7 @@ async fn an_interrupted_initdb_is_redone() {
 }
 
 #[tokio::test]
-async fn data_of_another_version_is_refused_by_name() {
+async fn data_of_another_version_is_rejected_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("postgres")).unwrap();
     fs::write(dir.path().join("postgres/PG_VERSION"), "9\n").unwrap();
@@ -176,7 +176,7 @@ async fn data_of_another_version_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_start_quotes_its_log() {
+async fn failed_start_quotes_the_server_log() {
     let dir = tempfile::tempdir().unwrap();
     start(dir.path()).await.stop().await;
     fs::write(
@@ -196,7 +196,7 @@ async fn a_server_that_cannot_start_quotes_its_log() {
 }
 
 #[tokio::test]
-async fn throwaway_data_is_gone_after_a_stop() {
+async fn throwaway_data_is_removed_on_stop() {
     let options = Options::throwaway().unwrap();
     let services = Services::start(&options).await.unwrap();
     write(&services, "gone").await;
@@ -206,7 +206,7 @@ async fn throwaway_data_is_gone_after_a_stop() {
 }
 
 #[tokio::test]
-async fn throwaway_data_is_gone_after_a_kill() {
+async fn throwaway_data_is_removed_after_a_kill() {
     let mut holder = Holder::start(&test_binary(), Path::new(""));
     let (ids, dir, sockets) = (holder.ids, holder.dir.clone(), holder.sockets.clone());
     assert!(dir.exists());
@@ -222,14 +222,14 @@ async fn throwaway_data_is_gone_after_a_kill() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_starts_in_a_private_home() {
+async fn unprivileged_user_can_start_in_a_private_home() {
     let Some(nobody) = as_root() else { return };
     let home = dir_with_mode(0o700);
     chown(home.path(), Some(nobody), Some(nobody)).unwrap();
     let binary_dir = dir_with_mode(0o755);
     let binary = binary_dir.path().join("it");
-    // By a process of its own: a file that this one holds open for writing is inherited by whatever other
-    // tests start meanwhile, and cannot be executed until they let go of it.
+    // Copied by another process. Programs that other tests start inherit a file that this process
+    // holds open for writing, and it cannot be executed until they close it.
     let copied = Command::new("cp").arg(test_binary()).arg(&binary).status();
     assert!(copied.unwrap().success());
     let mut holder = Holder::start_as(nobody, &binary, &home.path().join(".anb"));
@@ -244,7 +244,7 @@ async fn an_ordinary_user_starts_in_a_private_home() {
 }
 
 #[tokio::test]
-async fn root_keeps_its_own_files_in_a_private_folder() {
+async fn root_owns_its_files_in_a_private_folder() {
     if as_root().is_none() {
         return;
     }
@@ -264,7 +264,7 @@ async fn root_keeps_its_own_files_in_a_private_folder() {
 }
 
 #[tokio::test]
-async fn root_uses_the_postgres_account_where_a_namespace_cannot_enter() {
+async fn root_uses_the_postgres_account_if_a_namespace_has_no_access() {
     let Some(nobody) = as_root() else { return };
     let dir = dir_with_mode(0o700);
     chown(dir.path(), Some(nobody), None).unwrap();
@@ -279,7 +279,7 @@ async fn root_uses_the_postgres_account_where_a_namespace_cannot_enter() {
     fs::remove_dir_all(data).unwrap();
 }
 
-/// Meant to be run by `Holder`, as a process of its own.
+/// Run by `Holder` as a separate process.
 #[tokio::test]
 #[ignore = "holds the servers for other tests"]
 async fn hold() {
@@ -379,7 +379,7 @@ fn dir_with_mode(mode: u32) -> TempDir {
     dir
 }
 
-/// The number of the user `nobody`, or nothing when this process may not become one.
+/// Returns the id of the user `nobody` if this process may start others as that user.
 fn as_root() -> Option<u32> {
     let root = owner(Path::new("/proc/self")) == 0;
     if !root {

@@ -1,4 +1,4 @@
-//! A worker on an instance of an auto scaling group: its metadata and its group are scripted, the jobs real.
+//! A worker in an Auto Scaling group. Its metadata and group are scripted; its jobs are real.
 
 mod cloud;
 
@@ -11,7 +11,7 @@ use self::cloud::{Cloud, Crew, PACE};
 use crate::{
     processes::{
         STOP,
-        process::{House, Role},
+        process::{Role, SystemUnderTest},
     },
     support::{TestApp, eventually, film, hold, long_film},
 };
@@ -24,7 +24,7 @@ const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
 const NEVER: Duration = Duration::from_hours(1);
 
 #[tokio::test]
-async fn an_instance_is_protected_while_it_is_busy() {
+async fn instance_is_protected_while_busy() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let video = app.add_video(&long_film().await).await;
@@ -33,12 +33,12 @@ async fn an_instance_is_protected_while_it_is_busy() {
     cloud.until_protected().await;
     assert_ne!(app.status(video).await, "processed");
     drop(held);
-    eventually("it is protected no more", 180, async || {
+    eventually("it is no longer protected", 180, async || {
         cloud.protections().last().unwrap() == "false"
     })
     .await;
     assert_eq!(app.status(video).await, "processed");
-    // A crew that has waited long for its job gives up first what a predecessor may have left.
+    // A crew that waited long for its job first removes protection left by a predecessor.
     let protections = cloud.protections();
     let first = usize::from(protections[0] == "false");
     assert_eq!(protections[first..], ["true", "false"]);
@@ -56,7 +56,7 @@ async fn an_instance_is_protected_while_it_is_busy() {
 }
 
 #[tokio::test]
-async fn protection_that_a_killed_predecessor_left_is_given_up() {
+async fn protection_left_by_killed_predecessor_is_removed() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
@@ -69,7 +69,7 @@ async fn protection_that_a_killed_predecessor_left_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_taken_finishes_its_job_before_it_lets_go() {
+async fn terminating_instance_finishes_its_job_before_completing_the_hook() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
@@ -95,15 +95,15 @@ async fn an_instance_that_is_taken_finishes_its_job_before_it_lets_go() {
     ] {
         assert_eq!(completed[0].field(field).unwrap(), value);
     }
-    assert!(!crew.is_over(), "it would be started again");
+    assert!(!crew.is_over(), "the worker would be restarted");
     crew.stop().await;
 }
 
 #[tokio::test]
-async fn who_is_chosen_between_receive_and_protection_finishes_its_job() {
+async fn instance_chosen_between_receive_and_protection_finishes_its_job() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
-    // The group has decided by the time it hears of the job.
+    // The group has chosen the instance before the protection request arrives.
     cloud.on(PROTECT, |cloud| {
         cloud.set("autoscaling/target-lifecycle-state", "Terminated");
         cloud.refuse(PROTECT, 400, "ValidationError");
@@ -130,7 +130,7 @@ async fn who_is_chosen_between_receive_and_protection_finishes_its_job() {
 }
 
 #[tokio::test]
-async fn a_long_drain_reminds_the_hook() {
+async fn long_drain_sends_hook_heartbeats() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
@@ -148,7 +148,7 @@ async fn a_long_drain_reminds_the_hook() {
 }
 
 #[tokio::test]
-async fn a_spot_notice_in_good_time_lets_the_job_finish() {
+async fn early_spot_notice_lets_the_job_finish() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let video = app.add_video(&film().await).await;
@@ -161,7 +161,7 @@ async fn a_spot_notice_in_good_time_lets_the_job_finish() {
 }
 
 #[tokio::test]
-async fn a_spot_notice_that_leaves_no_time_gives_the_job_back() {
+async fn late_spot_notice_releases_the_job() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
@@ -180,7 +180,7 @@ async fn a_spot_notice_that_leaves_no_time_gives_the_job_back() {
 }
 
 #[tokio::test]
-async fn capacity_at_risk_is_left_when_the_job_is_done() {
+async fn instance_at_risk_is_replaced_after_its_job() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let video = app.add_video(&film().await).await;
@@ -198,7 +198,7 @@ async fn capacity_at_risk_is_left_when_the_job_is_done() {
 }
 
 #[tokio::test]
-async fn a_worker_that_starts_on_its_way_out_takes_no_job() {
+async fn worker_starting_on_terminating_instance_takes_no_job() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
@@ -210,14 +210,14 @@ async fn a_worker_that_starts_on_its_way_out_takes_no_job() {
 }
 
 #[tokio::test]
-async fn a_group_that_does_not_answer_is_told_again() {
+async fn failed_hook_completion_is_retried() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     cloud.refuse(COMPLETE, 500, "InternalFailure");
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
     let crew = Crew::start(&app, &cloud).await;
-    // More than the SDK tries by itself.
-    eventually("it is told again", 60, async || {
+    // More attempts than the SDK makes on its own.
+    eventually("it is retried", 60, async || {
         cloud.asked(COMPLETE).len() > 4
     })
     .await;
@@ -225,12 +225,12 @@ async fn a_group_that_does_not_answer_is_told_again() {
 }
 
 #[tokio::test]
-async fn denied_permissions_are_one_warning_each_and_stop_no_job() {
+async fn denied_permission_warns_once_and_stops_no_job() {
     let app = TestApp::spawn_with(&[], &[]).await;
     let cloud = Cloud::start().await;
     cloud.refuse(PROTECT, 403, "AccessDenied");
-    let house = House::of(&app);
-    let mut worker = house.start_with(Role::Work, &cloud.environment());
+    let system = SystemUnderTest::of(&app);
+    let mut worker = system.start_with(Role::Work, &cloud.environment());
     worker.until_ready().await;
     for _ in 0..2 {
         let video = app.add_video(&film().await).await;
@@ -243,17 +243,17 @@ async fn denied_permissions_are_one_warning_each_and_stop_no_job() {
     assert_eq!(worker.ended(STOP).await, Some(0));
     assert_eq!(cloud.asked(PROTECT).len(), 1);
     let log = worker.log();
-    // Of a busy machine it may warn as well.
+    // The worker may also warn of a busy machine.
     let is_about = |line: &&str| line.contains("WARN") && line.contains("SetInstanceProtection");
     assert_eq!(log.lines().filter(is_about).count(), 1, "{log}");
 }
 
 #[tokio::test]
-async fn the_program_waits_for_the_end_of_its_instance_and_then_stops() {
+async fn program_stays_up_after_hook_completion_until_signalled() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
-    let house = House::of(&app);
-    let mut worker = house.start_with(Role::Work, &cloud.environment());
+    let system = SystemUnderTest::of(&app);
+    let mut worker = system.start_with(Role::Work, &cloud.environment());
     worker.until_ready().await;
     cloud.set("autoscaling/target-lifecycle-state", "Terminated");
     cloud.until_asked(COMPLETE).await;
@@ -263,13 +263,13 @@ async fn the_program_waits_for_the_end_of_its_instance_and_then_stops() {
 }
 
 #[tokio::test]
-async fn a_machine_without_metadata_stops_the_start_and_names_the_setting() {
+async fn missing_metadata_service_fails_startup_and_names_the_setting() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
-    let house = House::of(&app);
+    let system = SystemUnderTest::of(&app);
     let nowhere = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
     let environment = [&cloud.environment()[..], &[nowhere]].concat();
-    let mut worker = house.start_with(Role::Work, &environment);
+    let mut worker = system.start_with(Role::Work, &environment);
     assert_eq!(worker.ended(STOP).await, Some(1));
     let log = worker.log();
     assert!(log.contains("anb: EC2_LIFECYCLE=on: "), "{log}");

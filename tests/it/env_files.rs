@@ -1,5 +1,5 @@
-//! The settings files in `config/`: complete, in step with the command line, and loadable. And what the
-//! container files set.
+//! The settings files in `config/` are complete, match the command line and can be loaded. The
+//! container files set only known variables.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,21 +11,21 @@ use std::{
 use anb::cli::Cli;
 use clap::{Arg, CommandFactory as _};
 
-/// A public secret that no help text shows.
+/// Public default secrets that the help text hides.
 const HIDDEN_DEFAULTS: [&str; 1] = ["JWT_SECRET"];
 
 #[test]
-fn the_local_file_lists_every_setting_once() {
+fn local_file_lists_every_setting_once() {
     let file = SettingsFile::read("local.env");
     let listed: BTreeSet<_> = file.all().map(|(name, _)| name).collect();
-    assert_eq!(file.all().count(), listed.len(), "a setting is there twice");
+    assert_eq!(file.all().count(), listed.len(), "a setting is repeated");
     let known = known_settings(&["serve", "work", "dev"]);
     let known: BTreeSet<_> = known.keys().map(String::as_str).collect();
     assert_eq!(listed, known);
 }
 
 #[test]
-fn the_local_file_shows_the_defaults() {
+fn local_file_shows_the_defaults() {
     let file = SettingsFile::read("local.env");
     let known = known_settings(&["serve", "work", "dev"]);
     for (name, value) in file.all() {
@@ -34,7 +34,7 @@ fn the_local_file_shows_the_defaults() {
             .flat_map(|(_, arg)| default(arg))
             .collect();
         if HIDDEN_DEFAULTS.contains(&name) || defaults.is_empty() {
-            // An example, which must not be in force.
+            // An example value must be commented out.
             assert!(file.unset.iter().any(|(unset, _)| unset == name), "{name}");
         } else {
             assert!(
@@ -46,13 +46,13 @@ fn the_local_file_shows_the_defaults() {
 }
 
 #[test]
-fn the_files_hold_known_settings_with_values_that_parse() {
+fn files_contain_only_known_settings_with_valid_values() {
     let known = known_settings(&["serve", "work", "dev", "migrate"]);
     for path in files() {
         let file = SettingsFile::read(&path);
         for (name, value) in file.all() {
             let Some(roles) = known.get(name) else {
-                panic!("{}: {name} is no setting", path.display());
+                panic!("{}: {name} is not a setting", path.display());
             };
             for (role, arg) in roles {
                 let flag = format!("--{}={value}", arg.get_long().unwrap());
@@ -65,8 +65,8 @@ fn the_files_hold_known_settings_with_values_that_parse() {
 }
 
 #[test]
-fn both_roles_start_with_each_file() {
-    // A contradiction that is found when the whole file has been read.
+fn both_roles_load_each_file() {
+    // Contradictions that are detected only after the whole file has been read.
     let contradictions = [
         (
             "serve",
@@ -92,7 +92,7 @@ fn both_roles_start_with_each_file() {
 }
 
 #[test]
-fn the_containers_get_known_settings_and_time_to_stop() {
+fn containers_set_known_settings_and_allow_time_to_stop() {
     let known = known_settings(&["serve", "work", "migrate"]);
     let compose = root_file("compose.yaml");
     let (_, rest) = compose.split_once("\nx-anb:").unwrap();
@@ -104,7 +104,7 @@ fn the_containers_get_known_settings_and_time_to_stop() {
     let built_in: Vec<_> = rest.lines().map_while(setting_of("=")).collect();
     assert!(built_in.contains(&"SCRATCH_PATH"), "{built_in:?}");
     for name in [set, built_in].concat() {
-        assert!(known.contains_key(name), "{name} is no setting");
+        assert!(known.contains_key(name), "{name} is not a setting");
     }
 
     let (_, rest) = ours.split_once("\n  stop_grace_period: ").unwrap();
@@ -114,7 +114,7 @@ fn the_containers_get_known_settings_and_time_to_stop() {
     assert!(period > grace, "{period:?} {grace:?}");
 }
 
-/// Returns what finds the name of a setting that a line sets.
+/// Returns a function that extracts the name of the setting from a line.
 fn setting_of(separator: &str) -> impl Fn(&str) -> Option<&str> {
     move |line| {
         let (name, _) = line.trim_start().split_once(separator)?;
@@ -123,7 +123,7 @@ fn setting_of(separator: &str) -> impl Fn(&str) -> Option<&str> {
     }
 }
 
-/// A file's lines: what it sets, and what it only mentions as `# NAME=value`.
+/// The settings that a file sets, and those that it only mentions as `# NAME=value`.
 struct SettingsFile {
     set: Vec<(String, String)>,
     unset: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! The one shape of all errors, in two languages, and what happens when a dependency is away.
+//! The common error format in two languages, and responses while a dependency is unavailable.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::support::{Answer, Mount, TestApp};
 
 const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
 
-/// Checks that an answer has the shape that every error has.
+/// Asserts that a response has the common error format.
 fn assert_shape(answer: &Answer) {
     let body = answer.body.as_object().unwrap();
     assert_eq!(body["error"], body["message"]);
@@ -26,7 +26,7 @@ async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>)
 }
 
 #[tokio::test]
-async fn unknown_addresses_are_not_found() {
+async fn unknown_paths_are_not_found() {
     let app = TestApp::spawn().await;
     for path in [
         "/nothing",
@@ -44,7 +44,7 @@ async fn unknown_addresses_are_not_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_which_are_right() {
+async fn wrong_method_lists_the_allowed_ones() {
     let app = TestApp::spawn().await;
     for (method, path, allowed) in [
         (Method::DELETE, "/api/auth/login", &["POST"][..]),
@@ -69,7 +69,7 @@ async fn a_wrong_method_is_told_which_are_right() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_the_expected_json_are_refused() {
+async fn malformed_json_is_rejected() {
     let app = TestApp::spawn().await;
     let good = json!({"email": "ana@example.com", "password": "x"}).to_string();
     for (content_type, body) in [
@@ -93,7 +93,7 @@ async fn bodies_that_are_not_the_expected_json_are_refused() {
 }
 
 #[tokio::test]
-async fn a_json_body_beyond_64_kib_is_too_large() {
+async fn json_body_over_64_kib_is_too_large() {
     let app = TestApp::spawn().await;
     let body = json!({"email": "x".repeat(70_000), "password": "x"}).to_string();
     let declared = post(&app, "application/json", body.clone()).await;
@@ -106,29 +106,29 @@ async fn a_json_body_beyond_64_kib_is_too_large() {
 }
 
 #[tokio::test]
-async fn compressed_bodies_are_not_unpacked() {
-    // `{"email":"a","password":"b"}` by gzip.
-    const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\xcd\x4d\xcc\xcc\x51\xb2\x52\x4a\x54\xd2\x51\x2a\x48\x2c\x2e\x2e\xcf\x2f\x4a\x01\x72\x93\x94\x6a\x01\xf5\x55\x23\xbf\x1c\x00\x00\x00";
+async fn compressed_bodies_are_rejected() {
+    // `{"email":"a","password":"b"}`, compressed with gzip.
+    const COMPRESSED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\xcd\x4d\xcc\xcc\x51\xb2\x52\x4a\x54\xd2\x51\x2a\x48\x2c\x2e\x2e\xcf\x2f\x4a\x01\x72\x93\x94\x6a\x01\xf5\x55\x23\xbf\x1c\x00\x00\x00";
     let app = TestApp::spawn().await;
     let request = app.request(Method::POST, "/api/auth/login");
     let request = request
         .header("content-type", "application/json")
         .header("content-encoding", "gzip");
-    let answer = Answer::of(request.body(PACKED)).await;
+    let answer = Answer::of(request.body(COMPRESSED)).await;
     assert_eq!(answer.refusal(), (415, "unsupported_encoding"));
     assert_eq!(answer.header("accept-encoding"), "identity");
     assert_shape(&answer);
 }
 
 #[tokio::test]
-async fn deeply_nested_json_is_refused_like_any_other() {
+async fn deeply_nested_json_is_rejected() {
     let app = TestApp::spawn().await;
     let answer = post(&app, "application/json", "[".repeat(60_000)).await;
     assert_eq!(answer.refusal(), (400, "invalid_json"));
 }
 
 #[tokio::test]
-async fn errors_speak_the_language_that_was_asked_for() {
+async fn errors_use_the_requested_language() {
     let app = TestApp::spawn().await;
     for (accepted, language, message) in [
         (None, "es-CO", "No se encontró lo solicitado."),
@@ -158,7 +158,7 @@ async fn errors_speak_the_language_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn field_errors_speak_english_too() {
+async fn field_errors_are_translated() {
     let app = TestApp::spawn().await;
     let request = app
         .request(Method::GET, "/api/public/videos?limit=0")
@@ -173,9 +173,9 @@ async fn field_errors_speak_english_too() {
 }
 
 #[tokio::test]
-async fn a_trailing_slash_is_accepted_below_api() {
+async fn trailing_slash_is_accepted_below_api() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for path in [
         "/api/public/rankings/",
         "/api/public/videos/",
@@ -193,7 +193,7 @@ async fn a_trailing_slash_is_accepted_below_api() {
 }
 
 #[tokio::test]
-async fn without_a_database_the_answer_is_503_and_no_cause() {
+async fn missing_database_returns_503_without_the_cause() {
     let app = TestApp::spawn_with(&["--database-url", NOWHERE], &[]).await;
     let credentials = json!({"email": "ana@example.com", "password": "x"});
     let login = app
@@ -215,7 +215,7 @@ async fn without_a_database_the_answer_is_503_and_no_cause() {
 }
 
 #[tokio::test]
-async fn without_a_database_the_process_is_alive_and_not_ready() {
+async fn process_without_database_is_alive_but_not_ready() {
     let app = TestApp::spawn_with(&["--database-url", NOWHERE], &[]).await;
     let health = app.get("/health").await.ok();
     assert_eq!(health["status"], "healthy");
@@ -229,14 +229,14 @@ async fn without_a_database_the_process_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn without_a_broker_the_process_is_not_ready_and_serves_reads() {
+async fn process_without_broker_is_not_ready_but_serves_reads() {
     let app = TestApp::spawn_with(&["--redis-url", "127.0.0.1:1"], &[]).await;
     assert_eq!(app.get("/ready").await.body["failing"], json!(["queue"]));
     assert_eq!(app.get("/api/public/videos").await.ok(), json!([]));
 }
 
 #[tokio::test]
-async fn with_a_full_disk_the_process_is_not_ready() {
+async fn process_with_full_disk_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_disk) = Mount::tmpfs(folder.path(), "size=1m") else {
         return;
@@ -245,21 +245,21 @@ async fn with_a_full_disk_the_process_is_not_ready() {
     let app = TestApp::spawn_with(&["--upload-path", uploads], &[]).await;
     assert_eq!(app.get("/ready").await.status, 200);
     let filler = folder.path().join("filler");
-    // The disk takes what it has room for.
+    // The write fails once the disk is full.
     drop(fs::write(&filler, vec![0; 2_000_000]));
     let answer = app.get("/ready").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.body["failing"], json!(["storage"]));
-    let _starts_all_the_same = TestApp::spawn_with(&["--upload-path", uploads], &[]).await;
+    let _still_starts = TestApp::spawn_with(&["--upload-path", uploads], &[]).await;
     fs::remove_file(filler).unwrap();
     assert_eq!(app.get("/ready").await.status, 200);
     let left = fs::read_dir(folder.path()).unwrap();
     let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(left, [".anb-installation"], "no probe is left");
+    assert_eq!(left, [".anb-installation"], "no probe file may remain");
 }
 
 #[tokio::test]
-async fn with_everything_there_the_process_is_ready() {
+async fn process_with_all_dependencies_is_ready() {
     let app = TestApp::spawn().await;
     let ready = app.get("/ready").await;
     assert_eq!(
@@ -269,10 +269,10 @@ async fn with_everything_there_the_process_is_ready() {
 }
 
 #[tokio::test]
-async fn json_without_its_header_is_told_which_header_is_missing() {
+async fn json_without_content_type_names_the_missing_header() {
     let app = TestApp::spawn().await;
     let good = json!({"email": "ana@example.com", "password": "x"}).to_string();
-    // As `curl -d` sends it, as plain text, and without any type.
+    // As `curl -d` sends it, as plain text, with an invalid type and without any.
     for content_type in [
         Some("application/x-www-form-urlencoded"),
         Some("text/plain"),
@@ -297,7 +297,7 @@ async fn json_without_its_header_is_told_which_header_is_missing() {
 }
 
 #[tokio::test]
-async fn any_accept_encoding_gets_an_answer_in_our_shape() {
+async fn every_accept_encoding_gets_a_well_formed_response() {
     let app = TestApp::spawn().await;
     for (accepted, status) in [
         ("identity;q=0", 406),
@@ -337,7 +337,7 @@ async fn from_origin(app: &TestApp, origin: &str, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn pages_of_allowed_origins_may_read_answers_and_errors() {
+async fn allowed_origins_may_read_responses_and_errors() {
     let app = TestApp::spawn_with(&["--cors-allowed-origins", "https://anb.example"], &[]).await;
     for path in [
         "/api/public/videos",
@@ -367,14 +367,14 @@ async fn pages_of_allowed_origins_may_read_answers_and_errors() {
 }
 
 #[tokio::test]
-async fn by_default_no_other_origin_is_allowed() {
+async fn other_origins_are_denied_by_default() {
     let app = TestApp::spawn().await;
     let answer = from_origin(&app, "https://anb.example", "/api/public/videos").await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered() {
+async fn preflight_allows_configured_origins() {
     let app = TestApp::spawn_with(&["--cors-allowed-origins", "https://anb.example"], &[]).await;
     let preflight = |origin: &'static str| {
         let request = app.request(Method::OPTIONS, "/api/videos/7");
@@ -404,7 +404,7 @@ async fn a_preflight_is_answered() {
 }
 
 #[tokio::test]
-async fn a_preflight_of_a_player_that_seeks_is_answered() {
+async fn preflight_allows_range_and_conditional_requests() {
     let origin = "https://anb.example";
     let app = TestApp::spawn_with(&["--cors-allowed-origins", origin], &[]).await;
     for (method, headers) in [
@@ -439,7 +439,7 @@ async fn a_preflight_of_a_player_that_seeks_is_answered() {
 }
 
 #[tokio::test]
-async fn requests_per_address_are_limited_where_that_is_set() {
+async fn requests_are_limited_per_address_if_configured() {
     let origin = "https://anb.example";
     let flags = ["--address-rate", "2/h", "--cors-allowed-origins", origin];
     let app = TestApp::spawn_with(&flags, &[]).await;
@@ -452,7 +452,7 @@ async fn requests_per_address_are_limited_where_that_is_set() {
         assert_eq!(refused.refusal(), (429, "too_many_requests"), "{path}");
         assert_shape(&refused);
         assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
-        // A page may read it.
+        // A page of the allowed origin may read the error.
         assert_eq!(refused.header("access-control-allow-origin"), origin);
         let exposed = refused.header("access-control-expose-headers");
         assert!(exposed.contains("retry-after"), "{exposed}");
@@ -463,9 +463,9 @@ async fn requests_per_address_are_limited_where_that_is_set() {
 }
 
 #[tokio::test]
-async fn connections_that_the_database_closed_are_replaced() {
+async fn closed_database_connections_are_replaced() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let reads = || futures_util::future::join_all((0..8).map(|_| app.get("/api/public/videos")));
     reads().await;
     app.execute(

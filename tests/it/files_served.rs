@@ -1,11 +1,11 @@
-//! What `/media` serves, and to whom.
+//! The files under `/media`, and who may fetch them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Player, Seed, TestApp, seconds, sign};
 
-/// A request for a file, and its answer as text.
+/// Requests a file and returns the response with its body as text.
 async fn fetch(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
     send(app, Method::GET, path, headers).await
 }
@@ -33,16 +33,16 @@ async fn status(app: &TestApp, path: &str) -> u16 {
     fetch(app, path, &[]).await.0.status.as_u16()
 }
 
-/// A processed video with files of ten bytes, and its owner.
+/// Adds a processed video with files of ten bytes. Returns its owner and its id.
 async fn video(app: &TestApp, seed: Seed<'_>) -> (Player, String) {
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, seed).await;
     app.add_files(&id);
     (ana, id)
 }
 
 #[tokio::test]
-async fn a_public_clip_and_its_poster_have_bare_addresses() {
+async fn public_clip_and_poster_have_unsigned_urls() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PUBLIC).await;
     let body = app.video(&ana, &id).await;
@@ -67,7 +67,7 @@ async fn a_public_clip_and_its_poster_have_bare_addresses() {
 }
 
 #[tokio::test]
-async fn players_fetch_a_clip_in_parts() {
+async fn range_requests_return_parts_of_a_clip() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
     let path = format!("/media/processed/{id}/1.mp4");
@@ -110,13 +110,13 @@ async fn players_fetch_a_clip_in_parts() {
         "\u{f1}=0-1",
     ] {
         let (answer, text) = fetch(&app, &path, &[("range", ignored)]).await;
-        let told = (answer.status.as_u16(), text.as_str());
-        assert_eq!(told, (200, "0123456789"), "{ignored}");
+        let actual = (answer.status.as_u16(), text.as_str());
+        assert_eq!(actual, (200, "0123456789"), "{ignored}");
     }
 }
 
 #[tokio::test]
-async fn who_has_a_clip_already_is_told_so() {
+async fn matching_etag_returns_not_modified() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
     let path = format!("/media/processed/{id}/1.mp4");
@@ -127,7 +127,7 @@ async fn who_has_a_clip_already_is_told_so() {
 }
 
 #[tokio::test]
-async fn films_are_not_compressed_again() {
+async fn media_files_are_not_compressed() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
     for file in ["1.mp4", "1.jpg"] {
@@ -142,7 +142,7 @@ async fn films_are_not_compressed_again() {
 }
 
 #[tokio::test]
-async fn head_tells_the_size_alone() {
+async fn head_returns_the_size_without_a_body() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
     let path = format!("/media/processed/{id}/1.mp4");
@@ -152,7 +152,7 @@ async fn head_tells_the_size_alone() {
 }
 
 #[tokio::test]
-async fn a_private_clip_and_every_original_need_a_signature() {
+async fn private_clips_and_all_originals_require_a_signature() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PRIVATE).await;
     let body = app.video(&ana, &id).await;
@@ -185,7 +185,7 @@ async fn a_private_clip_and_every_original_need_a_signature() {
 }
 
 #[tokio::test]
-async fn a_signature_holds_for_its_key_and_expiry_only() {
+async fn signature_is_valid_for_its_key_and_expiry_only() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PRIVATE).await;
     let other = app.add(&ana, Seed::PRIVATE).await;
@@ -226,7 +226,7 @@ async fn a_signature_holds_for_its_key_and_expiry_only() {
 }
 
 #[tokio::test]
-async fn addresses_hold_while_secrets_are_rotated() {
+async fn signed_urls_stay_valid_during_secret_rotation() {
     let (old, new) = ("the secret of last year", "the secret of this year");
     let before = TestApp::spawn_with(&["--jwt-secret", old], &[]).await;
     let (ana, id) = video(&before, Seed::PRIVATE).await;
@@ -249,7 +249,7 @@ async fn addresses_hold_while_secrets_are_rotated() {
         token,
         ..ana.clone()
     };
-    // First the new secret is accepted everywhere, then it signs.
+    // The new secret is first accepted everywhere, and then used for signing.
     for (signs, accepted) in [(old, new), (new, old)] {
         let mut flags = vec!["--jwt-secret", signs, "--jwt-secret-other", accepted];
         flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));
@@ -264,7 +264,7 @@ async fn addresses_hold_while_secrets_are_rotated() {
 }
 
 #[tokio::test]
-async fn unpublishing_stops_the_bare_address_at_once() {
+async fn unpublishing_disables_the_unsigned_url_at_once() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PUBLIC).await;
     let path = format!("/media/processed/{id}/1.mp4");
@@ -279,9 +279,9 @@ async fn unpublishing_stops_the_bare_address_at_once() {
 }
 
 #[tokio::test]
-async fn a_public_video_that_is_not_processed_serves_nothing() {
+async fn unprocessed_public_video_serves_no_files() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for status in ["uploaded", "processing", "failed"] {
         let id = app.add(&ana, Seed::PUBLIC.in_state(status)).await;
         app.add_files(&id);
@@ -291,9 +291,9 @@ async fn a_public_video_that_is_not_processed_serves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_not_found() {
+async fn missing_file_is_not_found() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     assert_eq!(
         status(&app, &format!("/media/processed/{id}/1.mp4")).await,
@@ -309,7 +309,7 @@ async fn a_file_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn no_address_leaves_the_folders() {
+async fn path_traversal_is_not_found() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
     for path in [

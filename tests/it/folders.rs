@@ -1,4 +1,5 @@
-//! Folders with names that mean something to FFmpeg, to a shell or to a server's settings: a whole job in each.
+//! Runs whole jobs in folders whose names have a special meaning to FFmpeg, a shell or the settings
+//! of a server.
 
 use std::{path::Path, time::Duration};
 
@@ -29,8 +30,8 @@ const NAMES: [&str; 19] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_job_runs_in_folders_of_any_name() {
-    // Some names in one path: fewer jobs, and one that fails still leaves few to choose from.
+async fn whole_job_runs_in_folders_of_any_name() {
+    // Several names per path need fewer jobs, and a failure still points to few names.
     for names in NAMES.chunks(5) {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join(names.join("/"));
@@ -38,7 +39,7 @@ async fn a_whole_job_runs_in_folders_of_any_name() {
     }
 }
 
-/// Uploads a film, makes its clip and fetches what came out, with every folder below `folder`.
+/// Uploads a video, makes its clip and fetches the files, with every folder below `folder`.
 async fn job_in(folder: &Path) {
     let below = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let storage = [
@@ -48,10 +49,10 @@ async fn job_in(folder: &Path) {
     let storage = storage.map(String::as_str);
     let scratch = format!("--scratch-path={}", below("scratch"));
     let app = TestApp::spawn_with(&storage, &[&storage[..], &[&scratch]].concat()).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.uploaded(&ana, film().await, true).await;
 
-    let worker = Worker::new(app.own_workshop().await, Shutdown::new(Duration::ZERO));
+    let worker = Worker::new(app.worker_context().await, Shutdown::new(Duration::ZERO));
     worker.step(Duration::from_secs(10)).await.unwrap();
     worker.idle().await;
 

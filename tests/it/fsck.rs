@@ -1,4 +1,4 @@
-//! `anb fsck` on either pair of backends: rows, files and queue are compared on a running system.
+//! `anb fsck` compares rows, files and queue of a running system, on either pair of backends.
 
 use std::{process::Output, time::Duration};
 
@@ -6,29 +6,30 @@ use anb::{app::counting::Counting, ids::VideoId, shutdown::Shutdown, votes::Vote
 use serde_json::{Value, json};
 
 use crate::{
-    processes::process::House,
+    processes::process::SystemUnderTest,
     support::{TestApp, eventually, film, on_both},
 };
 
 on_both! {
-    a_system_at_work_is_clean,
-    files_that_no_row_names_are_found_and_removed,
-    what_is_lost_is_told_and_a_lost_clip_is_made_again,
-    a_wiped_queue_is_filled_again,
+    busy_system_has_no_findings,
+    orphaned_files_are_reported_and_deleted,
+    missing_files_are_reported_and_a_missing_clip_is_remade,
+    wiped_queue_is_refilled,
     many_deletions_must_be_confirmed,
-    an_older_copy_of_the_database_deletes_nothing_newer,
-    a_clip_that_cannot_be_made_again_is_only_told,
+    older_database_copy_deletes_no_newer_files,
+    clip_that_cannot_be_remade_is_only_reported,
 }
 
-async fn a_system_at_work_is_clean(app: &TestApp) {
+async fn busy_system_has_no_findings(app: &TestApp) {
     app.add_video(&film().await).await;
     app.add_video(b"no film").await;
-    app.work_off().await;
-    // Waiting; uploading; working, with the clip stored and not recorded; lost, its worker still storing.
+    app.run_pending_jobs().await;
+    // A waiting video, an upload, a job whose clip is stored but not recorded, and an expired job
+    // whose worker is still storing.
     app.add_video(b"film").await;
     let uploading = VideoId::generate();
     let user = "(SELECT min(id) FROM users)";
-    app.sql(&format!(
+    app.execute(&format!(
         "INSERT INTO uploads (video_id, user_id) VALUES ('{uploading}', {user})"
     ))
     .await;
@@ -44,14 +45,14 @@ async fn a_system_at_work_is_clean(app: &TestApp) {
     assert_eq!(check(app, "").await, (0, json!([])));
 }
 
-async fn files_that_no_row_names_are_found_and_removed(app: &TestApp) {
-    let [stranger, other] = [VideoId::generate(), VideoId::generate()];
+async fn orphaned_files_are_reported_and_deleted(app: &TestApp) {
+    let [unknown, other] = [VideoId::generate(), VideoId::generate()];
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let mut orphans = vec![
-        format!("processed/{stranger}/1.mp4"),
+        format!("processed/{unknown}/1.mp4"),
         format!("processed/{video}/12.jpg"),
-        format!("uploads/{stranger}.mp4"),
+        format!("uploads/{unknown}.mp4"),
     ];
     if app.bucket.is_none() {
         orphans.push(format!("processed/{video}/7.mp4.part"));
@@ -86,10 +87,10 @@ async fn files_that_no_row_names_are_found_and_removed(app: &TestApp) {
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
 }
 
-async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
+async fn missing_files_are_reported_and_a_missing_clip_is_remade(app: &TestApp) {
     let video = app.add_video(&film().await).await;
     let hollow = app.add_video(b"no film").await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     app.remove(&format!("processed/{video}/1.jpg"));
     app.remove(&format!("uploads/{hollow}.mp4"));
     app.plant("uploads/notes.txt");
@@ -102,7 +103,7 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
     let votes = app.number("SELECT max(votes) FROM videos").await;
     app.set(video, "is_public = true").await;
     assert_eq!(sorted(check(app, "--fix").await), (1, found));
-    // What is left stays online.
+    // The remaining files stay available.
     let shown = async || {
         let public = app.get("/api/public/videos").await.ok();
         assert_eq!(public[0]["video_id"], json!(video));
@@ -114,7 +115,7 @@ async fn what_is_lost_is_told_and_a_lost_clip_is_made_again(app: &TestApp) {
 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
-    eventually("the clip is made again", 180, async || {
+    eventually("the clip is remade", 180, async || {
         app.outputs(video) == ["2.jpg", "2.mp4"]
     })
     .await;
@@ -149,34 +150,34 @@ async fn many_deletions_must_be_confirmed(app: &TestApp) {
     assert_eq!(app.files().len(), 1);
 }
 
-async fn an_older_copy_of_the_database_deletes_nothing_newer(app: &TestApp) {
+async fn older_database_copy_deletes_no_newer_files(app: &TestApp) {
     let old = app.add_video(b"film").await;
     let new = app.add_video(b"film").await;
-    // The copy was made between the two.
-    app.sql(&format!("DELETE FROM videos WHERE id = '{new}'"))
+    // As if the copy of the database dated from between the two uploads.
+    app.execute(&format!("DELETE FROM videos WHERE id = '{new}'"))
         .await;
     let note = "newer than the newest video: is the database an older copy?";
     let found = json!([{"kind": "orphan", "object": format!("uploads/{new}.mp4"), "note": note}]);
     let said = check(app, "--fix --delete-orphans").await;
     assert_eq!(sorted(said), (1, repaired(&found, false)));
-    // Nor where no row is left.
-    app.sql("DELETE FROM videos").await;
+    // Nothing is deleted either if no row is left.
+    app.execute("DELETE FROM videos").await;
     check(app, "--fix --delete-orphans").await;
     let mut files = [old, new].map(|video| format!("uploads/{video}.mp4"));
     files.sort();
     assert_eq!(app.files(), files);
 }
 
-async fn a_clip_that_cannot_be_made_again_is_only_told(app: &TestApp) {
+async fn clip_that_cannot_be_remade_is_only_reported(app: &TestApp) {
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     for name in [
         format!("uploads/{video}.mp4"),
         format!("processed/{video}/1.mp4"),
     ] {
         app.remove(&name);
     }
-    let note = "its original is gone as well: it cannot be made again";
+    let note = "its original is missing as well: it cannot be made again";
     let found = json!([
         {"kind": "missing_original", "video": video},
         {"kind": "missing_output", "video": video, "note": note},
@@ -188,7 +189,7 @@ async fn a_clip_that_cannot_be_made_again_is_only_told(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn rows_that_the_sweeper_forgot_are_found_and_put_right() {
+async fn overdue_rows_are_reported_and_repaired() {
     let app = TestApp::spawn().await;
     let waiting = app.add_video(b"film").await;
     app.set(
@@ -209,7 +210,7 @@ async fn rows_that_the_sweeper_forgot_are_found_and_put_right() {
     }
 }
 
-async fn a_wiped_queue_is_filled_again(app: &TestApp) {
+async fn wiped_queue_is_refilled(app: &TestApp) {
     let video = app.add_video(b"film").await;
     app.set(video, "enqueued_at = now() - interval '6 minutes'")
         .await;
@@ -223,19 +224,19 @@ async fn a_wiped_queue_is_filled_again(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_wrong_counter_is_counted_again() {
+async fn wrong_vote_counter_is_recounted() {
     let app = TestApp::spawn().await;
-    app.members(2).await;
+    app.insert_users(2).await;
     let video = app.add_video(b"film").await;
     assert_eq!(app.get("/ready").await.status, 200);
-    // Nobody counts while it is wrong.
-    app.shutdown.insist();
-    app.sql(&format!(
+    // Stops vote counting while the counter is wrong.
+    app.shutdown.force();
+    app.execute(&format!(
         "INSERT INTO votes (user_id, video_id) SELECT id, '{video}' FROM users"
     ))
     .await;
     let votes = app.number("SELECT count(*) FROM votes").await;
-    app.sql(&format!("INSERT INTO uncounted VALUES ('{video}', 1)"))
+    app.execute(&format!("INSERT INTO uncounted VALUES ('{video}', 1)"))
         .await;
     app.set(video, &format!("votes = {votes} - 1")).await;
     assert_eq!(check(&app, "").await, (0, json!([])));
@@ -253,14 +254,16 @@ async fn a_wrong_counter_is_counted_again() {
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
 }
 
-/// Tells how an orphan can be deleted.
+/// The note of an orphan that can be deleted.
 const DELETABLE: &str = "--fix --delete-orphans deletes it";
 
 pub async fn fsck(app: &TestApp, flags: &str) -> Output {
-    House::of(app).output(&format!("fsck --json {flags}")).await
+    SystemUnderTest::of(app)
+        .output(&format!("fsck --json {flags}"))
+        .await
 }
 
-/// Runs the command on a storage that the API has marked, and returns exit code and findings.
+/// Runs the command on a storage with a marker, and returns exit code and findings.
 pub async fn check(app: &TestApp, flags: &str) -> (i32, Value) {
     if !app.shutdown.is_requested() {
         assert_eq!(app.get("/ready").await.status, 200);
@@ -270,14 +273,13 @@ pub async fn check(app: &TestApp, flags: &str) -> (i32, Value) {
     (ran.status.code().unwrap(), said)
 }
 
-/// Puts findings into an order.
 fn sorted((code, found): (i32, Value)) -> (i32, Value) {
     let mut found = found.as_array().unwrap().clone();
     found.sort_by_key(|finding| (finding["kind"].to_string(), finding.to_string()));
     (code, json!(found))
 }
 
-/// Returns findings as they are said.
+/// Returns findings as the command prints them.
 fn repaired(findings: &Value, is_repaired: bool) -> Value {
     let mut said = findings.as_array().unwrap().clone();
     for finding in &mut said {
@@ -286,7 +288,7 @@ fn repaired(findings: &Value, is_repaired: bool) -> Value {
     sorted((0, json!(said))).1
 }
 
-/// Puts a file where one that is being written lies; a bucket shows none of those.
+/// Adds an unfinished file; a bucket never shows one.
 fn plant_unfinished(app: &TestApp, name: &str) {
     if app.bucket.is_none() {
         app.plant(name);

@@ -1,4 +1,4 @@
-//! Hostile files: each is refused with its code, or becomes a clip; none reaches what is not its own.
+//! Hostile files are rejected with a code or become a clip. None of them reaches another file.
 
 mod atoms;
 mod canary;
@@ -30,15 +30,15 @@ use tempfile::TempDir;
 use self::{canary::Canary, corpus::Case, mutate::mutate};
 use crate::support::{draw, memory, processes_about};
 
-/// Most processor time of a file, and most memory of a program. (One that waits without working is ended, and its file
-/// has another verdict.)
+/// Maximum CPU time of a file, and maximum memory of a program. (A program that waits without
+/// working is killed, which shows in the outcome of its file.)
 const LIMIT_MS: u64 = 45_000;
 const LIMIT_MB: u64 = 1024;
 
-/// Files at once.
-const SIDE_BY_SIDE: usize = 4;
+/// Number of files processed concurrently.
+const CONCURRENCY: usize = 4;
 
-/// Mutations of the ordinary test run, and the variables that ask for more, or for others.
+/// Default number of mutations, and the variables that set this number and the first seed.
 const MUTATIONS: u64 = 200;
 const MUTATIONS_VARIABLE: &str = "FUZZ_MUTATIONS";
 const SEED_VARIABLE: &str = "FUZZ_SEED";
@@ -49,7 +49,7 @@ struct Cli {
     media: config::media::Settings,
 }
 
-/// A media kit whose programs are watched.
+/// A media service whose programs are monitored.
 struct Lab {
     media: Media,
     folder: TempDir,
@@ -58,17 +58,17 @@ struct Lab {
     is_done: AtomicBool,
 }
 
-/// What became of a file.
+/// The result of processing a file.
 struct Ran {
     name: String,
-    /// `clip`, the code of a refusal, or what failed.
-    verdict: String,
+    /// `clip`, the code of a rejection, or a failure.
+    outcome: String,
     time: Duration,
     cpu_ms: u64,
 }
 
 impl Lab {
-    /// Opens one as a worker has it on a kernel with all protections (`require`), or without (`off`).
+    /// Opens the media service as on a kernel with all protections (`require`) or none (`off`).
     async fn open(sandbox: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scratch = folder.path().join("scratch").display().to_string();
@@ -102,30 +102,30 @@ impl Lab {
         let clip = made.await;
         let time = started.elapsed();
         fs::remove_file(&source).unwrap();
-        let verdict = match clip {
+        let outcome = match clip {
             Ok(_clip) => "clip".to_owned(),
-            Err(Error::Refused(refusal)) => refusal.code().to_owned(),
+            Err(Error::Rejected(refusal)) => refusal.code().to_owned(),
             Err(error) => format!("failed: {error:#}"),
         };
         let spent = [report.probing, report.making].map(|costs| costs.cpu_ms);
         let is_sniffed = sniff(&bytes[..bytes.len().min(SNIFF_BYTES)]).is_ok();
         assert_eq!(
             is_sniffed,
-            verdict != "not_an_mp4",
+            outcome != "not_an_mp4",
             "{name}: upload and worker differ"
         );
         Ran {
             name,
-            verdict,
+            outcome,
             time,
             cpu_ms: spent.into_iter().flatten().sum(),
         }
     }
 
-    /// Runs all, some at once.
+    /// Processes all files, some of them concurrently.
     async fn run_all(&self, files: impl Iterator<Item = (String, Vec<u8>)>) -> Vec<Ran> {
         let runs = files.map(|(name, bytes)| async move { self.run(name, &bytes).await });
-        let all = futures_util::stream::iter(runs).buffered(SIDE_BY_SIDE);
+        let all = futures_util::stream::iter(runs).buffered(CONCURRENCY);
         let watched = async {
             let ran = all.collect().await;
             self.is_done.store(true, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Lab {
         tokio::join!(watched, self.watch()).0
     }
 
-    /// Notes the most memory that a program uses.
+    /// Records the peak memory of the programs.
     async fn watch(&self) {
         let mut ticks = tokio::time::interval(Duration::from_millis(500));
         while !self.is_done.load(Ordering::Relaxed) {
@@ -146,8 +146,8 @@ impl Lab {
         }
     }
 
-    /// Runs all and checks the verdict of each.
-    async fn judge(&self, what: &str, cases: Vec<Case>, canary: &Canary) {
+    /// Processes all files and checks their outcomes.
+    async fn check(&self, what: &str, cases: Vec<Case>, canary: &Canary) {
         let expected: Vec<_> = cases.iter().map(|case| case.verdict).collect();
         let files = cases.into_iter().map(|case| (case.name, case.bytes));
         let ran = self.run_all(files).await;
@@ -155,25 +155,25 @@ impl Lab {
         let wrong: Vec<_> = ran
             .iter()
             .zip(expected)
-            .filter(|(run, expected)| run.verdict != *expected)
-            .map(|(run, expected)| format!("{}: {} instead of {expected}", run.name, run.verdict))
+            .filter(|(run, expected)| run.outcome != *expected)
+            .map(|(run, expected)| format!("{}: {} instead of {expected}", run.name, run.outcome))
             .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
-    /// Checks what no file may do, and tells the figures.
+    /// Checks the limits that hold for every file, and prints the figures.
     fn report(&self, what: &str, ran: &[Ran], canary: &Canary) {
-        let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
         for run in ran {
-            let word = run.verdict.split(':').next().unwrap();
-            *verdicts.entry(word).or_default() += 1;
+            let word = run.outcome.split(':').next().unwrap();
+            *outcomes.entry(word).or_default() += 1;
         }
         let slowest = ran.iter().max_by_key(|run| run.time).unwrap();
         let touched = canary.touched();
         let dearest = ran.iter().map(|run| run.cpu_ms).max().unwrap();
         let peak_mb = self.peak_bytes.load(Ordering::Relaxed) / 1_000_000;
         println!(
-            "{what}: {} files {verdicts:?}, canaries touched {touched}, at most {peak_mb} MB and \
+            "{what}: {} files {outcomes:?}, canaries touched {touched}, at most {peak_mb} MB and \
              {dearest} ms of processor time, slowest {:.1?}: {}",
             ran.len(),
             slowest.time,
@@ -181,26 +181,26 @@ impl Lab {
         );
         assert!(dearest < LIMIT_MS, "{dearest} ms");
         assert!(peak_mb < LIMIT_MB, "{peak_mb} MB");
-        assert_eq!(touched, 0, "somebody came to the canary");
+        assert_eq!(touched, 0, "a file reached the canary");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_hostile_file_has_its_verdict() {
+async fn every_hostile_file_has_the_expected_outcome() {
     let lab = Lab::open("require").await;
     let canary = Canary::set(lab.folder.path(), &corpus::film().await);
     let cases = corpus::all(&canary).await;
-    lab.judge("corpus", cases, &canary).await;
+    lab.check("corpus", cases, &canary).await;
 }
 
-/// What a kernel without Landlock is left with.
+/// Covers kernels without Landlock.
 #[tokio::test(flavor = "multi_thread")]
 async fn options_alone_keep_files_from_the_canary() {
     let lab = Lab::open("off").await;
     let film = corpus::film().await;
     let canary = Canary::set(lab.folder.path(), &film);
     let cases = strangers::all(&canary, &film).await;
-    lab.judge("strangers outside the sandbox", cases, &canary)
+    lab.check("references outside the sandbox", cases, &canary)
         .await;
 }
 
@@ -237,7 +237,7 @@ async fn ffmpeg_runs_without_environment_or_privilege_in_its_own_group() {
     }
 }
 
-/// A confined program as the kernel shows it.
+/// The state of a confined program, as the kernel reports it.
 struct Inmate {
     environment: String,
     status: String,
@@ -246,24 +246,24 @@ struct Inmate {
 }
 
 impl Inmate {
-    /// Returns the one that works in a job's folder.
+    /// Returns the state of the only program in a job's folder.
     fn in_folder(folder: &Path) -> Self {
         let [id] = processes_about(folder)[..] else {
-            panic!("not one program");
+            panic!("not exactly one program");
         };
-        let tell = |file| fs::read_to_string(format!("/proc/{id}/{file}")).unwrap();
+        let read = |file| fs::read_to_string(format!("/proc/{id}/{file}")).unwrap();
         let id = Pid::from_raw(id.try_into().unwrap());
         Self {
-            environment: tell("environ"),
-            status: tell("status"),
-            limits: tell("limits"),
+            environment: read("environ"),
+            status: read("status"),
+            limits: read("limits"),
             leads_its_group: getpgid(id).ok() == id,
         }
     }
 }
 
 #[tokio::test]
-async fn without_our_options_a_file_reaches_the_canary() {
+async fn file_reaches_the_canary_without_our_options() {
     let folder = tempfile::tempdir().unwrap();
     let film = corpus::film().await;
     let canary = Canary::set(folder.path(), &film);
@@ -284,7 +284,7 @@ async fn without_our_options_a_file_reaches_the_canary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_mutation_of_a_film_is_our_fault() {
+async fn no_mutation_causes_a_system_failure() {
     let count = number(MUTATIONS_VARIABLE).unwrap_or(MUTATIONS);
     let first = number(SEED_VARIABLE).unwrap_or(0);
     let lab = Lab::open("require").await;
@@ -296,14 +296,14 @@ async fn no_mutation_of_a_film_is_our_fault() {
     });
     let ran = lab.run_all(mutations).await;
     lab.report("mutations", &ran, &canary);
-    let failed = ran.iter().filter(|run| run.verdict.starts_with("failed"));
+    let failed = ran.iter().filter(|run| run.outcome.starts_with("failed"));
     let failed: Vec<_> = failed
-        .map(|run| format!("{}: {}", run.name, run.verdict))
+        .map(|run| format!("{}: {}", run.name, run.outcome))
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// Small films of several kinds.
+/// Returns small videos of several formats.
 async fn films() -> [Vec<u8>; 4] {
     let film = async |options: &str| {
         let source = "-f lavfi -i testsrc2=s=64x48:r=10:d=1.2 -f lavfi -i sine=d=1.2";

@@ -1,30 +1,30 @@
-//! Database and storage belong together, or nothing is stored, processed or repaired.
+//! Nothing is stored, processed or repaired unless database and storage belong together.
 
 use anb::{
     ids::VideoId,
     storage::WrongInstallation,
-    videos::process::{self, Recorded},
+    videos::process::{self, FailureOutcome},
 };
 use serde_json::{Value, json};
 
 use crate::{
     fsck::{check, fsck},
-    processes::process::House,
+    processes::process::SystemUnderTest,
     support::{TestApp, film, mp4, on_both},
 };
 
 on_both! {
-    a_database_of_another_installation_repairs_nothing,
-    a_process_with_the_wrong_storage_takes_and_processes_nothing,
+    database_of_another_installation_prevents_repairs,
+    process_with_wrong_storage_accepts_and_processes_nothing,
 }
 
-/// Names a storage that is not there, or not the database's.
+/// The failing dependency if the storage is missing or belongs to another database.
 const STORAGE: [&str; 1] = ["storage"];
 
-async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
+async fn database_of_another_installation_prevents_repairs(app: &TestApp) {
     let orphan = VideoId::generate();
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     app.plant(&format!("uploads/{orphan}.mp4"));
     app.remove(&format!("processed/{video}/1.jpg"));
     let files = app.files();
@@ -33,7 +33,7 @@ async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
     assert_eq!(ran.status.code(), Some(1));
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(
-        said.contains("nothing was repaired: the database is of"),
+        said.contains("nothing was repaired: the database belongs to"),
         "{said}"
     );
     assert!(
@@ -48,12 +48,12 @@ async fn a_database_of_another_installation_repairs_nothing(app: &TestApp) {
     assert_eq!(app.status(video).await, "processed");
 }
 
-async fn a_process_with_the_wrong_storage_takes_and_processes_nothing(app: &TestApp) {
+async fn process_with_wrong_storage_accepts_and_processes_nothing(app: &TestApp) {
     let waiting = app.add_video(&film().await).await;
-    app.workshop().await.installation.verify().await.unwrap();
-    let ana = app.member("Ana", "Cali").await;
+    app.context().await.installation.verify().await.unwrap();
+    let ana = app.insert_user("Ana", "Cali").await;
     let deleted = VideoId::generate();
-    app.sql(&format!(
+    app.execute(&format!(
         "INSERT INTO uploads (video_id, user_id, started_at, is_upload)
          SELECT '{deleted}', min(id), now() - interval '1 day', false FROM users"
     ))
@@ -73,16 +73,16 @@ async fn a_process_with_the_wrong_storage_takes_and_processes_nothing(app: &Test
     working.await.unwrap();
     let row = app.row(waiting).await.unwrap();
     assert_eq!((row.status.as_str(), row.attempt), ("uploaded", 0));
-    // What is to be deleted is not forgotten.
+    // Pending deletions are kept.
     assert_eq!(app.number("SELECT count(*) FROM uploads").await, 1);
     assert_eq!(app.files(), files);
 }
 
 #[tokio::test]
-async fn a_volume_that_is_not_mounted_is_not_taken_for_a_new_one() {
+async fn unmounted_volume_is_not_taken_for_a_new_one() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     // The folders of this process are empty.
     let flags = ["--database-url", &app.place.database_url];
     let unmounted = TestApp::spawn_with(&flags, &flags).await;
@@ -90,46 +90,46 @@ async fn a_volume_that_is_not_mounted_is_not_taken_for_a_new_one() {
         unmounted.get("/ready").await.body["failing"],
         json!(STORAGE)
     );
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     assert_eq!(unmounted.upload(&ana, mp4(5000), false).await.status, 503);
     let ran = fsck(&unmounted, "--fix --delete-orphans").await;
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(said.contains("is a volume not mounted?"), "{said}");
     assert_eq!(unmounted.files(), [""; 0]);
     for folder in ["uploads", "processed"] {
-        let mark = unmounted
+        let marker = unmounted
             .folder
             .path()
             .join(folder)
             .join(".anb-installation");
-        assert!(!mark.exists());
+        assert!(!marker.exists());
     }
-    // The way out that the message names.
+    // The remedy that the message suggests.
     for folder in ["uploads", "processed"] {
-        let mark = |app: &TestApp| app.folder.path().join(folder).join(".anb-installation");
-        std::fs::copy(mark(&app), mark(&unmounted)).unwrap();
+        let marker = |app: &TestApp| app.folder.path().join(folder).join(".anb-installation");
+        std::fs::copy(marker(&app), marker(&unmounted)).unwrap();
     }
     assert_eq!(unmounted.get("/ready").await.status, 200);
     assert_eq!(app.status(video).await, "processed");
 }
 
 #[tokio::test]
-async fn a_volume_that_is_unmounted_while_the_processes_run_costs_no_video() {
+async fn volume_unmounted_at_runtime_fails_no_video() {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     let video = app.add_video(&film().await).await;
-    workshop.installation.verify().await.unwrap();
+    context.installation.verify().await.unwrap();
     assert_eq!(app.get("/ready").await.status, 200);
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let uploads = app.folder.path().join("uploads");
     let away = app.folder.path().join("away");
     std::fs::rename(&uploads, &away).unwrap();
     std::fs::create_dir(&uploads).unwrap();
 
-    let claim = process::claim(&workshop).await.unwrap().unwrap();
-    let error = process::run(&workshop, claim).await.unwrap_err();
-    let recorded = process::record_failure(&workshop, claim, error).await;
-    assert_eq!(recorded.unwrap(), Recorded::SetBack);
+    let claim = process::claim(&context).await.unwrap().unwrap();
+    let error = process::run(&context, claim).await.unwrap_err();
+    let recorded = process::record_failure(&context, claim, error).await;
+    assert_eq!(recorded.unwrap(), FailureOutcome::Postponed);
     assert_eq!(app.get("/ready").await.body["failing"], json!(STORAGE));
     assert_eq!(app.upload(&ana, mp4(5000), false).await.status, 503);
     std::fs::remove_dir(&uploads).unwrap();
@@ -137,26 +137,26 @@ async fn a_volume_that_is_unmounted_while_the_processes_run_costs_no_video() {
     assert_eq!(app.get("/ready").await.status, 200);
     app.set(video, "run_after = now()").await;
     app.push(video).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.status(video).await, "processed");
 }
 
-/// Moves the process to another database, as it were.
+/// Simulates a connection to the database of another installation.
 async fn mistype_database_name(app: &TestApp) {
-    app.workshop().await.installation.verify().await.unwrap();
-    app.sql("UPDATE installation SET id = gen_random_uuid()")
+    app.context().await.installation.verify().await.unwrap();
+    app.execute("UPDATE installation SET id = gen_random_uuid()")
         .await;
 }
 
 #[tokio::test]
-async fn a_storage_that_nobody_marked_is_not_repaired() {
+async fn storage_without_marker_is_not_repaired() {
     let app = TestApp::spawn().await;
     app.add_video(b"film").await;
     let ran = fsck(&app, "--fix").await;
     assert_eq!(ran.status.code(), Some(1));
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(
-        said.contains("uploads/.anb-installation is not there"),
+        said.contains("uploads/.anb-installation does not exist"),
         "{said}"
     );
     assert!(said.contains("start `anb serve` once"), "{said}");
@@ -165,18 +165,18 @@ async fn a_storage_that_nobody_marked_is_not_repaired() {
 }
 
 #[tokio::test]
-async fn where_the_folders_are_not_nothing_is_made_or_repaired() {
+async fn missing_folders_are_neither_created_nor_repaired() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.get("/ready").await.status, 200);
-    let mut house = House::of(&app);
-    house.set("UPLOAD_PATH", "./uploads");
-    house.set("PROCESSED_PATH", "./processed");
-    let ran = house.output("fsck --fix").await;
+    let mut system = SystemUnderTest::of(&app);
+    system.set("UPLOAD_PATH", "./uploads");
+    system.set("PROCESSED_PATH", "./processed");
+    let ran = system.output("fsck --fix").await;
     assert_eq!(ran.status.code(), Some(1));
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(said.contains("UPLOAD_PATH=./uploads"), "{said}");
-    assert!(!house.folder().join("uploads").exists());
+    assert!(!system.folder().join("uploads").exists());
     assert_eq!(app.status(video).await, "processed");
 }

@@ -1,4 +1,4 @@
-//! The life of a job in the worker: how it ends, and what interrupts it.
+//! How jobs in the worker end, and what interrupts them.
 
 mod interrupted;
 mod late;
@@ -14,11 +14,11 @@ use serde_json::json;
 
 use crate::support::{RedisBroker, Row, TestApp, eventually, film};
 
-/// Long enough for a message to come, if there is one.
+/// Long enough to receive a message if there is one.
 const WAIT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
+async fn message_of_unknown_kind_is_dead_lettered_unchanged() {
     let app = TestApp::spawn().await;
     let broker = RedisBroker::at(&app.place.redis_url).await;
     let newer = json!({
@@ -33,7 +33,7 @@ async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
     broker
         .push_raw(&payloads.each_ref().map(String::as_str))
         .await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let mut dead = broker.dead().await;
     dead.sort();
     let mut expected = payloads.map(|payload| (payload, "unknown_job".to_owned()));
@@ -43,28 +43,28 @@ async fn a_message_of_an_unknown_kind_goes_to_the_dead_untouched() {
 }
 
 #[tokio::test]
-async fn a_second_delivery_of_a_processed_video_changes_nothing() {
+async fn redelivery_of_processed_video_changes_nothing() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let (row, outputs) = (app.row(video).await, app.outputs(video));
     assert_eq!(row.as_ref().unwrap().status, "processed");
     assert_eq!(outputs, ["1.jpg", "1.mp4"]);
 
     app.push(video).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.row(video).await, row);
     assert_eq!(app.outputs(video), outputs);
     assert_eq!(held(&app).await, 0);
 }
 
 #[tokio::test]
-async fn two_workers_with_one_video_process_it_once() {
+async fn concurrent_workers_process_a_video_once() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
     app.push(video).await;
     app.push(video).await;
-    tokio::join!(app.work_off(), app.work_off());
+    tokio::join!(app.run_pending_jobs(), app.run_pending_jobs());
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
@@ -72,11 +72,11 @@ async fn two_workers_with_one_video_process_it_once() {
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_puts_the_video_off() {
+async fn transient_failure_postpones_the_video() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
     fs::rename(app.original(video), app.folder.path().join("lost")).unwrap();
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let expected = Row {
         status: "uploaded".to_owned(),
         attempt: 1,
@@ -89,17 +89,17 @@ async fn a_failure_that_may_pass_puts_the_video_off() {
     assert_eq!(app.row(video).await.unwrap(), expected);
     assert_eq!(held(&app).await, 0);
 
-    // What was wrong is put right: the next attempt succeeds.
+    // Once the original is back, the next attempt succeeds.
     fs::rename(app.folder.path().join("lost"), app.original(video)).unwrap();
     app.set(video, "run_after = now()").await;
     app.push(video).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.status(video).await, "processed");
     assert_eq!(app.outputs(video), ["2.jpg", "2.mp4"]);
 }
 
 #[tokio::test]
-async fn a_video_that_is_not_due_is_left_alone() {
+async fn video_that_is_not_due_is_not_processed() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
     app.set(
@@ -108,24 +108,24 @@ async fn a_video_that_is_not_due_is_left_alone() {
     )
     .await;
     let row = app.row(video).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.row(video).await, row);
     assert_eq!(held(&app).await, 0);
 }
 
 #[tokio::test]
-async fn the_last_failure_goes_to_the_dead() {
+async fn last_failure_dead_letters_the_message() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
     let broker = RedisBroker::at(&app.place.redis_url).await;
     let video = app.add_video(&film().await).await;
     app.remove(&format!("uploads/{video}.mp4"));
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.row(video).await.unwrap().failures, 1);
     assert!(broker.dead().await.is_empty());
 
     app.set(video, "run_after = now()").await;
     app.push(video).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let row = app.row(video).await.unwrap();
     assert_eq!(row.status, "failed");
     assert_eq!(row.code.as_deref(), Some("processing_failed"));
@@ -137,7 +137,7 @@ async fn the_last_failure_goes_to_the_dead() {
 }
 
 #[tokio::test]
-async fn a_worker_takes_no_more_messages_than_it_has_slots() {
+async fn worker_receives_no_more_messages_than_it_has_slots() {
     let app = TestApp::spawn_with(&[], &["--worker-concurrency=1"]).await;
     let first = app.add_video(&film().await).await;
     let second = app.add_video(&film().await).await;
@@ -154,7 +154,7 @@ async fn a_worker_takes_no_more_messages_than_it_has_slots() {
 }
 
 #[tokio::test]
-async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
+async fn worker_survives_wiped_broker_and_cut_connections() {
     let app = TestApp::spawn().await;
     let broker = RedisBroker::at(&app.place.redis_url).await;
     let (worker, shutdown) = app.worker().await;
@@ -173,7 +173,7 @@ async fn a_running_worker_survives_a_wiped_broker_and_cut_connections() {
 }
 
 #[tokio::test]
-async fn a_running_worker_clears_away_what_a_killed_one_left_on_its_disk() {
+async fn worker_removes_job_folders_of_killed_workers() {
     let app = TestApp::spawn().await;
     let (running, shutdown) = start(&app).await;
     let left = app.scratch().join("job-left");
@@ -187,21 +187,21 @@ async fn a_running_worker_clears_away_what_a_killed_one_left_on_its_disk() {
     running.await.unwrap();
 }
 
-/// Returns how many messages are not ended.
+/// Returns the number of unsettled messages.
 async fn held(app: &TestApp) -> u64 {
     let stats = app.queue.stats().await.unwrap();
     stats.waiting + stats.in_flight
 }
 
 /// Runs a worker in the background, as `anb work` does.
-#[expect(clippy::disallowed_methods, reason = "the test is its process")]
+#[expect(clippy::disallowed_methods, reason = "the test acts as the process")]
 fn run(worker: Worker) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move { worker.run().await })
 }
 
-/// Makes a worker with programs of its own and starts it.
+/// Starts a worker with a scratch folder of its own.
 async fn start(app: &TestApp) -> (tokio::task::JoinHandle<()>, Shutdown) {
     let shutdown = Shutdown::new(Duration::from_secs(30));
-    let worker = Worker::new(app.own_workshop().await, shutdown.clone());
+    let worker = Worker::new(app.worker_context().await, shutdown.clone());
     (run(worker), shutdown)
 }

@@ -1,19 +1,19 @@
-//! The main job from end to end, on either pair of backends: upload, queue, clip, vote, ranking, delete.
+//! The main use case from upload to deletion, on either pair of backends.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{Answer, TestApp, film, on_both};
 
-on_both! { a_video_is_uploaded_processed_voted_for_ranked_and_deleted }
+on_both! { video_is_uploaded_processed_voted_for_ranked_and_deleted }
 
-async fn a_video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp) {
-    let ana = app.player("Ana", "Bogotá D.C.").await;
-    let luis = app.player("Luis", "Cali").await;
+async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp) {
+    let ana = app.sign_up("Ana", "Bogotá D.C.").await;
+    let luis = app.sign_up("Luis", "Cali").await;
 
     let id = app.uploaded(&ana, film().await, true).await;
     assert_eq!(app.video(&ana, &id).await["status"], "uploaded");
-    app.work_off().await;
+    app.run_pending_jobs().await;
 
     let video = app.video(&ana, &id).await;
     assert_eq!(video["status"], "processed", "{video}");

@@ -1,4 +1,4 @@
-//! Integration tests: one binary, so that it links once.
+//! Integration tests in a single binary, which links only once.
 #![expect(
     clippy::disallowed_methods,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! Clips made by the real `ffmpeg` from films that `ffmpeg` draws here.
+//! Clips that the real `ffmpeg` makes of generated videos.
 
 mod bench;
 mod browser;
@@ -14,7 +14,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Clip, Error, Media, Progress, Refusal, Report, Scratch},
+    media::{Clip, Error, Media, Progress, Rejection, Report, Scratch},
 };
 use clap::Parser;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::support::{eventually, processes_about, tool};
 
-/// A media kit with its own scratch folder.
+/// A media service with its own scratch folder.
 struct Studio {
     media: Media,
     folder: TempDir,
@@ -45,7 +45,7 @@ impl Studio {
         Self { media, folder }
     }
 
-    /// Draws a film with `ffmpeg`; `args` are all but the output.
+    /// Generates a video with `ffmpeg`; `args` are all arguments except the output.
     fn draw(&self, args: &str) -> PathBuf {
         let film = self.folder.path().join("source.mp4");
         run("ffmpeg", &format!("-v error -y {args}"), &film);
@@ -59,10 +59,10 @@ impl Studio {
         (clip, scratch)
     }
 
-    async fn refusal(&self, source: &Path) -> Refusal {
+    async fn refusal(&self, source: &Path) -> Rejection {
         match self.clip(source).await.0 {
-            Err(Error::Refused(refusal)) => refusal,
-            other => panic!("not refused: {other:?}"),
+            Err(Error::Rejected(refusal)) => refusal,
+            other => panic!("not rejected: {other:?}"),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Studio {
 /// Runs a tool on a file and returns its standard output.
 #[expect(
     clippy::disallowed_methods,
-    reason = "films are drawn and measured outside the code under test"
+    reason = "videos are generated and measured outside the code under test"
 )]
 fn run(program: &str, args: &str, file: &Path) -> Vec<u8> {
     let output = std::process::Command::new(tool(program))
@@ -88,12 +88,12 @@ fn describe(file: &Path) -> Value {
     serde_json::from_slice(&run("ffprobe", args, file)).unwrap()
 }
 
-/// The colour of a small square of the frame shown at a time.
+/// Returns the colour of a small square of the frame at `second`.
 fn colour(clip: &Clip, second: f32, x: u32, y: u32) -> [u8; 3] {
     pixel(&clip.video, &format!("-ss {second}"), x, y)
 }
 
-/// The colour of a small square of a picture; `seek` are options that choose it.
+/// Returns the colour of a small square of the picture that the options `seek` select.
 fn pixel(file: &Path, seek: &str, x: u32, y: u32) -> [u8; 3] {
     let args = format!(
         "-v error -i {} -vf crop=16:16:{x}:{y},scale=1:1:flags=area,format=rgb24 {seek} \
@@ -115,15 +115,15 @@ const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
 const BLACK: [u8; 3] = [0, 0, 0];
 
-/// A tenth of the work, for tests that look at frames and colours and not at how good the picture is.
+/// A tenth of the work, for tests that check frames and colours but not picture quality.
 const SMALL: &[&str] = &["--output-resolution=640x360", "--encode-effort=fast"];
 
-/// Frames of both bumpers.
+/// Number of frames of both bumpers together.
 const BUMPERS: u64 = 120;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
-    // A third of the work: how good the picture is shows elsewhere.
+async fn long_landscape_video_is_cut_to_30_seconds_between_bumpers() {
+    // A third of the work; other tests check picture quality.
     let studio = Studio::open(&["--encode-effort=fast"]).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine -t 31.4 -c:v libx264 \
@@ -160,9 +160,9 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
     assert_eq!(
         (find(b"+04.6"), find(b"my-home")),
         (None, None),
-        "places and titles are gone"
+        "location and title must be removed"
     );
-    assert!(find(b"moov") < find(b"mdat"), "the index comes first");
+    assert!(find(b"moov") < find(b"mdat"), "the index must come first");
 
     let reports = reports.into_inner().unwrap();
     assert!(
@@ -172,7 +172,7 @@ async fn a_long_landscape_film_becomes_exactly_30_seconds_between_bumpers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_poster_is_a_small_jpeg_of_the_same_size() {
+async fn poster_is_a_small_jpeg_with_the_dimensions_of_the_clip() {
     let studio = Studio::open(&[]).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=640x360:r=30:d=2,noise=alls=60:allf=t -c:v libx264 -crf 10 \
@@ -191,10 +191,10 @@ async fn the_poster_is_a_small_jpeg_of_the_same_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_portrait_film_by_metadata_stands_upright_with_the_mark_on_its_picture() {
+async fn rotated_portrait_video_is_upright_with_the_watermark_on_its_picture() {
     let studio = Studio::open(&[]).await;
-    // Red left half, blue right half. As a phone held upright stores it: the tag counts
-    // counter-clockwise, so the picture is shown turned a quarter clockwise, red on top.
+    // The left half is red and the right half blue, as stored by a phone held upright. The tag
+    // counts counter-clockwise, so the picture is shown rotated by 90° clockwise, with red on top.
     let flat = studio.draw(
         "-f lavfi -i color=red:s=320x360:r=30:d=1 -f lavfi -i color=blue:s=320x360:r=30:d=1 \
          -filter_complex hstack -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
@@ -216,15 +216,15 @@ async fn a_portrait_film_by_metadata_stands_upright_with_the_mark_on_its_picture
     for x in [200, 1060, 1240] {
         assert!(is_near(see(x, 30), BLACK), "bar at {x}: {:?}", see(x, 30));
     }
-    // The picture ends at column 842; the white letters of the mark are on it.
+    // The picture ends at column 842; the white letters of the watermark are on it.
     let letters = see(786, 20);
-    assert!(letters[1] > 90, "mark: {letters:?}");
+    assert!(letters[1] > 90, "watermark: {letters:?}");
     let stream = &describe(&clip.video)["streams"][0];
     assert!(stream["side_data_list"].is_null(), "{stream}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_odd_film_is_enlarged_to_the_frame() {
+async fn small_video_of_odd_dimensions_is_scaled_up() {
     let studio = Studio::open(&[]).await;
     let source = studio.draw(
         "-f lavfi -i color=red:s=201x151:r=25:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv444p",
@@ -240,9 +240,10 @@ async fn a_small_odd_film_is_enlarged_to_the_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wide_pixels_are_shown_in_their_shape() {
+async fn non_square_pixels_keep_their_aspect_ratio() {
     let studio = Studio::open(&[]).await;
-    // 360 stored columns, each twice as wide as high: 720 x 360, bars above and below none at 2:1.
+    // 360 stored columns of pixels twice as wide as high are shown as 720 x 360, with bars above
+    // and below.
     let source = studio.draw(
         "-f lavfi -i color=red:s=360x360:r=30:d=1,setsar=2/1 -c:v libx264 -preset ultrafast \
          -pix_fmt yuv420p",
@@ -256,7 +257,7 @@ async fn wide_pixels_are_shown_in_their_shape() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variable_frame_rate_film_becomes_steady() {
+async fn variable_frame_rate_becomes_constant() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=320x180:r=60:d=6 -vf select=not(mod(n\\,7))+lt(mod(n\\,90)\\,30) \
@@ -268,7 +269,7 @@ async fn a_variable_frame_rate_film_becomes_steady() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_that_changes_its_size_is_shown_to_the_end() {
+async fn video_that_changes_its_resolution_is_shown_to_the_end() {
     let studio = Studio::open(SMALL).await;
     // Annex B streams of two sizes, one after the other.
     let part = |size| {
@@ -284,7 +285,7 @@ async fn a_film_that_changes_its_size_is_shown_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_chroma_position_does_not_keep_the_bumpers_away() {
+async fn different_chroma_location_does_not_prevent_bumpers() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v mjpeg -f mov");
     let (clip, _scratch) = studio.clip(&source).await;
@@ -292,7 +293,7 @@ async fn another_chroma_position_does_not_keep_the_bumpers_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_that_starts_after_the_sound_starts_the_clip() {
+async fn clip_starts_with_a_picture_that_starts_after_the_sound() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=320x180:r=30:d=1,setpts=PTS+2/TB -f lavfi -i sine=d=3 \
@@ -303,7 +304,7 @@ async fn a_picture_that_starts_after_the_sound_starts_the_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hdr_film_is_tone_mapped() {
+async fn hdr_video_is_tone_mapped() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=320x180:r=30:d=1 -pix_fmt yuv420p10le -c:v libx265 \
@@ -318,7 +319,7 @@ async fn an_hdr_film_is_tone_mapped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_output_resolution_gets_its_own_bumpers() {
+async fn each_output_resolution_has_its_own_bumpers() {
     let studio = Studio::open(&["--output-resolution=854x480"]).await;
     let source =
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
@@ -331,38 +332,38 @@ async fn another_output_resolution_gets_its_own_bumpers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sound_alone_is_not_a_video() {
+async fn audio_alone_is_not_a_video() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw("-f lavfi -i sine=d=1 -c:a aac");
-    assert_eq!(studio.refusal(&source).await, Refusal::NotAVideo);
+    assert_eq!(studio.refusal(&source).await, Rejection::NotAVideo);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_playlist_in_disguise_reads_no_other_file() {
+async fn disguised_playlist_reads_no_other_file() {
     let studio = Studio::open(SMALL).await;
     let secret =
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast");
     let source = studio.folder.path().join("playlist.mp4");
     let playlist = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n", secret.display());
     fs::write(&source, &playlist).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::NotAnMp4);
-    // With a head that passes for an MP4, the forced demuxer is what refuses it.
+    assert_eq!(studio.refusal(&source).await, Rejection::NotAnMp4);
+    // With a head that passes for an MP4, the forced demuxer rejects it.
     fs::write(&source, format!("\0\0\0\x10ftypisom\0\0\0\0{playlist}")).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
+    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_without_its_index_is_corrupt() {
+async fn video_without_its_index_is_corrupt() {
     let studio = Studio::open(SMALL).await;
     let source =
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
     let bytes = fs::read(&source).unwrap();
     fs::write(&source, &bytes[..bytes.len() / 2]).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
+    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_that_breaks_off_is_shown_when_half_of_it_decodes() {
+async fn truncated_video_is_accepted_if_half_of_it_decodes() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=320x180:r=30:d=4 -c:v libx264 -preset ultrafast -g 15 \
@@ -376,17 +377,17 @@ async fn a_film_that_breaks_off_is_shown_when_half_of_it_decodes() {
     assert!((75..115).contains(&frames), "{frames} frames");
 
     fs::write(&source, &bytes[..bytes.len() * 3 / 10]).unwrap();
-    assert_eq!(studio.refusal(&source).await, Refusal::Corrupt);
+    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_refuse_with_numbers() {
+async fn rejections_state_the_measured_and_the_required_value() {
     let studio = Studio::open(&["--min-input-duration=20", "--min-input-height=180"]).await;
     let source =
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
     assert_eq!(
         studio.refusal(&source).await,
-        Refusal::TooShort {
+        Rejection::TooShort {
             seconds: 2,
             min_seconds: 20
         }
@@ -394,11 +395,11 @@ async fn rules_refuse_with_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_beyond_4k_is_too_complex() {
+async fn picture_beyond_4k_is_too_complex() {
     let studio = Studio::open(SMALL).await;
     let source =
         studio.draw("-f lavfi -i color=red:s=5000x2000:r=5:d=0.4 -c:v libx264 -preset ultrafast");
-    assert_eq!(studio.refusal(&source).await, Refusal::TooComplex);
+    assert_eq!(studio.refusal(&source).await, Rejection::TooComplex);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,7 +413,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let note = |_: Progress| started.notify_one();
     let mut report = Report::default();
 
-    // Boxed with `Send`, as a worker's task needs it.
+    // Boxed with `Send`, as the task of a worker requires.
     let clip: Pin<Box<dyn Future<Output = _> + Send>> =
         Box::pin(studio.media.make_clip(&source, &scratch, &mut report, note));
 
@@ -420,7 +421,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
         clip = clip => panic!("too fast: {clip:?}"),
         () = started.notified() => {}
     }
-    eventually("ffmpeg is gone", 10, async || {
+    eventually("ffmpeg has ended", 10, async || {
         processes_about(&folder).is_empty()
     })
     .await;

@@ -1,4 +1,4 @@
-//! The schema: reversible, indexed, the same as diesel's, and made by one of two at once.
+//! The schema is reversible and indexed, matches diesel's, and may be migrated concurrently.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl as _;
 
 use crate::support::{Place, RUNTIME};
 
-/// Everything of the schema that a migration makes, a line each.
+/// Lists every schema object that a migration creates, one per line.
 const DUMP: &str = "
     SELECT concat_ws(' ', 'column', table_name, ordinal_position, column_name, udt_name, is_nullable,
         column_default, is_identity, identity_generation, is_generated) AS line
@@ -29,7 +29,7 @@ const DUMP: &str = "
     ORDER BY 1";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_migration_can_be_undone_and_done_again() {
+async fn every_migration_can_be_reverted_and_reapplied() {
     let place = Place::make_bare().await;
     let mut schemas = vec![dump(&place, DUMP).await];
     let applied = migrations::run(connect(&place).await).await.unwrap();
@@ -57,7 +57,7 @@ async fn every_migration_can_be_undone_and_done_again() {
 }
 
 #[tokio::test]
-async fn diesel_and_the_database_agree_on_every_column() {
+async fn diesel_schema_matches_every_column_of_the_database() {
     let place = Place::make().await;
     let columns = "
         SELECT concat_ws(' ', table_name, column_name,
@@ -85,10 +85,10 @@ async fn every_foreign_key_has_an_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_migrate_at_once_both_succeed() {
+async fn concurrent_migrations_both_succeed() {
     let place = Place::make_bare().await;
     let (first, second) = (connect(&place).await, connect(&place).await);
-    // On threads of their own: diesel's harness blocks the one it runs on.
+    // On separate threads, because diesel's harness blocks the thread that it runs on.
     let (first, second) = tokio::join!(
         RUNTIME.spawn(migrations::run(first)),
         RUNTIME.spawn(migrations::run(second))
@@ -104,7 +104,7 @@ async fn two_who_migrate_at_once_both_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn listing_what_is_pending_changes_nothing() {
+async fn listing_pending_migrations_changes_nothing() {
     let place = Place::make_bare().await;
     let before = dump(&place, DUMP).await;
     let pending = migrations::pending(connect(&place).await).await.unwrap();
@@ -122,12 +122,12 @@ async fn listing_what_is_pending_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_lacks_a_migration_is_refused_with_the_remedy() {
+async fn outdated_database_is_rejected_with_the_remedy() {
     let place = Place::make_bare().await;
     let mut connection = connect(&place).await;
     let error = migrations::check(&mut connection).await.unwrap_err();
     assert!(error.to_string().contains("anb migrate"), "{error}");
-    // One that is newer than this program is not.
+    // A database newer than this program is accepted.
     migrations::run(connect(&place).await).await.unwrap();
     sql_query("INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')")
         .execute(&mut connection)
@@ -136,7 +136,7 @@ async fn a_database_that_lacks_a_migration_is_refused_with_the_remedy() {
     migrations::check(&mut connection).await.unwrap();
 }
 
-/// Reads `table!` macros as lines of table, column, `null` if it may be, and type.
+/// Reads `table!` macros as lines of table, column, `null` if nullable, and type.
 fn diesel_columns(schema: &str) -> BTreeSet<String> {
     let mut table = "";
     let mut columns = BTreeSet::new();

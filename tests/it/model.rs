@@ -1,5 +1,5 @@
-//! Jobs and votes against a model: every schedule of a small house keeps the laws, and the real SQL does
-//! what the model says.
+//! Model checking of jobs and votes: every schedule of a small system satisfies the laws, and the
+//! real SQL behaves as the model predicts.
 
 mod core;
 mod exhaustive;

@@ -1,5 +1,5 @@
-//! What strangers may send: nasty values in every query parameter, path segment and header of every route of
-//! `src/server.rs`. None may end in a 5xx, in an answer without our error's shape, or in no answer.
+//! Hostile values in every query parameter, path segment and header of every route of
+//! `src/server.rs`. None may cause a 5xx, an error in another format, or a missing response.
 
 mod values;
 
@@ -15,13 +15,12 @@ use crate::{
     support::{Seed, TestApp},
 };
 
-/// How many requests are on their way at once.
-const AT_ONCE: usize = 16;
+const CONCURRENCY: usize = 16;
 
-/// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A response that takes longer counts as missing.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One request, and what it is for a message.
+/// The bytes of a request, and whether they are valid HTTP.
 struct Request {
     bytes: Vec<u8>,
     is_http: bool,
@@ -43,9 +42,9 @@ impl Request {
         }
     }
 
-    /// Marks one that a parser of HTTP may refuse before our program sees it (RFC 9112 §2.2, §3.2, §6.3): with an answer
-    /// that has no body.
-    fn no_http(self) -> Self {
+    /// Marks a request that an HTTP parser may reject, with an empty response, before our program
+    /// sees it (RFC 9112 §2.2, §3.2, §6.3).
+    fn non_http(self) -> Self {
         Self {
             is_http: false,
             ..self
@@ -53,15 +52,15 @@ impl Request {
     }
 }
 
-/// Sends a request and returns what is wrong with its answer.
+/// Sends a request and returns the fault of its response, if any.
 async fn fault(app: &TestApp, request: &Request) -> Option<String> {
     let shown =
         || String::from_utf8_lossy(&request.bytes[..request.bytes.len().min(400)]).into_owned();
     let mut answer = Vec::new();
     let mut connection = app.open(&request.bytes).await;
-    let read = timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
+    let read = timeout(TIMEOUT, connection.read_to_end(&mut answer)).await;
     if !matches!(read, Ok(Ok(_))) {
-        return Some(format!("{}: no answer: {read:?}", shown()));
+        return Some(format!("{}: no response: {read:?}", shown()));
     }
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -78,12 +77,12 @@ async fn fault(app: &TestApp, request: &Request) -> Option<String> {
     (!is_right).then(|| format!("{}: {answer}", shown()))
 }
 
-/// Sends all of them, and panics with what is wrong.
+/// Sends all requests, and panics with the faults of their responses.
 async fn send_all(app: &TestApp, requests: Vec<Request>) {
     assert!(requests.len() > 100);
     let faults = stream::iter(&requests).map(|request| fault(app, request));
     let faults: Vec<String> = faults
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .filter_map(async |fault| fault)
         .collect()
         .await;
@@ -95,10 +94,10 @@ async fn send_all(app: &TestApp, requests: Vec<Request>) {
     );
 }
 
-/// Returns an app with something to find, somebody's token, and every route with an id in it.
-async fn town() -> (TestApp, Vec<u8>, Vec<(String, String)>) {
+/// Returns an app with a video, a user's token, and every route with the id of the video.
+async fn system() -> (TestApp, Vec<u8>, Vec<(String, String)>) {
     let app = TestApp::spawn_with(&["--login-rate", "off", "--write-rate", "off"], &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let video = app.add(&ana, Seed::PUBLIC).await;
     app.add_files(&video);
     let routes = endpoints()
@@ -113,7 +112,7 @@ async fn town() -> (TestApp, Vec<u8>, Vec<(String, String)>) {
     (app, format!("Bearer {}", ana.token).into_bytes(), routes)
 }
 
-/// Returns what no list of short values holds.
+/// Returns the values that are too long for [`VALUES`].
 fn long_values() -> Vec<String> {
     vec![
         "a".repeat(101),
@@ -131,12 +130,12 @@ fn values() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_query_ends_in_an_error_of_ours() {
-    let (app, token, routes) = town().await;
+async fn hostile_queries_cause_no_server_error() {
+    let (app, token, routes) = system().await;
     let mut requests = Vec::new();
     for (method, route) in &routes {
         let headers: &[(&str, &[u8])] = &[("authorization", &token)];
-        // Those that read no query get each value once.
+        // Routes that read no query receive each value once.
         let is_list =
             route.contains("/public/") || route.contains("/media/") || route == "/api/videos";
         for value in values() {
@@ -168,8 +167,8 @@ async fn no_query_ends_in_an_error_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_path_ends_in_an_error_of_ours() {
-    let (app, token, _) = town().await;
+async fn hostile_paths_cause_no_server_error() {
+    let (app, token, _) = system().await;
     let headers: &[(&str, &[u8])] = &[("authorization", &token)];
     let mut requests = Vec::new();
     for (method, route) in endpoints() {
@@ -202,15 +201,15 @@ async fn no_path_ends_in_an_error_of_ours() {
         for method in [
             "GET", "OPTIONS", "PROPFIND", "get", "G\u{e9}T", "CONNECT", "TRACE",
         ] {
-            requests.push(Request::new(method, target, &[]).no_http());
+            requests.push(Request::new(method, target, &[]).non_http());
         }
     }
     send_all(&app, requests).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_header_ends_in_an_error_of_ours() {
-    let (app, token, routes) = town().await;
+async fn hostile_headers_cause_no_server_error() {
+    let (app, token, routes) = system().await;
     let long = vec![b'a'; 8000];
     let many = b"a, ".repeat(2000);
     let mut requests = Vec::new();
@@ -226,9 +225,9 @@ async fn no_header_ends_in_an_error_of_ours() {
                     headers.push(("authorization", &token));
                 }
                 let request = Request::new(method, route, &headers);
-                // Names of hosts are checked by the parser.
+                // The parser checks host names.
                 requests.push(if *name == "host" {
-                    request.no_http()
+                    request.non_http()
                 } else {
                     request
                 });
@@ -248,7 +247,7 @@ async fn no_header_ends_in_an_error_of_ours() {
             ("x-nul", b"a\0b"),
             ("x-cr", b"a\rb"),
         ] {
-            requests.push(Request::new(method, route, &[(name, value)]).no_http());
+            requests.push(Request::new(method, route, &[(name, value)]).non_http());
         }
         let twice: &[(&str, &[u8])] = &[("authorization", b"Bearer a"), ("authorization", &token)];
         requests.push(Request::new(method, route, twice));
@@ -257,7 +256,7 @@ async fn no_header_ends_in_an_error_of_ours() {
 }
 
 #[test]
-fn every_parameter_of_a_query_is_tried() {
+fn every_query_parameter_is_covered() {
     let mut found = Vec::new();
     let mut folders = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/src").into()];
     while let Some(folder) = folders.pop() {
@@ -268,7 +267,7 @@ fn every_parameter_of_a_query_is_tried() {
                 continue;
             }
             let text = std::fs::read_to_string(path).unwrap();
-            // What is read from a query is a struct whose name says so.
+            // Structs whose names end in `Query` hold query parameters.
             for part in text.split("Query {\n").skip(1) {
                 let (fields, _) = part.split_once("\n}").unwrap();
                 let names = fields

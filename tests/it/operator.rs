@@ -1,4 +1,4 @@
-//! `anb queue` on either broker: what an operator sees of the queue, and another chance for what failed.
+//! `anb queue` on either broker: statistics, dead letters, and the redrive of failed jobs.
 
 mod dev;
 mod unreachable;
@@ -9,20 +9,20 @@ use anb::{ids::VideoId, job::Job};
 use serde_json::{Value, json};
 
 use crate::{
-    processes::process::House,
+    processes::process::SystemUnderTest,
     support::{Broker, TestApp, film, on_both},
 };
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// A message of a later version.
+/// A message of a later program version.
 const UNKNOWN: &str = r#"{"kind":"of_the_future"}"#;
 
 on_both! {
     stats_count_videos_and_messages,
-    peek_shows_the_dead_and_leaves_them,
-    redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else,
-    a_redriven_video_is_processed,
+    peek_shows_dead_letters_and_keeps_them,
+    redrive_retries_system_failures_and_nothing_else,
+    redriven_video_is_processed,
 }
 
 async fn stats_count_videos_and_messages(app: &TestApp) {
@@ -42,7 +42,7 @@ async fn stats_count_videos_and_messages(app: &TestApp) {
         .await;
     failed(app, "too_short").await;
     failed(app, "worker_lost").await;
-    bury(app, UNKNOWN, "unknown_job").await;
+    add_dead(app, UNKNOWN, "unknown_job").await;
     let mut stats = tool(app, "stats").await;
     let age = stats["oldest_age_seconds"].take().as_i64().unwrap();
     assert!((90..100).contains(&age), "{age}");
@@ -53,32 +53,32 @@ async fn stats_count_videos_and_messages(app: &TestApp) {
     assert_eq!(stats, expected);
 }
 
-async fn peek_shows_the_dead_and_leaves_them(app: &TestApp) {
-    bury(app, UNKNOWN, "unknown_job").await;
+async fn peek_shows_dead_letters_and_keeps_them(app: &TestApp) {
+    add_dead(app, UNKNOWN, "unknown_job").await;
     let dead = json!([{"reason": "unknown_job", "payload": UNKNOWN}]);
     for _ in 0..2 {
         assert_eq!(tool(app, "peek").await, dead);
     }
-    let text = House::of(app).run("queue peek").await;
+    let text = SystemUnderTest::of(app).run("queue peek").await;
     assert_eq!(text, format!("unknown_job\t{UNKNOWN}\n"));
 }
 
-async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(app: &TestApp) {
-    let ours = failed(app, "processing_failed").await;
+async fn redrive_retries_system_failures_and_nothing_else(app: &TestApp) {
+    let retryable = failed(app, "processing_failed").await;
     let lost = failed(app, "worker_lost").await;
-    let theirs = failed(app, "too_short").await;
-    for video in [ours, theirs, VideoId::generate()] {
+    let rejected = failed(app, "too_short").await;
+    for video in [retryable, rejected, VideoId::generate()] {
         let payload = Job::process_video(video, "test".to_owned()).to_payload();
-        bury(app, &payload.unwrap(), "processing_failed").await;
+        add_dead(app, &payload.unwrap(), "processing_failed").await;
     }
-    bury(app, UNKNOWN, "unknown_job").await;
+    add_dead(app, UNKNOWN, "unknown_job").await;
 
     let first = tool(app, "redrive").await;
     assert_eq!(
         first,
         json!({"videos": 2, "removed": 3, "sent_again": 1, "left": 0})
     );
-    for video in [ours, lost] {
+    for video in [retryable, lost] {
         let row = app.row(video).await.unwrap();
         assert_eq!(
             (row.status.as_str(), row.code.as_deref()),
@@ -88,7 +88,7 @@ async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(
         assert!(row.is_due && row.is_enqueued, "{row:?}");
     }
     assert_eq!(
-        app.row(theirs).await.unwrap().code.as_deref(),
+        app.row(rejected).await.unwrap().code.as_deref(),
         Some("too_short")
     );
     assert!(Broker::of(app).await.dead().await.is_empty());
@@ -102,7 +102,7 @@ async fn redrive_gives_what_failed_by_our_fault_another_chance_and_nothing_else(
     );
 }
 
-async fn a_redriven_video_is_processed(app: &TestApp) {
+async fn redriven_video_is_processed(app: &TestApp) {
     let video = app.add_video(&film().await).await;
     let job = app.queue.receive(1, WAIT).await.unwrap().pop().unwrap();
     job.dead_letter("processing_failed").await.unwrap();
@@ -114,16 +114,17 @@ async fn a_redriven_video_is_processed(app: &TestApp) {
         redriven,
         json!({"videos": 1, "removed": 1, "sent_again": 0, "left": 0})
     );
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.status(video).await, "processed");
 }
 
 async fn tool(app: &TestApp, action: &str) -> Value {
-    let said = House::of(app).run(&format!("queue {action} --json")).await;
+    let said = SystemUnderTest::of(app)
+        .run(&format!("queue {action} --json"))
+        .await;
     serde_json::from_str(&said).unwrap()
 }
 
-/// Adds a video that failed.
 async fn failed(app: &TestApp, code: &str) -> VideoId {
     let video = app.add_row().await;
     let failure = format!(r#"failure = '{{"code": "{code}"}}', status = 'failed'"#);
@@ -132,7 +133,7 @@ async fn failed(app: &TestApp, code: &str) -> VideoId {
     video
 }
 
-/// Puts a payload among the dead.
-async fn bury(app: &TestApp, payload: &str, reason: &str) {
-    Broker::of(app).await.bury(payload, reason).await;
+/// Adds a payload to the dead-letter queue.
+async fn add_dead(app: &TestApp, payload: &str, reason: &str) {
+    Broker::of(app).await.dead_letter(payload, reason).await;
 }

@@ -1,4 +1,4 @@
-//! Changed and lost passwords, and the operator's tools for accounts.
+//! Password changes and resets, and the operator's account commands.
 
 use std::{
     process::{Command, Output},
@@ -45,17 +45,17 @@ fn admin(app: &TestApp, words: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_older_sessions_within_a_second() {
+async fn password_change_ends_older_sessions_within_a_second() {
     let app = TestApp::spawn().await;
     let elsewhere = TestApp::spawn_with(&["--database-url", &app.place.database_url], &[]).await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     for api in [&app, &elsewhere] {
         assert_eq!(profile_status(api, &ana).await, 200);
     }
 
     let answer = change(&app, &ana, PASSWORD, [NEW, NEW]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    // From then on, however long an answer takes.
+    // Every process rejects the older tokens a second later at the latest.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for api in [&app, &elsewhere] {
         assert_eq!(profile_status(api, &ana).await, 401);
@@ -74,18 +74,18 @@ async fn a_changed_password_ends_older_sessions_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_wrong_current_password_changes_nothing() {
+async fn wrong_current_password_changes_nothing() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let answer = change(&app, &ana, "not-the-password", [NEW, NEW]).await;
     assert_eq!(answer.refusal(), (401, "wrong_credentials"));
     log_in(&app, &ana.email, PASSWORD).await.ok();
 }
 
 #[tokio::test]
-async fn guesses_of_the_current_password_are_limited_like_logins() {
+async fn current_password_guesses_are_limited_like_logins() {
     let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     for _ in 0..2 {
         assert_eq!(change(&app, &ana, "guess", [NEW, NEW]).await.status, 401);
     }
@@ -96,9 +96,9 @@ async fn guesses_of_the_current_password_are_limited_like_logins() {
 }
 
 #[tokio::test]
-async fn failed_logins_of_strangers_do_not_keep_the_owner_from_a_new_password() {
+async fn failed_logins_do_not_block_the_password_change() {
     let app = TestApp::spawn_with(&["--login-rate", "2/h"], &[]).await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     for status in [401, 401, 429] {
         assert_eq!(log_in(&app, &ana.email, "guess").await.status, status);
     }
@@ -107,9 +107,9 @@ async fn failed_logins_of_strangers_do_not_keep_the_owner_from_a_new_password() 
 }
 
 #[tokio::test]
-async fn a_new_password_is_checked_like_the_first_one() {
+async fn new_password_is_validated_like_the_first_one() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let answer = change(&app, &ana, "", ["short", "other"]).await;
     assert_eq!(answer.refusal(), (400, "validation_failed"));
     let fields: Vec<_> = answer.body["fields"]
@@ -132,9 +132,9 @@ async fn a_new_password_is_checked_like_the_first_one() {
 }
 
 #[tokio::test]
-async fn of_two_changes_at_once_one_succeeds() {
+async fn exactly_one_of_two_concurrent_changes_succeeds() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let (first, second) = tokio::join!(
         change(&app, &ana, PASSWORD, [NEW, NEW]),
         change(&app, &ana, PASSWORD, ["otra-clave-9", "otra-clave-9"]),
@@ -145,9 +145,9 @@ async fn of_two_changes_at_once_one_succeeds() {
 }
 
 #[tokio::test]
-async fn an_operator_resets_a_lost_password() {
+async fn operator_resets_a_lost_password() {
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
 
     let output = admin(&app, &["reset-password", "ANA@example.com"]);
     assert!(output.status.success(), "{output:?}");
@@ -159,11 +159,11 @@ async fn an_operator_resets_a_lost_password() {
 }
 
 #[tokio::test]
-async fn an_operator_names_the_first_organiser() {
+async fn operator_grants_the_organiser_role() {
     use anb::db::schema::users;
 
     let app = TestApp::spawn().await;
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let output = admin(&app, &["grant", "organiser", &ana.email]);
     assert!(output.status.success(), "{output:?}");
 
@@ -178,7 +178,7 @@ async fn an_operator_names_the_first_organiser() {
 }
 
 #[tokio::test]
-async fn an_operator_who_mistypes_an_address_is_told() {
+async fn unknown_email_is_reported_to_the_operator() {
     let app = TestApp::spawn().await;
     for words in [
         &["grant", "organiser", "no@body.co"][..],

@@ -1,5 +1,6 @@
-//! How many rows statements read for each row that they change or look up: the same number for one as for ten thousand, also
-//! in a session that planned them while the tables were almost empty. Counts rows and measures no time.
+//! The number of rows that a statement reads for each row that it changes or looks up is the same
+//! for one row as for ten thousand, even in a session that planned it while the tables were almost
+//! empty. The test counts rows and measures no time.
 
 use std::{
     env,
@@ -13,25 +14,25 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 use crate::support::Place;
 
-/// How often a statement runs for one row before the tables grow. PostgreSQL may keep the plan of a prepared statement after
-/// five executions.
+/// Number of executions of each statement for one row before the tables grow. PostgreSQL may keep
+/// the plan of a prepared statement after five executions.
 const FIRST_CALLS: usize = 7;
 
-/// Maximum number of rows read for each row that changes: a video, its words, its player's other videos, and the checks of
-/// foreign keys are about twenty.
+/// Maximum number of rows read for each row that changes. A video, its words, its player's other
+/// videos and the foreign key checks are about twenty.
 const MAX_ROWS_EACH: u64 = 100;
 
-/// Maximum number of rows that a search reads, whatever the tables hold.
+/// Maximum number of rows that a search reads, whatever the size of the tables.
 const MAX_ROWS_SEARCHED: u64 = 5_000;
 
-/// Largest number of rows in one statement; `PLAN_ROWS=10000` for the table in `docs/performance.md`.
+/// Maximum rows in a statement; `PLAN_ROWS=10000` for the table in `docs/performance.md`.
 const DEFAULT_ROWS: usize = 1_000;
 
 /// Maximum batch size (`batch.rs`).
 const BATCH: usize = 256;
 
-/// Autovacuum is off: it would gather statistics, and PostgreSQL would plan all statements again. Players 1, 2 and 3 have 1,
-/// 100 and `{n}` videos.
+/// Autovacuum is off because new statistics would make PostgreSQL plan all statements again.
+/// Players 1, 2 and 3 have 1, 100 and `{n}` videos.
 const EMPTY: &str = "
     ALTER TABLE users SET (autovacuum_enabled = off);
     ALTER TABLE videos SET (autovacuum_enabled = off);
@@ -59,11 +60,11 @@ const FULL: &str = "
     SELECT make(1001, 1100, 2, 1000000), make(10001, 10000 + {n}, 3, 1000000), make(100002, 110000, 1002, 5);
     INSERT INTO revoked_tokens SELECT gen_random_uuid(), now() FROM generate_series(1, 10000)";
 
-/// A case deletes the first player.
+/// Restores the first player, which a case deletes.
 const FIRST_PLAYER: &str =
     "SELECT make(1, 1, 1, 1) WHERE NOT EXISTS (SELECT FROM videos WHERE id = video(1))";
 
-/// A statement for `{n}` rows, and what is done before it without being counted.
+/// A statement for `{n}` rows, and its preparation, which is not counted.
 struct Case {
     name: &'static str,
     before: &'static str,
@@ -138,7 +139,7 @@ const CASES: [Case; 9] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_statement_depends_on_the_plan_of_a_first_call() {
+async fn rows_read_do_not_depend_on_the_plan_of_a_first_call() {
     let place = Place::make().await;
     let session = Session::open(&place.database_url).await;
     session.client.batch_execute(EMPTY).await.unwrap();
@@ -184,7 +185,7 @@ async fn no_statement_depends_on_the_plan_of_a_first_call() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A session that receives the plan of each statement that it runs, also within functions.
+/// A session that receives the plan of each statement that it runs, even inside functions.
 struct Session {
     client: Client,
     plans: Arc<Mutex<Vec<Value>>>,
@@ -217,7 +218,7 @@ impl Session {
         Self { client, plans }
     }
 
-    /// Runs a statement for `n` rows, and returns how many rows its plans read.
+    /// Runs a statement for `n` rows and returns the number of rows that its plans read.
     async fn read_by(&self, case: &Case, n: usize) -> u64 {
         let player = match n {
             1 => "1",
@@ -241,7 +242,7 @@ impl Session {
     }
 }
 
-/// Returns how many rows a node and its children return or filter out.
+/// Returns the number of rows that a node and its children return or filter out.
 fn rows(node: &Value) -> u64 {
     let number = |name: &str| node[name].as_u64().unwrap_or_default();
     let each = number("Actual Rows")

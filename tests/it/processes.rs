@@ -1,4 +1,4 @@
-//! `anb migrate`, `anb serve` and `anb work` as processes of their own, stopped and killed for real.
+//! `anb migrate`, `anb serve` and `anb work` as separate processes that are stopped and killed.
 
 mod connections;
 pub mod process;
@@ -15,20 +15,20 @@ use reqwest::{Method, StatusCode, multipart};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use self::process::{House, Process, Role};
+use self::process::{Process, Role, SystemUnderTest};
 use crate::support::{LARGE, TestApp, eventually, film, hold, long_film, processes_about};
 
-/// Longest time that an idle process may take to stop: it waits for a receive in flight, and not for the end of its
-/// grace (90 s).
+/// Maximum time for an idle process to stop. It waits for a receive in flight, but not for the end
+/// of its grace period (90 s).
 pub const STOP: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {
-    let house = House::bare().await;
-    house.run("migrate").await;
-    assert_eq!(house.run("migrate").await, "nothing applied\n");
-    let mut serve = house.start(Role::Serve);
-    let mut work = house.start(Role::Work);
+async fn separate_processes_make_a_clip_of_an_upload_and_stop_cleanly() {
+    let system = SystemUnderTest::bare().await;
+    system.run("migrate").await;
+    assert_eq!(system.run("migrate").await, "nothing applied\n");
+    let mut serve = system.start(Role::Serve);
+    let mut work = system.start(Role::Work);
     serve.until_ready().await;
     work.until_ready().await;
 
@@ -38,7 +38,7 @@ async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {
         client.video(&id).await["status"] == "processed"
     })
     .await;
-    // The job is counted when its outputs are tidied up, just after the row says so.
+    // The job is counted after its cleanup, shortly after the row changes.
     eventually("the job is counted", 60, async || {
         let metrics = work.get("/metrics").await.text().await.unwrap();
         metrics.contains(r#"anb_jobs_total{outcome="processed"} 1"#)
@@ -51,17 +51,17 @@ async fn three_processes_make_a_clip_of_an_upload_and_stop_in_order() {
 }
 
 #[tokio::test]
-async fn the_main_job_runs_on_sqs_and_s3() {
+async fn main_use_case_runs_on_sqs_and_s3() {
     let mut app = TestApp::spawn_on_aws().await;
-    let house = House::of(&app);
-    let mut serve = house.start(Role::Serve);
-    let mut work = house.start(Role::Work);
+    let system = SystemUnderTest::of(&app);
+    let mut serve = system.start(Role::Serve);
+    let mut work = system.start(Role::Work);
     serve.until_ready().await;
     work.until_ready().await;
     app.url.clone_from(&serve.url);
 
-    let ana = app.member("Ana", "Cali").await;
-    let luis = app.member("Luis", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let id = app.uploaded(&ana, film().await, true).await;
     eventually("the video is processed", 180, async || {
         app.video(&ana, &id).await["status"] == "processed"
@@ -72,24 +72,24 @@ async fn the_main_job_runs_on_sqs_and_s3() {
     let clip = app.fetch(ranking[0]["video_url"].as_str().unwrap()).await;
     assert_eq!(&clip.bytes().await.unwrap()[4..8], b"ftyp");
 
-    // A long poll in flight is awaited.
+    // The worker waits for its long poll in flight.
     for process in [&mut work, &mut serve] {
         process.signal(Signal::TERM);
         assert_eq!(process.ended(STOP).await, Some(0), "{}", process.log());
     }
-    assert_eq!(house.run("fsck").await, "");
+    assert_eq!(system.run("fsck").await, "");
 }
 
 #[tokio::test]
-async fn processes_answer_without_database_and_broker() {
-    let house = House::absent();
+async fn processes_respond_without_database_and_broker() {
+    let system = SystemUnderTest::absent();
     for role in [Role::Serve, Role::Work] {
-        let mut process = house.start(role);
+        let mut process = system.start(role);
         process.until_alive().await;
         let health: Value = process.get("/health").await.json().await.unwrap();
         assert_eq!(health["status"], "healthy");
-        // On a busy machine ffmpeg may not answer in time either.
-        eventually("database and broker are missed", 180, async || {
+        // On a busy machine the probe of ffmpeg may fail as well.
+        eventually("database and queue are failing", 180, async || {
             let ready = process.get("/ready").await;
             assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
             let ready: Value = ready.json().await.unwrap();
@@ -102,15 +102,15 @@ async fn processes_answer_without_database_and_broker() {
 }
 
 #[tokio::test]
-async fn a_stopped_worker_finishes_its_job() {
-    let (app, house) = house().await;
-    let mut work = house.start_with(Role::Work, &[("SHUTDOWN_GRACE", "5m")]);
+async fn stopping_worker_finishes_its_job() {
+    let (app, system) = system().await;
+    let mut work = system.start_with(Role::Work, &[("SHUTDOWN_GRACE", "5m")]);
     work.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    let held = hold(&house.scratch()).await;
+    let held = hold(&system.scratch()).await;
 
     work.signal(Signal::TERM);
-    until_it_stops(&work).await;
+    until_stopping(&work).await;
     drop(held);
     let limit = Duration::from_mins(4);
     assert_eq!(work.ended(limit).await, Some(0), "{}", work.log());
@@ -119,18 +119,18 @@ async fn a_stopped_worker_finishes_its_job() {
 }
 
 #[tokio::test]
-async fn a_second_signal_gives_the_job_back_at_once() {
-    let (app, house) = house().await;
-    let mut work = house.start(Role::Work);
+async fn second_signal_releases_the_job_at_once() {
+    let (app, system) = system().await;
+    let mut work = system.start(Role::Work);
     work.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    let _held = hold(&house.scratch()).await;
+    let _held = hold(&system.scratch()).await;
 
     work.signal(Signal::TERM);
-    until_it_stops(&work).await;
+    until_stopping(&work).await;
     work.signal(Signal::TERM);
     assert_eq!(work.ended(STOP).await, Some(0), "{}", work.log());
-    assert!(processes_about(&house.scratch()).is_empty());
+    assert!(processes_about(&system.scratch()).is_empty());
     let row = app.row(video).await.unwrap();
     assert_eq!(
         (row.status.as_str(), row.failures, row.losses),
@@ -141,15 +141,15 @@ async fn a_second_signal_gives_the_job_back_at_once() {
 }
 
 #[tokio::test]
-async fn the_job_of_a_killed_worker_is_finished_by_another() {
-    let (app, house) = house().await;
-    // Its ffmpeg has work for much longer than it may live. It cannot be stopped for that: when its parent dies
-    // the kernel lets a stopped process group go on, with a SIGHUP.
+async fn job_of_killed_worker_is_finished_by_another() {
+    let (app, system) = system().await;
+    // ffmpeg has much more work than it can finish. Stopping it instead would not help: when its
+    // parent dies, the kernel resumes a stopped process group with a SIGHUP.
     let slow = [("ENCODE_EFFORT", "best"), ("OUTPUT_RESOLUTION", LARGE)];
-    let mut first = house.start_with(Role::Work, &slow);
+    let mut first = system.start_with(Role::Work, &slow);
     first.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    eventually("the film is encoded", 180, async || {
+    eventually("encoding has begun", 180, async || {
         app.number("SELECT progress FROM videos").await > 0
     })
     .await;
@@ -158,11 +158,11 @@ async fn the_job_of_a_killed_worker_is_finished_by_another() {
     let killed = Instant::now();
     assert_eq!(first.ended(STOP).await, None);
     eventually("ffmpeg dies with its worker", 10, async || {
-        processes_about(&house.scratch()).is_empty()
+        processes_about(&system.scratch()).is_empty()
     })
     .await;
-    let mut second = house.start_with(Role::Work, &[("ENCODE_EFFORT", "fast")]);
-    // On an idle machine within 15 s: the start of the worker, and its lease.
+    let mut second = system.start_with(Role::Work, &[("ENCODE_EFFORT", "fast")]);
+    // On an idle machine this takes up to 15 s, for the start of the worker and the lease.
     eventually("another worker takes the job", 60, async || {
         app.row(video).await.unwrap().attempt == 2
     })
@@ -180,20 +180,20 @@ async fn the_job_of_a_killed_worker_is_finished_by_another() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
-    let (app, house) = house().await;
-    let mut serve = house.start(Role::Serve);
+async fn api_killed_during_an_upload_leaves_a_row_for_the_sweeper() {
+    let (app, system) = system().await;
+    let mut serve = system.start(Role::Serve);
     serve.until_ready().await;
     let client = Client::sign_up(serve.url.clone()).await;
     let noted = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
     let kill = async {
         eventually("the upload has begun", 60, async || {
-            app.sql(noted).await == 1
+            app.execute(noted).await == 1
         })
         .await;
         serve.signal(Signal::KILL);
     };
-    // A body that announces more than it ever sends.
+    // A body that stalls after its first bytes.
     let head = b"\0\0\0\x18ftypisom\0\0\0\0isommp42".to_vec();
     let film = futures_util::stream::unfold(Some(head), async |head| match head {
         Some(head) => Some((Ok::<_, std::io::Error>(head), None)),
@@ -203,28 +203,27 @@ async fn an_api_that_is_killed_under_an_upload_leaves_a_note_for_the_sweeper() {
     let (answer, ()) = tokio::join!(client.send_film(multipart::Part::stream(body)), kill);
     assert!(answer.is_err());
 
-    let workshop = app.workshop().await;
-    let cleaned = clean::run(&(&workshop).into()).await.unwrap();
+    let context = app.context().await;
+    let cleaned = clean::run(&(&context).into()).await.unwrap();
     assert_eq!(cleaned.uploads, 1);
     assert_eq!(app.files(), [""; 0]);
 }
 
-/// Returns processes of an app whose rows and files a test can see.
-async fn house() -> (TestApp, House) {
+/// Returns an app, and processes that share its database and files.
+async fn system() -> (TestApp, SystemUnderTest) {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
-    (app, house)
+    let system = SystemUnderTest::of(&app);
+    (app, system)
 }
 
-/// Waits until a process has heard the first signal.
-pub async fn until_it_stops(process: &Process) {
-    eventually("the first signal is heard", 60, async || {
+/// Waits until a process has received the first signal.
+pub async fn until_stopping(process: &Process) {
+    eventually("the first signal is received", 60, async || {
         process.log().contains("stopping: ")
     })
     .await;
 }
 
-/// Somebody with an account.
 struct Client {
     url: String,
     http: reqwest::Client,

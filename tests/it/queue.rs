@@ -1,5 +1,5 @@
-//! What every broker must do, written against [`Queue`] alone and run with each of them; then what only
-//! one of them can suffer.
+//! Requirements on every broker, tested through [`Queue`] and run with each of them, and tests of
+//! faults that only one of them can have.
 
 mod dead;
 mod ending;
@@ -23,19 +23,19 @@ use anb::{
 
 use crate::support::eventually;
 
-/// Short enough to see it pass. SQS knows whole seconds only.
+/// Short enough to expire during a test. SQS supports whole seconds only.
 const VISIBILITY: Duration = Duration::from_secs(1);
 
-/// Too long for any test to see it pass.
-const FOR_EVER: Duration = Duration::from_mins(10);
+/// Too long to expire during any test.
+const NEVER_EXPIRES: Duration = Duration::from_mins(10);
 
-/// Takes what is there and waits for nothing.
+/// Receives available messages without waiting.
 const NOW: Duration = Duration::ZERO;
 
-/// Longest wait for what must come.
+/// Maximum wait for an expected message.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// Makes of each case a test with Redis and a test with SQS.
+/// Turns each case into a test with Redis and a test with SQS.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         cases!(redis: $($case),+);
@@ -64,17 +64,17 @@ fn job() -> Job {
     Job::process_video(VideoId::generate(), "test".to_owned())
 }
 
-/// Receives the one message that must be there.
+/// Receives the single expected message.
 async fn one(queue: &Queue, wait: Duration) -> Delivery {
     let mut deliveries = queue.receive(1, wait).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     deliveries.remove(0)
 }
 
-/// Receives one message sooner or later; errors may come before it.
+/// Receives one message eventually, ignoring errors before it.
 async fn eventually_one(queue: &Queue) -> Delivery {
     let mut delivery = None;
-    eventually("a message comes", 60, async || {
+    eventually("a message arrives", 60, async || {
         let received = queue.receive(1, NOW).await.unwrap_or_default();
         delivery = received.into_iter().next();
         delivery.is_some()
@@ -83,7 +83,7 @@ async fn eventually_one(queue: &Queue) -> Delivery {
     delivery.unwrap()
 }
 
-/// Fails if a message is there.
+/// Asserts that no message is available.
 async fn none(queue: &Queue) {
     let received = queue.receive(10, NOW).await.unwrap();
     let payloads: Vec<_> = received

@@ -1,5 +1,5 @@
-//! Everything that can happen to one video, at once: a worker processes it while its player publishes,
-//! hides and deletes it and the public votes.
+//! Concurrent operations on one video: a worker processes it while its player publishes, hides and
+//! deletes it and fans vote for it.
 
 use std::ops::Range;
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Player, Seed, TestApp, eventually, film};
 
-/// Videos, each with another moment of its delete.
-const LIVES: usize = 20;
+/// Number of videos, which are deleted at different moments.
+const VIDEOS: usize = 20;
 
-/// Videos at once: more than the worker has slots.
-const AT_ONCE: usize = 5;
+/// Number of concurrent videos, more than the worker has slots.
+const CONCURRENCY: usize = 5;
 
-/// Longest that one video may take, on a busy machine (s).
-const PATIENCE: u64 = 180;
+/// Maximum time for one video on a busy machine.
+const TIMEOUT_SECONDS: u64 = 180;
 
-/// When its player deletes a video.
+/// When the player deletes a video.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
     Waiting,
@@ -39,16 +39,16 @@ const MOMENTS: [Moment; 5] = [
 ];
 
 #[tokio::test]
-async fn a_video_is_whole_or_gone_whatever_happens_at_once() {
+async fn concurrent_operations_leave_each_video_complete_or_deleted() {
     let app = TestApp::spawn_with(&["--write-rate=off"], &["--worker-concurrency=2"]).await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(4).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(4).await;
     let (worker, shutdown) = app.worker().await;
-    let lives = async {
-        let lives = MOMENTS.into_iter().cycle().take(LIVES);
-        let lives = stream::iter(lives).map(|moment| live(&app, &ana, &fans, moment));
-        let survivors: Vec<_> = lives.buffer_unordered(AT_ONCE).collect().await;
-        eventually("every message is ended", 60, async || {
+    let runs = async {
+        let runs = MOMENTS.into_iter().cycle().take(VIDEOS);
+        let runs = stream::iter(runs).map(|moment| run(&app, &ana, &fans, moment));
+        let survivors: Vec<_> = runs.buffer_unordered(CONCURRENCY).collect().await;
+        eventually("every message is settled", 60, async || {
             let stats = app.queue.stats().await.unwrap();
             stats.waiting + stats.in_flight == 0
         })
@@ -56,13 +56,13 @@ async fn a_video_is_whole_or_gone_whatever_happens_at_once() {
         shutdown.request();
         survivors
     };
-    let ((), survivors) = tokio::join!(worker.run(), lives);
-    sweep_leftovers(&app).await;
+    let ((), survivors) = tokio::join!(worker.run(), runs);
+    sweep_orphans(&app).await;
     let mut survivors: Vec<_> = survivors.into_iter().flatten().collect();
     survivors.sort();
-    assert_eq!(survivors.len(), LIVES / MOMENTS.len());
+    assert_eq!(survivors.len(), VIDEOS / MOMENTS.len());
     app.counted().await;
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 
     let listed = app.get("/api/public/videos").await.ok();
     let listed = listed.as_array().unwrap();
@@ -82,8 +82,8 @@ async fn a_video_is_whole_or_gone_whatever_happens_at_once() {
     assert_eq!(app.files().len(), 3 * survivors.len(), "{:?}", app.files());
 }
 
-/// Uploads a video and does all to it at once. Returns its id if it is not deleted.
-async fn live(app: &TestApp, ana: &Player, fans: &[Player], moment: Moment) -> Option<String> {
+/// Uploads a video and runs all operations on it concurrently. Returns its id if it is kept.
+async fn run(app: &TestApp, ana: &Player, fans: &[Player], moment: Moment) -> Option<String> {
     let id = app.uploaded(ana, film().await, false).await;
     let is_kept = matches!(moment, Moment::Never);
     tokio::join!(
@@ -94,11 +94,11 @@ async fn live(app: &TestApp, ana: &Player, fans: &[Player], moment: Moment) -> O
     is_kept.then_some(id)
 }
 
-/// Goes on until the video is deleted; one that is kept is published at last.
+/// Toggles the visibility until the video is deleted. A video that is kept ends up public.
 async fn publish_and_hide(app: &TestApp, ana: &Player, id: &str, is_kept: bool) {
     let path = format!("/api/videos/{id}");
     let mut is_public = false;
-    eventually("the video ends", PATIENCE, async || {
+    eventually("the video ends", TIMEOUT_SECONDS, async || {
         is_public = !is_public;
         let change = app.as_player(ana, Method::PATCH, &path);
         let answer = Answer::of(change.json(&json!({ "is_public": is_public }))).await;
@@ -113,7 +113,7 @@ async fn publish_and_hide(app: &TestApp, ana: &Player, id: &str, is_kept: bool) 
     .await;
 }
 
-/// Waits for the moment, then asks until the video is hidden or not yet in the vote.
+/// Waits for the moment, then retries the deletion as long as the video is published.
 async fn delete(app: &TestApp, ana: &Player, id: &str, moment: Moment) {
     let video = VideoId::parse(id).unwrap();
     let status = match moment {
@@ -122,14 +122,14 @@ async fn delete(app: &TestApp, ana: &Player, id: &str, moment: Moment) {
         Moment::Processing | Moment::Stored => "processing",
         Moment::Processed => "processed",
     };
-    eventually(status, PATIENCE, async || {
+    eventually(status, TIMEOUT_SECONDS, async || {
         let is_stored = !app.outputs(video).is_empty();
         let now = app.status(video).await;
         now == "processed" || (now == status && (is_stored || !matches!(moment, Moment::Stored)))
     })
     .await;
     let path = format!("/api/videos/{id}");
-    eventually("the video is deleted", PATIENCE, async || {
+    eventually("the video is deleted", TIMEOUT_SECONDS, async || {
         let answer = app.call(ana, Method::DELETE, &path).await;
         if answer.refusal() == (400, "published_video") {
             return false;
@@ -140,10 +140,10 @@ async fn delete(app: &TestApp, ana: &Player, id: &str, moment: Moment) {
     .await;
 }
 
-/// Votes until the vote counts or the video is gone.
+/// Votes until the vote counts or the video is deleted.
 async fn vote(app: &TestApp, fan: &Player, id: &str) {
     let video = VideoId::parse(id).unwrap();
-    eventually("the vote is decided", PATIENCE, async || {
+    eventually("the vote is decided", TIMEOUT_SECONDS, async || {
         let answer = app.vote(fan, id).await;
         if answer.refusal() == (404, "not_found") {
             return app.row(video).await.is_none();
@@ -159,11 +159,11 @@ fn text<'a>(video: &'a Value, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_delete_stands_while_a_worker_still_stores() {
-    /// So many that one of them is being written when the folder is removed.
+async fn deletion_holds_while_a_worker_still_stores() {
+    /// Enough attempts that one of them is writing when the folder is removed.
     const ATTEMPTS: Range<i32> = 2..12;
     let app = TestApp::spawn_with(&["--write-rate=off"], &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for _ in 0..80 {
         let id = app.add(&ana, Seed::PRIVATE.in_state("processing")).await;
         app.add_files(&id);
@@ -178,21 +178,21 @@ async fn a_delete_stands_while_a_worker_still_stores() {
         };
         let (answer, ()) = tokio::join!(app.call(&ana, Method::DELETE, &path), store);
         assert_eq!(answer.status, 200, "{answer:?}");
-        // As a worker does that finds its claim gone.
+        // As a worker does when it has lost its claim.
         for attempt in ATTEMPTS {
             app.storage.delete_outputs(video, attempt).await.unwrap();
         }
     }
-    sweep_leftovers(&app).await;
+    sweep_orphans(&app).await;
     assert_eq!(app.files(), [""; 0]);
 }
 
-/// Sweeps as if everything had been left long ago.
-async fn sweep_leftovers(app: &TestApp) {
+/// Sweeps orphans as if all of them were old.
+async fn sweep_orphans(app: &TestApp) {
     let long_ago = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
-    let count = app.sql(long_ago).await;
-    let workshop = app.workshop().await;
-    let cleaned = clean::run(&(&workshop).into()).await.unwrap();
+    let count = app.execute(long_ago).await;
+    let context = app.context().await;
+    let cleaned = clean::run(&(&context).into()).await.unwrap();
     assert_eq!(cleaned.uploads, count);
     assert_eq!(app.number("SELECT count(*) FROM uploads").await, 0);
 }

@@ -16,7 +16,7 @@ fn voted(title: &str, votes: i64) -> Seed<'_> {
     }
 }
 
-/// Returns one member of each entry of a list.
+/// Returns one field of each entry of a list.
 fn column<'a>(list: &'a Value, name: &str) -> Vec<&'a str> {
     let entries = list.as_array().unwrap();
     entries
@@ -25,7 +25,7 @@ fn column<'a>(list: &'a Value, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Returns position, title and votes of each place.
+/// Returns position, title and votes of each entry.
 fn places(list: &Value) -> Vec<(i64, &str, i64)> {
     let entries = list.as_array().unwrap();
     entries
@@ -41,12 +41,13 @@ fn places(list: &Value) -> Vec<(i64, &str, i64)> {
         .collect()
 }
 
-/// Ana of Bogotá has 5 + 4 votes, Luis of Cali 6, Eva of Medellín 9 but later; hidden ones have more.
+/// Ana of Bogotá has 5 + 4 votes, Luis of Cali 6, Eva of Medellín 9 with a later upload. Unlisted
+/// videos have more.
 async fn season() -> TestApp {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Bogotá D.C.").await;
-    let luis = app.member("Luis", "Santiago de Cali").await;
-    let eva = app.member("Eva", "Medellín").await;
+    let ana = app.insert_user("Ana", "Bogotá D.C.").await;
+    let luis = app.insert_user("Luis", "Santiago de Cali").await;
+    let eva = app.insert_user("Eva", "Medellín").await;
     app.add(&ana, voted("Ana uno", 4)).await;
     app.add(&luis, voted("Luis uno", 6)).await;
     app.add(&eva, voted("Eva uno", 9)).await;
@@ -70,7 +71,7 @@ async fn season() -> TestApp {
 async fn players_are_ranked_by_the_votes_of_all_their_public_videos() {
     let app = season().await;
     let ranking = app.get("/api/public/rankings").await.ok();
-    // Ana and Eva tie with 9: Ana uploaded earlier. Each row names the player's most voted video.
+    // Ana and Eva tie at 9, and Ana uploaded earlier. Each row names the player's most voted video.
     assert_eq!(
         places(&ranking),
         [(1, "Ana dos", 9), (2, "Eva uno", 9), (3, "Luis uno", 6)]
@@ -86,9 +87,9 @@ async fn players_are_ranked_by_the_votes_of_all_their_public_videos() {
 }
 
 #[tokio::test]
-async fn videos_are_ranked_one_by_one() {
+async fn videos_are_ranked_individually() {
     let app = season().await;
-    let teo = app.member("Teo", "Cali").await;
+    let teo = app.insert_user("Teo", "Cali").await;
     app.add(&teo, voted("Teo uno", 6)).await;
     let ranking = app.get("/api/public/rankings?by=video").await.ok();
     assert_eq!(
@@ -104,7 +105,7 @@ async fn videos_are_ranked_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_player_who_moves_takes_the_videos_along() {
+async fn videos_of_a_player_who_moves_are_listed_in_the_new_city() {
     let app = season().await;
     app.execute("UPDATE users SET city = 'Tunja', city_key = 'tunja' WHERE first_name = 'Ana'")
         .await;
@@ -119,9 +120,9 @@ async fn a_player_who_moves_takes_the_videos_along() {
 }
 
 #[tokio::test]
-async fn the_standings_follow_whatever_happens_to_a_video() {
+async fn standings_follow_every_change_of_a_video() {
     let app = season().await;
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
     for change in [
         "UPDATE videos SET votes = votes + 7 WHERE title IN ('Ana uno', 'Eva uno', 'Eva oculta')",
         "UPDATE videos SET is_public = NOT is_public",
@@ -133,19 +134,19 @@ async fn the_standings_follow_whatever_happens_to_a_video() {
         "DELETE FROM videos",
     ] {
         app.execute(change).await;
-        assert_eq!(app.misranked().await, 0, "{change}");
+        assert_eq!(app.stale_standings().await, 0, "{change}");
     }
 }
 
 #[tokio::test]
-async fn a_city_is_found_in_any_spelling_and_by_its_first_words() {
+async fn city_is_found_in_any_spelling_and_by_its_first_words() {
     let app = season().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
         for (city, name) in [
             ("Bogotá D.C.", "Ana Prueba"),
             ("BOGOTA,%20D.C", "Ana Prueba"),
             ("bogot%C3%A1", "Ana Prueba"),
-            // The accent as a letter of its own.
+            // The accent as a combining character.
             ("bogota%CC%81", "Ana Prueba"),
             ("medellin", "Eva Prueba"),
             ("santiago-de", "Luis Prueba"),
@@ -158,7 +159,7 @@ async fn a_city_is_found_in_any_spelling_and_by_its_first_words() {
                     .all(|other| *other == name)
             );
         }
-        // No part of a word, no word in the middle, no wildcard.
+        // Parts of words, words in the middle and wildcards do not match.
         for city in ["bogo", "cali", "%25", "_edell%C3%ADn", "x"] {
             let found = app.get(&format!("{path}?city={city}")).await;
             assert!(
@@ -172,10 +173,10 @@ async fn a_city_is_found_in_any_spelling_and_by_its_first_words() {
 }
 
 #[tokio::test]
-async fn a_city_without_letters_is_refused() {
+async fn invalid_city_is_rejected() {
     let app = TestApp::spawn().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
-        // Before it is folded, or kept as the name of a page.
+        // Rejected before the city is folded or becomes the key of a cached page.
         for length in [101, 4000] {
             let long = app
                 .get(&format!("{path}?city={}", "a".repeat(length)))
@@ -189,7 +190,7 @@ async fn a_city_without_letters_is_refused() {
 }
 
 #[tokio::test]
-async fn bad_parameters_are_refused_by_name() {
+async fn invalid_parameters_are_reported_by_name() {
     let app = TestApp::spawn().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
         for (name, value) in [
@@ -220,7 +221,7 @@ async fn bad_parameters_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn nobody_has_played_yet() {
+async fn lists_without_videos_are_empty() {
     let app = TestApp::spawn().await;
     for path in [
         "/api/public/rankings",
@@ -234,7 +235,7 @@ async fn nobody_has_played_yet() {
 }
 
 #[tokio::test]
-async fn public_reads_name_no_email_address_and_no_original() {
+async fn public_lists_reveal_no_email_address_and_no_original() {
     let app = season().await;
     for path in [
         "/api/public/rankings",
@@ -257,7 +258,7 @@ async fn public_reads_name_no_email_address_and_no_original() {
 }
 
 #[tokio::test]
-async fn public_videos_are_listed_most_voted_first_and_by_pages() {
+async fn public_videos_are_listed_most_voted_first_and_in_pages() {
     let app = season().await;
     let list = app.get("/api/public/videos?limit=3").await;
     assert_eq!(
@@ -290,9 +291,9 @@ async fn public_videos_are_listed_most_voted_first_and_by_pages() {
 }
 
 #[tokio::test]
-async fn no_sign_in_a_search_is_a_wildcard() {
+async fn search_text_has_no_wildcards() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for title in [
         "100% canasta",
         "1000 canastas",

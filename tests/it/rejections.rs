@@ -1,13 +1,12 @@
-//! Files that are no film, or none that the contest takes: refused at the upload, or failed by a worker
-//! with a reason and without a second try.
+//! Unsuitable files are rejected during the upload, or by a worker with a reason and no retry.
 
-use anb::{ids::VideoId, language::Language, media::Refusal};
+use anb::{ids::VideoId, language::Language, media::Rejection};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{Answer, Row, TestApp, draw, mp4};
 
-/// Rules that short, small films can break.
+/// Rules that short, small videos can violate.
 const RULES: &[&str] = &[
     "--min-input-duration=2",
     "--max-input-duration=4",
@@ -16,9 +15,9 @@ const RULES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn what_is_no_mp4_film_is_refused_at_the_upload_whatever_its_name() {
+async fn file_that_is_not_an_mp4_video_is_rejected_during_upload() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for (name, args) in [
         ("photo.png", "-f lavfi -i testsrc2=s=64x64 -frames:v 1"),
         ("photo.jpg", "-f lavfi -i testsrc2=s=64x64 -frames:v 1"),
@@ -37,8 +36,8 @@ async fn what_is_no_mp4_film_is_refused_at_the_upload_whatever_its_name() {
     assert_eq!(app.number(rows).await, 0);
 }
 
-/// Returns files that pass the upload, and why a worker refuses them.
-async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
+/// Returns files that pass the upload, and why a worker rejects them.
+async fn rejected() -> Vec<(&'static str, Vec<u8>, Rejection)> {
     let film = async |source: &str, options: &str| {
         let args = format!("-f lavfi -i testsrc2={source} -preset ultrafast {options}");
         draw(&args, "film.mp4").await
@@ -52,36 +51,36 @@ async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
         (
             "sound alone",
             draw("-f lavfi -i sine=d=3 -c:a aac", "film.mp4").await,
-            Refusal::NotAVideo,
+            Rejection::NotAVideo,
         ),
         (
             "the index is cut off",
             healthy[..healthy.len() / 2].to_vec(),
-            Refusal::Corrupt,
+            Rejection::Corrupt,
         ),
         (
             "most pictures are cut off",
             streamed[..streamed.len() * 3 / 10].to_vec(),
-            Refusal::Corrupt,
+            Rejection::Corrupt,
         ),
-        ("most pictures are zeros", damaged, Refusal::Corrupt),
-        ("only a head", mp4(5000), Refusal::Corrupt),
+        ("most pictures are zeros", damaged, Rejection::Corrupt),
+        ("only a head", mp4(5000), Rejection::Corrupt),
         (
             "an old codec",
             film("s=320x180:r=30:d=3", "-c:v mpeg2video").await,
-            Refusal::UnsupportedCodec {
+            Rejection::UnsupportedCodec {
                 codec: "mpeg2video".to_owned(),
             },
         ),
         (
             "beyond 4K",
             film("s=5000x2000:r=5:d=0.4", "-c:v libx264").await,
-            Refusal::TooComplex,
+            Rejection::TooComplex,
         ),
         (
             "short",
             film("s=320x180:r=30:d=1", "-c:v libx264").await,
-            Refusal::TooShort {
+            Rejection::TooShort {
                 seconds: 1,
                 min_seconds: 2,
             },
@@ -89,7 +88,7 @@ async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
         (
             "long",
             film("s=320x180:r=30:d=6", "-c:v libx264").await,
-            Refusal::TooLong {
+            Rejection::TooLong {
                 seconds: 6,
                 max_seconds: 4,
             },
@@ -97,7 +96,7 @@ async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
         (
             "small",
             film("s=160x90:r=30:d=3", "-c:v libx264").await,
-            Refusal::LowResolution {
+            Rejection::LowResolution {
                 lines: 90,
                 min_lines: 120,
             },
@@ -106,26 +105,26 @@ async fn rejected() -> Vec<(&'static str, Vec<u8>, Refusal)> {
 }
 
 #[tokio::test]
-async fn a_file_that_a_worker_refuses_fails_at_once_with_a_reason_in_both_languages() {
+async fn rejected_video_fails_at_once_with_a_reason_in_both_languages() {
     let app = TestApp::spawn_with(&[], RULES).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let mut uploads = Vec::new();
     for (what, file, refusal) in rejected().await {
         uploads.push((what, app.uploaded(&ana, file, true).await, refusal));
     }
-    app.work_off().await;
+    app.run_pending_jobs().await;
     for (what, id, refusal) in uploads {
         for language in [Language::Spanish, Language::English] {
             let request = app.as_player(&ana, Method::GET, &format!("/api/videos/{id}"));
             let answer = Answer::of(request.header("accept-language", language.tag())).await;
             let video = answer.ok();
-            let told = [
+            let seen = [
                 &video["status"],
                 &video["failure_code"],
                 &video["failure_reason"],
             ];
             let expected = ["failed", refusal.code(), &refusal.message(language)];
-            assert_eq!(told, expected.map(|text| json!(text)).each_ref(), "{what}");
+            assert_eq!(seen, expected.map(|text| json!(text)).each_ref(), "{what}");
         }
         let video = VideoId::parse(&id).unwrap();
         let row = Row {

@@ -1,7 +1,7 @@
-//! Remakes: a processed video whose clip is lost gets a new one, and keeps what is left until then.
+//! Remakes: a processed video with a lost clip gets a new one and keeps its other files until then.
 
 use anb::{
-    app::Workshop,
+    app::WorkerContext,
     ids::VideoId,
     job::Job,
     videos::{
@@ -18,14 +18,14 @@ use crate::support::{TestApp, film};
 const WAIT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn a_remake_that_fails_changes_nothing_and_comes_again() {
-    let (app, workshop, video) = start().await;
-    // An original that cannot be read.
+async fn failed_remake_changes_nothing_and_is_retried() {
+    let (app, context, video) = start().await;
+    // Makes the original unreadable.
     let original = format!("uploads/{video}.mp4");
     app.remove(&original);
     app.plant(&format!("{original}/in_the_way"));
-    let claim = claim(&workshop).await.unwrap();
-    assert_eq!(remake::run(&workshop, claim).await, "remake_failed");
+    let claim = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, claim).await, "remake_failed");
     assert_unchanged(&app, video).await;
     let soon = "SELECT count(*) FROM videos WHERE remake_after BETWEEN now() + interval '4 minutes' \
                 AND now() + interval '5 minutes'";
@@ -33,83 +33,83 @@ async fn a_remake_that_fails_changes_nothing_and_comes_again() {
 }
 
 #[tokio::test]
-async fn a_remake_whose_film_is_refused_is_dropped() {
-    let (app, workshop, video) = start().await;
+async fn remake_of_rejected_original_is_dropped() {
+    let (app, context, video) = start().await;
     app.plant(&format!("uploads/{video}.mp4"));
-    let claim = claim(&workshop).await.unwrap();
-    assert_eq!(remake::run(&workshop, claim).await, "remake_refused");
+    let claim = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, claim).await, "remake_refused");
     assert_unchanged(&app, video).await;
     let ordered = "SELECT count(*) FROM videos WHERE remake_after IS NOT NULL";
     assert_eq!(app.number(ordered).await, 0);
 }
 
 #[tokio::test]
-async fn of_two_claims_the_later_one_counts() {
-    let (app, workshop, video) = start().await;
-    let early = claim(&workshop).await.unwrap();
-    assert!(claim(&workshop).await.is_none(), "leased");
-    assert!(remake::heartbeat(&workshop, early).await.unwrap());
+async fn later_claim_supersedes_the_earlier_one() {
+    let (app, context, video) = start().await;
+    let early = claim(&context).await.unwrap();
+    assert!(claim(&context).await.is_none(), "leased");
+    assert!(remake::heartbeat(&context, early).await.unwrap());
     app.set(video, "remake_after = now()").await;
-    let late = claim(&workshop).await.unwrap();
-    assert!(!remake::heartbeat(&workshop, early).await.unwrap());
-    let (early, late) = tokio::join!(remake::run(&workshop, early), remake::run(&workshop, late));
+    let late = claim(&context).await.unwrap();
+    assert!(!remake::heartbeat(&context, early).await.unwrap());
+    let (early, late) = tokio::join!(remake::run(&context, early), remake::run(&context, late));
     assert_eq!((early, late), ("superseded", "remade"));
     assert!(
         app.outputs(video)
             .ends_with(&["3.jpg".to_owned(), "3.mp4".to_owned()])
     );
     assert_eq!(app.row(video).await.unwrap().attempt, 3);
-    // What the superseded one stored is removed once nothing can still be stored.
+    // The superseded attempt's outputs are removed once it cannot store any more.
     app.set(video, "strays_at = now() - interval '1 day'").await;
-    clean::run(&(&workshop).into()).await.unwrap();
+    clean::run(&(&context).into()).await.unwrap();
     assert_eq!(app.outputs(video), ["3.jpg", "3.mp4"]);
 }
 
 #[tokio::test]
-async fn a_remake_that_is_released_can_be_claimed_at_once() {
-    let (app, workshop, video) = start().await;
-    let released = claim(&workshop).await.unwrap();
-    remake::release(&workshop, released).await.unwrap();
+async fn released_remake_can_be_claimed_at_once() {
+    let (app, context, video) = start().await;
+    let released = claim(&context).await.unwrap();
+    remake::release(&context, released).await.unwrap();
     assert_unchanged(&app, video).await;
-    let next = claim(&workshop).await.unwrap();
-    assert_eq!(remake::run(&workshop, released).await, "superseded");
-    assert_eq!(remake::run(&workshop, next).await, "remade");
+    let next = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, released).await, "superseded");
+    assert_eq!(remake::run(&context, next).await, "remade");
 }
 
 #[tokio::test]
 async fn remakes_wait_until_the_queue_is_empty() {
-    let (app, workshop, _video) = start().await;
+    let (app, context, _video) = start().await;
     let job = Job::process_video(VideoId::generate(), "test".to_owned());
     app.queue.push(&job).await.unwrap();
-    assert_eq!(sweep(&workshop).await, 0);
+    assert_eq!(sweep(&context).await, 0);
     app.queue.receive(1, WAIT).await.unwrap();
-    assert_eq!(sweep(&workshop).await, 1);
-    assert_eq!(sweep(&workshop).await, 0, "it is pushed once");
+    assert_eq!(sweep(&context).await, 1);
+    assert_eq!(sweep(&context).await, 0, "it is pushed once");
 }
 
-/// Returns a video whose poster is lost, and whose remake is ordered.
-async fn start() -> (TestApp, Workshop, VideoId) {
+/// Adds a video whose poster is lost and whose remake is due.
+async fn start() -> (TestApp, WorkerContext, VideoId) {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
-    Box::pin(app.work_off()).await;
+    Box::pin(app.run_pending_jobs()).await;
     app.remove(&format!("processed/{video}/1.jpg"));
     app.set(video, "remake_after = now(), enqueued_at = NULL")
         .await;
-    let workshop = app.workshop().await;
-    (app, workshop, video)
+    let context = app.context().await;
+    (app, context, video)
 }
 
-async fn claim(workshop: &Workshop) -> Option<Remake> {
-    remake::claim(workshop).await.unwrap()
+async fn claim(context: &WorkerContext) -> Option<Remake> {
+    remake::claim(context).await.unwrap()
 }
 
-/// Sweeps, and returns how many remakes were pushed.
-async fn sweep(workshop: &Workshop) -> usize {
-    let swept = sweep::run(&workshop.into(), Leases::Keep).await.unwrap();
+/// Sweeps and returns the number of remakes pushed.
+async fn sweep(context: &WorkerContext) -> usize {
+    let swept = sweep::run(&context.into(), Leases::Keep).await.unwrap();
     swept.remakes
 }
 
-/// Checks that the video is shown as it was.
+/// Asserts that the video is still shown unchanged.
 async fn assert_unchanged(app: &TestApp, video: VideoId) {
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("processed", 0));

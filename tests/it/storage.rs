@@ -1,5 +1,5 @@
-//! What every storage must do, written against [`Storage`](anb::storage::Storage) alone and run with each
-//! of them; then what only one of them can suffer.
+//! Requirements on every storage, tested through [`Storage`](anb::storage::Storage) and run with
+//! each of them, and tests of faults that only one of them can have.
 
 mod deleting;
 mod fetching;
@@ -14,10 +14,10 @@ use crate::support::Mount;
 
 use anb::{ids::VideoId, storage::StorageKey};
 
-/// The size of a part of an S3 upload: where the way of storing changes (bytes).
+/// The part size of S3 uploads (bytes). Larger files are uploaded in several parts.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-/// Makes of each case a test on disk and a test with S3.
+/// Turns each case into a test on disk and a test with S3.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         cases!(disk: $($case),+);
@@ -28,7 +28,7 @@ macro_rules! cases {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    super::$case(&crate::storage::place::Place::$place().await).await;
+                    super::$case(&crate::storage::place::TestStorage::$place().await).await;
                 }
             )+
         }
@@ -44,12 +44,12 @@ fn keys(video: VideoId) -> [StorageKey; 3] {
     ]
 }
 
-/// Makes content that differs at every place and from that of every other `seed`.
+/// Returns content that differs at every position and from that of every other `seed`.
 fn content(bytes: usize, seed: u64) -> Vec<u8> {
     let mut content = Vec::with_capacity(bytes + 8);
     let mut state = seed.wrapping_mul(2) | 1;
     while content.len() < bytes {
-        // xorshift64: good enough to tell places apart.
+        // xorshift64 suffices to distinguish positions.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

@@ -1,5 +1,5 @@
-//! What the integration tests share: real services, started once per test process, and a [`TestApp`]
-//! with a database, a Redis database and folders of its own for each test.
+//! Shared code of the integration tests: real services, started once per test process, and for each
+//! test a [`TestApp`] with its own database, Redis database and folders.
 
 pub mod aws;
 mod broker;
@@ -23,7 +23,7 @@ use std::{
 };
 
 use anb::{
-    app::{App, Workshop, installation::Installation},
+    app::{App, WorkerContext, installation::Installation},
     cli::{Cli, Command},
     config,
     db::Db,
@@ -43,7 +43,7 @@ pub use client::{Answer, PASSWORD, Player};
 pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
 pub use processes::{
-    Frozen, Share, command_line, cpu_seconds, descendants, hold, memory, processes_about,
+    Share, Suspended, command_line, cpu_seconds, descendants, hold, memory, processes_about,
     signal_all,
 };
 pub use raw::read;
@@ -57,13 +57,13 @@ pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() - 1) * percent / 100]
 }
 
-/// Size of the clips of most tests: a sixteenth of the work.
+/// Size of the clips of most tests, with a sixteenth of the work of [`LARGE`].
 pub const SMALL: &str = "320x180";
 
-/// That of other tests: it makes a clip of [`long_film`] take seconds.
+/// Size at which a clip of [`long_film`] takes seconds.
 pub const LARGE: &str = "1280x720";
 
-/// An API with services of its own, as a client sees it, and what a test needs to look behind it.
+/// An API with its own services, as a client sees it, and access to its internals.
 pub struct TestApp {
     pub url: String,
     pub db: Db,
@@ -75,7 +75,7 @@ pub struct TestApp {
     pub folder: TempDir,
     pub place: Place,
     pub shutdown: Shutdown,
-    /// Where the files are, if not below `folder`.
+    /// The bucket of the files, if they are not below `folder`.
     pub bucket: Option<aws::Bucket>,
 }
 
@@ -85,7 +85,7 @@ impl TestApp {
         Self::spawn_with(&[], &[]).await
     }
 
-    /// Starts an API with flags of `anb serve`; `work` are flags of `anb work`, for its workers.
+    /// Starts an API with flags of `anb serve`; `work` are the flags of `anb work` for its workers.
     pub async fn spawn_with(serve: &[&str], work: &[&str]) -> Self {
         let place = Place::make().await;
         let folder = tempfile::tempdir().unwrap();
@@ -122,7 +122,7 @@ impl TestApp {
             other => panic!("{other:?}"),
         };
         let shutdown = Shutdown::new(Duration::from_secs(30));
-        // On the runtime that outlives the test: so a test that ends early stops nothing halfway.
+        // On the runtime that outlives the test, so that a test that ends early interrupts nothing.
         let (settings, stop) = (serve.clone(), shutdown.clone());
         let (url, db, queue, storage) = RUNTIME
             .spawn(async move {
@@ -152,12 +152,12 @@ impl TestApp {
         }
     }
 
-    /// Starts an API on an SQS queue and a bucket of its own.
+    /// Starts an API with its own SQS queue and bucket.
     pub async fn spawn_on_aws() -> Self {
         Self::spawn_on_aws_with(&[], &[]).await
     }
 
-    /// The same with flags, as [`TestApp::spawn_with`] takes them.
+    /// Like [`TestApp::spawn_on_aws`], with the flags of [`TestApp::spawn_with`].
     pub async fn spawn_on_aws_with(serve: &[&str], work: &[&str]) -> Self {
         let (queue, bucket) = (SqsBroker::fresh().await, aws::Bucket::fresh().await);
         let queue = queue.settings().await;
@@ -176,13 +176,13 @@ impl TestApp {
         app
     }
 
-    /// Makes the kits of a worker; `ffmpeg` is checked and the bumpers are encoded once per process.
-    pub async fn workshop(&self) -> Workshop {
+    /// Returns a worker context. `ffmpeg` is checked and the bumpers are encoded once per process.
+    pub async fn context(&self) -> WorkerContext {
         let db = Db::new(&self.work.database).unwrap();
         let aws = aws::config().await;
         let visibility = self.work.worker.visibility;
         let queue = Queue::connect(&self.work.queue, visibility, &aws).await;
-        Workshop {
+        WorkerContext {
             queue: queue.unwrap(),
             installation: Installation::new(&db, &self.storage),
             storage: self.storage.clone(),
@@ -193,22 +193,22 @@ impl TestApp {
         }
     }
 
-    /// Makes the kits of a worker whose scratch folder, `folder/scratch`, is its own: so a test can tell
-    /// its programs from those of other tests.
-    pub async fn own_workshop(&self) -> Workshop {
+    /// Returns a worker context with its own scratch folder, `folder/scratch`, so that a test can
+    /// distinguish its programs from those of other tests.
+    pub async fn worker_context(&self) -> WorkerContext {
         let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));
         let media = Media::prepare(&self.work.media, launcher).await.unwrap();
-        Workshop {
+        WorkerContext {
             media: Arc::new(media),
-            ..self.workshop().await
+            ..self.context().await
         }
     }
 
-    /// Makes a worker, which stops with the shutdown it returns.
+    /// Returns a worker and the shutdown that stops it.
     pub async fn worker(&self) -> (Worker, Shutdown) {
         let shutdown = Shutdown::new(Duration::from_secs(30));
         (
-            Worker::new(self.workshop().await, shutdown.clone()),
+            Worker::new(self.context().await, shutdown.clone()),
             shutdown,
         )
     }
@@ -223,15 +223,15 @@ impl TestApp {
         if !is_default {
             return Arc::new(Media::prepare(&self.work.media, launcher).await.unwrap());
         }
-        // Its scratch folder belongs to the process, not to the first test that asks.
+        // The scratch folder belongs to the process, not to the first test.
         let mut settings = self.work.media.clone();
         settings.scratch_path = Some(std::env::temp_dir().join("anb-test-scratch"));
         let prepare = async || Arc::new(Media::prepare(&settings, launcher).await.unwrap());
         Arc::clone(MEDIA.get_or_init(prepare).await)
     }
 
-    /// Receives and finishes what waits in the queue, until nothing has come for a while.
-    pub async fn work_off(&self) {
+    /// Runs pending jobs until no message has arrived for a while.
+    pub async fn run_pending_jobs(&self) {
         let (worker, _shutdown) = self.worker().await;
         while worker.step(Duration::from_millis(300)).await.unwrap() > 0 {
             worker.idle().await;
@@ -241,11 +241,11 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        self.shutdown.insist();
+        self.shutdown.force();
     }
 }
 
-/// Waits until `condition` holds. Panics after `seconds`, naming what was awaited.
+/// Waits until `condition` holds. Panics with `what` after `seconds`.
 pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while !condition().await {
@@ -270,15 +270,14 @@ pub fn files_below(folder: &Path) -> Vec<String> {
     files
 }
 
-/// Returns a port that nobody uses just now, and that the kernel gives to nobody by itself (ip(7): those from 32768 on):
-/// so a process that is started again finds it free.
+/// Returns a free port below the range that the kernel assigns (from 32768, ip(7)), so that a
+/// restarted process finds it free.
 pub fn free_port() -> u16 {
     let ports = std::iter::repeat_with(|| rand::random_range(10_000..32_000));
     let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.next().unwrap()
 }
 
-/// Returns the settings of an API that nobody set anything for.
 pub fn default_serve() -> config::Serve {
     match parse(&[&["anb", "serve"]]) {
         Command::Serve(settings) => settings,
@@ -286,14 +285,14 @@ pub fn default_serve() -> config::Serve {
     }
 }
 
-/// Parses a command line; of a flag given twice the last counts, so that a test can replace any.
+/// Parses a command line. The last of repeated flags takes effect, so that a test can replace any.
 fn parse(words: &[&[&str]]) -> Command {
     let command = Cli::command().args_override_self(true);
     let matches = command.try_get_matches_from(words.concat()).unwrap();
     Cli::from_arg_matches(&matches).unwrap().command
 }
 
-/// Makes two tests of each case, a function of an app: on Redis and the disk, and on SQS and S3.
+/// Turns each case, a function of an app, into a test on Redis and disk and a test on SQS and S3.
 macro_rules! on_both {
     ($($case:ident),+ $(,)?) => {
         mod local {

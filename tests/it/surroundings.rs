@@ -1,5 +1,5 @@
-//! The faults of the machine are not the video's: none is counted, and the worker that met one takes no job until its
-//! own test passes.
+//! Environment failures do not count against a video. The affected worker takes no job until its
+//! own probe succeeds.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
 
@@ -15,29 +15,29 @@ use serde_json::{Value, json};
 use crate::{
     processes::{
         STOP,
-        process::{House, Process, Role},
-        until_it_stops,
+        process::{Process, Role, SystemUnderTest},
+        until_stopping,
     },
     support::{
-        Frozen, LARGE, Mount, RedisBroker, TestApp, command_line, eventually, film, hold,
+        LARGE, Mount, RedisBroker, Suspended, TestApp, command_line, eventually, film, hold,
         long_film, on_both, processes_about, signal_all,
     },
 };
 
 on_both! {
-    a_worker_without_its_scratch_folder_fails_no_video,
-    a_second_signal_ends_an_idle_worker_at_once,
-    a_second_signal_ends_a_working_worker_at_once,
+    worker_without_scratch_folder_fails_no_video,
+    second_signal_ends_an_idle_worker_at_once,
+    second_signal_ends_a_busy_worker_at_once,
 }
 
-async fn a_worker_without_its_scratch_folder_fails_no_video(app: &TestApp) {
-    let house = House::of(app);
-    let gone = house.folder().join("gone");
+async fn worker_without_scratch_folder_fails_no_video(app: &TestApp) {
+    let system = SystemUnderTest::of(app);
+    let gone = system.folder().join("gone");
     let flags = [
         ("SCRATCH_PATH", gone.to_str().unwrap()),
         ("WORKER_CONCURRENCY", "2"),
     ];
-    let mut broken = house.start_with(Role::Work, &flags);
+    let mut broken = system.start_with(Role::Work, &flags);
     broken.until_ready().await;
     fs::remove_dir_all(&gone).unwrap();
     let mut videos = Vec::new();
@@ -45,14 +45,14 @@ async fn a_worker_without_its_scratch_folder_fails_no_video(app: &TestApp) {
         videos.push(app.add_video(&film().await).await);
     }
     until_failing(&broken, &json!(["scratch"])).await;
-    until_set_back(app).await;
-    let healthy = house.start(Role::Work);
+    until_environment_failure(app).await;
+    let healthy = system.start(Role::Work);
     until_processed(app, &videos).await;
     for video in &videos {
         let row = app.row(*video).await.unwrap();
         assert_eq!((row.failures, row.losses), (0, 0));
     }
-    // As many as it has slots, and no more.
+    // At most one failure per slot.
     let met = app.number("SELECT sum(setbacks) FROM videos").await;
     assert!((1..=2).contains(&met), "{met}");
     drop(healthy);
@@ -64,27 +64,27 @@ async fn a_worker_without_its_scratch_folder_fails_no_video(app: &TestApp) {
     assert!(metrics.contains(r#"anb_dependency_up{dependency="scratch"} 1"#));
     let log = broken.log();
     assert_eq!(log.matches("not ready: SCRATCH_PATH=").count(), 1, "{log}");
-    // Of a busy machine's ffmpeg it may say so as well.
+    // On a busy machine it may log this for ffmpeg as well.
     let is_again = |line: &&str| line.contains("ready again") && line.contains("\"scratch\"");
     assert_eq!(log.lines().filter(is_again).count(), 1, "{log}");
 }
 
 #[tokio::test]
-async fn a_worker_whose_ffmpeg_is_gone_waits_for_it() {
+async fn worker_without_ffmpeg_waits_for_it() {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
-    let programs = house.folder().join("bin");
+    let system = SystemUnderTest::of(&app);
+    let programs = system.folder().join("bin");
     fs::create_dir(&programs).unwrap();
     for program in ["ffmpeg", "ffprobe"] {
         symlink(found(program), programs.join(program)).unwrap();
     }
     let path = [("PATH", programs.to_str().unwrap())];
-    let mut worker = house.start_with(Role::Work, &path);
+    let mut worker = system.start_with(Role::Work, &path);
     worker.until_ready().await;
     fs::rename(programs.join("ffmpeg"), programs.join("away")).unwrap();
     let video = app.add_video(&film().await).await;
     until_failing(&worker, &json!(["ffmpeg"])).await;
-    until_set_back(&app).await;
+    until_environment_failure(&app).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 0));
     fs::rename(programs.join("away"), programs.join("ffmpeg")).unwrap();
@@ -92,22 +92,22 @@ async fn a_worker_whose_ffmpeg_is_gone_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_full_disk_delays_videos_and_fails_none() {
+async fn full_disk_delays_videos_and_fails_none() {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
+    let system = SystemUnderTest::of(&app);
     let disk = tempfile::tempdir().unwrap();
     let Some(_mount) = Mount::tmpfs(disk.path(), "size=80m") else {
         return;
     };
     let scratch = [("SCRATCH_PATH", disk.path().to_str().unwrap())];
-    let mut worker = house.start_with(Role::Work, &scratch);
+    let mut worker = system.start_with(Role::Work, &scratch);
     worker.until_ready().await;
     let filler = disk.path().join("filler");
     // The disk takes what it has room for.
     drop(fs::write(&filler, vec![0; 90_000_000]));
     let video = app.add_video(&film().await).await;
     until_failing(&worker, &json!(["scratch"])).await;
-    until_set_back(&app).await;
+    until_environment_failure(&app).await;
     fs::remove_file(&filler).unwrap();
     until_processed(&app, &[video]).await;
     let row = app.row(video).await.unwrap();
@@ -116,11 +116,11 @@ async fn a_full_disk_delays_videos_and_fails_none() {
 }
 
 #[tokio::test]
-async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
+async fn killed_ffmpeg_counts_as_job_failure_from_the_third_time() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=2"]).await;
-    let house = House::of(&app);
+    let system = SystemUnderTest::of(&app);
     let flags = [("JOB_MAX_ATTEMPTS", "2"), ("OUTPUT_RESOLUTION", LARGE)];
-    let mut worker = house.start_with(Role::Work, &flags);
+    let mut worker = system.start_with(Role::Work, &flags);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
     let counts = async || {
@@ -129,16 +129,16 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
         (kills, row.failures)
     };
     for expected in [(1, 0), (2, 0), (2, 1)] {
-        kill_ffmpeg(&house).await;
+        kill_ffmpeg(&system).await;
         eventually("the kill is recorded", 180, async || {
             counts().await == expected
         })
         .await;
-        // The next attempt need not wait.
+        // Makes the next attempt due.
         app.set(video, "run_after = now()").await;
     }
-    kill_ffmpeg(&house).await;
-    eventually("it is given up", 180, async || {
+    kill_ffmpeg(&system).await;
+    eventually("the video has failed", 180, async || {
         app.status(video).await == "failed"
     })
     .await;
@@ -147,14 +147,14 @@ async fn a_killed_ffmpeg_is_the_machines_fault_twice_then_the_jobs() {
 }
 
 #[tokio::test]
-async fn a_film_whose_folder_vanishes_under_the_job_is_not_called_corrupt() {
+async fn video_whose_job_folder_vanishes_is_not_corrupt() {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
-    let mut worker = house.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
+    let system = SystemUnderTest::of(&app);
+    let mut worker = system.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
     worker.until_ready().await;
-    let away = house.folder().join("away");
+    let away = system.folder().join("away");
     let mut videos = Vec::new();
-    // At other moments of the job each time.
+    // Each time at another moment of the job.
     for delay in [0, 50, 100, 200, 400, 800] {
         let video = app.add_video(&film().await).await;
         eventually("the job runs", 180, async || {
@@ -162,12 +162,12 @@ async fn a_film_whose_folder_vanishes_under_the_job_is_not_called_corrupt() {
         })
         .await;
         tokio::time::sleep(Duration::from_millis(delay)).await;
-        fs::rename(house.scratch(), &away).unwrap();
+        fs::rename(system.scratch(), &away).unwrap();
         eventually("the job has ended", 180, async || {
             app.status(video).await != "processing"
         })
         .await;
-        fs::rename(&away, house.scratch()).unwrap();
+        fs::rename(&away, system.scratch()).unwrap();
         app.set(video, "run_after = now()").await;
         videos.push(video);
         until_processed(&app, &videos).await;
@@ -177,46 +177,46 @@ async fn a_film_whose_folder_vanishes_under_the_job_is_not_called_corrupt() {
 }
 
 #[tokio::test]
-async fn surroundings_that_never_recover_end_a_job_as_ours() {
+async fn permanent_environment_failure_fails_the_job() {
     let app = TestApp::spawn_with(&[], &["--job-give-up-after=1h"]).await;
-    let workshop = app.own_workshop().await;
+    let context = app.worker_context().await;
     let video = app.add_video(&film().await).await;
     fs::remove_dir_all(app.scratch()).unwrap();
     let attempt = async || {
         app.set(video, "run_after = now()").await;
-        let claim = process::claim(&workshop).await.unwrap().unwrap();
-        let error = process::run(&workshop, claim).await.unwrap_err();
-        let recorded = process::record_failure(&workshop, claim, error).await;
+        let claim = process::claim(&context).await.unwrap().unwrap();
+        let error = process::run(&context, claim).await.unwrap_err();
+        let recorded = process::record_failure(&context, claim, error).await;
         recorded.unwrap()
     };
-    assert_eq!(attempt().await, process::Recorded::SetBack);
+    assert_eq!(attempt().await, process::FailureOutcome::Postponed);
     let first = "setback_at BETWEEN now() - interval '1 minute' AND now()";
     let waits = format!("SELECT count(*) FROM videos WHERE run_after > now() AND {first}");
     assert_eq!(app.number(&waits).await, 1);
-    // The wait grows, up to five minutes.
+    // The wait grows up to five minutes.
     app.set(video, "setbacks = 30").await;
-    assert_eq!(attempt().await, process::Recorded::SetBack);
+    assert_eq!(attempt().await, process::FailureOutcome::Postponed);
     let wait = app.number("SELECT extract(epoch FROM run_after - now())::bigint FROM videos");
     assert!((140..=300).contains(&wait.await));
     app.set(video, "setback_at = now() - interval '2 hours'")
         .await;
-    assert_eq!(attempt().await, process::Recorded::Dead);
+    assert_eq!(attempt().await, process::FailureOutcome::DeadLettered);
     let row = app.row(video).await.unwrap();
     assert_eq!(row.code.as_deref(), Some("processing_failed"));
     assert_eq!(row.failures, 0);
 }
 
 #[tokio::test]
-async fn the_dead_message_names_the_video_that_was_given_up() {
+async fn dead_letter_names_the_failed_video() {
     let app = TestApp::spawn_with(&[], &["--job-max-attempts=1"]).await;
     let broker = RedisBroker::at(&app.place.redis_url).await;
     let lost = app.add_video(&film().await).await;
     app.remove(&format!("uploads/{lost}.mp4"));
-    // Its message is gone; another one is the ticket.
+    // Its own message has been received. Any other message triggers the job.
     app.queue.receive(1, Duration::from_secs(1)).await.unwrap();
     let other = VideoId::generate();
     app.push(other).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.status(lost).await, "failed");
     let dead = broker.dead().await;
     assert_eq!(dead.len(), 1);
@@ -228,7 +228,7 @@ async fn the_dead_message_names_the_video_that_was_given_up() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
+async fn database_frozen_for_longer_than_a_lease_loses_no_job() {
     let data = tempfile::tempdir().unwrap();
     let options = Options::durable(data.path());
     let folder = Folder::claim(&options.data_dir).unwrap();
@@ -236,22 +236,22 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
     let url = postgres.url();
     let flags = ["--database-url", url.as_str()];
     let app = TestApp::spawn_with(&flags, &flags).await;
-    let house = House::of(&app);
-    house.run("migrate").await;
+    let system = SystemUnderTest::of(&app);
+    system.run("migrate").await;
     let flags = [("JOB_LEASE", "5s")];
     let mut workers = [
-        house.start_with(Role::Work, &flags),
-        house.start_with(Role::Work, &flags),
+        system.start_with(Role::Work, &flags),
+        system.start_with(Role::Work, &flags),
     ];
     for worker in &mut workers {
         worker.until_ready().await;
     }
-    // Past the time in which leases are kept after the start.
+    // Waits until expired leases are no longer kept after the start.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let video = app.add_video(&long_film().await).await;
-    // ffmpeg stands still as well, so that the job cannot end meanwhile.
-    let held = hold(&house.scratch()).await;
-    let frozen = Frozen::freeze(postgres.id().unwrap());
+    // ffmpeg is stopped as well, so that the job cannot end in the meantime.
+    let held = hold(&system.scratch()).await;
+    let frozen = Suspended::freeze(postgres.id().unwrap());
     tokio::time::sleep(Duration::from_secs(12)).await;
     drop(frozen);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -262,16 +262,16 @@ async fn a_database_that_was_frozen_for_longer_than_a_lease_costs_no_job() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
+async fn paused_worker_does_not_treat_ffmpeg_as_frozen() {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
-    let mut worker = house.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
+    let system = SystemUnderTest::of(&app);
+    let mut worker = system.start_with(Role::Work, &[("OUTPUT_RESOLUTION", LARGE)]);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    // As `docker pause` does, for longer than a film may be silent. ffmpeg first, so that nothing it said is left to
-    // read; and it goes on last.
-    until_it_encodes(&house).await;
-    let held = hold(&house.scratch()).await;
+    // As `docker pause` does, for longer than ffmpeg may be silent. ffmpeg stops first, so that no
+    // output is left to read, and resumes last.
+    until_it_encodes(&system).await;
+    let held = hold(&system.scratch()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     worker.signal(Signal::STOP);
     tokio::time::sleep(Duration::from_secs(33)).await;
@@ -284,16 +284,16 @@ async fn a_worker_that_was_stopped_for_a_while_takes_no_film_for_frozen() {
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_delays_no_heartbeat() {
+async fn hanging_broker_delays_no_heartbeat() {
     let app = TestApp::spawn().await;
     let data = tempfile::tempdir().unwrap();
     let options = Options::durable(data.path());
     let folder = Folder::claim(&options.data_dir).unwrap();
     let redis = anb::dev::Redis::start(&folder, &options).await.unwrap();
-    let mut house = House::of(&app);
-    house.set("REDIS_URL", &redis.url());
+    let mut system = SystemUnderTest::of(&app);
+    system.set("REDIS_URL", &redis.url());
     let flags = [("JOB_LEASE", "6s"), ("JOB_VISIBILITY", "6s")];
-    let mut worker = house.start_with(Role::Work, &flags);
+    let mut worker = system.start_with(Role::Work, &flags);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
     let queue = RedisBroker::at(&redis.url()).await;
@@ -302,9 +302,9 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
         .push(&Job::process_video(video, "test".to_owned()))
         .await
         .unwrap();
-    let _held = hold(&house.scratch()).await;
-    let _frozen = Frozen::freeze(redis.id().unwrap());
-    // A beat is due every two seconds: with one that waits for the broker the lease would be over.
+    let _held = hold(&system.scratch()).await;
+    let _frozen = Suspended::freeze(redis.id().unwrap());
+    // A heartbeat is due every two seconds. If one waited for the broker, the lease would expire.
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(250)).await;
         let left = "SELECT extract(milliseconds FROM lease_until - now())::bigint FROM videos";
@@ -312,55 +312,55 @@ async fn a_broker_that_hangs_delays_no_heartbeat() {
         assert!(left > 0, "{left} ms are left of the lease");
     }
     let log = worker.log();
-    let told = log.matches("the message was not extended").count();
-    assert_eq!(told, 1, "an outage is told once: {log}");
+    let logged = log.matches("failed to extend the message").count();
+    assert_eq!(logged, 1, "an outage is logged once: {log}");
 }
 
-async fn a_second_signal_ends_an_idle_worker_at_once(app: &TestApp) {
-    let house = House::of(app);
-    let mut worker = house.start(Role::Work);
+async fn second_signal_ends_an_idle_worker_at_once(app: &TestApp) {
+    let system = SystemUnderTest::of(app);
+    let mut worker = system.start(Role::Work);
     worker.until_ready().await;
-    // It waits for a message by now.
+    // By now the worker waits for a message.
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop_twice(&mut worker).await;
 }
 
-async fn a_second_signal_ends_a_working_worker_at_once(app: &TestApp) {
-    let house = House::of(app);
-    let mut worker = house.start(Role::Work);
+async fn second_signal_ends_a_busy_worker_at_once(app: &TestApp) {
+    let system = SystemUnderTest::of(app);
+    let mut worker = system.start(Role::Work);
     worker.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    let _held = hold(&house.scratch()).await;
+    let _held = hold(&system.scratch()).await;
     stop_twice(&mut worker).await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 0));
-    eventually("its programs are gone", 60, async || {
-        processes_about(&house.scratch()).is_empty()
+    eventually("its programs have ended", 60, async || {
+        processes_about(&system.scratch()).is_empty()
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_start_that_hangs_ends_with_the_first_signal() {
-    // Takes connections and never answers.
+async fn hanging_start_ends_with_the_first_signal() {
+    // Accepts connections and never responds.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let app = TestApp::spawn().await;
-    let mut house = House::of(&app);
-    house.set("QUEUE_TYPE", "sqs");
-    house.set("SQS_QUEUE_URL", &format!("http://{address}/queue/anb"));
-    house.set("AWS_ENDPOINT_URL_SQS", &format!("http://{address}"));
-    house.set("AWS_REGION", "us-east-1");
+    let mut system = SystemUnderTest::of(&app);
+    system.set("QUEUE_TYPE", "sqs");
+    system.set("SQS_QUEUE_URL", &format!("http://{address}/queue/anb"));
+    system.set("AWS_ENDPOINT_URL_SQS", &format!("http://{address}"));
+    system.set("AWS_REGION", "us-east-1");
     for role in [Role::Serve, Role::Work] {
-        let mut process = house.start(role);
+        let mut process = system.start(role);
         let _asked = silent.accept().await.unwrap();
         process.signal(Signal::TERM);
-        // One that gives up by itself ends with an error.
+        // A process that gives up on its own ends with an error.
         assert_eq!(process.ended(STOP).await, Some(0));
     }
 }
 
-/// Returns where a program is installed.
+/// Returns the path of an installed program.
 #[expect(clippy::disallowed_methods, reason = "the shell's own setting")]
 fn found(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
@@ -370,17 +370,17 @@ fn found(program: &str) -> PathBuf {
 
 async fn stop_twice(process: &mut Process) {
     process.signal(Signal::TERM);
-    until_it_stops(process).await;
+    until_stopping(process).await;
     process.signal(Signal::TERM);
-    // A second for the program, the rest for a busy machine; a receive in flight would take longer.
+    // One second for the program, the rest for a busy machine. A receive would take longer.
     let ended = process.ended(Duration::from_secs(15)).await;
     assert_eq!(ended, Some(0), "{}", process.log());
 }
 
-/// Waits until the film is encoded, which takes longer than a look at it.
-async fn until_it_encodes(house: &House) {
-    eventually("the film is encoded", 180, async || {
-        let programs = processes_about(&house.scratch());
+/// Waits until ffmpeg encodes, which takes longer than probing.
+async fn until_it_encodes(system: &SystemUnderTest) {
+    eventually("ffmpeg encodes", 180, async || {
+        let programs = processes_about(&system.scratch());
         programs
             .iter()
             .any(|id| command_line(*id).contains("-progress"))
@@ -388,15 +388,15 @@ async fn until_it_encodes(house: &House) {
     .await;
 }
 
-async fn kill_ffmpeg(house: &House) {
-    until_it_encodes(house).await;
-    for program in processes_about(&house.scratch()) {
+async fn kill_ffmpeg(system: &SystemUnderTest) {
+    until_it_encodes(system).await;
+    for program in processes_about(&system.scratch()) {
         signal_all(program, Signal::KILL);
     }
 }
 
 async fn until_failing(process: &Process, names: &Value) {
-    eventually("it is not ready", 180, async || {
+    eventually("the process is not ready", 180, async || {
         let answer = process.get("/ready").await;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap();
@@ -405,8 +405,8 @@ async fn until_failing(process: &Process, names: &Value) {
     .await;
 }
 
-/// Waits until the surroundings have kept a job from its end.
-async fn until_set_back(app: &TestApp) {
+/// Waits until an environment failure has set a job back.
+async fn until_environment_failure(app: &TestApp) {
     eventually("the job is set back", 180, async || {
         app.number("SELECT max(setbacks) FROM videos").await == 1
     })

@@ -1,9 +1,9 @@
-//! The sweeper: what a crash or a broker lost is found in the rows and put right.
+//! The sweeper restores, from the rows, jobs that a crash or a broker lost.
 
 use std::time::Duration;
 
 use anb::{
-    app::Workshop,
+    app::WorkerContext,
     ids::VideoId,
     job::Job,
     videos::sweep::{self, Leases, Swept},
@@ -11,43 +11,43 @@ use anb::{
 
 use crate::support::{RedisBroker, Row, TestApp};
 
-/// What rule (c) calls long ago.
+/// Old enough for rule (c).
 const LONG_AGO: &str = "enqueued_at = now() - interval '6 seconds'";
 
 #[tokio::test]
-async fn a_due_video_that_was_never_pushed_is_pushed_once() {
-    let (app, workshop) = open().await;
+async fn due_video_that_was_never_pushed_is_pushed_once() {
+    let (app, context) = open().await;
     let video = app.add_row().await;
     let due = Swept {
         due: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep(&workshop).await.unwrap(), due);
-    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&context).await.unwrap(), due);
+    assert_eq!(sweep(&context).await.unwrap(), Swept::default());
     assert!(app.row(video).await.unwrap().is_enqueued);
     assert_eq!(pushed(&app).await, [video]);
 }
 
 #[tokio::test]
-async fn a_fresh_upload_and_a_postponed_retry_are_left_alone() {
-    let (app, workshop) = open().await;
+async fn fresh_upload_and_postponed_retry_are_not_pushed() {
+    let (app, context) = open().await;
     // The API pushes a fresh upload itself.
     let fresh = app.add_row().await;
     app.set(fresh, "run_after = now()").await;
     let later = app.add_row().await;
     app.set(later, "run_after = now() + interval '1 minute'")
         .await;
-    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&context).await.unwrap(), Swept::default());
 }
 
 #[tokio::test]
-async fn two_sweepers_at_once_push_each_video_once() {
-    let (app, workshop) = open().await;
+async fn concurrent_sweepers_push_each_video_once() {
+    let (app, context) = open().await;
     for _ in 0..20 {
         app.add_row().await;
         expire(&app, app.add_row().await, 0).await;
     }
-    let (first, second) = tokio::join!(sweep(&workshop), sweep(&workshop));
+    let (first, second) = tokio::join!(sweep(&context), sweep(&context));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.due + second.due, 40);
     assert_eq!(first.expired + second.expired, 20);
@@ -55,8 +55,8 @@ async fn two_sweepers_at_once_push_each_video_once() {
 }
 
 #[tokio::test]
-async fn an_expired_lease_is_given_to_another_worker() {
-    let (app, workshop) = open().await;
+async fn video_with_expired_lease_is_pushed_for_another_worker() {
+    let (app, context) = open().await;
     let video = app.add_row().await;
     expire(&app, video, 2).await;
     let running = app.add_row().await;
@@ -70,8 +70,8 @@ async fn an_expired_lease_is_given_to_another_worker() {
         due: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep(&workshop).await.unwrap(), expired);
-    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&context).await.unwrap(), expired);
+    assert_eq!(sweep(&context).await.unwrap(), Swept::default());
     let expected = Row {
         status: "uploaded".to_owned(),
         attempt: 1,
@@ -87,25 +87,25 @@ async fn an_expired_lease_is_given_to_another_worker() {
 }
 
 #[tokio::test]
-async fn an_expired_lease_can_be_spared() {
-    let (app, workshop) = open().await;
+async fn expired_leases_can_be_kept() {
+    let (app, context) = open().await;
     for losses in [0, 9] {
         expire(&app, app.add_row().await, losses).await;
     }
-    let swept = sweep::run(&(&workshop).into(), Leases::Keep).await.unwrap();
+    let swept = sweep::run(&(&context).into(), Leases::Keep).await.unwrap();
     assert_eq!(swept, Swept::default());
 }
 
 #[tokio::test]
-async fn the_tenth_lost_lease_fails_the_video() {
-    let (app, workshop) = open().await;
+async fn tenth_lease_expiration_fails_the_video() {
+    let (app, context) = open().await;
     let video = app.add_row().await;
     expire(&app, video, 9).await;
     let lost = Swept {
         lost: 1,
         ..Swept::default()
     };
-    assert_eq!(sweep(&workshop).await.unwrap(), lost);
+    assert_eq!(sweep(&context).await.unwrap(), lost);
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.losses), ("failed", 10));
     assert_eq!(row.code.as_deref(), Some("worker_lost"));
@@ -113,8 +113,8 @@ async fn the_tenth_lost_lease_fails_the_video() {
 }
 
 #[tokio::test]
-async fn an_empty_queue_with_waiting_videos_is_filled_at_once() {
-    let (app, workshop) = open().await;
+async fn empty_queue_with_waiting_videos_is_refilled_at_once() {
+    let (app, context) = open().await;
     let mut videos = Vec::new();
     for _ in 0..3 {
         let video = app.add_row().await;
@@ -134,8 +134,8 @@ async fn an_empty_queue_with_waiting_videos_is_filled_at_once() {
         again: 3,
         ..Swept::default()
     };
-    assert_eq!(sweep(&workshop).await.unwrap(), again);
-    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&context).await.unwrap(), again);
+    assert_eq!(sweep(&context).await.unwrap(), Swept::default());
     let mut again = pushed(&app).await;
     again.sort();
     videos.sort();
@@ -143,48 +143,48 @@ async fn an_empty_queue_with_waiting_videos_is_filled_at_once() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_empty_is_not_filled() {
-    let (app, workshop) = open().await;
+async fn non_empty_queue_is_not_refilled() {
+    let (app, context) = open().await;
     for _ in 0..3 {
         let video = app.add_row().await;
         app.set(video, LONG_AGO).await;
     }
-    // Two messages are lost, but the one that is left wakes a worker, whatever it names.
+    // Two messages are lost, but any remaining message wakes a worker.
     app.push(VideoId::generate()).await;
-    assert_eq!(sweep(&workshop).await.unwrap(), Swept::default());
+    assert_eq!(sweep(&context).await.unwrap(), Swept::default());
 }
 
 #[tokio::test]
-async fn what_an_absent_broker_did_not_take_is_pushed_when_it_is_back() {
-    let (app, workshop) = open().await;
+async fn videos_are_pushed_once_an_absent_broker_is_back() {
+    let (app, context) = open().await;
     let waiting = app.add_row().await;
     let expired = app.add_row().await;
     expire(&app, expired, 0).await;
-    let absent = Workshop {
+    let absent = WorkerContext {
         queue: RedisBroker::absent().await,
-        ..workshop.clone()
+        ..context.clone()
     };
     assert!(sweep(&absent).await.is_err());
     for video in [waiting, expired] {
         let row = app.row(video).await.unwrap();
         assert_eq!((row.status.as_str(), row.is_enqueued), ("uploaded", false));
     }
-    assert_eq!(sweep(&workshop).await.unwrap().due, 2);
+    assert_eq!(sweep(&context).await.unwrap().due, 2);
     assert_eq!(app.queue.stats().await.unwrap().waiting, 2);
 }
 
-pub async fn sweep(workshop: &Workshop) -> anyhow::Result<Swept> {
-    let leases = Leases::expired(&workshop.db).await?;
-    sweep::run(&workshop.into(), leases).await
+pub async fn sweep(context: &WorkerContext) -> anyhow::Result<Swept> {
+    let leases = Leases::expired(&context.db).await?;
+    sweep::run(&context.into(), leases).await
 }
 
-pub async fn open() -> (TestApp, Workshop) {
+pub async fn open() -> (TestApp, WorkerContext) {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
-    (app, workshop)
+    let context = app.context().await;
+    (app, context)
 }
 
-/// Makes `video` one whose worker is gone, as it was `losses` times before.
+/// Expires the lease of `video`, which has `losses` earlier lease expirations.
 pub async fn expire(app: &TestApp, video: VideoId, losses: i32) {
     let assignments = format!(
         "status = 'processing', attempt = 1, losses = {losses}, enqueued_at = now(),

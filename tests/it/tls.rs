@@ -1,4 +1,4 @@
-//! TLS to real servers: which certificates are accepted, and what is said about the others.
+//! TLS to real servers: the certificates that are accepted, and the errors for the others.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use crate::support::{aws, free_port};
 
 #[tokio::test]
-async fn require_encrypts_whoever_signed_the_certificate() {
+async fn require_encrypts_without_verifying_the_certificate() {
     let server = EncryptedPostgres::start().await;
     for settings in [
         server.by_parts(&["--db-host=localhost", "--db-ssl-mode=require"]),
@@ -69,7 +69,7 @@ async fn verify_full_accepts_only_the_named_host_with_a_trusted_certificate() {
             assert_migrates(variables, refusal);
         }
     }
-    // This system's authorities did not sign it.
+    // No certificate authority of this system signed it.
     let variables = [(
         "DATABASE_URL",
         server.url("localhost", "sslmode=verify-full"),
@@ -79,7 +79,7 @@ async fn verify_full_accepts_only_the_named_host_with_a_trusted_certificate() {
 }
 
 #[tokio::test]
-async fn a_plain_connection_to_a_server_that_insists_is_explained() {
+async fn plain_connection_to_a_tls_only_server_is_explained() {
     let server = EncryptedPostgres::start().await;
     let variables = [("DATABASE_URL", server.url("localhost", "sslmode=disable"))];
     assert_migrates(&variables, Some("no encryption"));
@@ -87,7 +87,7 @@ async fn a_plain_connection_to_a_server_that_insists_is_explained() {
 }
 
 #[tokio::test]
-async fn jobs_travel_through_an_encrypted_redis() {
+async fn jobs_travel_through_encrypted_redis() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::make(folder.path(), "ours");
     let (certificate, key) = authority.certify_localhost();
@@ -157,7 +157,7 @@ async fn jobs_travel_through_an_encrypted_redis() {
 }
 
 #[test]
-fn authorities_of_redis_that_cannot_be_read_stop_the_start() {
+fn unreadable_redis_root_certificate_prevents_startup() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
@@ -181,7 +181,7 @@ struct Session {
     ssl: bool,
 }
 
-/// A PostgreSQL that takes only encrypted connections over TCP, with a certificate for `localhost`.
+/// A PostgreSQL that accepts only encrypted TCP connections, with a certificate for `localhost`.
 struct EncryptedPostgres {
     postgres: Postgres,
     port: u16,
@@ -198,7 +198,7 @@ impl EncryptedPostgres {
             ..Options::durable(folder.path().join("data"))
         };
         let data = Folder::claim(&options.data_dir).unwrap();
-        // The first start makes the data folder, the place of what only the server may read.
+        // The first start creates the data folder, for files that only the server may read.
         let plain = Postgres::start(&data, &options).await.unwrap();
         plain.stop().await;
         let authority = Authority::make(folder.path(), "ours");
@@ -243,7 +243,7 @@ impl EncryptedPostgres {
         format!("postgres://postgres@{host}:{}/anb?{query}", self.port)
     }
 
-    /// Returns the settings that `DB_…` variables make.
+    /// Returns the settings from separate `DB_…` values instead of a URL.
     fn by_parts(&self, flags: &[&str]) -> database::Settings {
         let port = format!("--db-port={}", self.port);
         let words = ["anb", "migrate", &port];
@@ -259,7 +259,6 @@ impl EncryptedPostgres {
     }
 }
 
-/// Somebody who signs certificates.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its own certificate, PEM.
@@ -289,7 +288,7 @@ impl Authority {
     }
 }
 
-/// Asserts that `anb migrate` can connect, or that it says in one line why not.
+/// Asserts that `anb migrate` can connect, or fails with a single line that contains `refusal`.
 fn assert_migrates(variables: &[(&str, String)], refusal: Option<&str>) {
     let ran = anb("migrate", variables);
     let stderr = String::from_utf8(ran.stderr).unwrap();

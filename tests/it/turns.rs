@@ -1,4 +1,4 @@
-//! Turns: which waiting video is next. A message is a ticket for it, whatever the message names.
+//! Start-time fair queueing decides which waiting video is next, whatever video a message names.
 
 use std::{
     collections::HashSet,
@@ -16,20 +16,20 @@ use futures_util::future::join_all;
 use rustix::process::Signal;
 
 use crate::{
-    processes::process::{House, Role},
+    processes::process::{Role, SystemUnderTest},
     support::{LARGE, Player, TestApp, eventually, film, hold, long_film, mp4},
 };
 
 #[tokio::test]
-async fn a_single_film_waits_for_no_second_one_of_another_player() {
+async fn first_video_of_a_player_precedes_the_second_of_another() {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     let (ana, luis) = players(&app).await;
     let of_ana = uploaded(&app, &ana, 6).await;
-    let first = process::claim(&workshop).await.unwrap().unwrap();
+    let first = process::claim(&context).await.unwrap().unwrap();
     assert_eq!(first.video, of_ana[0]);
     let of_luis = uploaded(&app, &luis, 2).await;
-    // While one of Ana's is made, Luis is next; then they take turns.
+    // While a video of Ana is processed, Luis is next. Then they take turns.
     let expected = [
         of_luis[0], of_ana[1], of_luis[1], of_ana[2], of_ana[3], of_ana[4],
     ];
@@ -37,7 +37,7 @@ async fn a_single_film_waits_for_no_second_one_of_another_player() {
 }
 
 #[tokio::test]
-async fn uploads_at_the_same_time_take_turns_as_well() {
+async fn concurrent_uploads_take_turns_as_well() {
     let app = TestApp::spawn().await;
     let (ana, luis) = players(&app).await;
     join_all((0..5).map(|_| app.uploaded(&ana, mp4(5000), false))).await;
@@ -49,13 +49,14 @@ async fn uploads_at_the_same_time_take_turns_as_well() {
 }
 
 #[tokio::test]
-async fn a_large_film_counts_for_more_than_a_small_one() {
+async fn large_video_counts_more_than_a_small_one() {
     let app = TestApp::spawn().await;
     let (ana, luis) = players(&app).await;
     app.uploaded(&ana, mp4(5000), false).await;
-    app.sql("UPDATE videos SET original_bytes = 90000000").await;
+    app.execute("UPDATE videos SET original_bytes = 90000000")
+        .await;
     let of_ana = uploaded(&app, &ana, 1).await;
-    // Twelve small ones cost as much as the large one of Ana.
+    // Twelve small videos cost as much as Ana's large one.
     let of_luis = uploaded(&app, &luis, 12).await;
     let order = claimed(&app, 14).await;
     let place = |video| order.iter().position(|other| *other == video).unwrap();
@@ -64,9 +65,9 @@ async fn a_large_film_counts_for_more_than_a_small_one() {
 }
 
 #[tokio::test]
-async fn the_video_of_a_killed_worker_is_next() {
+async fn video_of_killed_worker_is_next() {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     let (ana, luis) = players(&app).await;
     uploaded(&app, &luis, 3).await;
     let killed = claimed(&app, 1).await[0];
@@ -74,24 +75,24 @@ async fn the_video_of_a_killed_worker_is_next() {
     app.set(killed, "lease_until = now() - interval '1 second'")
         .await;
     let leases = Leases::expired(&app.db).await.unwrap();
-    sweep::run(&(&workshop).into(), leases).await.unwrap();
+    sweep::run(&(&context).into(), leases).await.unwrap();
     assert_eq!(claimed(&app, 1).await, [killed]);
 }
 
 #[tokio::test]
-async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
+async fn job_of_killed_worker_does_not_wait_behind_the_backlog() {
     let app = TestApp::spawn().await;
-    let house = House::of(&app);
+    let system = SystemUnderTest::of(&app);
     let [one, lease] = [("WORKER_CONCURRENCY", "1"), ("JOB_LEASE", "3s")];
-    let mut killed = house.start_with(Role::Work, &[one, lease]);
+    let mut killed = system.start_with(Role::Work, &[one, lease]);
     killed.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    // So that the job does not end before the other worker has been there for the time of a lease.
-    let _held = hold(&house.scratch()).await;
-    let scratch = house.folder().join("other");
+    // Keeps the job from ending before the other worker has run for the duration of a lease.
+    let _held = hold(&system.scratch()).await;
+    let scratch = system.folder().join("other");
     let scratch = ("SCRATCH_PATH", scratch.to_str().unwrap());
     let flags = [one, lease, scratch, ("OUTPUT_RESOLUTION", LARGE)];
-    let mut other = house.start_with(Role::Work, &flags);
+    let mut other = system.start_with(Role::Work, &flags);
     other.until_ready().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     for _ in 0..60 {
@@ -109,25 +110,25 @@ async fn the_job_of_a_killed_worker_does_not_wait_behind_the_backlog() {
 }
 
 #[tokio::test]
-async fn a_video_that_is_not_due_lets_others_go_first() {
+async fn video_that_is_not_due_does_not_block_others() {
     let app = TestApp::spawn().await;
     let (ana, _) = players(&app).await;
     let videos = uploaded(&app, &ana, 2).await;
     app.set(videos[0], "run_after = now() + interval '1 hour'")
         .await;
     assert_eq!(claimed(&app, 1).await, [videos[1]]);
-    let workshop = app.workshop().await;
-    assert!(process::claim(&workshop).await.unwrap().is_none());
+    let context = app.context().await;
+    assert!(process::claim(&context).await.unwrap().is_none());
 }
 
 #[tokio::test]
-async fn of_many_claims_at_once_each_gets_a_video_of_its_own() {
+async fn concurrent_claims_get_different_videos() {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     for _ in 0..30 {
         app.add_row().await;
     }
-    let claims = join_all((0..40).map(|_| process::claim(&workshop))).await;
+    let claims = join_all((0..40).map(|_| process::claim(&context))).await;
     let videos: Vec<_> = claims
         .into_iter()
         .filter_map(Result::unwrap)
@@ -138,19 +139,19 @@ async fn of_many_claims_at_once_each_gets_a_video_of_its_own() {
 }
 
 #[tokio::test]
-async fn doubled_late_and_lost_messages_change_nothing() {
+async fn duplicate_late_and_lost_messages_change_nothing() {
     let app = TestApp::spawn().await;
     let (ana, _) = players(&app).await;
     let videos = uploaded(&app, &ana, 2).await;
-    // The second one's message comes first, twice; then one about a video that was never there.
+    // The second video's message comes first, twice, then one for a video that never existed.
     for message in app.queue.receive(2, Duration::from_secs(1)).await.unwrap() {
         message.ack().await.unwrap();
     }
     for video in [videos[1], videos[1], VideoId::generate()] {
         app.push(video).await;
     }
-    // No film: each is refused at its first attempt.
-    app.work_off().await;
+    // The files are not videos, so each is rejected at its first attempt.
+    app.run_pending_jobs().await;
     for video in videos {
         let row = app.row(video).await.unwrap();
         assert_eq!((row.status.as_str(), row.attempt), ("failed", 1));
@@ -160,11 +161,11 @@ async fn doubled_late_and_lost_messages_change_nothing() {
 }
 
 async fn players(app: &TestApp) -> (Player, Player) {
-    let ana = app.member("Ana", "Cali").await;
-    (ana, app.member("Luis", "Cali").await)
+    let ana = app.insert_user("Ana", "Cali").await;
+    (ana, app.insert_user("Luis", "Cali").await)
 }
 
-/// Uploads `count` small films, one after the other.
+/// Uploads `count` small videos, one after the other.
 async fn uploaded(app: &TestApp, player: &Player, count: usize) -> Vec<VideoId> {
     let mut videos = Vec::new();
     for _ in 0..count {
@@ -174,12 +175,12 @@ async fn uploaded(app: &TestApp, player: &Player, count: usize) -> Vec<VideoId> 
     videos
 }
 
-/// Claims `count` videos, and returns them in their order.
+/// Claims `count` videos and returns them in this order.
 async fn claimed(app: &TestApp, count: usize) -> Vec<VideoId> {
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     let mut videos = Vec::new();
     for _ in 0..count {
-        let claim = process::claim(&workshop).await.unwrap().unwrap();
+        let claim = process::claim(&context).await.unwrap().unwrap();
         videos.push(claim.video);
     }
     videos

@@ -1,4 +1,4 @@
-//! Uploads: the form, the file, and what a refused one leaves behind.
+//! Uploads: the form, the file, and the cleanup after a rejection.
 
 mod forms;
 mod refused;
@@ -22,7 +22,7 @@ fn file(bytes: Vec<u8>) -> Part {
     Part::bytes(bytes).file_name("jugada.mp4")
 }
 
-/// The same without a length, so that the request is sent in chunks.
+/// Like [`file`], but without a length, so that the request is sent in chunks.
 fn chunked(bytes: Vec<u8>) -> Part {
     let bytes = stream::iter([Ok::<_, std::io::Error>(bytes)]);
     Part::stream(Body::wrap_stream(bytes)).file_name("jugada.mp4")
@@ -39,7 +39,7 @@ async fn send(app: &TestApp, player: &Player, form: Form) -> Answer {
 
 async fn start(flags: &[&str]) -> (TestApp, Player) {
     let app = TestApp::spawn_with(flags, &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     (app, ana)
 }
 
@@ -47,7 +47,7 @@ async fn limited() -> (TestApp, Player) {
     start(&["--max-file-size", &MAX.to_string()]).await
 }
 
-/// Checks that neither a file nor a row is there.
+/// Asserts that there is neither a file nor a row.
 async fn assert_nothing_left(app: &TestApp, what: &str) {
     assert_eq!(app.files(), [""; 0], "{what}");
     let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM uploads)";
@@ -55,7 +55,7 @@ async fn assert_nothing_left(app: &TestApp, what: &str) {
 }
 
 #[tokio::test]
-async fn an_upload_is_accepted_and_waits_for_a_worker() {
+async fn upload_is_accepted_and_waits_for_a_worker() {
     let (app, ana) = start(&[]).await;
     let answer = app.upload(&ana, mp4(5000), true).await;
     assert_eq!(answer.status, 201);
@@ -71,7 +71,7 @@ async fn an_upload_is_accepted_and_waits_for_a_worker() {
 }
 
 #[tokio::test]
-async fn fields_may_come_in_any_order_and_beside_others() {
+async fn fields_may_come_in_any_order_and_among_others() {
     let (app, ana) = start(&[]).await;
     let film = || file(mp4(5000));
     let title = "Mi mejor jugada";
@@ -104,7 +104,7 @@ async fn fields_may_come_in_any_order_and_beside_others() {
 }
 
 #[tokio::test]
-async fn titles_have_5_to_100_characters_without_blanks_around() {
+async fn titles_are_trimmed_and_have_5_to_100_characters() {
     let (app, ana) = start(&[]).await;
     for title in ["  Ñandú  ".to_owned(), "ñ".repeat(100)] {
         let form = Form::new()
@@ -118,7 +118,7 @@ async fn titles_have_5_to_100_characters_without_blanks_around() {
 }
 
 #[tokio::test]
-async fn a_bad_form_is_refused_and_leaves_nothing() {
+async fn invalid_form_is_rejected_and_leaves_nothing() {
     let (app, ana) = start(&[]).await;
     let film = || file(mp4(5000));
     let long = "x".repeat(101);
@@ -181,7 +181,7 @@ async fn a_bad_form_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_is_refused() {
+async fn malformed_form_is_rejected() {
     let (app, ana) = start(&[]).await;
     for (content_type, body) in [
         ("application/json", "{}"),
@@ -209,7 +209,7 @@ async fn what_is_no_form_is_refused() {
 }
 
 #[tokio::test]
-async fn only_mp4_videos_are_taken_whatever_their_name() {
+async fn only_mp4_content_is_accepted_whatever_its_name() {
     let (app, ana) = start(&[]).await;
     let padded = |head: &[u8]| [head, &[0; 5000][..]].concat();
     for (what, bytes) in [
@@ -230,7 +230,7 @@ async fn only_mp4_videos_are_taken_whatever_their_name() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_largest_size_is_accepted() {
+async fn file_of_maximum_size_is_accepted() {
     let (app, ana) = limited().await;
     for part in [file(mp4(MAX)), chunked(mp4(MAX))] {
         let answer = send(&app, &ana, titled().part("video_file", part)).await;
@@ -239,7 +239,7 @@ async fn a_file_of_the_largest_size_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_file_with_one_byte_too_many_is_refused() {
+async fn file_with_one_byte_too_many_is_rejected() {
     let (app, ana) = limited().await;
     for part in [file(mp4(MAX + 1)), chunked(mp4(MAX + 1))] {
         let answer = send(&app, &ana, titled().part("video_file", part)).await;
@@ -249,7 +249,7 @@ async fn a_file_with_one_byte_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_no_file() {
+async fn disconnected_client_leaves_no_file() {
     let (app, ana) = start(&[]).await;
     let head = format!(
         "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
@@ -262,12 +262,12 @@ async fn a_client_that_goes_away_leaves_no_file() {
     eventually("the file has begun", 60, async || app.files().len() == 1).await;
     assert!(app.files()[0].contains(".part"));
     drop(connection);
-    eventually("the file is gone", 60, async || app.files().is_empty()).await;
+    eventually("the file is removed", 60, async || app.files().is_empty()).await;
     assert_eq!(app.number("SELECT count(*) FROM videos").await, 0);
 }
 
 #[tokio::test]
-async fn an_upload_is_accepted_without_a_broker() {
+async fn upload_is_accepted_without_a_broker() {
     let (app, ana) = start(&["--redis-url", "127.0.0.1:1"]).await;
     let id = app.uploaded(&ana, mp4(5000), true).await;
     assert_eq!(app.video(&ana, &id).await["status"], "uploaded");
@@ -276,17 +276,16 @@ async fn an_upload_is_accepted_without_a_broker() {
 }
 
 #[tokio::test]
-async fn uploads_of_one_account_are_limited() {
+async fn uploads_are_limited_per_account() {
     let (app, ana) = start(&["--write-rate", "1/h"]).await;
     app.uploaded(&ana, mp4(5000), true).await;
     let refused = app.upload(&ana, mp4(5000), true).await;
     assert_eq!(refused.refusal(), (429, "too_many_requests"));
     assert_ne!(refused.header("retry-after"), "");
-    let luis = app.member("Luis", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     app.uploaded(&luis, mp4(5000), true).await;
 }
 
-/// The beginning of an upload.
 fn beginning(player: &Player) -> String {
     format!(
         "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
@@ -297,9 +296,9 @@ fn beginning(player: &Player) -> String {
 }
 
 #[tokio::test]
-async fn one_account_has_a_few_uploads_running() {
+async fn concurrent_uploads_are_limited_per_account() {
     let (app, ana) = start(&["--max-open-uploads", "2"]).await;
-    let luis = app.member("Luis", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let mut refused: FuturesUnordered<_> = (0..10)
         .map(async |_| {
             let mut connection = app.open(beginning(&ana).as_bytes()).await;
@@ -309,7 +308,7 @@ async fn one_account_has_a_few_uploads_running() {
             (connection, answer)
         })
         .collect();
-    // However many come at once: the others wait for the rest of their films.
+    // The other two are accepted and wait for the rest of their files.
     for _ in 0..8 {
         let (_, answer) = refused.next().await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
@@ -327,7 +326,7 @@ async fn one_account_has_a_few_uploads_running() {
 }
 
 #[tokio::test]
-async fn one_account_has_a_bounded_number_of_videos_waiting() {
+async fn waiting_videos_are_limited_per_account() {
     let (app, ana) = start(&["--max-open-uploads", "1", "--max-waiting-videos", "3"]).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -336,7 +335,7 @@ async fn one_account_has_a_bounded_number_of_videos_waiting() {
     let refused = app.upload(&ana, mp4(5000), false).await;
     assert_eq!(refused.refusal(), (429, "too_many_waiting_videos"));
     assert_ne!(refused.header("retry-after"), "");
-    // The note that a delete leaves is no upload.
+    // The row in `uploads` that a deletion leaves does not count as an upload.
     for id in ids {
         app.call(&ana, Method::DELETE, &format!("/api/videos/{id}"))
             .await
@@ -346,7 +345,7 @@ async fn one_account_has_a_bounded_number_of_videos_waiting() {
 }
 
 #[tokio::test]
-async fn an_upload_that_takes_too_long_is_given_up() {
+async fn upload_that_takes_too_long_times_out() {
     let (app, ana) = start(&["--upload-timeout", "1s"]).await;
     let mut connection = app.open(beginning(&ana).as_bytes()).await;
     let answer = read(&mut connection).await;
@@ -356,7 +355,7 @@ async fn an_upload_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn many_uploads_at_once_are_all_accepted() {
+async fn concurrent_uploads_are_all_accepted() {
     let (app, ana) = start(&["--max-open-uploads", "24"]).await;
     let uploads = (0..24).map(|_| app.upload(&ana, mp4(1_000_000), false));
     for answer in join_all(uploads).await {
@@ -367,9 +366,9 @@ async fn many_uploads_at_once_are_all_accepted() {
 }
 
 #[tokio::test]
-async fn an_upload_to_a_bucket_that_cannot_be_reached_shall_come_again() {
+async fn upload_to_unreachable_bucket_may_be_retried() {
     let mut app = TestApp::spawn_on_aws().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     app.bucket = None;
     let answer = app.upload(&ana, mp4(5000), false).await;
     assert_eq!(answer.refusal(), (503, "unavailable"));

@@ -14,7 +14,7 @@ const UNKNOWN: [&str; 3] = [
     "0198C0DE-0000-7000-8000-00000000000G",
 ];
 
-/// Everything that can be done to one video.
+/// Returns all requests that act on one video.
 fn actions(id: &str) -> [(Method, String); 5] {
     [
         (Method::GET, format!("/api/videos/{id}")),
@@ -40,11 +40,11 @@ async fn patch(app: &TestApp, player: &Player, id: &str, change: Value) -> Answe
 }
 
 #[tokio::test]
-async fn own_videos_are_listed_newest_first_and_by_pages() {
+async fn own_videos_are_listed_newest_first_and_in_pages() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let empty = app.call(&ana, Method::GET, "/api/videos").await;
     assert_eq!(empty.ok(), json!([]));
@@ -87,9 +87,9 @@ async fn own_videos_are_listed_newest_first_and_by_pages() {
 }
 
 #[tokio::test]
-async fn the_original_can_be_downloaded_as_it_was_sent() {
+async fn original_can_be_downloaded_unchanged() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let film = mp4(300_001);
     let id = app.uploaded(&ana, film.clone(), false).await;
     let video = app.video(&ana, &id).await;
@@ -100,9 +100,9 @@ async fn the_original_can_be_downloaded_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_video_shows_what_its_state_has() {
+async fn video_has_the_fields_of_its_state() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for status in STATES {
         let id = app.add(&ana, Seed::PUBLIC.in_state(status)).await;
         let video = app.video(&ana, &id).await;
@@ -120,11 +120,11 @@ async fn a_video_shows_what_its_state_has() {
 }
 
 #[tokio::test]
-async fn somebody_elses_video_is_forbidden_whatever_its_state() {
+async fn video_of_another_player_is_forbidden_in_every_state() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     for status in STATES {
         let id = app.add(&ana, Seed::PUBLIC.in_state(status)).await;
@@ -137,9 +137,9 @@ async fn somebody_elses_video_is_forbidden_whatever_its_state() {
 }
 
 #[tokio::test]
-async fn an_unknown_or_malformed_id_is_not_found() {
+async fn unknown_or_malformed_id_is_not_found() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for id in UNKNOWN {
         for action in actions(id) {
             let answer = act(&app, &ana, action.clone()).await;
@@ -149,7 +149,7 @@ async fn an_unknown_or_malformed_id_is_not_found() {
 }
 
 #[tokio::test]
-async fn every_action_needs_a_token() {
+async fn every_action_requires_a_token() {
     let app = TestApp::spawn().await;
     for id in UNKNOWN {
         for (method, path) in actions(id) {
@@ -160,9 +160,9 @@ async fn every_action_needs_a_token() {
 }
 
 #[tokio::test]
-async fn title_and_visibility_change_one_by_one_or_together() {
+async fn title_and_visibility_change_separately_or_together() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE).await;
     for (change, title, is_public) in [
         (json!({}), "Mi mejor jugada", false),
@@ -188,9 +188,9 @@ async fn title_and_visibility_change_one_by_one_or_together() {
 }
 
 #[tokio::test]
-async fn a_bad_change_changes_nothing() {
+async fn invalid_change_changes_nothing() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE).await;
     for (title, code) in [
         ("", "required"),
@@ -215,9 +215,9 @@ async fn a_bad_change_changes_nothing() {
 }
 
 #[tokio::test]
-async fn publishing_works_in_any_state_but_failed() {
+async fn publishing_works_in_every_state_except_failed() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for method in [Method::POST, Method::PUT] {
         for status in STATES {
             let id = app.add(&ana, Seed::PRIVATE.in_state(status)).await;
@@ -227,7 +227,7 @@ async fn publishing_works_in_any_state_but_failed() {
                 assert_eq!(answer.refusal(), (400, "not_publishable"));
             } else {
                 assert_eq!(answer.ok()["is_public"], true, "{status}");
-                // Again is no error.
+                // Publishing is idempotent.
                 let again = app.call(&ana, method.clone(), &path).await;
                 assert_eq!(again.ok()["is_public"], true, "{status}");
             }
@@ -236,9 +236,9 @@ async fn publishing_works_in_any_state_but_failed() {
 }
 
 #[tokio::test]
-async fn a_failed_video_can_be_renamed_and_hidden_but_not_published() {
+async fn failed_video_can_be_renamed_and_hidden_but_not_published() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC.in_state("failed")).await;
     let change = json!({"title": "Otro título", "is_public": true});
     assert_eq!(
@@ -257,8 +257,8 @@ async fn a_failed_video_can_be_renamed_and_hidden_but_not_published() {
 async fn unpublishing_hides_a_video_and_keeps_its_votes() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let id = app.add(&ana, Seed::PUBLIC).await;
     app.vote(&luis, &id).await.ok();
@@ -286,9 +286,9 @@ async fn unpublishing_hides_a_video_and_keeps_its_votes() {
 }
 
 #[tokio::test]
-async fn a_player_is_told_why_a_video_failed_in_their_language() {
+async fn failure_reason_is_in_the_requested_language() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE.in_state("failed")).await;
     let path = format!("/api/videos/{id}");
     let mut reasons = Vec::new();
@@ -302,7 +302,7 @@ async fn a_player_is_told_why_a_video_failed_in_their_language() {
     }
     assert_ne!(reasons[0], reasons[1]);
 
-    // A reason that this version of the program does not know is one of ours.
+    // An unknown code of a later program version is reported as a system failure.
     app.execute("UPDATE videos SET failure = '{\"code\": \"of_the_future\"}'")
         .await;
     assert_eq!(
@@ -312,11 +312,11 @@ async fn a_player_is_told_why_a_video_failed_in_their_language() {
 }
 
 #[tokio::test]
-async fn a_film_that_is_none_fails_with_a_reason() {
+async fn file_that_is_not_a_video_fails_with_a_reason() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.uploaded(&ana, mp4(5000), true).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let video = app.video(&ana, &id).await;
     assert_eq!(video["status"], "failed", "{video}");
     assert_ne!(video["failure_reason"], Value::Null);
@@ -327,9 +327,9 @@ async fn a_film_that_is_none_fails_with_a_reason() {
 }
 
 #[tokio::test]
-async fn changes_of_one_account_are_limited() {
+async fn changes_are_limited_per_account() {
     let app = TestApp::spawn_with(&["--write-rate", "1/h"], &[]).await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE).await;
     patch(&app, &ana, &id, json!({"is_public": true}))
         .await

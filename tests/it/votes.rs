@@ -1,4 +1,4 @@
-//! Votes, one at a time and many at once.
+//! Single and concurrent votes.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::support::{Answer, Seed, TestApp, eventually};
 const COUNTS: &str = "SELECT count(*) FROM votes";
 
 #[tokio::test]
-async fn a_vote_counts_once() {
+async fn vote_counts_once() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let id = app.add(&ana, Seed::PUBLIC).await;
     let answer = app.vote(&luis, &id).await.ok();
@@ -34,9 +34,9 @@ async fn a_vote_counts_once() {
 }
 
 #[tokio::test]
-async fn nobody_votes_for_their_own_video() {
+async fn player_cannot_vote_for_own_video() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     assert_eq!(app.vote(&ana, &id).await.refusal(), (400, "own_video"));
     assert_eq!(app.number(COUNTS).await, 0);
@@ -46,8 +46,8 @@ async fn nobody_votes_for_their_own_video() {
 async fn only_public_processed_videos_can_be_voted_for() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let mut ids = vec![
         "0198c0de-0000-7000-8000-000000000000".to_owned(),
@@ -68,9 +68,9 @@ async fn only_public_processed_videos_can_be_voted_for() {
 }
 
 #[tokio::test]
-async fn a_vote_needs_a_token() {
+async fn vote_requires_a_token() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     let path = format!("/api/public/videos/{id}/vote");
     let answer = Answer::of(app.request(Method::POST, &path)).await;
@@ -78,11 +78,11 @@ async fn a_vote_needs_a_token() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_only_a_second_vote_is_told_so() {
+async fn duplicate_vote_is_reported_even_beyond_the_limit() {
     let app = TestApp::spawn_with(&["--write-rate", "1/h"], &[]).await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let first = app.add(&ana, Seed::PUBLIC).await;
     let second = app.add(&ana, Seed::PUBLIC).await;
@@ -97,10 +97,10 @@ async fn beyond_the_limit_only_a_second_vote_is_told_so() {
 }
 
 #[tokio::test]
-async fn votes_that_race_with_unpublish_and_delete_are_counted_or_not_found() {
+async fn votes_racing_with_unpublish_and_delete_are_counted_or_not_found() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(24).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(24).await;
     for _ in 0..4 {
         let id = app.add(&ana, Seed::PUBLIC).await;
         app.add_files(&id);
@@ -118,20 +118,20 @@ async fn votes_that_race_with_unpublish_and_delete_are_counted_or_not_found() {
             assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
         }
         assert_eq!(app.number(COUNTS).await, 0);
-        assert_eq!(app.misranked().await, 0);
+        assert_eq!(app.stale_standings().await, 0);
     }
 }
 
 #[tokio::test]
-async fn votes_that_race_with_a_bare_delete_are_counted_or_not_found() {
+async fn votes_racing_with_a_bare_delete_are_counted_or_not_found() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(24).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(24).await;
     for _ in 0..4 {
         let id = app.add(&ana, Seed::PUBLIC).await;
         let delete = format!("DELETE FROM videos WHERE id = '{id}'");
         let votes = join_all(fans.iter().map(|fan| app.vote(fan, &id)));
-        let (answers, ()) = tokio::join!(votes, app.execute(&delete));
+        let (answers, _) = tokio::join!(votes, app.execute(&delete));
         for answer in answers {
             assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
         }
@@ -139,10 +139,10 @@ async fn votes_that_race_with_a_bare_delete_are_counted_or_not_found() {
 }
 
 #[tokio::test]
-async fn votes_at_once_get_each_its_own_answer() {
+async fn concurrent_votes_each_get_their_own_response() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(12).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(12).await;
     let (one, other) = (
         app.add(&ana, Seed::PUBLIC).await,
         app.add(&ana, Seed::PUBLIC).await,
@@ -168,19 +168,19 @@ async fn votes_at_once_get_each_its_own_answer() {
     for id in [&one, &other] {
         assert_eq!(app.video(&ana, id).await["votes"], 12);
     }
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 }
 
 #[tokio::test]
-async fn somebody_who_was_just_removed_spoils_nobodys_vote() {
+async fn deleted_users_do_not_affect_votes_of_others() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(24).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(24).await;
     let (first, second) = (
         app.add(&ana, Seed::PUBLIC).await,
         app.add(&ana, Seed::PUBLIC).await,
     );
-    // From here on their tokens are believed for a moment.
+    // From here on their tokens are briefly cached as valid.
     for answer in join_all(fans.iter().map(|fan| app.vote(fan, &first))).await {
         answer.ok();
     }
@@ -200,10 +200,10 @@ async fn somebody_who_was_just_removed_spoils_nobodys_vote() {
 }
 
 #[tokio::test]
-async fn a_vote_whose_client_went_away_is_counted_or_not_cast() {
+async fn vote_of_disconnected_client_is_counted_or_not_cast() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(48).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(48).await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     let votes = fans.iter().zip(0..).map(|(fan, micros)| {
         let limit = Duration::from_micros(micros * 200);
@@ -218,16 +218,16 @@ async fn a_vote_whose_client_went_away_is_counted_or_not_cast() {
             "{again:?}"
         );
     }
-    assert!(answered < fans.len(), "nobody went away");
+    assert!(answered < fans.len(), "no client disconnected");
     assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
     assert_eq!(app.number(COUNTS).await, 48);
 }
 
 #[tokio::test]
-async fn votes_whose_connection_breaks_are_all_refused_and_none_is_counted() {
+async fn votes_on_a_broken_connection_all_fail_and_none_is_counted() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let fans = app.members(24).await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let fans = app.insert_users(24).await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     let mut lock = app.db.connection().await.unwrap();
     lock.batch_execute("BEGIN; SELECT FROM videos FOR UPDATE")
@@ -235,7 +235,7 @@ async fn votes_whose_connection_breaks_are_all_refused_and_none_is_counted() {
         .unwrap();
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    // Held, so that it is none of those that are cut.
+    // Opened and held before, so that it is not among the terminated connections.
     let mut cutting = app.db.connection().await.unwrap();
     let answers = tokio::select! {
         answers = join_all(fans.iter().map(|fan| app.vote(fan, &id))) => answers,
@@ -254,13 +254,13 @@ async fn votes_whose_connection_breaks_are_all_refused_and_none_is_counted() {
         answer.ok();
     }
     assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 }
 
 #[tokio::test]
-async fn votes_that_race_with_other_changes_of_the_players_are_all_counted() {
+async fn votes_racing_with_other_changes_of_videos_are_all_counted() {
     let app = TestApp::spawn().await;
-    let members = app.members(18).await;
+    let members = app.insert_users(18).await;
     let (players, fans) = members.split_at(6);
     let mut videos = Vec::new();
     for player in players.iter().chain(players) {
@@ -287,14 +287,15 @@ async fn votes_that_race_with_other_changes_of_the_players_are_all_counted() {
         app.number("SELECT sum(votes)::bigint FROM videos").await,
         144
     );
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 }
 
-/// Each process commits the votes of a moment together: two of them cast the same votes at once, in another order.
+/// Each process uses group commit for its votes. Two processes cast the same votes concurrently, in
+/// opposite orders.
 #[tokio::test]
-async fn batches_of_two_processes_insert_in_one_order() {
+async fn batches_of_two_processes_insert_in_the_same_order() {
     let app = TestApp::spawn().await;
-    let members = app.members(45).await;
+    let members = app.insert_users(45).await;
     let (players, fans) = members.split_at(5);
     let mut videos = Vec::new();
     for player in players.iter().cycle().take(20) {
@@ -332,15 +333,15 @@ async fn batches_of_two_processes_insert_in_one_order() {
         app.number("SELECT sum(votes)::bigint FROM videos").await,
         800
     );
-    assert_eq!(app.misranked().await, 0);
+    assert_eq!(app.stale_standings().await, 0);
 }
 
 #[tokio::test]
-async fn a_video_that_is_deleted_under_a_vote_is_not_found() {
+async fn video_deleted_during_a_vote_is_not_found() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let (id, user) = (app.add(&ana, Seed::PUBLIC).await, app.user_id(&luis).await);
     let votes = Votes::new(
@@ -364,11 +365,11 @@ async fn a_video_that_is_deleted_under_a_vote_is_not_found() {
 }
 
 #[tokio::test]
-async fn my_votes_are_listed_latest_first_and_by_pages() {
+async fn own_votes_are_listed_latest_first_and_in_pages() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     let empty = app.call(&luis, Method::GET, "/api/user/votes").await;
     assert_eq!(empty.ok(), json!([]));

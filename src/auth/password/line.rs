@@ -1,5 +1,5 @@
-//! The queue of passwords to hash. Logins go before sign-ups, but after every few logins a sign-up goes, so that
-//! neither starves.
+//! The queue of passwords to hash. Logins precede sign-ups, but one sign-up follows every few
+//! logins, so that neither starves.
 
 use std::{
     collections::VecDeque,
@@ -8,8 +8,8 @@ use std::{
 
 use super::Purpose;
 
-/// So many logins go before a sign-up that waits.
-const LOGINS_FIRST: u32 = 4;
+/// Number of consecutive logins before a waiting sign-up.
+const MAX_LOGINS_IN_A_ROW: u32 = 4;
 
 /// Two queues, from which threads take the next password.
 pub struct Line<T> {
@@ -40,7 +40,7 @@ impl<T> Default for Line<T> {
 }
 
 impl<T> Line<T> {
-    /// Adds an item behind the others of its kind.
+    /// Appends an item to the queue of its kind.
     pub fn add(&self, purpose: Purpose, item: T) {
         let mut waiting = self.lock();
         match purpose {
@@ -51,12 +51,11 @@ impl<T> Line<T> {
         self.arrived.notify_one();
     }
 
-    /// Returns the next item, if one waits.
     pub fn take(&self) -> Option<T> {
         self.lock().next()
     }
 
-    /// Waits for the next item and returns it; none once the line is closed.
+    /// Waits for the next item. Returns `None` once the line is closed and empty.
     pub fn wait(&self) -> Option<T> {
         let mut waiting = self.lock();
         loop {
@@ -73,7 +72,7 @@ impl<T> Line<T> {
         }
     }
 
-    /// Ends those who wait, once nothing is left.
+    /// Makes [`wait`](Self::wait) return `None` once the line is empty.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.arrived.notify_all();
@@ -86,7 +85,7 @@ impl<T> Line<T> {
 
 impl<T> Waiting<T> {
     fn next(&mut self) -> Option<T> {
-        let is_logins_turn = self.in_a_row < LOGINS_FIRST || self.sign_ups.is_empty();
+        let is_logins_turn = self.in_a_row < MAX_LOGINS_IN_A_ROW || self.sign_ups.is_empty();
         if is_logins_turn && let Some(item) = self.logins.pop_front() {
             self.in_a_row += 1;
             return Some(item);
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_go_first_and_sign_ups_do_not_wait_for_ever() {
+    fn logins_precede_sign_ups_without_starving_them() {
         let line = Line::default();
         for number in 0..3 {
             line.add(Purpose::SignUp, format!("sign-up {number}"));

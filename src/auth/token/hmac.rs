@@ -1,5 +1,5 @@
-//! HMAC-SHA-256 for `jsonwebtoken`, from the crate that TLS needs anyway: the providers that it brings sign in all other
-//! ways as well, and take long to compile.
+//! HMAC-SHA-256 for `jsonwebtoken`, from the crate that TLS needs anyway. The providers of
+//! `jsonwebtoken` implement all other algorithms as well and take long to compile.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily,
@@ -9,7 +9,7 @@ use jsonwebtoken::{
 };
 use ring::hmac::{self, HMAC_SHA256, Key};
 
-/// Signs and verifies HS256 alone.
+/// Supports only HS256.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| {
         check(*algorithm, key.family())?;
@@ -25,7 +25,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this process sign and verify tokens here. Later calls change nothing.
+/// Installs the provider for this process. Later calls have no effect.
 pub fn install() {
     PROVIDER.install_default().unwrap_or_default();
 }
@@ -47,7 +47,7 @@ impl Signer<Vec<u8>> for Hs256 {
 }
 
 impl Verifier<Vec<u8>> for Hs256 {
-    /// In constant time.
+    /// Compares in constant time.
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
         hmac::verify(&self.0, message, signature).map_err(|_unspecified| Error::new())
     }

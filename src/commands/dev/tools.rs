@@ -1,4 +1,4 @@
-//! How an operator's tools reach the private services: a settings file, and the command line that uses it.
+//! Gives operator tools access to the private services: a settings file and its command line.
 
 use std::{
     borrow::Cow,
@@ -9,11 +9,11 @@ use anyhow::Context as _;
 
 use crate::{cli::env_file, config, dev::Services};
 
-/// Name of the settings file in the data folder.
+/// The settings file in the data folder.
 const FILE: &str = "dev.env";
 
-/// Writes the settings by which the tools reach what runs, and returns the command line that uses them, as it can be
-/// typed in the working directory; none where a path is no text, which a settings file cannot hold.
+/// Writes the settings file for the running services, and returns a command line that uses it, for
+/// the working directory. Returns `None` if a path is not UTF-8, which a settings file cannot hold.
 pub fn prepare(
     services: &Services,
     storage: &config::storage::Settings,
@@ -46,7 +46,7 @@ pub fn prepare(
     Ok(Some(format!("{program} queue stats --env-file {shown}")))
 }
 
-/// Writes a word so that a shell reads it as it is.
+/// Quotes a word so that a shell reads it unchanged.
 fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
     if word.chars().all(is_plain) {
@@ -55,7 +55,8 @@ fn quoted(word: &str) -> Cow<'_, str> {
     format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
-/// Returns `path` relative to `folder` if it is below it. A program needs a slash, or the shell looks for it elsewhere.
+/// Returns `path` relative to `folder` if it is inside. It always has a slash, since a shell
+/// searches `PATH` for a program without one.
 fn as_typed(path: &Path, folder: &Path) -> PathBuf {
     match path.strip_prefix(folder) {
         Ok(below) if below.components().count() > 1 => below.to_owned(),
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_below_the_working_directory_is_short_and_runs() {
+    fn paths_inside_the_working_directory_are_short_and_runnable() {
         for (path, expected) in [
             ("/srv/anb/target/release/anb", "target/release/anb"),
             ("/srv/anb/anb", "./anb"),

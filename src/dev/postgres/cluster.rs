@@ -1,8 +1,8 @@
-//! The PostgreSQL data folder: found or made, and the account and binaries that fit it.
+//! Finds or creates the PostgreSQL data folder, with a matching account and binaries.
 //!
-//! `initdb` works in `initdb-…` beside the final place and the result is renamed, so an interrupted one is
-//! recognised and redone. Where only the `postgres` account works and it cannot enter the data folder, the data
-//! lives in that account's home and a symbolic link stands in for it.
+//! `initdb` runs in a sibling folder `initdb-…`, which is renamed on success, so an interrupted run
+//! is recognised and repeated. If only the `postgres` account works and cannot enter the data
+//! folder, the data lives in that account's home, behind a symbolic link.
 
 use std::{
     fs, io,
@@ -21,7 +21,7 @@ use crate::dev::{
     server,
 };
 
-const UNFINISHED: &str = "initdb-";
+const INITDB_PREFIX: &str = "initdb-";
 
 /// An initialised data folder.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Opens `postgres/` in the data folder, or makes it with the newest of `installed`.
+    /// Opens `postgres/` in the data folder, or creates it with the newest of `installed`.
     pub async fn open(
         folder: &Folder,
         options: &Options,
@@ -56,7 +56,7 @@ impl Cluster {
             .find(|binaries| binaries.major.to_string() == version)
         else {
             bail!(
-                "{shown} was made by PostgreSQL {version}, which is not installed: install postgresql-{version}, or \
+                "{shown} was created by PostgreSQL {version}, which is not installed: install postgresql-{version}, or \
                  move the folder away to start empty"
             );
         };
@@ -91,7 +91,7 @@ async fn create(
 ) -> anyhow::Result<()> {
     let unfinished = folder
         .path()
-        .join(format!("{UNFINISHED}{}", std::process::id()));
+        .join(format!("{INITDB_PREFIX}{}", std::process::id()));
     let account = prepare(&unfinished, folder.passwd()).await?;
     let mut command = account.command(&binaries.folder.join("initdb"), "KILL");
     command.args([
@@ -116,13 +116,13 @@ async fn create(
         log.reason()
     );
     fs::rename(&unfinished, folder.path().join("postgres"))
-        .context("put the new database in place")?;
+        .context("move the new database into place")?;
     fs::File::open(folder.path())?
         .sync_all()
         .context("sync the data folder")
 }
 
-/// Makes an empty folder that the best working account can write to, as or behind `place`.
+/// Creates an empty folder (or a link to one) at `place`, writable by the returned account.
 async fn prepare(place: &Path, passwd: &Passwd) -> anyhow::Result<Account> {
     for account in Account::for_postgres(passwd) {
         private_folder(place, account.owner())?;
@@ -133,7 +133,7 @@ async fn prepare(place: &Path, passwd: &Passwd) -> anyhow::Result<Account> {
         let (Account::Other(owner), Some(home)) = (account, passwd.home("postgres")) else {
             continue;
         };
-        // A new name each time: after the data folder was deleted, the old data must not come back.
+        // A new name each time, so that deleting the data folder cannot bring back old data.
         let elsewhere = home.join(format!("anb-{}", uuid::Uuid::now_v7().simple()));
         private_folder(&elsewhere, owner)?;
         symlink(&elsewhere, place)?;
@@ -154,7 +154,7 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
         if entry
             .file_name()
             .as_encoded_bytes()
-            .starts_with(UNFINISHED.as_bytes())
+            .starts_with(INITDB_PREFIX.as_bytes())
         {
             remove(&entry.path())?;
         }
@@ -162,7 +162,7 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes an unfinished folder, or the link and the folder behind it.
+/// Removes an unfinished folder, or a link and the folder behind it.
 fn remove(place: &Path) -> io::Result<()> {
     let Ok(elsewhere) = fs::read_link(place) else {
         return fs::remove_dir_all(place);

@@ -1,4 +1,4 @@
-//! Tells causes that pass by themselves from faults of ours.
+//! Distinguishes transient failures of dependencies from defects of this program.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
@@ -6,13 +6,13 @@ use diesel_async::pooled_connection::deadpool::PoolError;
 use super::Code;
 use crate::{aws, batch, db, storage};
 
-/// Returns the code for an error that nobody expected.
+/// Returns the code of an unexpected error.
 pub fn classify(cause: &anyhow::Error) -> Code {
     if cause.is::<storage::Full>() {
         Code::StorageFull
     } else if cause.is::<storage::WrongInstallation>()
-        || cause.is::<aws::Away>()
-        || cause.chain().any(is_passing)
+        || cause.is::<aws::Unavailable>()
+        || cause.chain().any(is_transient)
     {
         Code::Unavailable
     } else {
@@ -20,12 +20,16 @@ pub fn classify(cause: &anyhow::Error) -> Code {
     }
 }
 
-/// Tells whether the database could not be reached, was lost underway, was too busy, or takes no writes. diesel
-/// tells kinds apart by SQLSTATE. Of those without a kind of their own the ones that point at a place in the statement
-/// are about the statement (class 42), and all others trouble of the server: it was shut down, ran into a time limit
-/// or a deadlock, or has no room. Messages are in the server's language and decide nothing (`docs/decisions/0015`).
-fn is_passing(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<PoolError>() || cause.is::<db::Silent>() || cause.is::<batch::Busy>() {
+/// Returns whether the database was unreachable, disconnected, overloaded or read-only. Diesel
+/// classifies errors by SQLSTATE. Among the unclassified ones, those that point at a position in
+/// the statement are defects of the statement (class 42). All others are failures of the server: a
+/// shutdown, a time limit, a deadlock or lack of space. Messages are in the server's language and
+/// must not be parsed (`docs/decisions/0015`).
+fn is_transient(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<PoolError>()
+        || cause.is::<db::DatabaseTimeout>()
+        || cause.is::<batch::Overloaded>()
+    {
         return true;
     }
     match cause.downcast_ref() {
@@ -54,7 +58,7 @@ mod tests {
             let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
             Error::from(anyhow::Error::new(error).context("cast a vote")).code
         };
-        // In any language of the server.
+        // The language of the server does not matter.
         for message in ["deadlock detected", "se ha detectado un deadlock"] {
             let unknown = code(DatabaseErrorKind::Unknown, message);
             assert_eq!(unknown, Code::Unavailable);

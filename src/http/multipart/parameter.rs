@@ -1,6 +1,6 @@
-//! Parameters of a header's value (RFC 9110 §5.6.6), from clients that are not particular about them.
+//! Lenient parsing of the parameters of a header's value (RFC 9110 §5.6.6).
 
-/// Returns a header's value as text: UTF-8, or else Latin-1, as old clients write it.
+/// Decodes a header's value as UTF-8, or as Latin-1, which old clients send.
 pub fn text(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
@@ -8,14 +8,14 @@ pub fn text(value: &[u8]) -> String {
     }
 }
 
-/// Returns a parameter of `value` by its name in any case. One in quotes may hold what separates others; one
-/// without quotes ends at the next semicolon, whatever it holds.
+/// Returns a parameter of `value` by its case-insensitive name. A quoted value may contain
+/// separators; an unquoted one ends at the next semicolon.
 pub fn parameter(value: &str, wanted: &str) -> Option<String> {
     let (_, mut rest) = value.split_once(';')?;
     loop {
         let (name, after) = rest.split_once('=')?;
         let (content, following) = content(after.trim_start());
-        // A parameter without a value may stand before it.
+        // A parameter without a value may precede it.
         let name = name.rsplit(';').next().unwrap_or(name).trim();
         if name.eq_ignore_ascii_case(wanted) {
             return Some(content);
@@ -24,7 +24,7 @@ pub fn parameter(value: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// Reads one parameter's value; returns also what stands behind the next semicolon.
+/// Parses one parameter's value. Also returns the text after the next semicolon.
 fn content(text: &str) -> (String, Option<&str>) {
     let Some(quoted) = text.strip_prefix('"') else {
         return match text.split_once(';') {

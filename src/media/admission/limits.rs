@@ -1,29 +1,29 @@
-//! How much memory this process may use: what the machine has, or less, where a control group limits it.
+//! Finds the memory that this process may use: the machine's, or less if a control group limits it.
 //!
-//! A container is such a group, and so is a unit of systemd with `MemoryMax=`. A limit holds for all groups
-//! below its own, so each ancestor counts.
+//! Containers are control groups, and so are systemd units with `MemoryMax=`. A limit also applies
+//! to all groups below, so every ancestor counts.
 
 use std::{fs, path::Path};
 
 use crate::media::command::memory;
 
-/// Where both versions of control groups are mounted (cgroups(7)).
-const GROUPS: &str = "/sys/fs/cgroup";
+/// Mount point of both versions of control groups (cgroups(7)).
+const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// The first version writes "no limit" as the largest number of pages; no machine has an exbibyte.
+/// Version 1 reports the maximum number of pages for "no limit"; no machine has an exbibyte.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Returns the bytes that this process may use, as far as somebody tells.
-pub fn of_this_process() -> Option<u64> {
+/// Returns the bytes that this process may use, or none if they are unknown.
+pub fn process_memory_limit() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok();
     let machine = machine.and_then(|text| memory(&text, "MemTotal:"));
     let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let group = of_groups(Path::new(GROUPS), &membership);
+    let group = of_groups(Path::new(CGROUPS), &membership);
     machine.into_iter().chain(group).min()
 }
 
-/// Returns the smallest limit of the groups that `membership` names, as `/proc/self/cgroup` does, and of their
-/// ancestors; `root` is where groups are mounted.
+/// Returns the smallest limit of the groups in `membership` (in the format of `/proc/self/cgroup`)
+/// and of their ancestors. `root` is the mount point.
 fn of_groups(root: &Path, membership: &str) -> Option<u64> {
     let groups = membership.lines().filter_map(|line| {
         // A path may contain colons.
@@ -40,10 +40,10 @@ fn of_groups(root: &Path, membership: &str) -> Option<u64> {
     groups.min()
 }
 
-/// Returns the smallest limit of a group and its ancestors up to `mount`. In a container that is the container's
-/// own group, whether the path begins there or leads through folders that only the host sees.
+/// Returns the smallest limit of a group and its ancestors up to `mount`. In a container that is
+/// its own group, whether the path begins there or contains folders that only the host sees.
 fn smallest(mount: &Path, path: &str, file: &str) -> Option<u64> {
-    // A group outside of what is mounted here begins with `/..`.
+    // The path of a group outside the mounted hierarchy begins with `/..`.
     let path = if path.split('/').any(|name| name == "..") {
         ""
     } else {
@@ -62,7 +62,7 @@ fn smallest(mount: &Path, path: &str, file: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Returns the limit of a process in `membership`, where these files exist.
+    /// Returns the limit of a process in `membership`, given these files.
     fn limit(membership: &str, files: &[(&str, &str)]) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
         for (file, text) in files {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_version_counts_every_ancestor() {
+    fn version_2_counts_every_ancestor() {
         let unit = "0::/system.slice/system-anb.slice/anb@1.service\n";
         for (files, expected) in [
             (&[][..], None),
@@ -113,7 +113,7 @@ mod tests {
                 ],
                 Some(1000),
             ),
-            // Somebody else's limit.
+            // The limit of an unrelated group.
             (&[("user.slice/memory.max", "3000")], None),
             (&[("system.slice/memory.max", "no number")], None),
         ] {
@@ -122,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_version_has_a_tree_for_memory() {
+    fn version_1_has_a_hierarchy_for_memory() {
         let container = "12:pids:/a\n4:cpu,memory:/docker/0a1b\n1:name=systemd:/a\n0::/\n";
         let unlimited = "9223372036854771712";
         for (files, expected) in [
             (&[][..], None),
             (&[("memory/memory.limit_in_bytes", unlimited)], None),
-            // What a container sees: its own group at the root, under the path that the host knows.
+            // A container sees its own group at the root, but the path is the host's.
             (&[("memory/memory.limit_in_bytes", "3000")], Some(3000)),
             (
                 &[
@@ -138,7 +138,7 @@ mod tests {
                 ],
                 Some(4000),
             ),
-            // The tree of another controller, and a file of the other version.
+            // The hierarchy of another controller, and a file of the other version.
             (&[("pids/a/memory.limit_in_bytes", "3000")], None),
             (&[("memory/docker/0a1b/memory.max", "3000")], None),
         ] {
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_kernel_says_the_process_has_a_group_or_none() {
+    fn unusual_memberships_are_handled() {
         let files = [("memory.max", "3000"), ("a:b/memory.max", "2000")];
         for (membership, expected) in [
             ("", None),
             ("rubbish\n0:\n::\n", Some(3000)),
             ("0::/\n", Some(3000)),
             ("0::/a:b\n", Some(2000)),
-            // Of a group outside of this namespace only the root is known.
+            // For a group outside this namespace only the root is known.
             ("0::/../a:b\n", Some(3000)),
             ("0::/gone (deleted)\n", Some(3000)),
         ] {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_may_use_some_memory() {
-        assert!(of_this_process().unwrap() > 100 * 1024 * 1024);
+    fn memory_of_this_process_is_known() {
+        assert!(process_memory_limit().unwrap() > 100 * 1024 * 1024);
     }
 }

@@ -1,23 +1,23 @@
-//! Time limits that do not count the pauses of this process: stopped, frozen with its container or suspended with its
-//! machine, it heard nothing, and so did nobody wait.
+//! Time limits that exclude pauses of this process. While it is stopped, frozen with its container
+//! or suspended with its machine, it receives no output, so the time does not count.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-/// A limit is as many ticks long.
+/// Number of ticks per limit.
 const TICKS: u32 = 30;
 
-/// Longest time between two ticks.
-const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// Maximum time between two ticks.
+const MAX_TICK: Duration = Duration::from_secs(1);
 
-/// The time is over.
+/// The limit has passed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// Waits for `work`, but not longer than `limit` while this process runs: of a pause it counts one tick.
+/// Waits for `work` for at most `limit` of this process's running time. A pause counts as one tick.
 pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let tick = (limit / TICKS).clamp(Duration::from_millis(1), LONGEST_TICK);
+    let tick = (limit / TICKS).clamp(Duration::from_millis(1), MAX_TICK);
     let mut ticks = interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut work = pin!(work);
@@ -43,17 +43,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_limit_ends_what_takes_longer() {
+    async fn work_beyond_the_limit_times_out() {
         let limit = Duration::from_millis(50);
         assert_eq!(timeout(limit, async { 7 }).await, Ok(7));
         assert_eq!(timeout(limit, pending::<()>()).await, Err(Elapsed));
     }
 
     #[tokio::test]
-    async fn a_pause_of_the_process_is_not_counted() {
+    async fn pauses_of_the_process_are_not_counted() {
         let limit = Duration::from_millis(300);
         let slept = async {
-            // Nothing else of this thread's runtime runs meanwhile, as in a process that is stopped.
+            // Blocks this thread's whole runtime, as if the process were stopped.
             thread::sleep(2 * limit);
             tokio::time::sleep(limit / 10).await;
         };

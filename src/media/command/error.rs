@@ -1,4 +1,4 @@
-//! How a program ended, and whose fault that was: callers branch on it.
+//! Why a program failed and which side caused it. Callers branch on both.
 
 use std::{
     io, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus, time::Duration,
@@ -9,11 +9,11 @@ use rustix::process::Signal;
 use super::Limits;
 use crate::confine::NOT_STARTED;
 
-/// What programs say when an allocation fails. The kernel overcommits: only a limit of ours does
-/// that, a machine without memory kills.
+/// Messages of programs whose allocation failed. The kernel overcommits, so only our limit causes
+/// them; on a machine without memory the kernel kills the program instead.
 const OUT_OF_MEMORY: [&str; 3] = ["Cannot allocate memory", "malloc of size", "bad_alloc"];
 
-/// Why a program did not do its work.
+/// Why a program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{program} is not installed: no executable of that name on PATH")]
@@ -33,11 +33,11 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("{program} said more than {limit} bytes")]
-    TooTalkative { program: String, limit: usize },
+    #[error("{program} printed more than {limit} bytes")]
+    OutputTooLarge { program: String, limit: usize },
     #[error("{program} was killed after {} s", after.as_secs())]
     TimedOut { program: String, after: Duration },
-    #[error("{program} was killed: it said nothing for {} s", after.as_secs())]
+    #[error("{program} was killed after {} s without output", after.as_secs())]
     Frozen { program: String, after: Duration },
     #[error("{program} used up its {} s of CPU time", limit.as_secs())]
     OutOfCpu { program: String, limit: Duration },
@@ -69,35 +69,35 @@ pub enum Error {
     },
 }
 
-/// Whose fault it was that a program did not do its work.
+/// Which side caused a program's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// The program's, or its input's.
+pub enum Cause {
+    /// The program or its input.
     Program,
-    /// The machine's: it could not start the program, or had no room for its files.
+    /// The machine, which could not start the program or had no room for its files.
     Machine,
-    /// Somebody else's who killed it: perhaps the kernel, for want of memory.
-    Killer,
+    /// Another process or, when memory runs out, the kernel killed the program.
+    External,
 }
 
 impl Error {
-    /// Tells whose fault it was.
-    pub fn blame(&self) -> Blame {
+    /// Returns which side caused the failure.
+    pub fn blame(&self) -> Cause {
         match self {
-            Self::Missing { .. } | Self::Start { .. } | Self::NotStarted { .. } => Blame::Machine,
-            Self::Exit { stderr, .. } if is_about_this_machine(stderr) => Blame::Machine,
-            Self::Killed { .. } => Blame::Killer,
-            _ => Blame::Program,
+            Self::Missing { .. } | Self::Start { .. } | Self::NotStarted { .. } => Cause::Machine,
+            Self::Exit { stderr, .. } if is_about_this_machine(stderr) => Cause::Machine,
+            Self::Killed { .. } => Cause::External,
+            _ => Cause::Program,
         }
     }
 
-    /// Tells whether the program complained of an input or output error (`strerror(EIO)`).
-    pub fn is_about_reading(&self) -> bool {
+    /// Returns whether the program reported an input/output error (`strerror(EIO)`).
+    pub fn is_io_error(&self) -> bool {
         matches!(self, Self::Exit { stderr, .. } if stderr.contains("Input/output error"))
     }
 }
 
-/// Tells whether a program complained about the disk (`strerror(3)` in the locale C, which is the one it runs in).
+/// Returns whether a program reported a disk problem (`strerror(3)` in its locale, C).
 fn is_about_this_machine(stderr: &str) -> bool {
     [
         "No space left on device",
@@ -108,7 +108,7 @@ fn is_about_this_machine(stderr: &str) -> bool {
     .any(|text| stderr.contains(text))
 }
 
-/// Finds the cause of an end that was no success.
+/// Classifies an unsuccessful exit.
 pub fn failure(
     program: String,
     status: ExitStatus,
@@ -136,7 +136,7 @@ pub fn failure(
             Error::NotStarted { program, stderr }
         }
         (signal, _)
-            if signal.is_none_or(is_own_fault)
+            if signal.is_none_or(is_crash_signal)
                 && OUT_OF_MEMORY.iter().any(|text| stderr.contains(text)) =>
         {
             Error::OutOfMemory {
@@ -145,7 +145,7 @@ pub fn failure(
                 stderr,
             }
         }
-        (Some(signal), _) if is_own_fault(signal) => Error::Crashed {
+        (Some(signal), _) if is_crash_signal(signal) => Error::Crashed {
             program,
             signal: signal.as_raw(),
             stderr,
@@ -163,8 +163,8 @@ pub fn failure(
     }
 }
 
-/// Tells a signal that a program brings upon itself from one that somebody sends.
-fn is_own_fault(signal: Signal) -> bool {
+/// Returns whether a program causes the signal itself; other signals are sent by another process.
+fn is_crash_signal(signal: Signal) -> bool {
     matches!(
         signal,
         Signal::SEGV | Signal::BUS | Signal::FPE | Signal::ILL | Signal::ABORT | Signal::TRAP
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_end_of_a_program_has_its_cause() {
+    fn every_exit_is_classified() {
         let limits = Limits {
             cpu: Duration::from_secs(9),
             wall: Duration::from_secs(9),
@@ -184,7 +184,7 @@ mod tests {
             memory_bytes: 9,
             file_bytes: 9,
         };
-        // As wait(2) tells: a signal, or an exit code in the second byte.
+        // As in wait(2): a signal, or an exit code in the second byte.
         let ended = |status, stderr: &str| {
             let status = ExitStatus::from_raw(status);
             failure("ffmpeg".into(), status, None, limits, stderr.into())

@@ -1,4 +1,4 @@
-//! The consumer group of the stream, and the consumers in it.
+//! The stream's consumer group and its consumers.
 
 use deadpool_redis::redis::{
     AsyncCommands as _, RedisError, Value, aio::MultiplexedConnection, cmd,
@@ -7,10 +7,10 @@ use deadpool_redis::redis::{
 
 use super::{GROUP, STREAM};
 
-/// A consumer without pending entries for this long belongs to a process that is gone (ms).
+/// A consumer that is idle for longer with nothing pending belongs to an ended process (ms).
 const STALE_CONSUMER_MS: u64 = 3_600_000;
 
-/// Makes the stream and its group, from the stream's first entry on. Another worker may do the same.
+/// Creates the stream and a group from its first entry on, unless another worker already has.
 pub async fn create(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let created: Result<(), RedisError> =
         connection.xgroup_create_mkstream(STREAM, GROUP, "0").await;
@@ -20,8 +20,8 @@ pub async fn create(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     }
 }
 
-/// Removes consumers of processes that were killed: idle for an hour and nothing pending.
-pub async fn forget_stale_consumers(
+/// Removes the consumers of killed processes, which are idle for an hour with nothing pending.
+pub async fn remove_stale_consumers(
     connection: &mut MultiplexedConnection,
 ) -> Result<(), RedisError> {
     let reply: StreamInfoConsumersReply = connection.xinfo_consumers(STREAM, GROUP).await?;

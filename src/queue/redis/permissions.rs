@@ -1,6 +1,6 @@
-//! Whether the Redis user may run every command that the queue needs (`docs/operations.md` lists them). Redis looks
-//! at permissions before it looks at arguments, so each command is sent with arguments that change nothing: mostly
-//! such as it refuses. <https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/>
+//! Checks that the Redis user may run every command of the queue (`docs/operations.md` lists them).
+//! Redis checks permissions before arguments, so harmless, mostly invalid arguments suffice.
+//! <https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/>
 
 use anyhow::{Context as _, ensure};
 use deadpool_redis::{
@@ -10,10 +10,10 @@ use deadpool_redis::{
 
 use super::{DEAD_STREAM, GROUP, STREAM};
 
-/// No number, where a number is expected.
+/// An invalid argument where a number is expected.
 const NO_NUMBER: &str = "?";
 
-/// Returns an error that names the first command that the user may not run, or not on our keys.
+/// Returns an error that names the first command that the user may not run on our keys.
 pub async fn check(connection: &mut Connection) -> anyhow::Result<()> {
     let harmless: [&[&str]; 14] = [
         &["XADD", STREAM, "NOMKSTREAM", NO_NUMBER, "field", "value"],
@@ -52,27 +52,27 @@ pub async fn check(connection: &mut Connection) -> anyhow::Result<()> {
         let mut command = cmd(words.first().copied().unwrap_or_default());
         command.arg(words.get(1..).unwrap_or_default());
         let answer: Result<Value, RedisError> = command.query_async(connection).await;
-        judge(
+        check_reply(
             &words.iter().take(2).copied().collect::<Vec<_>>().join(" "),
             answer,
         )?;
     }
-    // Each by itself: the client does not expect that the first of a transaction is refused.
+    // Sent separately, because the client does not expect a transaction's first command to fail.
     for command in ["MULTI", "EXEC"] {
-        judge(command, cmd(command).query_async(connection).await)?;
+        check_reply(command, cmd(command).query_async(connection).await)?;
     }
     Ok(())
 }
 
-/// Refusals of the arguments are fine; without permission nothing would ever work.
-fn judge(command: &str, answer: Result<Value, RedisError>) -> anyhow::Result<()> {
+/// Fails if the permission is missing or the connection failed. Rejected arguments are fine.
+fn check_reply(command: &str, answer: Result<Value, RedisError>) -> anyhow::Result<()> {
     let Err(error) = answer else { return Ok(()) };
     ensure!(
         error.code() != Some("NOPERM"),
         "REDIS_URL: the user may not run {command}"
     );
     if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
-        return Err(error).context("ask what the Redis user may do");
+        return Err(error).context("check the Redis user's permissions");
     }
     Ok(())
 }

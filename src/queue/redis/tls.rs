@@ -1,4 +1,4 @@
-//! TLS to Redis with authorities of its own.
+//! TLS to Redis with custom certificate authorities.
 
 use std::{fs, path::Path};
 
@@ -6,8 +6,8 @@ use anyhow::ensure;
 use deadpool_redis::redis::{Client, ConnectionInfo, TlsCertificates};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-/// Makes a client that trusts the authorities in `file` alone.
-pub fn trusting(address: ConnectionInfo, file: &Path) -> anyhow::Result<Client> {
+/// Creates a client that trusts only the authorities in `file`.
+pub fn client_with_root_cert(address: ConnectionInfo, file: &Path) -> anyhow::Result<Client> {
     let pem = fs::read(file)?;
     ensure!(
         CertificateDer::pem_slice_iter(&pem).next().is_some(),

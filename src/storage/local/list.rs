@@ -1,4 +1,4 @@
-//! Listing what is in the two folders.
+//! Listing of the files in both folders.
 
 use std::{io, path::Path};
 
@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use tokio::fs;
 
 use super::{Folders, PART};
-use crate::storage::{MARK, StorageKey, Stored};
+use crate::storage::{MARKER_NAME, StorageKey, Stored};
 
 impl Folders {
-    /// Lists all files, also the unfinished ones, but not the marks of the installation.
+    /// Lists all finished and unfinished files, except the storage markers.
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         list(&self.uploads, "uploads", &mut stored).await?;
@@ -18,17 +18,17 @@ impl Folders {
     }
 }
 
-/// Adds the files below `folder`; their names begin with `prefix`.
+/// Adds the files below `folder`, with `prefix` in front of their names.
 async fn list(folder: &Path, prefix: &str, stored: &mut Vec<Stored>) -> anyhow::Result<()> {
     let place = || format!("list {}", folder.display());
     let mut entries = match fs::read_dir(folder).await {
-        // Removed meanwhile, with all that was in it.
+        // The folder was removed concurrently.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.with_context(place)?,
     };
     while let Some(entry) = entries.next_entry().await.with_context(place)? {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(MARK) {
+        if name.starts_with(MARKER_NAME) {
             continue;
         }
         let name = format!("{prefix}/{name}");

@@ -1,4 +1,4 @@
-//! The file in each folder that says to which installation it belongs.
+//! The storage marker of each folder.
 
 use std::{
     io::{self, Write as _},
@@ -10,17 +10,17 @@ use tokio::{fs, task::spawn_blocking};
 use uuid::Uuid;
 
 use super::{Folders, cause};
-use crate::storage::MARK;
+use crate::storage::MARKER_NAME;
 
 impl Folders {
     pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
         let mut marks = Vec::new();
         for (_, folder) in self.places() {
-            let file = folder.join(MARK);
+            let file = folder.join(MARKER_NAME);
             let name = file.display().to_string();
             let mark = match fs::read_to_string(&file).await {
                 Ok(text) => {
-                    let place = || format!("{name}: read an id");
+                    let place = || format!("{name}: parse the installation id");
                     Some(Uuid::try_parse(text.trim()).with_context(place)?)
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -35,20 +35,22 @@ impl Folders {
         for (variable, folder) in self.places() {
             let place = folder.clone();
             let written = spawn_blocking(move || write(&place, id)).await?;
-            let file = || format!("{MARK} in {variable}={}", folder.display());
+            let file = || format!("{MARKER_NAME} in {variable}={}", folder.display());
             written.map_err(|error| cause(file(), error))?;
         }
         Ok(())
     }
 }
 
-/// Writes the file whole, unless there is one.
+/// Writes the marker atomically, unless it exists.
 fn write(folder: &Path, id: Uuid) -> io::Result<()> {
-    let file = folder.join(MARK);
+    let file = folder.join(MARKER_NAME);
     if file.try_exists()? {
         return Ok(());
     }
-    let mut part = tempfile::Builder::new().prefix(MARK).tempfile_in(folder)?;
+    let mut part = tempfile::Builder::new()
+        .prefix(MARKER_NAME)
+        .tempfile_in(folder)?;
     writeln!(part, "{id}")?;
     part.as_file().sync_all()?;
     match part.persist_noclobber(&file) {

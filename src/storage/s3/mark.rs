@@ -1,4 +1,4 @@
-//! The object below each prefix that says to which installation it belongs.
+//! The storage marker below each prefix.
 
 use anyhow::Context as _;
 use aws_sdk_s3::{
@@ -8,7 +8,7 @@ use aws_sdk_s3::{
 use uuid::Uuid;
 
 use super::Bucket;
-use crate::{aws::explain, storage::MARK};
+use crate::{aws::explain, storage::MARKER_NAME};
 
 impl Bucket {
     pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
@@ -26,11 +26,11 @@ impl Bucket {
                 continue;
             }
             let mut put = self.put_mark(&name, id, true).await;
-            // Not every service that speaks S3 knows conditional writes.
+            // Not every S3-compatible service supports conditional writes.
             if code(&put) == Some("NotImplemented") {
                 put = self.put_mark(&name, id, false).await;
             }
-            // Somebody was faster; whose mark it is the caller finds out.
+            // Another process wrote a marker first. The caller checks its id.
             if !matches!(
                 code(&put),
                 Some("PreconditionFailed" | "ConditionalRequestConflict")
@@ -60,7 +60,7 @@ impl Bucket {
     }
 
     fn mark_names(&self) -> [String; 2] {
-        [&self.inner.uploads, &self.inner.processed].map(|prefix| format!("{prefix}/{MARK}"))
+        [&self.inner.uploads, &self.inner.processed].map(|prefix| format!("{prefix}/{MARKER_NAME}"))
     }
 
     async fn read_mark(&self, name: &str) -> anyhow::Result<Option<Uuid>> {

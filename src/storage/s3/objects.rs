@@ -1,5 +1,5 @@
-//! Removing objects with all their versions, and multipart uploads that nobody completes. Services
-//! without versions or without a list of uploads say so; then there is nothing to remove.
+//! Removal of objects with all their versions, and of abandoned multipart uploads. A service that
+//! supports neither versions nor a list of uploads reports so, and has none to remove.
 
 use anyhow::{Context as _, bail};
 use aws_sdk_s3::{
@@ -10,16 +10,16 @@ use aws_sdk_s3::{
 use super::Bucket;
 use crate::aws::explain;
 
-/// Removes the objects whose name begins with `prefix` and that `condemned` picks: first what is being sent
-/// to them, then every version.
+/// Removes the objects whose names begin with `prefix` and satisfy `should_delete`. Aborts their
+/// multipart uploads first, then removes every version.
 pub async fn delete(
     bucket: &Bucket,
     prefix: &str,
-    condemned: impl Fn(&str) -> bool,
+    should_delete: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
     let place = || format!("delete {prefix}* from the bucket");
     for (name, id) in uploads(bucket, prefix).await? {
-        if condemned(&name) {
+        if should_delete(&name) {
             abort_upload(bucket, &name, &id).await?;
         }
     }
@@ -27,15 +27,15 @@ pub async fn delete(
         Some(found) => found,
         None => objects(bucket, prefix).await.with_context(place)?,
     };
-    found.retain(|object| condemned(object.key()));
-    // As many as one call takes.
+    found.retain(|object| should_delete(object.key()));
+    // The maximum of one call.
     for batch in found.chunks(1000) {
         delete_batch(bucket, batch).await.with_context(place)?;
     }
     Ok(())
 }
 
-/// Lists the objects whose name begins with `prefix`, and whether each is finished.
+/// Lists the objects whose names begin with `prefix`, and whether each is finished.
 pub async fn names(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, bool)>> {
     let place = || format!("list {prefix}* in the bucket");
     let objects = objects(bucket, prefix).await.with_context(place)?;
@@ -46,7 +46,7 @@ pub async fn names(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String,
         .collect())
 }
 
-/// Lists names and ids of the multipart uploads of objects whose name begins with `prefix`.
+/// Lists names and ids of the multipart uploads to objects whose names begin with `prefix`.
 async fn uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     let (mut key_marker, mut id_marker) = (None, None);
@@ -60,7 +60,7 @@ async fn uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, S
             .send()
             .await;
         let listed = match listed {
-            Err(error) if is_unknown(&error) => return Ok(found),
+            Err(error) if is_not_implemented(&error) => return Ok(found),
             listed => listed
                 .map_err(explain)
                 .with_context(|| format!("list uploads of {prefix}*"))?,
@@ -78,7 +78,7 @@ async fn uploads(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, S
     }
 }
 
-/// Gives up a multipart upload. It is no error if it is gone.
+/// Aborts a multipart upload. Idempotent.
 pub async fn abort_upload(bucket: &Bucket, name: &str, id: &str) -> anyhow::Result<()> {
     let abort = bucket.inner.client.abort_multipart_upload();
     let aborted = abort
@@ -96,7 +96,7 @@ pub async fn abort_upload(bucket: &Bucket, name: &str, id: &str) -> anyhow::Resu
     }
 }
 
-/// Lists all versions and delete markers; none if the service knows no versions.
+/// Lists all versions and delete markers. Returns none if the service does not support versions.
 async fn versions(bucket: &Bucket, prefix: &str) -> anyhow::Result<Option<Vec<ObjectIdentifier>>> {
     let mut found = Vec::new();
     let (mut key_marker, mut version_marker) = (None, None);
@@ -110,7 +110,7 @@ async fn versions(bucket: &Bucket, prefix: &str) -> anyhow::Result<Option<Vec<Ob
             .send()
             .await;
         let listed = match listed {
-            Err(error) if is_unknown(&error) => return Ok(None),
+            Err(error) if is_not_implemented(&error) => return Ok(None),
             listed => listed.map_err(explain)?,
         };
         let versions = listed.versions().iter();
@@ -153,7 +153,7 @@ async fn delete_batch(bucket: &Bucket, batch: &[ObjectIdentifier]) -> anyhow::Re
         .send()
         .await
         .map_err(explain)?;
-    // The call succeeds also when single objects were refused.
+    // The call succeeds even if single objects failed.
     if let Some(error) = deleted.errors().first() {
         let part = |text: Option<&str>| text.unwrap_or("?").to_owned();
         bail!("{}: {}", part(error.code()), part(error.message()));
@@ -165,10 +165,10 @@ fn identifier(name: Option<&str>, version: Option<&str>) -> anyhow::Result<Objec
     let identifier = ObjectIdentifier::builder()
         .set_key(name.map(str::to_owned))
         .set_version_id(version.map(str::to_owned));
-    identifier.build().context("an object without a name")
+    identifier.build().context("the object has no name")
 }
 
-/// Tells whether the service does not know the call.
-fn is_unknown<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+/// Returns whether the service does not support the call.
+fn is_not_implemented<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.code() == Some("NotImplemented")
 }

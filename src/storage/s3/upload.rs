@@ -1,4 +1,4 @@
-//! Writing one object, in constant memory: the part that is being filled, and those being sent.
+//! Upload of one object in constant memory: the part being filled and the parts being sent.
 
 use std::mem;
 
@@ -9,14 +9,14 @@ use tokio::task::JoinSet;
 use super::{Bucket, StorageKey};
 use crate::aws::explain;
 
-/// Size of every part but the last: the smallest that S3 takes (bytes).
+/// Size of every part except the last, the minimum that S3 accepts (bytes).
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-/// An object that is being written. Dropped early, it gives its parts up in the background.
+/// An object being written. Dropping it unfinished aborts the upload in the background.
 pub struct Upload {
     bucket: Bucket,
     key: StorageKey,
-    /// Names the multipart upload, once the first part is full.
+    /// Id of the multipart upload, once the first part is full.
     id: Option<String>,
     filling: Vec<u8>,
     sending: JoinSet<anyhow::Result<CompletedPart>>,
@@ -70,11 +70,11 @@ impl Upload {
         }
     }
 
-    /// Starts to send the full part, as soon as few enough are on their way.
+    /// Starts sending the full part, after waiting for a free slot.
     async fn send_part(&mut self) -> anyhow::Result<()> {
-        // Whether an earlier one failed shows here, not only at the end.
+        // Reports the failure of an earlier part now instead of at the end.
         while let Some(sent) = self.sending.try_join_next() {
-            self.keep(sent)?;
+            self.record_part(sent)?;
         }
         let id = match &self.id {
             Some(id) => id.clone(),
@@ -108,7 +108,7 @@ impl Upload {
         Ok(())
     }
 
-    fn keep(
+    fn record_part(
         &mut self,
         sent: Result<anyhow::Result<CompletedPart>, tokio::task::JoinError>,
     ) -> anyhow::Result<()> {
@@ -128,12 +128,12 @@ impl Upload {
             .await
             .map_err(explain)
             .context("begin a multipart upload")?;
-        let id = begun.upload_id.context("a multipart upload without id")?;
+        let id = begun.upload_id.context("the multipart upload has no id")?;
         self.id = Some(id.clone());
         Ok(id)
     }
 
-    /// Stores a file of a single part.
+    /// Stores an object of a single part.
     async fn put(&mut self) -> anyhow::Result<()> {
         let inner = &self.bucket.inner;
         let _permit = inner.sending.acquire().await?;
@@ -154,7 +154,7 @@ impl Upload {
             self.send_part().await?;
         }
         while let Some(sent) = self.sending.join_next().await {
-            self.keep(sent)?;
+            self.record_part(sent)?;
         }
         let mut parts = mem::take(&mut self.sent);
         parts.sort_by_key(CompletedPart::part_number);
@@ -181,10 +181,10 @@ impl Drop for Upload {
         self.sending.abort_all();
         let (bucket, key) = (self.bucket.clone(), self.key);
         let runtime = bucket.inner.runtime.clone();
-        // What it cannot do, because the process ends, the sweeper or the bucket's own rule does later.
+        // If the process ends first, the sweeper or the bucket's lifecycle rule aborts the upload.
         runtime.spawn(async move {
             if let Err(error) = abort(&bucket, key, &id).await {
-                tracing::warn!(%key, "parts of an abandoned upload stay behind: {error:#}");
+                tracing::warn!(%key, "failed to abort an abandoned upload: {error:#}");
             }
         });
     }

@@ -1,5 +1,5 @@
-//! `GET /media/{key}`: local files with ranges, entity tags and conditional requests (RFC 9110 §13–14).
-//! Clips and posters of public videos have bare addresses; everything else needs a signature.
+//! `GET /media/{key}`: local files with ranges, entity tags and conditional requests (RFC 9110
+//! §13–14). Clips and posters of public videos have plain URLs. All other files need a signature.
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -32,22 +32,22 @@ pub async fn media(
 ) -> Result<HttpResponse> {
     let key = StorageKey::parse(&key).ok_or(Code::NotFound)?;
     let caching = if let (Some(expires), Some(signature)) = (&query.expires, &query.signature) {
-        // What is no number was not made by us either.
+        // A non-numeric expiry is an invalid signature.
         let is_signed = expires
             .parse()
-            .is_ok_and(|expires| app.addresses.is_signed(key, expires, signature));
+            .is_ok_and(|expires| app.media_urls.is_signature_valid(key, expires, signature));
         if !is_signed {
             return Err(Code::MediaNotSigned.into());
         }
         "private, max-age=3600"
     } else {
         check_public(&app, key).await?;
-        // Asked each time, so that unpublishing works at once; 304 if nothing changed.
+        // Clients revalidate each time, so unpublishing takes effect immediately. Unchanged: 304.
         "public, no-cache"
     };
     let folders = match &app.storage {
         Storage::Local(folders) => folders,
-        // Clients read from the bucket or its CDN.
+        // Clients read from the bucket or the CDN.
         Storage::S3(_) => return Err(Code::NotFound.into()),
     };
     // Opening a local file takes microseconds; reading it happens on the blocking pool.
@@ -72,13 +72,13 @@ pub async fn media(
         .into_response(&request);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    // Whatever a player uploaded, it can run nothing in this origin.
+    // An uploaded file must not run scripts in this origin.
     let policy = HeaderValue::from_static("default-src 'none'; media-src 'self'; sandbox");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }
 
-/// Returns 404 for a video that is not there, 403 for a file that is not public.
+/// Returns 404 for a missing video, 403 for a file that is not public.
 async fn check_public(app: &App, key: StorageKey) -> Result<()> {
     let mut connection = app.db.connection().await?;
     let video = queries::find(&mut connection, key.video())

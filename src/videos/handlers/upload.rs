@@ -1,4 +1,4 @@
-//! `POST /api/videos/upload`: reads the form as it arrives, its fields in any order.
+//! `POST /api/videos/upload`: reads the form as a stream, with its fields in any order.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, RequestId, refuse_encoded},
+        extract::{Authenticated, RequestId, reject_encoded},
         multipart::{Field, Form},
         rate::Limits,
         respond::Message,
@@ -18,11 +18,11 @@ use crate::{
     validate::Problem,
     videos::{
         check_title,
-        upload::{Receiving, Refusal},
+        upload::{Receiving, UploadError},
     },
 };
 
-/// Longest text field: a title of 100 characters is shorter in any encoding (bytes).
+/// Maximum size of a text field. A title of 100 characters is smaller in any encoding (bytes).
 const MAX_TEXT_BYTES: usize = 4096;
 
 #[derive(Serialize)]
@@ -32,7 +32,6 @@ struct Accepted {
     task_id: VideoId,
 }
 
-/// What has arrived so far.
 #[derive(Default)]
 struct Received {
     file: Option<Receiving>,
@@ -51,8 +50,8 @@ pub async fn upload(
     payload: web::Payload,
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
-    refuse_encoded(&request)?;
-    if content_length(&request) > app.upload.most_bytes() {
+    reject_encoded(&request)?;
+    if content_length(&request) > app.upload.max_bytes() {
         return Err(Code::FileTooLarge.into());
     }
     let mut received = Received::default();
@@ -85,7 +84,7 @@ pub async fn upload(
     }))
 }
 
-/// The length that the client declares; 0 if it does not.
+/// Returns the length that the client declares, or 0 if it declares none.
 fn content_length(request: &HttpRequest) -> u64 {
     let declared = request.headers().get(header::CONTENT_LENGTH);
     declared
@@ -93,7 +92,7 @@ fn content_length(request: &HttpRequest) -> u64 {
         .unwrap_or(0)
 }
 
-/// Reads all fields. What was received before an error stays in `received`, for the caller to abandon.
+/// Reads all fields. After an error the caller must abandon the file left in `received`.
 async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Received) -> Result<()> {
     while let Some(mut field) = form.next_field().await? {
         match field.name() {
@@ -103,7 +102,7 @@ async fn read_form(app: &App, user: UserId, mut form: Form, received: &mut Recei
             }
             "title" if received.title.is_none() => {
                 let title = form.text(&mut field, MAX_TEXT_BYTES).await?;
-                // A bad title is refused before 100 MiB of video arrive, if it comes first.
+                // An invalid title that comes first is rejected before 100 MiB of video arrive.
                 received.title = Some(check_title(&title)?);
             }
             "is_public" if received.is_public.is_none() => {
@@ -134,7 +133,7 @@ fn parse_flag(text: &str) -> Result<bool> {
     }
 }
 
-/// Returns file and title, once both are there.
+/// Returns file and title, or an error if one is missing.
 fn complete(received: &mut Received) -> Result<(Receiving, String)> {
     let title = received.title.take();
     let title = title.ok_or(Error::field("title", Problem::Required))?;
@@ -142,15 +141,15 @@ fn complete(received: &mut Received) -> Result<(Receiving, String)> {
     Ok((file, title))
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<UploadError> for Error {
+    fn from(refusal: UploadError) -> Self {
         match refusal {
-            Refusal::TooLarge => Code::FileTooLarge.into(),
-            Refusal::NotAnMp4 => Code::NotAnMp4.into(),
-            Refusal::TooSlow => Code::BodyTooSlow.into(),
-            Refusal::TooManyOpen => Code::TooManyOpenUploads.into(),
-            Refusal::TooManyWaiting => Code::TooManyWaitingVideos.into(),
-            Refusal::Broken(error) => error.into(),
+            UploadError::TooLarge => Code::FileTooLarge.into(),
+            UploadError::NotAnMp4 => Code::NotAnMp4.into(),
+            UploadError::TooSlow => Code::BodyTooSlow.into(),
+            UploadError::TooManyOpen => Code::TooManyOpenUploads.into(),
+            UploadError::TooManyWaiting => Code::TooManyWaitingVideos.into(),
+            UploadError::Broken(error) => error.into(),
         }
     }
 }

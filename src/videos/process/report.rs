@@ -1,4 +1,4 @@
-//! What the row keeps about a job.
+//! The report of a job, stored in the row.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::media::{self, Clip};
 
-/// What the row keeps about how its clip was made, or why there is none.
+/// Details of how the clip was made, or why the original was rejected.
 #[derive(Serialize)]
 pub struct Report<'a> {
-    /// From the fetch to the stored poster, or to the refusal.
+    /// Time from the fetch to the stored poster, or to the rejection.
     took_ms: u64,
     #[serde(flatten)]
     job: &'a media::Report,
@@ -20,13 +20,13 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Words the report of a job that began at `start` and has just ended.
+    /// Serializes the report of a job that began at `start` and has just ended.
     pub fn to_row(
         start: Instant,
         job: &'a media::Report,
         clip: Option<&'a Clip>,
     ) -> anyhow::Result<Value> {
         let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        serde_json::to_value(Self { took_ms, job, clip }).context("word the report")
+        serde_json::to_value(Self { took_ms, job, clip }).context("serialize the report")
     }
 }

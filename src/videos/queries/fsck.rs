@@ -1,4 +1,4 @@
-//! SQL for `anb fsck`: all videos and notes at one moment, and the repairs.
+//! SQL for `anb fsck`: a snapshot of `videos` and `uploads`, and the repairs.
 
 use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
@@ -8,38 +8,39 @@ use crate::{
     ids::VideoId,
 };
 
-/// What is known about one video: a row, or a note that its files belong to none.
+/// The record of one video, from its row in `videos` or, without one, in `uploads`.
 #[derive(Debug, Clone, QueryableByName)]
-pub struct Known {
+pub struct VideoRecord {
     #[diesel(sql_type = sql_types::Uuid)]
     pub id: VideoId,
-    /// None without a row.
+    /// None without a row in `videos`.
     #[diesel(sql_type = sql_types::Nullable<crate::db::schema::sql_types::VideoStatus>)]
     pub status: Option<VideoStatus>,
     #[diesel(sql_type = sql_types::Integer)]
     pub attempt: i32,
-    /// Outputs of lost attempts, or files without a row, are expected, and the sweeper's business.
+    /// Orphans are expected. The cleanup removes them.
     #[diesel(sql_type = sql_types::Bool)]
     pub is_noted: bool,
-    /// The sweeper should have acted on the row or the note.
+    /// The sweeper or the cleanup should have handled the row.
     #[diesel(sql_type = sql_types::Bool)]
     pub is_overdue: bool,
-    /// Votes as the row counts them, and as there are.
+    /// The vote counter with its vote deltas.
     #[diesel(sql_type = sql_types::BigInt)]
     pub counted: i64,
+    /// The number of rows in `votes`.
     #[diesel(sql_type = sql_types::BigInt)]
     pub votes: i64,
-    /// It has waited for minutes since it was pushed.
+    /// The video has waited for minutes since it was pushed.
     #[diesel(sql_type = sql_types::Bool)]
     pub is_waiting_long: bool,
 }
 
-/// Returns everything that is known, in one statement and so at one moment. A lease is overdue a minute
-/// after it expired, a note two minutes after `timeout_seconds`.
-pub async fn known(
+/// Returns all records from one statement, so as one snapshot. A lease is overdue a minute after it
+/// expired, a row in `uploads` two minutes after `timeout_seconds`.
+pub async fn records(
     connection: &mut Connection,
     timeout_seconds: f64,
-) -> anyhow::Result<Vec<Known>> {
+) -> anyhow::Result<Vec<VideoRecord>> {
     let known = sql_query(
         "WITH limits AS (SELECT now() - make_interval(secs => $1) - interval '2 minutes' AS old)
          SELECT id, status, attempt,
@@ -66,9 +67,9 @@ pub async fn known(
         .await?)
 }
 
-/// Keeps others from voting for the video until the transaction ends. A statement after it sees all votes
-/// that were cast before.
-pub async fn lock(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+/// Blocks votes for the video until the transaction ends. Its later statements see all votes cast
+/// before.
+pub async fn lock_votes(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     sql_query("SELECT FROM videos WHERE id = $1 FOR UPDATE")
         .bind::<sql_types::Uuid, _>(video)
         .execute(connection)
@@ -76,7 +77,7 @@ pub async fn lock(connection: &mut Connection, video: VideoId) -> anyhow::Result
     Ok(())
 }
 
-/// Counts the votes of a video anew, less those that are still to be counted.
+/// Recomputes the vote counter of a video, without its vote deltas.
 pub async fn recount(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     sql_query(
         "UPDATE videos SET votes = (SELECT count(*) FROM votes WHERE video_id = $1)

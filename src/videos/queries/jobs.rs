@@ -1,6 +1,6 @@
-//! SQL of the job's life. Every write but the claim carries the attempt number that the claim gave: it
-//! is the fence that stops a worker whose lease went to another one. An attempt that ends without success
-//! leaves a note of strays: what was being stored when it was given up may still arrive.
+//! SQL of the job life cycle. Every write after the claim carries the claim's attempt number as a
+//! fencing token, which stops a worker whose lease went to another one. An attempt that ends
+//! without success sets `strays_at`, because files may still be stored after it was given up.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub struct Claim {
     pub kills: i32,
 }
 
-/// Claims the video whose turn it is, of those that wait and are due. Returns none if none is. Of two claims at once the
-/// second skips the row that the first one locked. Virtual time goes on to the turn of the video.
+/// Claims the next due video in turn. Returns none if no video is due. Concurrent claims skip each
+/// other's locked rows. Advances the virtual time to the turn of the video.
 pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Result<Option<Claim>> {
     let claim = sql_query(
         "WITH next AS (
@@ -56,10 +56,11 @@ pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Resu
     Ok(claim)
 }
 
-/// The claimed row, as long as the claim is still the last one and has not failed: what a worker sent
-/// before it gave up may come late. `uploaded` counts: after an expired lease the sweeper put the row back,
-/// but nobody took it. So does `ended`, as which the claim may have ended it: the answer can get lost, and
-/// the result is sent again.
+/// The claimed row, as long as the claim is still the latest and has recorded no failure. A
+/// statement that the worker sent before it gave up may arrive late. `uploaded` is allowed because
+/// the sweeper may have put the row back after an expired lease, with no new claim yet. `ended` is
+/// allowed because the response to an earlier write of the result may have been lost, so the write
+/// is repeated.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn held(claim: Claim, ended: VideoStatus) -> _ {
     let video: VideoId = claim.video;
@@ -73,7 +74,6 @@ fn held(claim: Claim, ended: VideoStatus) -> _ {
         .filter(videos::status.eq_any(states))
 }
 
-/// Rows whose lease had run out at `moment`.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn expired(moment: DateTime<Utc>) -> _ {
     let processing: VideoStatus = VideoStatus::Processing;
@@ -83,15 +83,15 @@ fn expired(moment: DateTime<Utc>) -> _ {
         .and(videos::lease_until.lt(moment))
 }
 
-/// Returns whether the claim is the last one, however it ended: nobody else has the video.
-pub async fn is_last(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
+/// Returns whether the claim is the latest, however it ended, so no other worker has the video.
+pub async fn is_latest(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
     let row = videos::table
         .find(claim.video)
         .filter(videos::attempt.eq(claim.attempt));
     Ok(select(exists(row)).get_result(connection).await?)
 }
 
-/// Extends the lease, also one that expired meanwhile. Returns whether the claim still holds.
+/// Extends the lease, even an expired one. Returns whether the claim still holds.
 pub async fn heartbeat(
     connection: &mut Connection,
     claim: Claim,
@@ -107,8 +107,8 @@ pub async fn heartbeat(
     Ok(rows == 1)
 }
 
-/// Records how far the claimed video is. The percentage never goes back: a later attempt catches up
-/// with an earlier one first.
+/// Records the progress of the claimed video. The percentage never decreases, not even in a later
+/// attempt.
 pub async fn show_progress(
     connection: &mut Connection,
     claim: Claim,
@@ -125,7 +125,7 @@ pub async fn show_progress(
     Ok(())
 }
 
-/// Records that the outputs of this attempt are stored, and what made them. Returns whether the claim
+/// Records that the outputs of this attempt are stored, with the report. Returns whether the claim
 /// still held.
 pub async fn mark_processed(
     connection: &mut Connection,
@@ -144,8 +144,8 @@ pub async fn mark_processed(
     Ok(rows == 1)
 }
 
-/// Records why the video failed for good, and what is known about that. Returns whether the claim still
-/// held. A video that failed keeps its reason: told again, it must be the same.
+/// Records a permanent failure with its report. Returns whether the claim still held. A repeated
+/// write succeeds only with the same failure.
 pub async fn mark_failed(
     connection: &mut Connection,
     claim: Claim,
@@ -168,7 +168,7 @@ pub async fn mark_failed(
     Ok(rows == 1)
 }
 
-/// Puts the video back after a failure: due after `delay`, to be pushed then. Returns whether the claim
+/// Puts the video back after a job failure, to be pushed after `delay`. Returns whether the claim
 /// still held.
 pub async fn retry(
     connection: &mut Connection,
@@ -189,8 +189,8 @@ pub async fn retry(
     Ok(rows == 1)
 }
 
-/// Puts the video back without counting a failure: its message is released, too. The claim is void then: a result that was on
-/// its way must not come after. Returns whether the claim still held.
+/// Puts the video back without counting a failure, for a message that is also released. Voids the
+/// claim, so that a late result has no effect. Returns whether the claim still held.
 pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
         .set((
@@ -204,9 +204,9 @@ pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Resul
     Ok(rows == 1)
 }
 
-/// Puts the video back after a setback: due after `delay`, to be pushed then, with no failure counted and, as
-/// [`release`], with a void claim. Returns whether the claim still held.
-pub async fn set_back(
+/// Puts the video back after an environment failure, to be pushed after `delay`. Counts no job
+/// failure and voids the claim, as [`release`] does. Returns whether the claim still held.
+pub async fn postpone(
     connection: &mut Connection,
     claim: Claim,
     was_killed: bool,
@@ -229,19 +229,19 @@ pub async fn set_back(
     Ok(rows == 1)
 }
 
-/// Tells whether the first setback of the claimed video is longer ago than `patience`.
-pub async fn has_waited(
+/// Returns whether the first environment failure of the claimed video was more than `limit` ago.
+pub async fn is_environment_failing_since(
     connection: &mut Connection,
     claim: Claim,
-    patience: Duration,
+    limit: Duration,
 ) -> anyhow::Result<bool> {
-    let long_ago = videos::setback_at.lt(ago(patience).nullable());
+    let long_ago = videos::setback_at.lt(ago(limit).nullable());
     let row = videos::table.find(claim.video).filter(long_ago);
     Ok(select(exists(row)).get_result(connection).await?)
 }
 
-/// Records that a new video was pushed. If a worker was faster, the row is as that one left it: a mark
-/// on a failed attempt would keep the next one from being pushed.
+/// Records that a new video was pushed. Does nothing if a worker has already claimed it, because
+/// the record would keep the video from being pushed again after a failed attempt.
 pub async fn mark_enqueued(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     update(videos::table.find(video).filter(videos::attempt.eq(0)))
         .set(videos::enqueued_at.eq(now().nullable()))
@@ -250,7 +250,7 @@ pub async fn mark_enqueued(connection: &mut Connection, video: VideoId) -> anyho
     Ok(())
 }
 
-/// Forgets that videos were pushed, because they were not: the next sweep tries again.
+/// Undoes the record that videos were pushed, so that the next sweep retries.
 pub async fn unmark_enqueued(
     connection: &mut Connection,
     unpushed: &[VideoId],
@@ -265,17 +265,17 @@ pub async fn unmark_enqueued(
     Ok(())
 }
 
-/// Rule (b) of the sweeper: the videos whose leases had expired at `moment` wait again, to be pushed. Returns them. Of
-/// two sweepers, the second finds the rows changed.
+/// Rule (b) of the sweeper: the videos whose leases had expired at `moment` wait again, to be
+/// pushed. Returns them. Of concurrent sweepers, exactly one gets each video.
 pub async fn expire_leases(
     connection: &mut Connection,
     moment: DateTime<Utc>,
-    max_losses: i32,
+    max_expirations: i32,
 ) -> anyhow::Result<Vec<VideoId>> {
     let expired = update(
         videos::table
             .filter(expired(moment))
-            .filter(videos::losses.lt(max_losses - 1)),
+            .filter(videos::losses.lt(max_expirations - 1)),
     )
     .set((
         videos::status.eq(VideoStatus::Uploaded),
@@ -290,18 +290,18 @@ pub async fn expire_leases(
     Ok(expired)
 }
 
-/// The end of rule (b): a lease that expired for the last of `max_losses` times fails the video.
-/// Returns the failed ones.
+/// End of rule (b): the last of `max_expirations` lease expirations fails the video. Returns those
+/// videos.
 pub async fn fail_lost(
     connection: &mut Connection,
     moment: DateTime<Utc>,
-    max_losses: i32,
+    max_expirations: i32,
     failure: &Value,
 ) -> anyhow::Result<Vec<VideoId>> {
     let lost = update(
         videos::table
             .filter(expired(moment))
-            .filter(videos::losses.ge(max_losses - 1)),
+            .filter(videos::losses.ge(max_expirations - 1)),
     )
     .set((
         videos::status.eq(VideoStatus::Failed),
@@ -316,16 +316,15 @@ pub async fn fail_lost(
     Ok(lost)
 }
 
-/// What a statement returns that names videos.
 #[derive(QueryableByName)]
 pub struct Id {
     #[diesel(sql_type = sql_types::Uuid)]
     id: VideoId,
 }
 
-/// Rule (a) of the sweeper: marks up to `limit` due videos that were never pushed as pushed, and
-/// returns them for the caller to push. A second sweeper skips the rows that this one locked. The
-/// second of delay leaves a fresh upload to the API, which pushes it itself.
+/// Rule (a) of the sweeper: marks up to `limit` due videos that are not pushed as pushed, and
+/// returns them for the caller to push. Concurrent sweepers skip each other's locked rows. The
+/// delay of one second leaves a new upload to the API, which pushes it itself.
 pub async fn take_due(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<VideoId>> {
     let due = sql_query(
         "UPDATE videos SET enqueued_at = now() WHERE id IN (
@@ -342,22 +341,19 @@ pub async fn take_due(connection: &mut Connection, limit: i64) -> anyhow::Result
     Ok(ids(due))
 }
 
-/// Tells whether any waiting video was pushed longer than `patience` ago.
-pub async fn is_any_pushed(
-    connection: &mut Connection,
-    patience: Duration,
-) -> anyhow::Result<bool> {
+/// Returns whether any waiting video was pushed more than `age` ago.
+pub async fn is_any_pushed(connection: &mut Connection, age: Duration) -> anyhow::Result<bool> {
     let pushed = videos::table
         .filter(videos::status.eq(VideoStatus::Uploaded))
-        .filter(videos::enqueued_at.lt(ago(patience).nullable()));
+        .filter(videos::enqueued_at.lt(ago(age).nullable()));
     Ok(select(exists(pushed)).get_result(connection).await?)
 }
 
-/// Rule (c) of the sweeper, for an empty queue: as [`take_due`] for videos that were pushed longer than `patience` ago,
-/// those first whose turn it is.
+/// Rule (c) of the sweeper, for an empty queue: like [`take_due`], for videos pushed more than
+/// `age` ago, in the order of their turns.
 pub async fn take_again(
     connection: &mut Connection,
-    patience: Duration,
+    age: Duration,
     limit: i64,
 ) -> anyhow::Result<Vec<VideoId>> {
     let again = sql_query(
@@ -369,14 +365,14 @@ pub async fn take_again(
     );
     let again = again
         .bind::<sql_types::BigInt, _>(limit)
-        .bind::<sql_types::Interval, _>(interval(patience))
+        .bind::<sql_types::Interval, _>(interval(age))
         .load(connection)
         .await?;
     Ok(ids(again))
 }
 
-/// Notes that outputs of an attempt may lie about which nobody removed.
-pub async fn note_strays(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+/// Records that the video may have orphaned outputs.
+pub async fn note_orphans(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     update(videos::table.find(video))
         .set(videos::strays_at.eq(now().nullable()))
         .execute(connection)
@@ -384,35 +380,38 @@ pub async fn note_strays(connection: &mut Connection, video: VideoId) -> anyhow:
     Ok(())
 }
 
-/// A video with outputs that may lie about.
+/// A video that may have orphaned outputs.
 #[derive(Debug, Clone, Copy, Queryable, Selectable)]
 #[diesel(table_name = videos)]
-pub struct Stray {
+pub struct OrphanedOutputs {
     pub id: VideoId,
     pub status: VideoStatus,
     pub attempt: i32,
     pub strays_at: Option<DateTime<Utc>>,
 }
 
-/// Returns up to `limit` videos whose strays were noted longer than `timeout` ago. Of one that waits any
-/// attempt may yet be revived, and name what it stored.
-pub async fn strays(
+/// Returns up to `limit` videos whose orphans were recorded more than `timeout` ago. Excludes
+/// waiting videos, because a heartbeat may still revive an attempt, with its outputs.
+pub async fn orphaned_outputs(
     connection: &mut Connection,
     timeout: Duration,
     limit: i64,
-) -> anyhow::Result<Vec<Stray>> {
+) -> anyhow::Result<Vec<OrphanedOutputs>> {
     let old = videos::table.filter(videos::strays_at.lt(ago(timeout).nullable()));
     Ok(old
         .filter(videos::status.ne(VideoStatus::Uploaded))
         .order(videos::strays_at)
         .limit(limit)
-        .select(Stray::as_select())
+        .select(OrphanedOutputs::as_select())
         .load(connection)
         .await?)
 }
 
-/// Forgets the note that `stray` was read from; one that was made since stays.
-pub async fn forget_strays(connection: &mut Connection, stray: Stray) -> anyhow::Result<()> {
+/// Clears the record of orphans that `stray` was read from. A newer record stays.
+pub async fn clear_orphans(
+    connection: &mut Connection,
+    stray: OrphanedOutputs,
+) -> anyhow::Result<()> {
     let same = videos::strays_at.eq(stray.strays_at);
     update(videos::table.find(stray.id).filter(same))
         .set(videos::strays_at.eq(NO_TIME))

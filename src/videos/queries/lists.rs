@@ -1,4 +1,4 @@
-//! Lists of a player's own videos, a page at a time and in a total order.
+//! The list of a player's own videos, paged in a total order.
 
 use diesel::{ExpressionMethods as _, QueryDsl as _, SelectableHelper as _};
 use diesel_async::RunQueryDsl as _;

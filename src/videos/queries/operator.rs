@@ -1,4 +1,4 @@
-//! SQL for the operator's tools: how many videos wait, and those that failed by our fault.
+//! SQL for the operator's tools: queue depth, and videos that failed through a system failure.
 
 use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
@@ -7,25 +7,25 @@ use serde::Serialize;
 use super::{super::Failure, jobs::ids};
 use crate::{db::Connection, ids::VideoId};
 
-/// The queue as the rows tell it.
+/// The queue depth according to the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, QueryableByName)]
-pub struct Depth {
+pub struct VideoCounts {
     /// Videos that wait for a worker.
     #[diesel(sql_type = sql_types::BigInt)]
     pub waiting: i64,
-    /// Videos that a worker has.
+    /// Videos that a worker has claimed.
     #[diesel(sql_type = sql_types::BigInt)]
     pub in_flight: i64,
-    /// Videos that failed by our fault.
+    /// Videos that failed through a system failure.
     #[diesel(sql_type = sql_types::BigInt)]
     pub dead: i64,
-    /// How long ago the one that waits longest was uploaded (s).
+    /// Age of the oldest waiting upload (s).
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     pub oldest_age_seconds: Option<i64>,
 }
 
-/// Counts the videos that wait, run, and failed by our fault.
-pub async fn depth(connection: &mut Connection) -> anyhow::Result<Depth> {
+/// Counts waiting and claimed videos, and those that failed through a system failure.
+pub async fn count_videos(connection: &mut Connection) -> anyhow::Result<VideoCounts> {
     let depth = sql_query(
         "SELECT count(*) FILTER (WHERE status = 'uploaded') AS waiting,
                 count(*) FILTER (WHERE status = 'processing') AS in_flight,
@@ -43,8 +43,9 @@ pub async fn depth(connection: &mut Connection) -> anyhow::Result<Depth> {
     Ok(depth)
 }
 
-/// Lets the videos that failed by our fault wait again, counters cleared and marked as pushed; returns
-/// them for the caller to push. Of two redrives at once, the second finds the rows changed.
+/// Requeues the videos that failed through a system failure, clears their counters and marks them
+/// as pushed. Returns them for the caller to push. Of concurrent redrives, exactly one gets each
+/// video.
 pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<VideoId>> {
     let reset = sql_query(
         "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0, setbacks = 0,
@@ -59,7 +60,7 @@ pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<Vid
     Ok(ids(reset))
 }
 
-/// Returns those of `videos` that failed by our fault.
+/// Returns the subset of `videos` that failed through a system failure.
 pub async fn failed_among(
     connection: &mut Connection,
     videos: &[VideoId],

@@ -1,5 +1,5 @@
-//! What the public may watch, most voted first: videos, or players with their most voted one. A page costs
-//! as many index entries as it skips and shows, however many videos there are.
+//! The public listing, most voted first: videos, or players with their most voted video. A page
+//! reads only the index entries that it skips and shows, however many videos exist.
 
 use std::sync::LazyLock;
 
@@ -12,22 +12,23 @@ use diesel_async::RunQueryDsl as _;
 
 use crate::{
     db::{
-        Connection, prepared,
-        seek::{Mark, Part},
+        Connection,
+        keyset::{ListRange, RankKey},
+        prepared,
     },
     ids::VideoId,
 };
 
-/// What is ranked.
+/// The ranked entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
-    /// Players, by the votes of all their public videos. The one who began earlier wins a tie.
+    /// Players, by the votes of all their public videos. The earlier start wins a tie.
     Player,
     /// Videos. The earlier upload wins a tie.
     Video,
 }
 
-/// One place: a public video, and its player.
+/// One ranked entry: a public video and its player.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct Ranked {
     /// The video, or the player's most voted one.
@@ -47,23 +48,22 @@ pub struct Ranked {
     pub last_name: String,
     #[diesel(sql_type = Text)]
     pub city: String,
-    /// Of the video, or of all the player's.
+    /// Votes of the video, or of all videos of the player.
     #[diesel(sql_type = BigInt)]
     pub votes: i64,
-    /// What decides a tie.
+    /// Tie-breaker: the earlier time ranks higher.
     #[diesel(sql_type = Timestamptz)]
     pub since: DateTime<Utc>,
 }
 
 impl Ranked {
-    /// Returns the name that the public sees.
     pub fn username(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
 
-    /// Returns the place.
-    pub fn mark(&self) -> Mark {
-        Mark {
+    /// Returns the rank key.
+    pub fn rank_key(&self) -> RankKey {
+        RankKey {
             votes: self.votes,
             since: self.since,
             id: self.id,
@@ -71,25 +71,25 @@ impl Ranked {
     }
 }
 
-/// Where places are: a table whose indexes have them in order.
+/// A table whose indexes are in rank order.
 struct Source {
     table: &'static str,
     since: &'static str,
     id: &'static str,
-    /// Which rows have one: the condition of its indexes.
+    /// Condition of the indexes, which selects the ranked rows.
     is_ranked: &'static str,
 }
 
 /// The statements on one source.
 struct Statements {
-    /// For a part that begins with the first place.
+    /// For a range from the first entry.
     first: Texts,
-    /// For a part after a place.
+    /// For a range after a rank key.
     later: Texts,
 }
 
 struct Texts {
-    country: String,
+    nationwide: String,
     cities: String,
 }
 
@@ -125,7 +125,7 @@ impl Texts {
         let Source {
             table, is_ranked, ..
         } = source;
-        // One city after the other: each is found in the index by the one before.
+        // Loose index scan: finds each city in the index from the previous one.
         let cities = format!(
             "WITH RECURSIVE city (key) AS (
                  (SELECT city_key FROM {table}
@@ -138,7 +138,7 @@ impl Texts {
         );
         let of_city = format!("{is_ranked} AND city_key = city.key");
         Self {
-            country: shown(&entries(source, is_ranked)),
+            nationwide: shown(&entries(source, is_ranked)),
             cities: cities
                 + &shown(&format!(
                     "city CROSS JOIN LATERAL {}",
@@ -148,7 +148,6 @@ impl Texts {
     }
 }
 
-/// The first entries.
 fn first(source: &Source, condition: &str) -> String {
     let Source {
         table, since, id, ..
@@ -159,7 +158,8 @@ fn first(source: &Source, condition: &str) -> String {
     )
 }
 
-/// The entries after a place, in two ranges of one index: those with as many votes, and those with fewer.
+/// Returns the SQL of the entries after a rank key, by keyset pagination in two ranges of one
+/// index: equal votes, and fewer votes.
 fn later(source: &Source, condition: &str) -> String {
     let Source {
         table, since, id, ..
@@ -175,8 +175,8 @@ fn later(source: &Source, condition: &str) -> String {
     )
 }
 
-/// The entries of a part of `places`, with what is shown of them. `LIMIT 1` has each looked up by its key: of a
-/// statement whose limits it does not know, the planner expects more than that, and read all videos.
+/// Returns the SQL of a range of `places` with the shown columns. `LIMIT 1` makes the planner look
+/// up each video by key. Without it, not knowing the other limits, the planner read all videos.
 fn shown(places: &str) -> String {
     format!(
         "SELECT entry.*, place.votes, place.since
@@ -190,22 +190,23 @@ fn shown(places: &str) -> String {
     )
 }
 
-/// Follows the blank in the order of bytes: `bogota` and all that goes on after a blank, as `bogota d c`,
-/// stand between `bogota` and `bogota!`.
+/// The character after the blank in byte order. `bogota` and all names that continue after a blank,
+/// such as `bogota d c`, sort between `bogota` and `bogota!`.
 pub const AFTER_BLANK: char = '!';
 
-/// Returns part of a ranking: of a city, folded, and of those whose name goes on after it; or of all.
+/// Returns a range of a ranking, nationwide or of a folded city name, including the cities whose
+/// names continue after it.
 pub async fn ranked(
     connection: &mut Connection,
     by: By,
     city: Option<&str>,
-    part: Part,
+    part: ListRange,
 ) -> anyhow::Result<Vec<Ranked>> {
     let statements = match by {
         By::Player => &*PLAYERS,
         By::Video => &*VIDEOS,
     };
-    let Part {
+    let ListRange {
         after,
         offset,
         limit,
@@ -215,7 +216,7 @@ pub async fn ranked(
         Some(_) => &statements.later,
     };
     let statement = match city {
-        None => prepared(&texts.country),
+        None => prepared(&texts.nationwide),
         Some(city) => {
             let end = format!("{city}{AFTER_BLANK}");
             prepared(&texts.cities)

@@ -1,5 +1,5 @@
-//! SQL of remakes: a processed video whose clip or poster is lost gets new ones, under a later attempt. Until they
-//! are stored the row names the old ones, and keeps status, votes and place.
+//! SQL of remakes. A processed video with a lost clip or poster gets new outputs under a later
+//! attempt. Until they are stored, the row refers to the old ones. Status, votes and rank stay.
 
 use std::time::Duration;
 
@@ -22,20 +22,20 @@ use crate::{
 
 const NO_TIME: Option<DateTime<Utc>> = None;
 
-/// A worker's right to make the clip of a processed video again.
+/// A worker's right to recreate the outputs of a processed video.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 #[diesel(table_name = videos)]
 pub struct Remake {
     #[diesel(column_name = id)]
     pub video: VideoId,
-    /// The attempt whose outputs are shown now.
+    /// The attempt whose outputs are currently shown.
     pub attempt: i32,
-    /// The attempt under which the new outputs are stored: no other claim has the same.
+    /// The attempt under which the new outputs are stored, unique to this claim.
     #[diesel(column_name = remake_attempt)]
     pub next: i32,
 }
 
-/// Orders a remake, unless one is ordered.
+/// Orders a remake, unless one is pending.
 pub async fn order(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     let done = videos::table
         .find(video)
@@ -48,7 +48,7 @@ pub async fn order(connection: &mut Connection, video: VideoId) -> anyhow::Resul
     Ok(())
 }
 
-/// Tells whether any remake is due.
+/// Returns whether any remake is due.
 pub async fn is_any_due(connection: &mut Connection) -> anyhow::Result<bool> {
     let due = videos::table.filter(videos::remake_after.le(now().nullable()));
     Ok(select(exists(due)).get_result(connection).await?)
@@ -65,8 +65,8 @@ pub async fn due(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<
         .await?)
 }
 
-/// Claims the remake that is due for the longest time, for the time of a lease. Of two claims at once the second skips the
-/// row that the first one locked. What is stored meanwhile is noted as strays.
+/// Claims the remake that has been due longest, for one lease. Concurrent claims skip each other's
+/// locked rows. Sets `strays_at`, because outputs of the claim may become orphans.
 pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Result<Option<Remake>> {
     let claim = sql_query(
         "UPDATE videos SET remake_after = now() + $1, strays_at = now(),
@@ -84,7 +84,7 @@ pub async fn claim(connection: &mut Connection, lease: Duration) -> anyhow::Resu
     Ok(claim)
 }
 
-/// The row, as long as the claim is the last one, and nobody finished the remake or deleted the video.
+/// The row, as long as the claim is the latest, the remake unfinished and the video not deleted.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn held(remake: Remake) -> _ {
     let video: VideoId = remake.video;
@@ -115,8 +115,8 @@ pub async fn extend(
     Ok(rows == 1)
 }
 
-/// Gives the claim up: the remake may be claimed again after `delay`, or never if there is none. Returns whether the
-/// claim still held; then no write of it counts any more, and its outputs may be removed.
+/// Gives up the claim. The remake is due again after `delay`, or cancelled without one. Returns
+/// whether the claim still held. If so, it is void, and its outputs may be removed.
 pub async fn give_up(
     connection: &mut Connection,
     remake: Remake,
@@ -126,7 +126,7 @@ pub async fn give_up(
     let rows = update(held(remake))
         .set((
             videos::remake_attempt.eq(videos::remake_attempt + 1),
-            // Null without a delay.
+            // NULL without a delay.
             videos::remake_after.eq(sql("now() + ").bind::<Nullable<Interval>, _>(again)),
         ))
         .execute(connection)
@@ -134,7 +134,8 @@ pub async fn give_up(
     Ok(rows == 1)
 }
 
-/// Shows the outputs that this claim stored in place of the old ones, with what made them. Returns whether it did.
+/// Replaces the shown outputs with those of this claim, and records the report. Returns whether the
+/// claim still held.
 pub async fn finish(
     connection: &mut Connection,
     remake: Remake,

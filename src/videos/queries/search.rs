@@ -1,5 +1,5 @@
-//! Search by words among the videos that the public may watch. The function `search_videos` of the database finds them,
-//! at a cost that does not grow with the number of videos (`docs/decisions/0013-search-by-words.md`).
+//! Word search in the public videos. The SQL function `search_videos` does it at a cost that does
+//! not grow with the number of videos (`docs/decisions/0013-search-by-words.md`).
 
 use diesel::{
     QueryableByName,
@@ -9,16 +9,17 @@ use diesel_async::RunQueryDsl as _;
 
 use super::ranked::{AFTER_BLANK, Ranked};
 use crate::db::{
-    Connection, prepared,
-    seek::{Mark, Part},
+    Connection,
+    keyset::{ListRange, RankKey},
+    prepared,
 };
 
-/// Part of what was found.
+/// A range of the search result.
 #[derive(Debug)]
 pub struct Found {
     pub videos: Vec<Ranked>,
-    /// Where the search stopped, if it stopped before it had found enough.
-    pub stopped_at: Option<Mark>,
+    /// The rank key at which the search stopped, if it stopped before it had found enough.
+    pub stopped_at: Option<RankKey>,
 }
 
 #[derive(QueryableByName)]
@@ -39,12 +40,13 @@ const SEARCH: &str = "
         WHERE v.id = place.id LIMIT 1) AS entry
     ORDER BY place.is_match DESC, place.votes DESC, place.since, place.id";
 
-/// Returns part of the ranking by video, of those in whose title or player's name each word of `text` begins a word.
+/// Returns a range of the videos, in rank order, in whose title or player's name each word of
+/// `text` begins a word.
 pub async fn search(
     connection: &mut Connection,
     text: &str,
     city: Option<&str>,
-    part: Part,
+    part: ListRange,
 ) -> anyhow::Result<Found> {
     let after = part.after;
     let mut rows: Vec<Row> = prepared(SEARCH)
@@ -61,6 +63,6 @@ pub async fn search(
     let stop = rows.pop_if(|row| !row.is_match);
     Ok(Found {
         videos: rows.into_iter().map(|row| row.video).collect(),
-        stopped_at: stop.map(|stop| stop.video.mark()),
+        stopped_at: stop.map(|stop| stop.video.rank_key()),
     })
 }

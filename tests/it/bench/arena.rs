@@ -1,4 +1,4 @@
-//! Where the bench runs: a private PostgreSQL that syncs to disk, seeded, and the API as a process.
+//! Environment of the benchmark: a private, seeded PostgreSQL with fsync, and the API as a process.
 
 use std::{
     path::PathBuf,
@@ -20,18 +20,18 @@ use tempfile::TempDir;
 
 use super::seed;
 use crate::{
-    processes::process::{House, Process, Role},
+    processes::process::{Process, Role, SystemUnderTest},
     support::{Share, cpu_seconds, default_serve, descendants},
 };
 
-/// A server for a database of gigabytes; the rest is as `anb dev` sets it.
+/// PostgreSQL settings for a database of several gigabytes; the others are those of `anb dev`.
 const POSTGRES: [&str; 3] = [
     "shared_buffers=1GB",
     "max_wal_size=4GB",
     "maintenance_work_mem=256MB",
 ];
 
-/// Settings of the API that is measured: nobody is refused for asking often, and no error costs a backtrace.
+/// Settings of the measured API: no limit is reached, and errors capture no backtrace.
 const UNLIMITED: [(&str, &str); 6] = [
     ("WRITE_RATE", "off"),
     ("LOGIN_RATE", "off"),
@@ -41,16 +41,15 @@ const UNLIMITED: [(&str, &str); 6] = [
     ("RUST_BACKTRACE", "0"),
 ];
 
-/// The services and the process.
 pub struct Arena {
     pub serve: Process,
-    pub house: House,
+    pub system: SystemUnderTest,
     pub db: Db,
     tokens: Tokens,
-    /// Fans who voted for witnesses.
+    /// Number of fans returned by [`Self::other_fans`] so far.
     voters: AtomicUsize,
     services: Services,
-    // Last: the servers' files are in it.
+    // Dropped last because it holds the servers' files.
     _folder: TempDir,
 }
 
@@ -67,13 +66,13 @@ impl Arena {
             .unwrap();
         let mut connection = db::connect(&settings).await.unwrap();
         connection.batch_execute(&seed::all(videos)).await.unwrap();
-        // Each alone: they run in no transaction.
+        // One batch each, because they cannot run in a transaction.
         for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
             connection.batch_execute(tidy).await.unwrap();
         }
 
-        let house = House::at(&services.postgres.url(), &services.redis.url());
-        let serve = house.start_with(Role::Serve, &UNLIMITED);
+        let system = SystemUnderTest::at(&services.postgres.url(), &services.redis.url());
+        let serve = system.start_with(Role::Serve, &UNLIMITED);
         let db = Db::new(&settings).unwrap();
         let shutdown = Shutdown::new(Duration::ZERO);
         let mut arena = Self {
@@ -81,7 +80,7 @@ impl Arena {
             voters: AtomicUsize::new(0),
             db,
             serve,
-            house,
+            system,
             services,
             _folder: folder,
         };
@@ -89,18 +88,16 @@ impl Arena {
         arena
     }
 
-    /// Starts the API anew: with new sessions of the database.
+    /// Restarts the API, which gives it new database sessions.
     pub async fn restart(&mut self) {
         self.serve = self.start(Role::Serve);
         self.serve.until_ready().await;
     }
 
-    /// Starts one more process.
     pub fn start(&self, role: Role) -> Process {
-        self.house.start_with(role, &UNLIMITED)
+        self.system.start_with(role, &UNLIMITED)
     }
 
-    /// Stops everything.
     pub async fn close(self) {
         let Self {
             serve,
@@ -113,7 +110,7 @@ impl Arena {
         services.stop().await;
     }
 
-    /// Returns the processor time that PostgreSQL took so far, all its processes together.
+    /// Returns the CPU time (s) that all PostgreSQL processes have used so far.
     pub fn database_cpu_seconds(&self) -> f64 {
         let postmaster = self.services.postgres.id().unwrap();
         let ended = cpu_seconds(postmaster, Share::WithChildren).unwrap();
@@ -124,23 +121,23 @@ impl Arena {
                 .sum::<f64>()
     }
 
-    /// Returns the processor time that Redis took so far.
+    /// Returns the CPU time (s) that Redis has used so far.
     pub fn redis_cpu_seconds(&self) -> f64 {
         cpu_seconds(self.services.redis.id().unwrap(), Share::Own).unwrap()
     }
 
-    /// Returns where Redis listens.
+    /// Returns the path of the Redis socket.
     pub fn redis_socket(&self) -> PathBuf {
         let url = self.services.redis.url();
         PathBuf::from(url.split_once("://").unwrap().1)
     }
 
-    /// Returns tokens of `count` people who have no video.
+    /// Returns the tokens of the first `count` fans.
     pub async fn fans(&self, count: usize) -> Vec<String> {
         self.fans_after(0, count).await
     }
 
-    /// Returns tokens of `count` people who have no video, without the first `skipped`.
+    /// Returns the tokens of `count` fans after the first `skipped`.
     pub async fn fans_after(&self, skipped: usize, count: usize) -> Vec<String> {
         let ids = format!(
             "SELECT id::text AS text FROM users WHERE city_key = '{}'
@@ -153,13 +150,13 @@ impl Arena {
         ids.into_iter().map(token).collect()
     }
 
-    /// Returns tokens of `count` fans, others each time.
+    /// Returns the tokens of `count` fans that this method has not returned before.
     pub async fn other_fans(&self, count: usize) -> Vec<String> {
         let used = self.voters.fetch_add(count, Ordering::Relaxed);
         self.fans_after(used, count).await
     }
 
-    /// Returns one column of text.
+    /// Runs a query and returns its `text` column.
     pub async fn column(&self, query: &str) -> Vec<String> {
         #[derive(QueryableByName)]
         struct Row {

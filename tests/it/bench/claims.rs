@@ -1,17 +1,17 @@
-//! How long a claim takes beside a hundred others, in a table of a million videos of which many wait.
+//! Latency of claims by 100 concurrent workers from a table of a million videos.
 
 use std::{
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-use anb::{app::Workshop, db::Db, videos::process};
+use anb::{app::WorkerContext, db::Db, videos::process};
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::future::join_all;
 
 use crate::support::{TestApp, percentile};
 
-/// Claims at once, each after the other.
+/// Number of concurrent workers; each makes one claim at a time.
 const CLAIMERS: usize = 100;
 
 const VIDEOS: u32 = 1_000_000;
@@ -22,8 +22,8 @@ const HALF: usize = 5_000;
 #[ignore = "measures: cargo test --release --test it -- --ignored --nocapture claims"]
 async fn a_hundred_workers_claim_ten_thousand_videos() {
     let app = TestApp::spawn_with(&[], &["--db-pool-size", "50"]).await;
-    app.member("Ana", "Cali").await;
-    // Without triggers: nobody searches here.
+    app.insert_user("Ana", "Cali").await;
+    // Triggers are disabled because this test does not search.
     let mut connection = app.db.connection().await.unwrap();
     let script = format!(
         "SET statement_timeout = 0; SET session_replication_role = replica;
@@ -39,25 +39,25 @@ async fn a_hundred_workers_claim_ten_thousand_videos() {
     );
     connection.batch_execute(&script).await.unwrap();
     drop(connection);
-    let mut workshop = app.workshop().await;
-    workshop.db = Db::new(&app.work.database).unwrap();
-    // Workers have their connections open.
-    join_all((0..CLAIMERS).map(|_| workshop.db.ready())).await;
-    // Without a pause the claims of a hundred wait for two processors.
+    let mut context = app.context().await;
+    context.db = Db::new(&app.work.database).unwrap();
+    // A running worker has its connections open already.
+    join_all((0..CLAIMERS).map(|_| context.db.ready())).await;
+    // Without a pause, 100 concurrent claims queue for two processors.
     for pause in [Duration::from_millis(200), Duration::ZERO] {
-        measure(&workshop, pause).await;
+        measure(&context, pause).await;
     }
 }
 
-/// Has all claim half of the videos, with a pause after each claim.
-async fn measure(workshop: &Workshop, pause: Duration) {
+/// Claims half of the waiting videos concurrently, with a pause after each claim.
+async fn measure(context: &WorkerContext, pause: Duration) {
     let times = Mutex::new(Vec::new());
     let rest = async || tokio::time::sleep(pause.mul_f64(rand::random_range(0.0..2.0))).await;
     let claimer = async || {
         rest().await;
         while times.lock().unwrap().len() < HALF {
             let started = Instant::now();
-            if process::claim(workshop).await.unwrap().is_none() {
+            if process::claim(context).await.unwrap().is_none() {
                 return;
             }
             times.lock().unwrap().push(started.elapsed());

@@ -1,4 +1,4 @@
-//! Load by `wrk`, and what it costs the API and PostgreSQL.
+//! Load from `wrk`, and the CPU time that it costs the API and PostgreSQL.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
@@ -6,21 +6,21 @@ use tokio::process::Command;
 
 use super::arena::Arena;
 
-/// Whoever sends the load takes at most as many cores.
+/// Maximum number of cores that the load generator uses.
 pub const THREADS: usize = 2;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/bench/requests.lua");
 
-/// What is sent, by how many at once.
+/// The requests to send, and the number of connections.
 pub struct Load<'a> {
     pub connections: usize,
-    /// How long each connection waits between two requests (ms).
+    /// Pause of each connection between two requests (ms).
     pub pause_ms: u32,
     pub method: &'a str,
     pub paths: &'a [String],
-    /// One for each request in turn; none: without.
+    /// Used in rotation; if empty, requests carry no token.
     pub tokens: &'a [String],
-    /// JSON; empty: none.
+    /// JSON, or empty for no body.
     pub body: &'a str,
 }
 
@@ -37,27 +37,26 @@ impl Default for Load<'_> {
     }
 }
 
-/// What came of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
     pub per_second: f64,
-    /// Answers with a status below 400, per second.
+    /// Responses with a status below 400 per second.
     pub goodput: f64,
-    /// Answers with a status of 400 or more.
+    /// Number of responses with a status of 400 or more.
     pub refused: f64,
-    /// Connections that broke, requests without an answer.
+    /// Number of broken connections and unanswered requests.
     pub broken: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
-    /// Processor time of a thousand requests (s).
+    /// CPU time per 1,000 requests (s).
     pub api_cpu: f64,
     pub database_cpu: f64,
-    /// Most memory of the API so far (bytes).
+    /// Peak memory of the API so far (bytes).
     pub peak: u64,
 }
 
 impl Load<'_> {
-    /// Sends requests for as long as `span`; for longer where a busy machine answered none until then.
+    /// Sends requests for `span`. Repeats with a longer span if a busy machine answered none.
     pub async fn run(&self, arena: &Arena, span: Duration) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let paths = write(folder.path(), "paths", self.paths);
@@ -89,7 +88,7 @@ impl Load<'_> {
         let output = wrk
             .output()
             .await
-            .unwrap_or_else(|error| panic!("{error}: install wrk, .config/setup tests does"));
+            .unwrap_or_else(|error| panic!("{error}: install wrk with .config/setup tests"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let figures = figures(&text);
         let figure = |name: &str| *figures.get(name).unwrap_or_else(|| panic!("{output:?}"));
@@ -115,7 +114,7 @@ fn write(folder: &Path, name: &str, lines: &[String]) -> String {
     path.display().to_string()
 }
 
-/// Reads the line of `name=number` that the script prints.
+/// Parses the line of `name=number` pairs that the script prints.
 fn figures(text: &str) -> HashMap<&str, f64> {
     let line = text.lines().find(|line| line.starts_with("requests="));
     line.into_iter()

@@ -1,5 +1,5 @@
-//! What one number tells: the machine, the start, logins beside reads, too much at once, uploads next to `dd`, and how soon
-//! a worker has a video.
+//! Measurements that yield a single number each: machine speed, startup, reads during logins,
+//! overload, single votes, searches, uploads compared with `dd`, and the delay until a job starts.
 
 use std::{
     thread,
@@ -23,42 +23,42 @@ use crate::{
     support::{PASSWORD, eventually, mp4},
 };
 
-/// How many log in at once.
+/// Number of concurrent logins.
 const LOGINS: usize = 16;
 
-/// Connections that ask for as much as the API can do, and for far more than that.
+/// Connections that saturate the API, and connections that far exceed its capacity.
 const FULL: usize = 32;
 const TOO_MANY: usize = 2_000;
 
-/// How many times more logins are sent per second than are possible.
+/// Logins sent per second, as a multiple of the possible rate.
 const OVERLOAD: f64 = 5.0;
 
-/// Logins that wait for each core (`auth/password.rs`).
+/// Maximum number of queued logins per core (`auth/password.rs`).
 const PASSWORDS_WAITING: usize = 128;
 
-/// How often the machine is asked for nothing.
+/// Number of `PING` requests that measure the machine itself.
 const PINGS: u32 = 200_000;
 
-/// Votes that are cast one after the other.
+/// Number of votes cast one after the other.
 const LONE_VOTES: usize = 100;
 
-/// Longest that passwords wait to be hashed.
-const QUEUED: Duration = Duration::from_secs(6);
+/// Maximum time that a password waits to be hashed.
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(6);
 
-/// Videos that a worker gets one after the other.
+/// Number of videos uploaded one after the other.
 const VIDEOS: usize = 20;
 
-/// How much is measured.
+/// The extent of the measurements.
 pub struct Size {
     pub span: Duration,
-    /// The middle one of so many rounds counts, where two things are compared.
+    /// Number of rounds of each comparison; the median counts.
     pub rounds: usize,
-    /// How many uploads run at once, one number after the other.
+    /// Numbers of concurrent uploads, measured one after the other.
     pub uploads: &'static [usize],
     pub megabytes: usize,
 }
 
-/// Measures all of it, and returns a table.
+/// Runs all measurements and returns their table.
 pub async fn measure(arena: &Arena, size: &Size) -> String {
     let mut rows = vec![machine(arena).await];
     rows.extend(start(arena).await);
@@ -67,7 +67,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     rows.push(overload(arena, size).await);
     rows.push(lone_votes(arena).await);
     rows.extend(searching::measure(arena, size).await);
-    let token = somebody(arena).await;
+    let token = new_user_token(arena).await;
     for count in size.uploads {
         rows.push(uploads::measure(arena, &token, *count, size).await);
     }
@@ -76,8 +76,8 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     format!("\n| what | measured |\n|---|---|\n{rows}\n")
 }
 
-/// What a small answer over a socket costs here, by a program that everybody knows: by this, runs on two machines, or on
-/// one that its neighbours slow down, can be compared.
+/// Measures `PING` over a socket with `redis-benchmark`. The result makes runs comparable across
+/// machines, and on one that its neighbours slow down.
 async fn machine(arena: &Arena) -> String {
     #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     let mut ping = Command::new("redis-benchmark");
@@ -122,7 +122,7 @@ async fn logins(arena: &Arena, size: &Size) -> String {
     };
     let login = ["/api/auth/login".to_owned()];
     let body = credentials(&sign_up(arena).await).to_string();
-    let logins = log_ins(&login, &body, LOGINS, 0);
+    let logins = login_load(&login, &body, LOGINS, 0);
     let mut rounds = Vec::new();
     for _ in 0..size.rounds {
         let alone = reads.run(arena, size.span).await.p99_ms;
@@ -135,7 +135,7 @@ async fn logins(arena: &Arena, size: &Size) -> String {
     )
 }
 
-/// Far more at once than ever run at the same time: they wait their turn.
+/// Sends far more concurrent requests than the API runs at once, so that most wait their turn.
 async fn crowd(arena: &Arena, size: &Size) -> String {
     let tokens = arena.fans(64).await;
     let paths = ["/api/auth/profile".to_owned()];
@@ -146,30 +146,35 @@ async fn crowd(arena: &Arena, size: &Size) -> String {
         ..Load::default()
     };
     let possible = profiles(FULL);
-    let row = beside(arena, size, &possible, Duration::ZERO, |_| {
+    let row = compare(arena, size, &possible, Duration::ZERO, |_| {
         profiles(TOO_MANY)
     })
     .await;
     format!("| profile c{TOO_MANY}: {row}")
 }
 
-/// More per second than the processors can hash, whether answered or not: what cannot be done is refused.
+/// Sends more logins per second than the processors can hash, so that the API refuses the excess.
 async fn overload(arena: &Arena, size: &Size) -> String {
     let login = ["/api/auth/login".to_owned()];
     let body = credentials(&sign_up(arena).await).to_string();
-    let possible = log_ins(&login, &body, LOGINS, 0);
-    // Those who wait for their answer ask nothing meanwhile.
+    let possible = login_load(&login, &body, LOGINS, 0);
+    // A connection that waits for its response sends nothing, so more connections are needed.
     let waiting = PASSWORDS_WAITING * thread::available_parallelism().unwrap().get();
-    // What still waits at the end is done, though nobody wants it any more.
-    let row = beside(arena, size, &possible, QUEUED, |possible| {
+    // Passwords still queued at the end are hashed although their clients are gone.
+    let row = compare(arena, size, &possible, MAX_QUEUE_TIME, |possible| {
         let each_second = (possible.goodput * OVERLOAD).round().to_string();
         let each_second: usize = each_second.parse().unwrap();
-        log_ins(&login, &body, each_second + waiting, 1000)
+        login_load(&login, &body, each_second + waiting, 1000)
     });
     format!("| logins: {}", row.await)
 }
 
-fn log_ins<'a>(paths: &'a [String], body: &'a str, connections: usize, pause_ms: u32) -> Load<'a> {
+fn login_load<'a>(
+    paths: &'a [String],
+    body: &'a str,
+    connections: usize,
+    pause_ms: u32,
+) -> Load<'a> {
     Load {
         connections,
         pause_ms,
@@ -180,9 +185,9 @@ fn log_ins<'a>(paths: &'a [String], body: &'a str, connections: usize, pause_ms:
     }
 }
 
-/// Compares a crowd with what is possible, measured before and after it: a machine that others share is never twice
-/// the same. After the crowd it takes `rest` until nothing waits any more.
-async fn beside<'a>(
+/// Compares a crowd with the possible load, which is measured before and after it because the speed
+/// of a shared machine varies. After the crowd, `rest` lets the queue empty.
+async fn compare<'a>(
     arena: &Arena,
     size: &Size,
     possible: &Load<'_>,
@@ -192,7 +197,7 @@ async fn beside<'a>(
     let mut rounds = Vec::new();
     let mut before = possible.run(arena, size.span).await;
     for _ in 0..size.rounds {
-        // Longer, since it takes a while until all are connected.
+        // Longer, because connecting all clients takes a while.
         let crowd = crowd(&before).run(arena, size.span * 3).await;
         assert!(crowd.broken == 0.0, "{crowd:?}");
         sleep(rest).await;
@@ -216,14 +221,14 @@ async fn beside<'a>(
     )
 }
 
-/// Returns the middle one of what was measured.
+/// Returns the median.
 pub fn middle<T>(mut measured: Vec<T>, by: impl Fn(&T) -> f64) -> T {
     measured.sort_by(|one, other| by(one).total_cmp(&by(other)));
     measured.swap_remove(measured.len() / 2)
 }
 
-/// One vote after the other, beside rows that are inserted without the API: a vote that meets no other is not kept
-/// for one.
+/// Compares votes cast one after the other with rows inserted directly: batching must not delay a
+/// single vote.
 async fn lone_votes(arena: &Arena) -> String {
     let fans = arena.fans(LONE_VOTES).await;
     let other = format!(
@@ -255,8 +260,8 @@ async fn lone_votes(arena: &Arena) -> String {
     )
 }
 
-/// From the answer of an upload until a worker that has nothing else to do has begun; below zero, if it began before
-/// the answer was there.
+/// Measures the time from the response to an upload until an idle worker starts its job. It is
+/// negative if the job starts before the response arrives.
 async fn pick_up(arena: &Arena, token: &str) -> String {
     arena
         .column("WITH gone AS (DELETE FROM videos WHERE status = 'uploaded') SELECT '' AS text")
@@ -268,8 +273,8 @@ async fn pick_up(arena: &Arena, token: &str) -> String {
         uploads::upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
         let answered = Utc::now();
         let mut begun = Vec::new();
-        eventually("the worker has it", 30, async || {
-            // It is no film, so that it fails.
+        eventually("the worker has finished the job", 30, async || {
+            // The file is not a film, so its job fails.
             let last = "SELECT (extract(epoch FROM started_at) * 1000000)::bigint::text AS text
                 FROM videos WHERE uploaded_at > now() - interval '30 s' AND status = 'failed'
                 ORDER BY uploaded_at DESC LIMIT 1";
@@ -287,7 +292,7 @@ async fn pick_up(arena: &Arena, token: &str) -> String {
     format!("| upload answered → job started, p50 of {VIDEOS} | {median:.1} ms |")
 }
 
-async fn somebody(arena: &Arena) -> String {
+async fn new_user_token(arena: &Arena) -> String {
     let email = sign_up(arena).await;
     log_in(arena, &email).await
 }

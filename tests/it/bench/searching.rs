@@ -1,4 +1,4 @@
-//! What profiles and votes take beside a hundred who search.
+//! Latency of profile reads and votes while 100 clients search.
 
 use super::{
     Paths,
@@ -8,20 +8,20 @@ use super::{
     searches,
 };
 
-/// How many search at once, each for something else each time.
+/// Number of concurrent search clients; each request searches for a different text.
 const SEARCHING: usize = 100;
 
-/// How many ask for their profile or vote at once.
-const BESIDE: usize = 4;
+/// Number of concurrent clients that read profiles or vote.
+const CLIENTS: usize = 4;
 
-/// How many there are who vote, and for how many videos in one run: so nobody votes twice for one.
+/// Number of voters, and of videos per run: enough that no voter votes twice for a video.
 const PEOPLE: usize = 10_000;
 const VIDEOS: usize = 7;
 
-/// Videos that the rows of the table vote for.
+/// Number of videos reserved for the rows of the table.
 const SKIPPED: usize = 310;
 
-/// Measures both without and with those who search, in turn, and returns a row each.
+/// Measures each request without and with concurrent searches, and returns one row per request.
 pub async fn measure(arena: &Arena, size: &Size) -> Vec<String> {
     let tokens = arena.fans(PEOPLE).await;
     let profile = ["/api/auth/profile".to_owned()];
@@ -34,7 +34,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> Vec<String> {
     let (mut profiles, mut votes) = (Vec::new(), Vec::new());
     for round in 0..size.rounds {
         let load = Load {
-            connections: BESIDE,
+            connections: CLIENTS,
             paths: &profile,
             tokens: &tokens,
             ..Load::default()
@@ -53,7 +53,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> Vec<String> {
             of_run(2 * round + 1).of(arena, 0).await,
         );
         let load = |paths| Load {
-            connections: BESIDE,
+            connections: CLIENTS,
             method: "POST",
             paths,
             tokens: &tokens,
@@ -70,7 +70,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> Vec<String> {
         .map(|(name, rounds)| {
             let (times, alone, beside, found) = middle(rounds, |round| round.0);
             format!(
-                "| p99 of {name} c{BESIDE} alone / beside {SEARCHING} who search | {alone:.1} / {beside:.1} ms: \
+                "| p99 of {name} c{CLIENTS} alone / beside {SEARCHING} searching clients | {alone:.1} / {beside:.1} ms: \
                  {times:.1} ×; {:.0} searches/s, p99 {:.0} ms, {:.0} refused |",
                 found.goodput, found.p99_ms, found.refused
             )
@@ -80,7 +80,7 @@ pub async fn measure(arena: &Arena, size: &Size) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: cargo test --release --test it -- --ignored searching"]
-async fn profiles_and_votes_beside_a_hundred_who_search() {
+async fn profiles_and_votes_during_a_hundred_searches() {
     let videos = std::env::var("BENCH_VIDEOS").map_or(50_000, |videos| videos.parse().unwrap());
     let arena = Arena::open(videos).await;
     for row in measure(&arena, &super::FULL).await {

@@ -1,19 +1,20 @@
-//! A season in SQL, set-based: a player for each five videos, in thirty cities of unequal size, and ten
-//! votes for each video, few for most and many for some. And fans, who have no video and never voted.
+//! A contest season, inserted by set-based SQL: one player per five videos, thirty cities of
+//! unequal size, about ten votes per video (few for most, many for some), and fans, who have no
+//! videos and have not voted.
 
-/// The folded city of the fans.
+/// The folded city name of the fans.
 pub const FANS: &str = "bogota";
 
-/// The folded city of the witnesses: videos that only [`super::shown`] votes for.
+/// The folded city name of the witnesses, the videos that only [`super::shown`] votes for.
 pub const WITNESS_CITY: &str = "testigos";
 
 pub const WITNESSES: u32 = 16;
 
-/// How many fans there are: each is somebody who votes.
+/// Number of fans, each a possible voter.
 pub const FAN_COUNT: u32 = 100_000;
 
-/// Returns statements that fill an empty database. No trigger runs for each row, the foreign keys of `votes`
-/// are not checked, and its indexes are made afterwards.
+/// Returns statements that fill an empty database. For speed, row triggers and the foreign keys of
+/// `votes` are disabled, and its indexes are created last.
 pub fn all(videos: u32) -> String {
     let players = (videos / 5).max(20);
     let fans = FAN_COUNT.min(videos * 20);

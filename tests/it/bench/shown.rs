@@ -1,4 +1,4 @@
-//! How long it takes until a vote that was answered shows in the public list, while others vote.
+//! Time until an acknowledged vote is visible in the public listing, while other clients vote.
 
 use std::{
     cell::RefCell,
@@ -17,23 +17,23 @@ use tokio::{
 use super::{arena::Arena, seed};
 use crate::support::eventually;
 
-/// How often the list is asked for.
+/// Polling interval of the listing.
 const POLL: Duration = Duration::from_millis(25);
 
-/// Maximum time from the answer to a vote until it shows.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Maximum time from the response to a vote until it is visible.
+const VISIBLE_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Enough fans for one measurement.
-const MOST_VOTES: usize = 500;
+/// Maximum number of votes in one measurement.
+const MAX_VOTES: usize = 500;
 
-/// Votes that do not show yet, by video: which of its votes it is, and who waits for it.
+/// Votes that are not visible yet, by video: the expected count, and the channel to notify.
 type Pending = RefCell<HashMap<String, (i64, oneshot::Sender<()>)>>;
 
-/// Casts one vote for each witness (`seed.rs`), and the next one when it shows, as long as `span`. Returns how long each
-/// took to show.
+/// Votes for each witness (`seed.rs`) during `span`, again as soon as its previous vote is visible.
+/// Returns the delay of each vote.
 pub async fn measure(arena: &Arena, span: Duration) -> Vec<Duration> {
     let client = Client::new();
-    let fans = RefCell::new(arena.other_fans(MOST_VOTES).await);
+    let fans = RefCell::new(arena.other_fans(MAX_VOTES).await);
     let begun = Instant::now();
     let pending: Pending = RefCell::default();
     let watch = async {
@@ -62,7 +62,7 @@ pub async fn measure(arena: &Arena, span: Duration) -> Vec<Duration> {
             let answered = Instant::now();
             let (voter, shows) = oneshot::channel();
             pending.borrow_mut().insert(video.clone(), (number, voter));
-            timeout(PATIENCE, shows).await.unwrap().unwrap();
+            timeout(VISIBLE_TIMEOUT, shows).await.unwrap().unwrap();
             took.push(answered.elapsed());
         }
         took
@@ -79,8 +79,8 @@ pub async fn measure(arena: &Arena, span: Duration) -> Vec<Duration> {
     }
 }
 
-/// Casts one vote, and waits until it is counted.
-pub async fn lone_vote(arena: &Arena) {
+/// Casts one vote and waits until it is counted.
+pub async fn single_vote(arena: &Arena) {
     let client = Client::new();
     let (video, _) = list(&client, arena).await.swap_remove(0);
     let fan = arena.other_fans(1).await.swap_remove(0);
@@ -98,7 +98,7 @@ async fn cast(client: &Client, arena: &Arena, video: &str, fan: String) {
     answer.error_for_status().unwrap();
 }
 
-/// Returns the witnesses with their votes.
+/// Returns the witnesses with their vote counts.
 async fn list(client: &Client, arena: &Arena) -> Vec<(String, i64)> {
     let url = format!(
         "{}/api/public/videos?city={}&limit={}",

@@ -1,4 +1,4 @@
-//! Uploads next to what the machine can do at most.
+//! Upload throughput, compared with the maximum of the machine.
 
 use std::{
     fs::{self, File},
@@ -24,24 +24,24 @@ use super::{
 };
 use crate::{processes::process::Role, support::mp4};
 
-/// Most that the kernel is asked to send at once (bytes).
+/// Maximum number of bytes per `sendfile` call.
 const CHUNK: usize = 1 << 30;
 
-/// Ends each part of the form.
+/// Boundary of the multipart form.
 const BOUNDARY: &str = "anb-bench";
 
-/// What one round came to (MB/s).
+/// Results of one round (MB/s).
 struct Round {
     dd: f64,
     receiver: f64,
     api: f64,
-    /// Processor time of one upload (s).
+    /// CPU time per upload (s).
     cpu: f64,
-    /// Most memory over idle (bytes).
+    /// Peak memory above idle (bytes).
     above: u64,
 }
 
-/// Measures `count` uploads at once: beside `dd`, and beside the least that receives and syncs a file.
+/// Compares `count` concurrent uploads with `dd` and with a minimal server that syncs its files.
 pub async fn measure(arena: &Arena, token: &str, count: usize, size: &Size) -> String {
     let megabytes = size.megabytes;
     let mut rounds = Vec::new();
@@ -66,7 +66,7 @@ pub async fn measure(arena: &Arena, token: &str, count: usize, size: &Size) -> S
 
 async fn round(arena: &Arena, token: &str, count: usize, megabytes: usize) -> Round {
     let total = f64::from(u32::try_from(count * megabytes).unwrap());
-    let folder = tempfile::tempdir_in(arena.house.folder()).unwrap();
+    let folder = tempfile::tempdir_in(arena.system.folder()).unwrap();
     let form = folder.path().join("form");
     fs::write(&form, film_form(megabytes * 1_000_000)).unwrap();
     File::open(&form).unwrap().sync_all().unwrap();
@@ -106,7 +106,7 @@ async fn dd(folder: &Path, number: usize, megabytes: usize) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A form with a film of so many bytes.
+/// Returns a form with a film of the given size.
 fn film_form(bytes: usize) -> Vec<u8> {
     let title = "content-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada";
     let film =
@@ -116,7 +116,7 @@ fn film_form(bytes: usize) -> Vec<u8> {
     [head.as_bytes(), &mp4(bytes), end.as_bytes()].concat()
 }
 
-/// Uploads the same form `count` times at once.
+/// Uploads the same form `count` times concurrently.
 async fn send_all(address: &str, token: &str, form: &Path, count: usize) {
     let all = (0..count).map(|_| {
         let (address, token, form) = (address.to_owned(), token.to_owned(), form.to_owned());
@@ -127,8 +127,8 @@ async fn send_all(address: &str, token: &str, form: &Path, count: usize) {
     }
 }
 
-/// Uploads a form. The kernel sends it from the file, without a copy: a phone takes no processor of the server's
-/// either.
+/// Uploads a form with `sendfile`, which saves CPU time by avoiding a copy. A real client, such as
+/// a phone, does not use the server's CPU either.
 fn send(address: &str, token: &str, form: &Path) -> io::Result<()> {
     let form = File::open(form)?;
     let mut stream = TcpStream::connect(address)?;
@@ -145,7 +145,7 @@ fn send(address: &str, token: &str, form: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts a server that takes `count` requests, writes what arrives into files and syncs them. Returns its address.
+/// Starts a server that writes `count` requests to files and syncs them. Returns its address.
 fn receiver(folder: PathBuf, count: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -177,7 +177,7 @@ fn receive(mut stream: TcpStream, mut file: File) {
     stream.write_all(answer).unwrap();
 }
 
-/// Returns how much of the body is missing, once the head is complete.
+/// Returns the number of missing body bytes, once the head is complete.
 fn body_length(bytes: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let (head, _) = text.split_once("\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Where settings may stand on the command line, and under which heading the help lists each flag.
+//! Positions of settings on the command line, and the help heading of each flag.
 
 use anb::cli::Cli;
 use clap::{Command, CommandFactory as _};
@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory as _};
 use super::Shell;
 
 #[test]
-fn settings_stand_before_or_after_a_subcommand() {
+fn settings_are_accepted_before_and_after_a_subcommand() {
     let shell = Shell::open();
     let url = "--database-url=postgres://127.0.0.1:1/anb";
     for words in [
@@ -21,7 +21,7 @@ fn settings_stand_before_or_after_a_subcommand() {
             [&[*command, url][..], rest].concat(),
             [&[*command][..], rest, &[url]].concat(),
         ] {
-            // A variable elsewhere, so that the flag is seen to win in either place.
+            // The variable differs, which shows that the flag wins in either position.
             let other = [("DATABASE_URL", "postgres://127.0.0.1:2/anb")];
             let ran = shell.run(&other, &arguments);
             let refusal = ran.refusal();
@@ -34,7 +34,7 @@ fn settings_stand_before_or_after_a_subcommand() {
 }
 
 #[test]
-fn every_subcommand_lists_the_settings_of_its_command() {
+fn subcommand_help_lists_the_settings_of_its_command() {
     let shell = Shell::open();
     for arguments in [
         &["queue", "stats", "--help"][..],
@@ -50,7 +50,7 @@ fn every_subcommand_lists_the_settings_of_its_command() {
 }
 
 #[test]
-fn a_flag_that_is_no_setting_stands_under_no_heading_of_settings() {
+fn only_settings_are_listed_under_a_settings_heading() {
     let mut cli = Cli::command();
     cli.build();
     assert_headings(&cli);
@@ -60,7 +60,7 @@ fn assert_headings(command: &Command) {
     let name = command.get_name();
     for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
         let heading = arg.get_help_heading();
-        // `--metrics-addr` and the data folder stand first, with the flags.
+        // Help lists `--metrics-addr` and the data folder first, with the plain flags.
         let is_fine = match (arg.get_env(), heading) {
             (None, Some(heading)) => heading == "Repair",
             (None, None) | (Some(_), Some(_)) => true,

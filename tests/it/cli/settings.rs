@@ -1,11 +1,11 @@
-//! Settings: what is refused and how, and which of flag, variable and file wins.
+//! Rejection of invalid settings, and the precedence of flag, variable and file.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
 use super::Shell;
 
 #[test]
-fn a_bad_variable_is_named_in_one_line() {
+fn invalid_variable_is_named_in_one_line() {
     let everywhere = [
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "anb=loud"),
@@ -75,7 +75,7 @@ fn a_bad_variable_is_named_in_one_line() {
 }
 
 #[test]
-fn a_variable_that_is_no_text_is_named() {
+fn variable_that_is_not_utf8_is_named() {
     let shell = Shell::open();
     for variable in ["HOST", "JWT_SECRET", "DB_PASSWORD"] {
         let value = OsString::from_vec(b"hunter2\xff".to_vec());
@@ -87,7 +87,7 @@ fn a_variable_that_is_no_text_is_named() {
 }
 
 #[test]
-fn a_refused_secret_is_not_repeated() {
+fn rejected_secret_is_not_printed() {
     let shell = Shell::open();
     for (variable, value) in [
         ("DATABASE_URL", "postgres://ana:hunter2@host:port/anb"),
@@ -103,7 +103,7 @@ fn a_refused_secret_is_not_repeated() {
 }
 
 #[test]
-fn production_refuses_a_weak_secret() {
+fn production_rejects_a_weak_secret() {
     let shell = Shell::open();
     for secret in [
         "",
@@ -118,7 +118,7 @@ fn production_refuses_a_weak_secret() {
             assert!(!ran.refusal().contains("hunter2"), "{ran:?}");
         }
     }
-    // One that is good gets as far as the next mistake.
+    // With a valid secret, the next error is reported.
     let secret = "thirty-two-bytes-are-long-enough";
     let variables = [
         ("ENVIRONMENT", "production"),
@@ -140,7 +140,7 @@ fn production_refuses_a_weak_secret() {
 }
 
 #[test]
-fn what_cannot_go_together_is_refused() {
+fn conflicting_settings_are_rejected() {
     let shell = Shell::open();
     for (variable, settings) in [
         (
@@ -170,7 +170,7 @@ fn what_cannot_go_together_is_refused() {
 }
 
 #[test]
-fn a_dry_run_does_not_revert() {
+fn dry_run_does_not_revert() {
     let ran = Shell::open().run(
         &[("DB_HOST", "/nowhere")],
         &["migrate", "--dry-run", "revert"],
@@ -178,7 +178,7 @@ fn a_dry_run_does_not_revert() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
 }
 
-/// The lease that a run of `anb work` had, told by its refusal of a visibility that is shorter.
+/// Returns the lease that `anb work` used, read from its rejection of a shorter visibility.
 fn lease(shell: &Shell, variables: &[(&str, &str)], flags: &[&str]) -> String {
     let variables = [variables, &[("JOB_VISIBILITY", "2s")]].concat();
     let ran = shell.run(&variables, &[&["work"], flags].concat());
@@ -190,7 +190,7 @@ fn lease(shell: &Shell, variables: &[(&str, &str)], flags: &[&str]) -> String {
 }
 
 #[test]
-fn a_flag_wins_over_a_variable_and_that_over_the_file() {
+fn flag_overrides_variable_and_variable_overrides_file() {
     let shell = Shell::open();
     assert_eq!(lease(&shell, &[], &[]), "10s");
     shell.write(".env", "# comment\nJOB_LEASE=20s\n");
@@ -202,7 +202,7 @@ fn a_flag_wins_over_a_variable_and_that_over_the_file() {
 }
 
 #[test]
-fn the_named_file_is_read_instead_of_the_usual_one() {
+fn env_file_flag_replaces_the_default_file() {
     let shell = Shell::open();
     shell.write(".env", "JOB_LEASE=20s");
     shell.write("other.env", "export JOB_LEASE=\"25s\" # comment");
@@ -213,7 +213,7 @@ fn the_named_file_is_read_instead_of_the_usual_one() {
 }
 
 #[test]
-fn an_empty_variable_is_unset() {
+fn empty_variable_counts_as_unset() {
     let shell = Shell::open();
     let empty = [("JOB_LEASE", ""), ("DB_SSL_MODE", ""), ("DATABASE_URL", "")];
     assert_eq!(lease(&shell, &empty, &[]), "10s");
@@ -222,14 +222,14 @@ fn an_empty_variable_is_unset() {
 }
 
 #[test]
-fn a_file_may_begin_with_a_byte_order_mark() {
+fn file_may_start_with_a_byte_order_mark() {
     let shell = Shell::open();
     shell.write(".env", "\u{feff}JOB_LEASE=20s\n");
     assert_eq!(lease(&shell, &[], &[]), "20s");
 }
 
 #[test]
-fn a_nul_and_an_unknown_variable_are_refused() {
+fn nul_and_unknown_variable_in_the_file_are_rejected() {
     let shell = Shell::open();
     for (text, advice) in [
         (
@@ -247,7 +247,7 @@ fn a_nul_and_an_unknown_variable_are_refused() {
 }
 
 #[test]
-fn a_bad_value_in_the_file_is_named_like_any_other() {
+fn invalid_value_in_the_file_is_named() {
     let shell = Shell::open();
     shell.write(".env", "PORT=abc");
     let ran = shell.run(&[], &["serve"]);
@@ -255,7 +255,7 @@ fn a_bad_value_in_the_file_is_named_like_any_other() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_without_its_secrets() {
+fn unreadable_file_is_named_without_its_secrets() {
     let shell = Shell::open();
     let ran = shell.run(&[], &["migrate", "--env-file=missing.env"]);
     assert!(ran.refusal().contains("--env-file missing.env"), "{ran:?}");

@@ -1,5 +1,5 @@
-//! The sandbox: real programs try what a file that took them over would try. Each attempt is made
-//! without the sandbox, too, where it must work, so that no attempt fails for another reason.
+//! Real programs attempt what a malicious file could make them do. Each attempt is repeated without
+//! the sandbox and must succeed there, which shows that only the sandbox stops it.
 
 use std::{
     fs::{self, File},
@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use super::{ANB, run};
 use crate::support::eventually;
 
-/// Says what a program must not reach.
-const SECRET: &str = "a file of somebody else";
+/// Content of the file that a program must not read.
+const SECRET: &str = "a file of another job";
 
-/// The place of one job, and what lies beside it.
+/// The folder of one job, and files next to it.
 struct Ground {
     folder: TempDir,
 }
@@ -44,7 +44,7 @@ impl Ground {
         format!("file:{}", self.path(name).display())
     }
 
-    /// Runs a program that may read `input` and write in `out`.
+    /// Runs a sandboxed program that may read `input` and write to `out`.
     fn inside(&self, program: &str, args: &[&str]) -> Output {
         let read = self.path("input").display().to_string();
         let write = self.path("out").display().to_string();
@@ -52,7 +52,7 @@ impl Ground {
         run(ANB, &[&own[..], &["--", program], args].concat())
     }
 
-    /// Copies bytes from anywhere to anywhere with `ffmpeg`, which knows every protocol.
+    /// Copies bytes between any two URLs with a sandboxed `ffmpeg`, which supports every protocol.
     fn copy(&self, from: &str, to: &str) -> Output {
         self.inside(ffmpeg(), &Self::copying(from, to))
     }
@@ -63,7 +63,7 @@ impl Ground {
         [&input[..], &output[..]].concat()
     }
 
-    /// Tells whether a copy works without the sandbox.
+    /// Returns whether a copy succeeds without the sandbox.
     fn copies_outside(from: &str, to: &str) -> bool {
         run(ffmpeg(), &Self::copying(from, to)).status.success()
     }
@@ -82,21 +82,21 @@ fn ffmpeg() -> &'static str {
     &FFMPEG
 }
 
-fn said(output: &Output) -> String {
+fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
 #[test]
-fn a_program_reads_its_input_and_writes_its_folder() {
+fn program_reads_its_input_and_writes_to_its_folder() {
     let ground = Ground::open();
     let output = ground.copy(&ground.url("input"), &ground.url("out/copy"));
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", text(&output));
     let copy = fs::read(ground.path("out/copy")).unwrap();
     assert_eq!(copy, fs::read(ground.path("input")).unwrap());
 }
 
 #[test]
-fn a_program_reads_no_other_file() {
+fn program_cannot_read_other_files() {
     let ground = Ground::open();
     for secret in [
         &ground.url("secret"),
@@ -108,28 +108,28 @@ fn a_program_reads_no_other_file() {
         assert!(!output.status.success(), "{secret}");
         assert_eq!(output.stdout, b"", "{secret}");
         assert!(
-            said(&output).contains("Permission denied"),
+            text(&output).contains("Permission denied"),
             "{secret}: {}",
-            said(&output)
+            text(&output)
         );
     }
 }
 
 #[test]
-fn a_link_in_its_folder_leads_nowhere() {
+fn symlink_in_its_folder_does_not_leave_the_sandbox() {
     let ground = Ground::open();
     std::os::unix::fs::symlink(ground.path("secret"), ground.path("out/link")).unwrap();
     let output = ground.copy(&ground.url("out/link"), "pipe:1");
     assert_eq!(output.stdout, b"");
     assert!(
-        said(&output).contains("Permission denied"),
+        text(&output).contains("Permission denied"),
         "{}",
-        said(&output)
+        text(&output)
     );
 }
 
 #[test]
-fn a_program_writes_nowhere_else() {
+fn program_cannot_write_elsewhere() {
     let ground = Ground::open();
     for target in ["secret", "input", "new"] {
         let before = fs::read(ground.path(target)).ok();
@@ -144,7 +144,7 @@ fn a_program_writes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_program_connects_to_nobody() {
+async fn program_cannot_open_connections() {
     let ground = Ground::open();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let unix = UnixListener::bind(ground.path("socket")).unwrap();
@@ -152,23 +152,23 @@ async fn a_program_connects_to_nobody() {
     unix.set_nonblocking(true).unwrap();
     let http = format!("http://{}/", tcp.local_addr().unwrap());
     let local = format!("unix:{}", ground.path("socket").display());
-    let came = || tcp.accept().is_ok() || unix.accept().is_ok();
+    let has_connected = || tcp.accept().is_ok() || unix.accept().is_ok();
     for address in [http, local] {
         let output = ground.copy(&address, "pipe:1");
         assert!(!output.status.success(), "{address}");
-        assert!(!came(), "{address}");
-        // Outside it connects, and would wait for an answer.
-        let mut knock = Command::new(ffmpeg());
-        knock.args(Ground::copying(&address, "pipe:1"));
-        let mut knock = knock.stdout(Stdio::null()).spawn().unwrap();
-        eventually("it connects outside", 60, async || came()).await;
-        knock.kill().unwrap();
-        knock.wait().unwrap();
+        assert!(!has_connected(), "{address}");
+        // Outside the sandbox it connects, and would wait for a response.
+        let mut client = Command::new(ffmpeg());
+        client.args(Ground::copying(&address, "pipe:1"));
+        let mut client = client.stdout(Stdio::null()).spawn().unwrap();
+        eventually("the program connects", 60, async || has_connected()).await;
+        client.kill().unwrap();
+        client.wait().unwrap();
     }
 }
 
 #[test]
-fn a_program_starts_no_other() {
+fn program_cannot_start_other_programs() {
     let ground = Ground::open();
     let shell = |script| ground.inside("/bin/sh", &["-c", script]);
     assert_eq!(shell("echo alive").stdout, b"alive\n");
@@ -181,7 +181,7 @@ fn a_program_starts_no_other() {
 }
 
 #[test]
-fn a_program_signals_no_other() {
+fn program_cannot_signal_other_processes() {
     let ground = Ground::open();
     let script = format!("kill -0 {}", std::process::id());
     assert!(!ground.inside("/bin/sh", &["-c", &script]).status.success());
@@ -189,15 +189,15 @@ fn a_program_signals_no_other() {
 }
 
 #[test]
-fn a_sandbox_that_cannot_be_entered_starts_nothing() {
+fn program_does_not_start_if_the_sandbox_fails() {
     let ground = Ground::open();
     let args = ["confine", "--sandbox", "--", "/bin/echo", "started"].map(str::to_owned);
     let output = without_landlock(move || Command::new(ANB).args(args).output().unwrap());
     assert_eq!(output.stdout, b"");
     assert!(
-        said(&output).contains("the kernel has no Landlock"),
+        text(&output).contains("the kernel has no Landlock"),
         "{}",
-        said(&output)
+        text(&output)
     );
 
     let missing = ground.path("missing").display().to_string();
@@ -214,44 +214,44 @@ fn a_sandbox_that_cannot_be_entered_starts_nothing() {
         ],
     );
     assert_eq!(output.stdout, b"");
-    assert!(said(&output).contains(&missing), "{}", said(&output));
+    assert!(text(&output).contains(&missing), "{}", text(&output));
 }
 
 #[tokio::test]
-async fn a_worker_says_at_its_start_that_the_sandbox_is_active() {
-    let told = worker_tells(&[], |mut worker| worker.spawn().unwrap()).await;
-    assert!(told.contains("media sandbox active"), "{told}");
+async fn worker_logs_that_the_sandbox_is_active() {
+    let log = worker_log(&[], |mut worker| worker.spawn().unwrap()).await;
+    assert!(log.contains("media sandbox active"), "{log}");
 }
 
 #[tokio::test]
-async fn a_worker_on_a_kernel_without_landlock_warns_and_works_on() {
+async fn worker_without_landlock_warns_and_continues() {
     let start = |mut worker: Command| without_landlock(move || worker.spawn().unwrap());
-    let told = worker_tells(&[], start).await;
-    let warned = told.contains("WARN") && told.contains("media sandbox not active");
+    let log = worker_log(&[], start).await;
+    let warned = log.contains("WARN") && log.contains("media sandbox not active");
     assert!(
-        warned && told.contains("the kernel has no Landlock"),
-        "{told}"
+        warned && log.contains("the kernel has no Landlock"),
+        "{log}"
     );
-    assert!(told.contains("worker started"), "{told}");
+    assert!(log.contains("worker started"), "{log}");
 }
 
 #[tokio::test]
-async fn a_worker_that_must_have_the_sandbox_does_not_start_without() {
+async fn worker_that_requires_the_sandbox_does_not_start_without_it() {
     let start = |mut worker: Command| without_landlock(move || worker.spawn().unwrap());
-    let told = worker_tells(&[("MEDIA_SANDBOX", "require")], start).await;
-    let last = told.lines().last().unwrap();
-    assert!(last.starts_with("anb: MEDIA_SANDBOX is require"), "{told}");
-    assert!(last.contains("the kernel has no Landlock"), "{told}");
-    assert!(!told.contains("worker started"), "{told}");
+    let log = worker_log(&[("MEDIA_SANDBOX", "require")], start).await;
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with("anb: MEDIA_SANDBOX is require"), "{log}");
+    assert!(last.contains("the kernel has no Landlock"), "{log}");
+    assert!(!log.contains("worker started"), "{log}");
 }
 
-/// Starts a worker without services, and returns its log as soon as it works or has ended.
-async fn worker_tells(
+/// Starts a worker without services, and returns its log once it has started or exited.
+async fn worker_log(
     variables: &[(&str, &str)],
     start: impl FnOnce(Command) -> std::process::Child,
 ) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
+    let log_file = folder.path().join("log");
     let mut worker = Command::new(ANB);
     worker
         .args(["work", "--metrics-addr", "off"])
@@ -264,20 +264,20 @@ async fn worker_tells(
         .envs(variables.iter().copied())
         .current_dir(folder.path())
         .stdout(Stdio::null())
-        .stderr(File::create(&log).unwrap());
+        .stderr(File::create(&log_file).unwrap());
     let mut worker = start(worker);
-    let tell = || fs::read_to_string(&log).unwrap();
-    eventually("the worker works or gives up", 180, async || {
-        tell().contains("worker started") || worker.try_wait().unwrap().is_some()
+    let read_log = || fs::read_to_string(&log_file).unwrap();
+    eventually("the worker starts or exits", 180, async || {
+        read_log().contains("worker started") || worker.try_wait().unwrap().is_some()
     })
     .await;
-    let told = tell();
+    let log = read_log();
     worker.kill().unwrap();
     worker.wait().unwrap();
-    told
+    log
 }
 
-/// Runs `start` as on a kernel without Landlock; what it starts inherits that.
+/// Runs `start` as on a kernel without Landlock; processes that it starts inherit the restriction.
 fn without_landlock<T: Send + 'static>(start: impl FnOnce() -> T + Send + 'static) -> T {
     let restricted = thread::spawn(move || {
         let calls = [(libc::SYS_landlock_create_ruleset, vec![])].into();

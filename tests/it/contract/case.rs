@@ -1,4 +1,4 @@
-//! One row of the table: a request, and what the contract promises as its answer.
+//! One row of the contract table: a request and the promised response.
 
 use anb::{http::Code, language::Language};
 use futures_util::StreamExt as _;
@@ -8,29 +8,28 @@ use serde_json::Value;
 use super::world::{Setting, World};
 use crate::support::{Answer, Seed};
 
-/// Who sends a request.
+/// The client that sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Nobody,
-    /// Somebody with a token that is not good.
+    /// A client with an invalid token.
     Stranger(BadToken),
-    /// The owner of the video.
     Owner,
     /// Another player.
     Fan,
-    /// A new player, who has a password.
+    /// A new player with a known password.
     Newcomer,
 }
 
-/// Why a token is not good.
+/// Why a token is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadToken {
     Garbage,
-    /// Signed with a secret that is not ours.
+    /// Signed with another secret.
     Foreign,
     /// `alg: none`.
     Unsigned,
-    /// With the claims of somebody else.
+    /// With the claims of another user.
     Tampered,
     Expired,
     LoggedOut,
@@ -47,18 +46,17 @@ impl BadToken {
     ];
 }
 
-/// Which video a path names.
+/// The video that a path names.
 #[derive(Debug, Clone, Copy)]
 pub enum Video {
-    /// A new one of the owner.
+    /// A new video of the owner.
     Fresh(Seed<'static>),
-    /// A new one that the fan has voted for.
+    /// A new video that the fan has voted for.
     Voted(Seed<'static>),
     Unknown,
     Malformed,
 }
 
-/// A field of a form.
 #[derive(Debug, Clone)]
 pub enum Part {
     Text(&'static str),
@@ -68,30 +66,28 @@ pub enum Part {
 #[derive(Debug, Clone)]
 pub enum Body {
     None,
-    /// `{n}` in it becomes a number of its own in each request.
+    /// `{n}` in it is replaced by a number that is unique per request.
     Json(Value),
     Raw(&'static str, String),
     Form(Vec<(&'static str, Part)>),
-    /// A body of this type that begins like this and never ends.
+    /// The content type and the start of a body that never ends.
     Endless(&'static str, &'static str),
 }
 
-/// What stands in the body of an answer.
+/// The expected body of a response.
 #[derive(Debug, Clone)]
 pub enum Expected {
-    /// The error of this code, about these fields.
+    /// The error with this code and these field errors.
     Error(Code, &'static [(&'static str, &'static str)]),
-    /// A sentence in Spanish and English, beside these keys.
+    /// A message in Spanish and English, and these further keys.
     Sentence(&'static str, &'static str, &'static [&'static str]),
     /// An object with exactly these keys.
     Object(&'static [&'static str]),
-    /// A list that is not empty, of objects with exactly these keys.
+    /// A non-empty list of objects with exactly these keys.
     List(&'static [&'static str]),
-    /// A list of strings that is not empty.
+    /// A non-empty list of strings.
     Strings,
-    /// An empty list.
     Empty,
-    /// A file.
     File,
     Nothing,
 }
@@ -99,18 +95,18 @@ pub enum Expected {
 #[derive(Debug, Clone)]
 pub struct Case {
     pub method: Method,
-    /// As `src/server.rs` writes it.
+    /// The path pattern as in `src/server.rs`.
     pub route: &'static str,
     pub setting: Setting,
     pub who: Who,
     pub video: Video,
-    /// What stands for `{key:.*}`; in it `{id}` becomes the video's.
+    /// Replaces `{key:.*}`; `{id}` in it is replaced by the video's id.
     pub key: &'static str,
-    /// What follows the path: a slash, a query.
+    /// Appended to the path: a slash or a query.
     pub tail: &'static str,
     pub header: Option<(&'static str, &'static str)>,
     pub body: Body,
-    /// Sent a second time by who has the first answer already.
+    /// Whether the request is repeated with the entity tag of the first response.
     pub is_repeated: bool,
     pub status: u16,
     pub expected: Expected,
@@ -200,17 +196,17 @@ impl Case {
         Self { body, ..self }
     }
 
-    /// Tells whether the endpoint reads JSON.
+    /// Returns whether the endpoint reads JSON.
     pub fn has_json(&self) -> bool {
         matches!(self.body, Body::Json(_))
     }
 
-    /// Tells whether the endpoint reads a body.
+    /// Returns whether the endpoint reads a body.
     pub fn has_body(&self) -> bool {
         !matches!(self.body, Body::None)
     }
 
-    /// Makes the request and returns what is wrong with its answer.
+    /// Sends the request and returns what is wrong with its response.
     pub async fn problems(&self, world: &World, language: Language) -> Option<String> {
         let path = self.path(world).await;
         let token = world.token(self.who).await;
@@ -276,25 +272,25 @@ impl Case {
         match &self.expected {
             Expected::Error(code, fields) => {
                 let message = code.message(language);
-                check(code.status().as_u16() == self.status, "the code's status");
+                check(code.status().as_u16() == self.status, "wrong code status");
                 check(body["code"] == code.name(), code.name());
                 check(body["message"] == message, message);
-                check(body["error"] == message, "error is not message");
+                check(body["error"] == message, "error differs from message");
                 check(
                     body["request_id"] == answer.header("x-request-id"),
-                    "another request id",
+                    "wrong request id",
                 );
                 check(answer.fields() == *fields, &format!("not {fields:?}"));
                 let keys: &[&str] = &["code", "error", "message", "request_id", "fields"];
                 let count = keys.len() - usize::from(fields.is_empty());
-                check(has(body, &keys[..count]), "other keys");
+                check(has(body, &keys[..count]), "wrong keys");
                 check(
                     answer.header("content-language") == language.tag(),
-                    "another language",
+                    "wrong language",
                 );
-                let comes_back = matches!(self.status, 429 | 503);
+                let is_retryable = matches!(self.status, 429 | 503);
                 check(
-                    comes_back != answer.header("retry-after").is_empty(),
+                    is_retryable != answer.header("retry-after").is_empty(),
                     "retry-after",
                 );
                 let is_challenged = !answer.header("www-authenticate").is_empty();
@@ -309,7 +305,7 @@ impl Case {
                     Language::English => english,
                 };
                 check(body["message"] == **sentence, sentence);
-                check(has(body, &[&["message"], *others].concat()), "other keys");
+                check(has(body, &[&["message"], *others].concat()), "wrong keys");
             }
             Expected::Object(keys) => check(has(body, keys), &format!("not {keys:?}")),
             Expected::List(keys) => {
@@ -320,7 +316,7 @@ impl Case {
             }
             Expected::Strings => check(body[0].is_string(), "not a list of strings"),
             Expected::Empty => check(*body == Value::Array(Vec::new()), "not an empty list"),
-            // The files of the tests are digits, which happen to be JSON.
+            // The test files consist of digits, which also parse as JSON.
             Expected::File => check(
                 answer.header("content-type").starts_with("video/"),
                 "not a film",

@@ -1,4 +1,4 @@
-//! Every reason for which a video fails, as its player reads it.
+//! Every reason for which a video fails, as reported to its player.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::sources;
 use crate::support::{Answer, Seed, TestApp};
 
-/// Code, facts in the row, Spanish and English sentence.
+/// Code, stored facts, Spanish and English sentence.
 fn failures() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let ours = (
         "No pudimos procesar el video por un problema nuestro. Súbelo de nuevo.",
@@ -71,9 +71,9 @@ fn failures() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn every_failure_is_told_in_both_languages() {
+async fn every_failure_is_reported_in_both_languages() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     for (code, facts, spanish, english) in failures() {
         let id = app.add(&ana, Seed::PRIVATE.in_state("failed")).await;
         let mut failure = facts;
@@ -100,18 +100,18 @@ async fn every_failure_is_told_in_both_languages() {
 }
 
 #[test]
-fn every_failure_has_a_row() {
+fn every_failure_code_is_covered() {
     let mut codes: Vec<_> = failures()
         .iter()
         .map(|(code, ..)| (*code).to_owned())
         .collect();
     codes.sort();
-    let refusals = sources::variants("media/verdict.rs", "Refusal");
+    let refusals = sources::variants("media/verdict.rs", "Rejection");
     let failures = sources::variants("videos/failure.rs", "Failure");
     let mut all: Vec<_> = [refusals, failures]
         .concat()
         .iter()
-        .filter(|variant| *variant != "Refused")
+        .filter(|variant| *variant != "Rejected")
         .map(|variant| sources::snake_case(variant))
         .collect();
     all.sort();

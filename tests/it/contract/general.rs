@@ -1,4 +1,4 @@
-//! What every endpoint answers besides its own row, derived from its success.
+//! Responses common to all endpoints, derived from the success row of each.
 
 use anb::http::Code;
 use reqwest::Method;
@@ -8,10 +8,10 @@ use super::{
     world::Setting,
 };
 
-/// Beyond what a JSON body may have.
+/// Size of a JSON body above the limit (bytes).
 const LARGE: usize = 70_000;
 
-/// Answer although their dependencies are away, and however often: that is what they are for.
+/// Endpoints that answer without their dependencies and without a rate limit.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Returns the general rows of all endpoints.
@@ -19,10 +19,10 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
     let mut cases = wrong_methods(successes);
     for success in successes {
         if success.who != Who::Nobody {
-            cases.extend(strangers(success));
+            cases.extend(unauthorized(success));
         }
         if !PROBES.contains(&success.route) {
-            cases.extend(troubles(success));
+            cases.extend(common_errors(success));
         }
         if success.route.starts_with("/api/") {
             cases.push(success.clone().tail("/"));
@@ -31,8 +31,8 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
             cases.extend(bad_bodies(success));
         }
         if success.has_body() {
-            let packed = success.clone().header("content-encoding", "gzip");
-            cases.push(packed.refuses(415, Code::UnsupportedEncoding));
+            let gzipped = success.clone().header("content-encoding", "gzip");
+            cases.push(gzipped.refuses(415, Code::UnsupportedEncoding));
         }
         if success.method == Method::GET {
             cases.extend(reads(success));
@@ -41,7 +41,7 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
     cases
 }
 
-/// 405 for each path and each method that it does not have.
+/// 405 for each method that a path does not support.
 fn wrong_methods(successes: &[Case]) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for success in successes {
@@ -66,8 +66,8 @@ fn wrong_methods(successes: &[Case]) -> Vec<Case> {
     cases
 }
 
-/// 401 for who has no token, or one that is not good.
-fn strangers(success: &Case) -> Vec<Case> {
+/// 401 for clients without a valid token.
+fn unauthorized(success: &Case) -> Vec<Case> {
     let strangers = BadToken::ALL.map(Who::Stranger);
     [&[Who::Nobody], &strangers[..]]
         .concat()
@@ -76,9 +76,9 @@ fn strangers(success: &Case) -> Vec<Case> {
         .collect()
 }
 
-/// 406 for who takes no encoding; 429 for an address that asks too often; 503 without the database; 500 where it has not what it
-/// should have.
-fn troubles(success: &Case) -> Vec<Case> {
+/// 406 if the client accepts no encoding, 429 above the address limit, 503 without the database,
+/// and 500 without the tables.
+fn common_errors(success: &Case) -> Vec<Case> {
     let broken = if success.route.starts_with("/api/auth/") {
         Setting::NoAccounts
     } else {
@@ -101,7 +101,7 @@ fn troubles(success: &Case) -> Vec<Case> {
     ]
 }
 
-/// 400, 408 and 413 for JSON that is none, that does not end, and that is too large.
+/// 400 for invalid JSON, 408 for a body that never ends, and 413 for one that is too large.
 fn bad_bodies(success: &Case) -> Vec<Case> {
     let json = "application/json";
     let raw = |content_type, text: &str| {
@@ -121,7 +121,7 @@ fn bad_bodies(success: &Case) -> Vec<Case> {
     ]
 }
 
-/// `HEAD` as `GET` without the body; 304 for public reads that can be kept.
+/// `HEAD` answers as `GET` without the body. Repeated public, cacheable reads answer 304.
 fn reads(success: &Case) -> Vec<Case> {
     let head = |case: Case| Case {
         method: Method::HEAD,

@@ -1,16 +1,16 @@
-//! Which statuses each endpoint promises: no more and no fewer have rows.
+//! The statuses that each endpoint promises. The table has rows for exactly these.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{cases, sources, table};
 
-/// Of every endpoint, the probes apart: those answer although their dependencies are away.
+/// Statuses of every endpoint except the probes, which answer without their dependencies.
 const GENERAL: &[u16] = &[406, 429, 500, 503];
 
-/// Of every endpoint that reads JSON.
+/// Statuses of every endpoint that reads JSON.
 const JSON: &[u16] = &[400, 408, 413, 415];
 
-/// Of every action on a video of one's own.
+/// Statuses of every action on the client's own video.
 const OWN: &[u16] = &[200, 401, 403, 404];
 
 /// Method, route and statuses of each endpoint.
@@ -49,7 +49,7 @@ const PROMISES: [(&str, &str, &[&[u16]]); 19] = [
 ];
 
 #[test]
-fn every_promised_status_has_a_row_and_every_row_a_promise() {
+fn rows_cover_exactly_the_promised_statuses() {
     let promised: BTreeMap<_, BTreeSet<u16>> = PROMISES
         .iter()
         .map(|(method, route, statuses)| {
@@ -73,7 +73,7 @@ fn every_promised_status_has_a_row_and_every_row_a_promise() {
 }
 
 #[test]
-fn every_route_refuses_a_wrong_method() {
+fn every_route_rejects_unsupported_methods() {
     let routes: BTreeSet<_> = sources::endpoints()
         .into_iter()
         .map(|(_, route)| route)

@@ -1,4 +1,4 @@
-//! The rows that an endpoint refuses for reasons of its own.
+//! Rows for the errors that are specific to an endpoint.
 
 use anb::http::Code;
 use reqwest::Method;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::support::{PASSWORD, Seed, mp4};
 
-/// Returns what each endpoint refuses for reasons of its own, and what no endpoint takes.
+/// Returns the rows for endpoint-specific errors and for unknown paths.
 pub fn refusals() -> Vec<Case> {
     [
         accounts(),
@@ -27,7 +27,7 @@ pub fn refusals() -> Vec<Case> {
         votes(),
         lists(),
         files(),
-        elsewhere(),
+        unknown_paths(),
     ]
     .concat()
 }
@@ -237,7 +237,7 @@ fn votes() -> Vec<Case> {
     let voted = Video::Voted(Seed::PUBLIC);
     vec![
         vote(voted).refuses(400, Code::AlreadyVoted),
-        // Whatever the limit says.
+        // Reported even above the limit.
         vote(voted)
             .within(Setting::Limited)
             .refuses(400, Code::AlreadyVoted),
@@ -287,7 +287,7 @@ fn lists() -> Vec<Case> {
     cases.push(invalid(RANKINGS, "?by=city", &[("by", "invalid")]));
     for route in [RANKINGS, PUBLIC_VIDEOS] {
         cases.push(invalid(route, "?city=...", &[("city", "invalid")]));
-        // What cannot be read names no field.
+        // The error for an unparsable query names no field.
         cases.push(invalid(route, "?page=1&page=2", &[]));
     }
     cases
@@ -322,8 +322,8 @@ fn files() -> Vec<Case> {
     ]
 }
 
-/// Addresses without an endpoint. The counters are the operator's: they stand on another listener.
-fn elsewhere() -> Vec<Case> {
+/// Paths without an endpoint. Metrics are served to operators by another listener.
+fn unknown_paths() -> Vec<Case> {
     ["/nothing", "/api", "/api/nothing", "/metrics"]
         .map(|address| get(address).refuses(404, Code::NotFound))
         .to_vec()

@@ -1,4 +1,4 @@
-//! What there is to cover, read off the sources.
+//! The endpoints and codes to cover, read from the sources.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,7 @@ pub fn endpoints() -> Vec<(String, String)> {
                     call if call.starts_with("put()") => "PUT",
                     call if call.starts_with("patch()") => "PATCH",
                     call if call.starts_with("delete()") => "DELETE",
-                    other => panic!("an unknown method: {other}"),
+                    other => panic!("unknown method: {other}"),
                 };
                 found.push((method.to_owned(), format!("{prefix}{route}")));
             }
@@ -29,7 +29,7 @@ pub fn endpoints() -> Vec<(String, String)> {
     found
 }
 
-/// Returns the variants of an enum of a file, in its order.
+/// Returns the variants of an enum in a file, in declaration order.
 pub fn variants(file: &str, name: &str) -> Vec<String> {
     let text = source(file);
     let (_, rest) = text.split_once(&format!("pub enum {name} {{\n")).unwrap();

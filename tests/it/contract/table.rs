@@ -1,5 +1,5 @@
-//! The rows that succeed: for each endpoint one, from which [`super::general`] derives what every endpoint
-//! answers, and what else an endpoint takes.
+//! Rows for successful requests: one per endpoint, from which [`super::general`] derives the common
+//! responses, and rows for further valid inputs.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub const MEDIA: &str = "/media/{key:.*}";
 /// A clip of a processed video.
 pub const CLIP: &str = "processed/{id}/1.mp4";
 
-/// Keys of a video of one's own; those of a single one add `original_url`.
+/// Keys of a video as its owner sees it; lists omit `original_url`.
 const OWN: [&str; 10] = [
     "video_id",
     "title",
@@ -77,7 +77,7 @@ fn own(method: Method, route: &'static str, expected: Expected) -> Case {
     Case::new(method, route, 200, expected).by(Who::Owner)
 }
 
-/// One row for each endpoint, with everything as it should be.
+/// Returns one successful row per endpoint.
 pub fn successes() -> Vec<Case> {
     let listed = List(&[
         "video_id",
@@ -168,7 +168,7 @@ pub fn successes() -> Vec<Case> {
     ]
 }
 
-/// What else an endpoint takes.
+/// Returns rows for further valid inputs.
 pub fn variants() -> Vec<Case> {
     let mut cases = Vec::new();
     let flag = || ("is_public", Part::Text("true"));

@@ -1,4 +1,4 @@
-//! The apps that the cases share, each in one setting, with an owner of videos and a fan.
+//! The apps that the cases share, one per setting, each with an owner of videos and a fan.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,25 +16,25 @@ use crate::support::{
     Answer, Mount, PASSWORD, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
 };
 
-/// Where a case happens.
+/// The state of the app in which a case runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Setting {
     Usual,
-    /// One public video, which the fan voted for; nothing changes.
+    /// One public video, which the fan has voted for. No case changes anything.
     Still,
-    /// Both players have done what they may; so has who tries to log in as Ana or Eva.
+    /// The rate limits of both players, and of logins as Ana or Eva, are exhausted.
     Limited,
-    /// The address has asked as often as it may.
+    /// The rate limit of the client's address is exhausted.
     Crowded,
-    /// The owner has as many videos waiting as one may have, and the fan as many uploads running.
+    /// The owner has the maximum number of waiting videos, and the fan of running uploads.
     Waiting,
-    /// Uploads may take a second and have 6000 bytes.
+    /// Uploads are limited to one second and 6000 bytes.
     Strict,
-    /// The database is away.
+    /// The database is unavailable.
     Away,
-    /// The tables of accounts are not there: nobody expects that.
+    /// The account tables are missing, which the program does not expect.
     NoAccounts,
-    /// The tables of videos are not there.
+    /// The video tables are missing.
     NoVideos,
     /// The disk for uploads is full.
     Full,
@@ -52,7 +52,7 @@ pub struct World {
 }
 
 impl World {
-    /// Makes the world of a setting; none if this user may not.
+    /// Creates the world of a setting. Returns `None` if this user may not mount file systems.
     pub async fn make(setting: Setting) -> Option<Self> {
         let mut disk = None;
         let folder;
@@ -82,8 +82,8 @@ impl World {
         let (owner, fan) = if setting == Setting::Away {
             (UserId(1), UserId(2))
         } else {
-            let ana = app.member("Ana", "Cali").await;
-            let luis = app.member("Luis", "Cali").await;
+            let ana = app.insert_user("Ana", "Cali").await;
+            let luis = app.insert_user("Luis", "Cali").await;
             (app.user_id(&ana).await, app.user_id(&luis).await)
         };
         let world = Self {
@@ -103,14 +103,14 @@ impl World {
         let app = &self.app;
         match self.setting {
             Setting::Usual => {
-                app.player("Eva", "Cali").await;
+                app.sign_up("Eva", "Cali").await;
             }
             Setting::Still => {
                 let id = self.video(Video::Voted(Seed::PUBLIC)).await;
                 app.execute(&format!("UPDATE videos SET votes = 1 WHERE id = '{id}'"))
                     .await;
             }
-            Setting::Limited => self.use_up().await,
+            Setting::Limited => self.exhaust_limits().await,
             Setting::Crowded => {
                 app.get("/api/public/videos").await.ok();
             }
@@ -144,8 +144,7 @@ impl World {
         }
     }
 
-    /// Does as much as the limits allow.
-    async fn use_up(&self) {
+    async fn exhaust_limits(&self) {
         let app = &self.app;
         let id = self.video(Video::Fresh(Seed::PUBLIC)).await;
         let rename = app
@@ -166,15 +165,14 @@ impl World {
             .bearer_auth(self.token(Who::Owner).await.unwrap())
             .json(&wrong);
         assert_eq!(Answer::of(change).await.status, 401);
-        app.player("Once", "Cali").await;
+        app.sign_up("Once", "Cali").await;
     }
 
-    /// Returns a number that no other call returns.
+    /// Returns a unique number.
     pub fn next(&self) -> u32 {
         self.count.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns a token, new each time.
     pub async fn token(&self, who: Who) -> Option<String> {
         match who {
             Who::Nobody => None,
@@ -209,15 +207,14 @@ impl World {
     }
 
     async fn newcomer(&self) -> String {
-        // Where nobody can sign up, or no more.
+        // Here sign-ups fail or exceed their limit.
         if !self.has_tables() || matches!(self.setting, Setting::Crowded | Setting::Limited) {
             return self.tokens.issue(self.owner).unwrap();
         }
         let name = format!("Nuevo{}", self.next());
-        self.app.player(&name, "Cali").await.token
+        self.app.sign_up(&name, "Cali").await.token
     }
 
-    /// Returns the id of a video.
     pub async fn video(&self, video: Video) -> String {
         let (seed, is_voted) = match video {
             Video::Fresh(seed) => (seed, false),

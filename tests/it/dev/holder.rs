@@ -1,4 +1,4 @@
-//! A second process that holds the servers, to be killed.
+//! A second process that runs the servers and can be killed.
 
 use std::{
     fs,
@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Environment variable that gives a process started by `Holder` its data folder.
 pub const HELD_DIR: &str = "ANB_TEST_HELD_DIR";
 
-/// Another process that holds the servers.
 pub struct Holder {
     child: Child,
     pub ids: [u32; 2],

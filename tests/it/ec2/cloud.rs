@@ -1,4 +1,4 @@
-//! The metadata of an instance and the group it is in, as a test tells it; and a worker on that instance.
+//! A scripted metadata service and auto scaling API, and a worker on their instance.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ pub const INSTANCE: &str = "i-0123456789abcdef0";
 pub const GROUP: &str = "anb-worker-asg";
 pub const HOOK: &str = "anb-worker-drain";
 
-/// Patience of the hook (s): a reminder each second.
+/// Heartbeat timeout of the hook (s): the worker sends a heartbeat every second.
 const HOOK_SECONDS: u32 = 3;
 
 pub const PACE: Pace = Pace {
@@ -35,7 +35,7 @@ pub const PACE: Pace = Pace {
     linger: Duration::from_secs(1),
 };
 
-/// Both services, at one address.
+/// The metadata service and the auto scaling API, at one address.
 pub struct Cloud {
     script: Script,
     state: Arc<State>,
@@ -43,7 +43,7 @@ pub struct Cloud {
 
 type Event = Box<dyn Fn(&State) + Send + Sync>;
 
-/// What the cloud answers at the moment.
+/// The current responses of the cloud.
 #[derive(Default)]
 pub struct State {
     metadata: Mutex<BTreeMap<String, String>>,
@@ -52,13 +52,12 @@ pub struct State {
 }
 
 impl State {
-    /// Sets an item of the metadata.
     pub fn set(&self, item: &str, value: &str) {
         let item = format!("meta-data/{item}");
         self.metadata.lock().unwrap().insert(item, value.to_owned());
     }
 
-    /// Refuses an operation from now on.
+    /// Rejects an operation from now on.
     pub fn refuse(&self, operation: &str, status: u16, code: &'static str) {
         let mut refused = self.refused.lock().unwrap();
         refused.insert(operation.to_owned(), (status, code));
@@ -107,7 +106,7 @@ impl std::ops::Deref for Cloud {
 }
 
 impl Cloud {
-    /// Starts one whose instance is in service.
+    /// Starts a cloud whose instance is in service.
     pub async fn start() -> Self {
         let state = Arc::new(State::default());
         state.set("instance-id", INSTANCE);
@@ -117,13 +116,13 @@ impl Cloud {
         Self { script, state }
     }
 
-    /// Does something when an operation is called for the first time, before it is answered.
+    /// Runs `event` on the next call of an operation, before the response.
     pub fn on(&self, operation: &str, event: impl Fn(&State) + Send + Sync + 'static) {
         let mut events = self.events.lock().unwrap();
         events.insert(operation.to_owned(), Box::new(event));
     }
 
-    /// Announces that the Spot capacity is taken back.
+    /// Announces a Spot interruption.
     pub fn interrupt(&self, after: Duration) {
         let at = (Utc::now() + after).to_rfc3339_opts(SecondsFormat::Secs, true);
         let action = format!(r#"{{"action":"terminate","time":"{at}"}}"#);
@@ -134,7 +133,7 @@ impl Cloud {
         self.script.asked(operation)
     }
 
-    /// Returns what protection was asked for, in this order.
+    /// Returns the requested protection states, in order.
     pub fn protections(&self) -> Vec<String> {
         let asked = self.asked(PROTECT);
         let values = asked
@@ -143,7 +142,7 @@ impl Cloud {
         values.collect()
     }
 
-    /// Waits until the group knows of a job.
+    /// Waits until the worker has requested protection for a job.
     pub async fn until_protected(&self) {
         eventually("the instance is protected", 180, async || {
             self.protections().contains(&"true".to_owned())
@@ -180,7 +179,7 @@ impl Crew {
 
     pub async fn start_with(app: &TestApp, cloud: &Cloud, pace: Pace) -> Self {
         let shutdown = Shutdown::new(Duration::from_secs(30));
-        let worker = Worker::new(app.own_workshop().await, shutdown.clone());
+        let worker = Worker::new(app.worker_context().await, shutdown.clone());
         let config = aws::config().await.into_builder();
         let config = config.endpoint_url(&cloud.script.url).build();
         let metadata = imds::Client::builder().endpoint(&cloud.script.url);
@@ -192,7 +191,7 @@ impl Crew {
             .await
             .unwrap();
         let running = tokio::spawn(async move {
-            Box::pin(instance.accompany(worker.jobs(), worker.run())).await;
+            Box::pin(instance.run_protected(worker.jobs(), worker.run())).await;
         });
         Self { shutdown, running }
     }
@@ -201,9 +200,9 @@ impl Crew {
         self.running.is_finished()
     }
 
-    /// Stops it as the second signal does, and waits for its end.
+    /// Stops the worker as the second signal does, and waits until it ends.
     pub async fn stop(self) {
-        self.shutdown.insist();
+        self.shutdown.force();
         self.ended().await;
     }
 

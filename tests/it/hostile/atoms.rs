@@ -1,8 +1,8 @@
-//! Takes ISO base media files apart and puts them together, truthfully or not.
+//! Parses and builds ISO base media files, with correct or false contents.
 
 pub type Kind = [u8; 4];
 
-/// Returns an atom with a truthful size.
+/// Returns an atom with the correct size.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "kinds are written as byte strings, which are references"
@@ -12,8 +12,8 @@ pub fn atom(kind: &Kind, payload: &[u8]) -> Vec<u8> {
     [&size.to_be_bytes()[..], kind, payload].concat()
 }
 
-/// Changes what the first atom on a path holds; the sizes around it follow. Offsets into the file
-/// do not: what moves must stand at its end.
+/// Changes the payload of the first atom on a path and adjusts the sizes of its parents. File
+/// offsets are not adjusted, so the data that they refer to must not move.
 pub fn edit(atoms: &[u8], path: &[&Kind], change: &mut dyn FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let (wanted, rest) = path.split_first().unwrap();
     let mut edited = Vec::new();
@@ -34,12 +34,12 @@ pub fn edit(atoms: &[u8], path: &[&Kind], change: &mut dyn FnMut(&[u8]) -> Vec<u
     edited
 }
 
-/// Replaces what the first atom on a path holds.
+/// Replaces the payload of the first atom on a path.
 pub fn replace(film: &[u8], path: &[&Kind], payload: &[u8]) -> Vec<u8> {
     edit(film, path, &mut |_| payload.to_vec())
 }
 
-/// Overwrites bytes of what the first atom on a path holds.
+/// Overwrites bytes in the payload of the first atom on a path.
 pub fn poke(film: &[u8], path: &[&Kind], offset: usize, bytes: &[u8]) -> Vec<u8> {
     edit(film, path, &mut |payload| {
         let mut payload = payload.to_vec();
@@ -48,7 +48,7 @@ pub fn poke(film: &[u8], path: &[&Kind], offset: usize, bytes: &[u8]) -> Vec<u8>
     })
 }
 
-/// Returns the atoms one after the other.
+/// Returns kind and payload of each top-level atom, in order.
 fn split(mut atoms: &[u8]) -> Vec<(Kind, &[u8])> {
     let mut found = Vec::new();
     while let Some((size, rest)) = atoms.split_first_chunk::<4>() {
@@ -60,7 +60,7 @@ fn split(mut atoms: &[u8]) -> Vec<(Kind, &[u8])> {
     found
 }
 
-/// Returns where each atom of a film starts, those inside others too.
+/// Returns the offset of each atom of a film, including nested ones.
 pub fn starts(film: &[u8]) -> Vec<usize> {
     const FULL: [&Kind; 10] = [
         b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta", b"moof", b"traf",

@@ -1,4 +1,4 @@
-//! What no hostile file may reach: a file and three sockets that tell when somebody comes.
+//! Targets that no hostile file may reach: a file and three sockets that detect access.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-/// A film and sockets that nothing has a reason to open.
+/// A film and sockets that no program has a reason to open.
 pub struct Canary {
     film: PathBuf,
     watch: OwnedFd,
@@ -24,7 +24,7 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// Puts a film into a folder, watches it, and listens.
+    /// Writes a film into a folder, watches it, and listens on the sockets.
     pub fn set(folder: &Path, film: &[u8]) -> Self {
         let path = folder.join("canary.mp4");
         fs::write(&path, film).unwrap();
@@ -49,7 +49,7 @@ impl Canary {
         &self.film
     }
 
-    /// Returns addresses under which it can be reached.
+    /// Returns the paths and URLs of the targets.
     pub fn urls(&self) -> Vec<String> {
         let (tcp, udp) = (self.tcp.local_addr(), self.udp.local_addr());
         let (tcp, udp) = (tcp.unwrap(), udp.unwrap());
@@ -67,7 +67,7 @@ impl Canary {
         format!("http://{}/film.mp4", self.tcp.local_addr().unwrap())
     }
 
-    /// Returns how often somebody came since it was asked last.
+    /// Returns the number of targets accessed since the last call.
     pub fn touched(&self) -> usize {
         let mut events = [0; 4096];
         let read = match rustix::io::read(&self.watch, &mut events) {
@@ -80,7 +80,7 @@ impl Canary {
         let unix = self.unix.accept().is_ok();
         [read > 0, tcp, udp, unix]
             .into_iter()
-            .filter(|came| *came)
+            .filter(|touched| *touched)
             .count()
     }
 }

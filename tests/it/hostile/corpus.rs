@@ -1,4 +1,4 @@
-//! Hostile and odd files, made here, and what becomes of each.
+//! Generated hostile and unusual files, with the expected outcome of each.
 
 use super::{
     atoms::{Kind, atom, edit, poke, replace},
@@ -7,14 +7,13 @@ use super::{
 };
 use crate::support::draw;
 
-/// A file, and the code of its refusal, or `clip`.
+/// A file, and the code of its rejection or `clip`.
 pub struct Case {
     pub name: String,
     pub bytes: Vec<u8>,
     pub verdict: &'static str,
 }
 
-/// Collects cases.
 #[derive(Default)]
 pub struct Cases(pub Vec<Case>);
 
@@ -30,15 +29,14 @@ impl Cases {
 
 const STBL: [&Kind; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
 
-/// What follows passes for the head of an MP4 file.
+/// Makes the bytes that follow it pass for an MP4 file.
 pub const HEAD: &[u8] = b"\0\0\0\x14ftypisom\0\0\x02\0mp42";
 
-/// A short film of one H.264 track, its index at the end.
+/// Returns a short film with one H.264 track and its index at the end.
 pub async fn film() -> Vec<u8> {
     drawn("-c:v libx264").await
 }
 
-/// Returns every case.
 pub async fn all(canary: &Canary) -> Vec<Case> {
     let film = film().await;
     let mut cases = Cases(strangers::all(canary, &film).await);
@@ -46,7 +44,7 @@ pub async fn all(canary: &Canary) -> Vec<Case> {
     times(&mut cases, &film).await;
     counts(&mut cases, &film).await;
     damages(&mut cases, &film).await;
-    odd_and_honest(&mut cases, film).await;
+    unusual_films(&mut cases, film).await;
     cases.0
 }
 
@@ -59,7 +57,7 @@ async fn shot(source: &str, options: &str) -> Vec<u8> {
     draw(&args, "film.mov").await
 }
 
-/// Small files that want much memory, time or disk.
+/// Adds small files that demand much memory, time or disk space.
 async fn bombs(cases: &mut Cases, film: &[u8]) {
     let mjpeg = drawn("-c:v mjpeg").await;
     for (name, size) in [("16k", 16_000_u16), ("64k", 65_500)] {
@@ -146,7 +144,8 @@ async fn bombs(cases: &mut Cases, film: &[u8]) {
     cases.add("clip", "pure noise", noise.await);
 }
 
-/// Makes one small JPEG picture 16,000 by 16,000, as long as such a picture of one colour is at least.
+/// Declares one small JPEG picture to be 16,000 by 16,000 pixels, and pads it to the minimum length
+/// of a picture of that size in one colour.
 fn enlarged(film: &[u8]) -> Vec<u8> {
     let size = [0x3e, 0x80, 0x3e, 0x80];
     let mut picture = Vec::new();
@@ -166,7 +165,7 @@ fn enlarged(film: &[u8]) -> Vec<u8> {
     )
 }
 
-/// Wraps a bare H.264 stream.
+/// Wraps a raw H.264 stream in an MP4 file.
 async fn wrapped(stream: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stream.h264");
@@ -178,7 +177,7 @@ async fn wrapped(stream: &[u8]) -> Vec<u8> {
     .await
 }
 
-/// Returns numbers as they stand in a file.
+/// Encodes numbers as big-endian 32-bit words.
 fn words(numbers: &[u32]) -> Vec<u8> {
     numbers
         .iter()
@@ -192,7 +191,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-/// Films with an absurd sense of time.
+/// Adds films with absurd timestamps.
 async fn times(cases: &mut Cases, film: &[u8]) {
     let gap = "-c:v libx264 -vf setpts=PTS+gte(N\\,9)*3600/TB -fps_mode passthrough";
     cases.add("clip", "a gap of an hour", drawn(gap).await);
@@ -245,7 +244,7 @@ async fn times(cases: &mut Cases, film: &[u8]) {
     cases.add("clip", "a billion edits", edits(1_000_000_000, 1200, 0));
 }
 
-/// Tables that promise more than the file holds.
+/// Adds films whose tables declare more entries than the file holds.
 async fn counts(cases: &mut Cases, film: &[u8]) {
     let (damaged, greedy) = ("corrupt", "too_complex");
     for (table, at, verdicts) in [
@@ -278,7 +277,7 @@ async fn counts(cases: &mut Cases, film: &[u8]) {
     cases.add("clip", "fragments", parts);
 }
 
-/// Films that are not whole.
+/// Adds damaged films.
 async fn damages(cases: &mut Cases, film: &[u8]) {
     let streamed = drawn("-c:v libx264 -movflags +faststart").await;
     cases.add("corrupt", "no index", &film[..film.len() / 2]);
@@ -313,8 +312,8 @@ async fn damages(cases: &mut Cases, film: &[u8]) {
     );
 }
 
-/// Films that are strange, and none the less films; or honest, and none the less not taken.
-async fn odd_and_honest(cases: &mut Cases, film: Vec<u8>) {
+/// Adds unusual films that are accepted, and well-formed files that are rejected.
+async fn unusual_films(cases: &mut Cases, film: Vec<u8>) {
     for (verdict, name, options) in [
         (
             "clip",

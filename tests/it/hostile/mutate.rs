@@ -1,10 +1,10 @@
-//! Films with a few wrong bytes where they hurt: in the atoms, mostly. A seed gives the same film again.
+//! Films with a few corrupted bytes, mostly in the atoms. The same seed yields the same film.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::atoms::starts;
 
-/// Numbers that programs get wrong.
+/// Boundary values that parsers often mishandle.
 const NUMBERS: [u32; 12] = [
     0,
     1,
@@ -32,7 +32,7 @@ pub fn mutate(film: &[u8], seed: u64) -> Vec<u8> {
 
 fn fault(film: &mut Vec<u8>, random: &mut StdRng) {
     let starts = starts(film);
-    // Behind the `ftyp` atom, without which no worker sees the film.
+    // Skip the `ftyp` atom: a film without it never reaches a worker.
     let Some(&start) = starts.get(random.random_range(0..starts.len().max(1)).max(1)) else {
         return;
     };

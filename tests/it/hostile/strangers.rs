@@ -1,4 +1,4 @@
-//! Files that are no film, and films whose pictures are elsewhere: each names the canary.
+//! Files that are not films, and films whose pictures are in other files. They refer to the canary.
 
 use super::{
     atoms::{Kind, atom, replace},
@@ -7,7 +7,6 @@ use super::{
 };
 use crate::support::draw;
 
-/// Returns all of them.
 pub async fn all(canary: &Canary, film: &[u8]) -> Vec<Case> {
     let mut cases = Cases::default();
     disguises(&mut cases, canary).await;
@@ -15,7 +14,7 @@ pub async fn all(canary: &Canary, film: &[u8]) -> Vec<Case> {
     cases.0
 }
 
-/// Playlists, scripts and other containers that call themselves MP4.
+/// Adds playlists, scripts and other containers, bare and disguised as MP4.
 async fn disguises(cases: &mut Cases, canary: &Canary) {
     let mut scripts = Vec::new();
     for url in canary.urls() {
@@ -72,7 +71,7 @@ async fn disguises(cases: &mut Cases, canary: &Canary) {
     }
 }
 
-/// An AVI whose subtitle track is a playlist: the attack of 2016 that read files of the server.
+/// Returns an AVI whose subtitle track is a playlist, as in the 2016 attack that read server files.
 fn gab2(url: &str) -> Vec<u8> {
     let playlist =
         format!("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1.0\n{url}\n#EXT-X-ENDLIST\n");
@@ -92,7 +91,7 @@ fn gab2(url: &str) -> Vec<u8> {
     chunk(b"RIFF", &body)
 }
 
-/// Films whose pictures are said to be somewhere else.
+/// Adds films that declare their pictures to be elsewhere.
 fn references(cases: &mut Cases, canary: &Canary, film: &[u8]) {
     let path = canary.film().display().to_string();
     for (name, path) in [
@@ -127,7 +126,7 @@ fn referring(film: &[u8], kind: Kind, payload: &[u8]) -> Vec<u8> {
     replace(film, &dref, &table)
 }
 
-/// A Macintosh alias record with an absolute path (type 2).
+/// Returns a Macintosh alias record with an absolute path (type 2).
 fn alias(path: &str) -> Vec<u8> {
     let length = u16::try_from(path.len()).unwrap().to_be_bytes();
     let mut record = vec![0; 6];
@@ -143,7 +142,7 @@ fn alias(path: &str) -> Vec<u8> {
     record.extend([0, 2]);
     record.extend(length);
     record.extend(path.as_bytes());
-    // Of an odd length one more byte is read.
+    // The path is padded to an even length.
     record.extend(vec![0; path.len() % 2]);
     record.extend([0xff, 0xff, 0, 0]);
     record

@@ -1,4 +1,4 @@
-//! Jobs that are interrupted: by a delete, a lost lease, an absent database, a stop.
+//! Jobs interrupted by a delete, a lost lease, a database outage or a stop.
 
 use std::time::{Duration, Instant};
 
@@ -10,23 +10,23 @@ use anb::{
 };
 
 use super::{held, run, start};
-use crate::support::{Frozen, Row, TestApp, eventually, film, hold, long_film, processes_about};
+use crate::support::{Row, Suspended, TestApp, eventually, film, hold, long_film, processes_about};
 
-/// A lease that passes while one waits, and not while a busy machine delays a heartbeat.
+/// Short enough to wait for, long enough for the delayed heartbeats of a busy machine.
 const LEASE: Duration = Duration::from_secs(3);
 const SHORT_LEASE: &[&str] = &["--job-lease=3s"];
 
-/// Shorter than a held program may be silent (s): what has ended by then was ended.
+/// Shorter than the silence limit of a program (s): one that ends earlier was stopped by its job.
 const BEFORE_SILENCE: u64 = 25;
 
 #[tokio::test]
-async fn a_deleted_video_stops_its_job() {
+async fn deleting_a_video_stops_its_job() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
     let _programs = until_held(&app, video).await;
 
-    app.sql(&format!("DELETE FROM videos WHERE id = '{video}'"))
+    app.execute(&format!("DELETE FROM videos WHERE id = '{video}'"))
         .await;
     app.storage.delete_video(video).await.unwrap();
     until_nothing_runs(&app, BEFORE_SILENCE).await;
@@ -38,7 +38,7 @@ async fn a_deleted_video_stops_its_job() {
 }
 
 #[tokio::test]
-async fn a_job_whose_claim_went_to_another_worker_stops() {
+async fn job_stops_when_another_worker_claims_its_video() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
@@ -59,21 +59,21 @@ async fn a_job_whose_claim_went_to_another_worker_stops() {
 }
 
 #[tokio::test]
-async fn a_lease_that_expired_while_the_database_was_away_revives() {
+async fn heartbeat_restores_a_lease_that_the_sweeper_expired() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
-    let workshop = app.own_workshop().await;
+    let context = app.worker_context().await;
     let shutdown = Shutdown::new(Duration::from_secs(30));
-    let worker = Worker::new(workshop.clone(), shutdown.clone());
+    let worker = Worker::new(context.clone(), shutdown.clone());
     let video = app.add_video(&long_film().await).await;
     assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
     let programs = until_held(&app, video).await;
 
-    eventually("the lease is taken away", 60, async || {
+    eventually("the sweeper expires the lease", 60, async || {
         app.set(video, "lease_until = now() - interval '1 minute'")
             .await;
-        let leases = Leases::expired(&workshop.db).await.unwrap();
-        // A heartbeat may come before the sweep.
-        let swept = sweep::run(&(&workshop).into(), leases).await.unwrap();
+        let leases = Leases::expired(&context.db).await.unwrap();
+        // A heartbeat may renew the lease before the sweep.
+        let swept = sweep::run(&(&context).into(), leases).await.unwrap();
         swept.expired == 1
     })
     .await;
@@ -84,13 +84,13 @@ async fn a_lease_that_expired_while_the_database_was_away_revives() {
     assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
     // The message that the sweep pushed finds nothing to do.
-    app.work_off().await;
+    app.run_pending_jobs().await;
     assert_eq!(app.row(video).await.unwrap(), row);
     shutdown.request();
 }
 
 #[tokio::test]
-async fn a_job_goes_on_while_the_database_is_away() {
+async fn job_continues_during_a_database_outage() {
     let app = TestApp::spawn_with(&[], SHORT_LEASE).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
@@ -112,11 +112,11 @@ async fn a_job_goes_on_while_the_database_is_away() {
 }
 
 #[tokio::test]
-async fn leases_that_expired_with_the_database_away_are_spared_for_a_while() {
+async fn leases_that_expire_during_a_database_outage_get_a_grace_period() {
     let app = TestApp::spawn_with(&[], &["--job-lease=6s"]).await;
     let (worker, shutdown) = app.worker().await;
     let running = run(worker);
-    // The job of another worker, which has yet to find the database again.
+    // The job of another worker, which has not reconnected to the database yet.
     let video = app.add_row().await;
     app.set(
         video,
@@ -125,32 +125,32 @@ async fn leases_that_expired_with_the_database_away_are_spared_for_a_while() {
     .await;
     app.place.close_database().await;
     let closed = Instant::now();
-    eventually("the lease is over, and a sweep failed", 60, async || {
+    eventually("the lease is over, a sweep has failed", 60, async || {
         closed.elapsed() > sweep::INTERVAL + Duration::from_millis(500)
     })
     .await;
     app.place.open_database().await;
     let opened = Instant::now();
-    eventually("the lease is taken away", 60, async || {
+    eventually("the sweeper expires the lease", 60, async || {
         app.db.ready().await.is_ok() && app.row(video).await.unwrap().losses == 1
     })
     .await;
-    let spared = opened.elapsed();
+    let grace = opened.elapsed();
     assert!(
-        spared > sweep::INTERVAL + Duration::from_secs(1),
-        "{spared:?}"
+        grace > sweep::INTERVAL + Duration::from_secs(1),
+        "{grace:?}"
     );
     shutdown.request();
     running.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_job_outlives_its_lease_as_long_as_it_beats() {
+async fn heartbeats_keep_a_job_beyond_its_first_lease() {
     let app = TestApp::spawn_with(&[], &["--job-lease=3s", "--job-visibility=3s"]).await;
     let (first, stop_first) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
     let programs = until_held(&app, video).await;
-    // Another worker waits for its chance, and sweeps: more than once after it has been there for the time of a lease.
+    // A second worker runs for longer than a lease, and then sweeps more than once.
     let (second, stop_second) = start(&app).await;
     tokio::time::sleep(2 * LEASE + sweep::INTERVAL).await;
     drop(programs);
@@ -164,14 +164,14 @@ async fn a_job_outlives_its_lease_as_long_as_it_beats() {
 }
 
 #[tokio::test]
-async fn a_hard_stop_gives_the_job_back_at_once() {
+async fn hard_stop_releases_the_job_at_once() {
     let app = TestApp::spawn().await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
     let _programs = until_held(&app, video).await;
 
     let stop = async {
-        shutdown.insist();
+        shutdown.force();
         running.await.unwrap();
         shutdown.drain().await;
     };
@@ -180,7 +180,7 @@ async fn a_hard_stop_gives_the_job_back_at_once() {
     until_nothing_runs(&app, 60).await;
     let expected = Row {
         status: "uploaded".to_owned(),
-        // The second one belongs to nobody: it voids the claim.
+        // The second attempt belongs to no worker; it invalidates the claim.
         attempt: 2,
         failures: 0,
         losses: 0,
@@ -193,14 +193,14 @@ async fn a_hard_stop_gives_the_job_back_at_once() {
 
     let (other, _shutdown) = app.worker().await;
     assert_eq!(other.step(Duration::from_millis(100)).await.unwrap(), 1);
-    eventually("another worker has it", 60, async || {
+    eventually("another worker claims it", 60, async || {
         app.row(video).await.unwrap().attempt == 3
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_soft_stop_finishes_the_running_job_and_takes_no_other() {
+async fn graceful_stop_finishes_the_running_job_and_takes_no_other() {
     let app = TestApp::spawn_with(&[], &["--worker-concurrency=1"]).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
@@ -217,7 +217,7 @@ async fn a_soft_stop_finishes_the_running_job_and_takes_no_other() {
 }
 
 #[tokio::test]
-async fn a_message_that_comes_during_the_stop_is_given_back() {
+async fn message_received_during_a_stop_is_released() {
     let app = TestApp::spawn().await;
     let (worker, shutdown) = app.worker().await;
     let broker = crate::support::RedisBroker::at(&app.place.redis_url).await;
@@ -234,8 +234,8 @@ async fn a_message_that_comes_during_the_stop_is_given_back() {
     assert_eq!(received.unwrap().len(), 1);
 }
 
-/// Waits until a program works for the app's own worker on `video`, and holds it.
-async fn until_held(app: &TestApp, video: VideoId) -> Vec<Frozen> {
+/// Waits until the app's own worker runs a program on `video`, and suspends that program.
+async fn until_held(app: &TestApp, video: VideoId) -> Vec<Suspended> {
     let held = hold(&app.scratch()).await;
     assert_eq!(app.status(video).await, "processing");
     held

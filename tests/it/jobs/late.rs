@@ -1,13 +1,13 @@
-//! What a worker says late or twice: its answer got lost, or it had given up already. Nothing of it takes
-//! a finished video's files away, or counts a second time.
+//! Late and repeated reports of a worker, after a lost response or a released job. They never
+//! remove the files of a processed video and never count twice.
 
 use anb::{
-    app::Workshop,
+    app::WorkerContext,
     ids::VideoId,
     job::JobError,
     videos::{
         Claim, Failure,
-        process::{self, Outcome, Recorded},
+        process::{self, FailureOutcome, Outcome},
     },
 };
 use anyhow::anyhow;
@@ -15,101 +15,101 @@ use anyhow::anyhow;
 use crate::support::{TestApp, film};
 
 #[tokio::test]
-async fn the_end_of_a_job_is_no_loss_of_its_claim() {
-    let (app, workshop, video, claim) = processed().await;
-    assert!(process::heartbeat(&workshop, claim).await.unwrap());
+async fn finished_job_does_not_lose_its_claim() {
+    let (app, context, video, claim) = processed().await;
+    assert!(process::heartbeat(&context, claim).await.unwrap());
     app.set(video, "attempt = 2").await;
-    assert!(!process::heartbeat(&workshop, claim).await.unwrap());
-    app.sql("DELETE FROM videos").await;
-    assert!(!process::heartbeat(&workshop, claim).await.unwrap());
+    assert!(!process::heartbeat(&context, claim).await.unwrap());
+    app.execute("DELETE FROM videos").await;
+    assert!(!process::heartbeat(&context, claim).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_result_is_recorded_again_when_the_answer_got_lost() {
-    let (app, workshop, video, claim) = processed().await;
-    let again = process::run(&workshop, claim).await.unwrap();
+async fn recording_a_success_is_idempotent() {
+    let (app, context, video, claim) = processed().await;
+    let again = process::run(&context, claim).await.unwrap();
     assert_eq!(again, Outcome::Processed);
     assert_eq!(app.status(video).await, "processed");
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
 }
 
 #[tokio::test]
-async fn a_processed_video_keeps_its_clip_whatever_its_worker_says_late() {
-    let (app, workshop, video, claim) = processed().await;
-    process::release(&workshop, claim).await.unwrap();
+async fn late_reports_do_not_affect_a_processed_video() {
+    let (app, context, video, claim) = processed().await;
+    process::release(&context, claim).await.unwrap();
     for error in [
-        JobError::Job(anyhow!("no answer")),
-        JobError::Video(Failure::ProcessingFailed.into()),
+        JobError::Failed(anyhow!("no answer")),
+        JobError::Rejected(Failure::ProcessingFailed.into()),
     ] {
-        let recorded = process::record_failure(&workshop, claim, error).await;
-        assert_eq!(recorded.unwrap(), Recorded::Superseded);
+        let recorded = process::record_failure(&context, claim, error).await;
+        assert_eq!(recorded.unwrap(), FailureOutcome::Superseded);
     }
     assert_eq!(app.status(video).await, "processed");
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
 }
 
 #[tokio::test]
-async fn a_failure_that_is_told_twice_counts_once() {
-    let (app, workshop, video, claim) = claimed().await;
-    for recorded in [Recorded::Waiting, Recorded::Superseded] {
-        let error = JobError::Job(anyhow!("no answer"));
-        let told = process::record_failure(&workshop, claim, error).await;
-        assert_eq!(told.unwrap(), recorded);
+async fn failure_reported_twice_counts_once() {
+    let (app, context, video, claim) = claimed().await;
+    for expected in [FailureOutcome::Waiting, FailureOutcome::Superseded] {
+        let error = JobError::Failed(anyhow!("no answer"));
+        let recorded = process::record_failure(&context, claim, error).await;
+        assert_eq!(recorded.unwrap(), expected);
     }
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("uploaded", 1));
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_comes_late_revives_no_job_that_was_given_up() {
-    let (app, workshop, video, claim) = claimed().await;
-    let error = JobError::Job(anyhow!("no answer"));
-    process::record_failure(&workshop, claim, error)
+async fn late_heartbeat_does_not_revive_a_failed_or_released_job() {
+    let (app, context, video, claim) = claimed().await;
+    let error = JobError::Failed(anyhow!("no answer"));
+    process::record_failure(&context, claim, error)
         .await
         .unwrap();
-    process::heartbeat(&workshop, claim).await.unwrap();
+    process::heartbeat(&context, claim).await.unwrap();
     assert_eq!(app.status(video).await, "uploaded");
 
     app.set(video, "run_after = now()").await;
-    let claim = process::claim(&workshop).await.unwrap().unwrap();
-    process::release(&workshop, claim).await.unwrap();
-    assert!(!process::heartbeat(&workshop, claim).await.unwrap());
+    let claim = process::claim(&context).await.unwrap().unwrap();
+    process::release(&context, claim).await.unwrap();
+    assert!(!process::heartbeat(&context, claim).await.unwrap());
     assert_eq!(app.status(video).await, "uploaded");
 }
 
 #[tokio::test]
-async fn a_result_that_comes_after_its_job_was_given_back_does_not_count() {
-    let (app, workshop, video, claim) = claimed().await;
-    process::release(&workshop, claim).await.unwrap();
-    let late = process::run(&workshop, claim).await.unwrap();
+async fn success_reported_after_a_release_is_superseded() {
+    let (app, context, video, claim) = claimed().await;
+    process::release(&context, claim).await.unwrap();
+    let late = process::run(&context, claim).await.unwrap();
     assert_eq!(late, Outcome::Superseded);
     assert_eq!(app.status(video).await, "uploaded");
     assert!(app.outputs(video).is_empty());
 }
 
 #[tokio::test]
-async fn a_refusal_is_recorded_again_when_the_answer_got_lost() {
-    let (app, workshop, video, claim) = claimed().await;
+async fn recording_a_rejection_is_idempotent() {
+    let (app, context, video, claim) = claimed().await;
     for _ in 0..2 {
-        let error = JobError::Video(Failure::ProcessingFailed.into());
-        let told = process::record_failure(&workshop, claim, error).await;
-        assert_eq!(told.unwrap(), Recorded::Failed);
+        let error = JobError::Rejected(Failure::ProcessingFailed.into());
+        let recorded = process::record_failure(&context, claim, error).await;
+        assert_eq!(recorded.unwrap(), FailureOutcome::Rejected);
     }
     assert_eq!(app.status(video).await, "failed");
 }
 
-async fn claimed() -> (TestApp, Workshop, VideoId, Claim) {
+async fn claimed() -> (TestApp, WorkerContext, VideoId, Claim) {
     let app = TestApp::spawn().await;
-    let workshop = app.workshop().await;
+    let context = app.context().await;
     let video = app.add_video(&film().await).await;
-    let claim = process::claim(&workshop).await.unwrap().unwrap();
-    (app, workshop, video, claim)
+    let claim = process::claim(&context).await.unwrap().unwrap();
+    (app, context, video, claim)
 }
 
-async fn processed() -> (TestApp, Workshop, VideoId, Claim) {
-    let (app, workshop, video, claim) = claimed().await;
-    let outcome = process::run(&workshop, claim).await.unwrap();
+async fn processed() -> (TestApp, WorkerContext, VideoId, Claim) {
+    let (app, context, video, claim) = claimed().await;
+    let outcome = process::run(&context, claim).await.unwrap();
     assert_eq!(outcome, Outcome::Processed);
     assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
-    (app, workshop, video, claim)
+    (app, context, video, claim)
 }

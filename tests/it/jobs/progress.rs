@@ -1,4 +1,4 @@
-//! What a job tells while it runs and when it is done; and one that tells nothing.
+//! Progress and reports of jobs, and a job whose program reports nothing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn progress_never_goes_back_not_even_in_a_second_attempt() {
+async fn progress_never_decreases_across_attempts() {
     let app = TestApp::spawn_with(&[], &["--output-resolution", LARGE]).await;
     let video = app.add_video(&long_film().await).await;
     app.set(video, "progress = 40, ready_at = now() - interval '1 hour'")
@@ -18,7 +18,7 @@ async fn progress_never_goes_back_not_even_in_a_second_attempt() {
     let (worker, _shutdown) = app.worker().await;
     assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
     let mut seen = Vec::new();
-    eventually("the clip is there", 180, async || {
+    eventually("the clip is made", 180, async || {
         seen.push(app.number("SELECT progress FROM videos").await);
         app.status(video).await == "processed"
     })
@@ -27,12 +27,12 @@ async fn progress_never_goes_back_not_even_in_a_second_attempt() {
     assert_eq!(seen[0], 40);
     assert!(seen.iter().any(|percent| *percent > 40), "{seen:?}");
     let later = app.number("SELECT (ready_at > uploaded_at)::int FROM videos");
-    assert_eq!(later.await, 1, "each attempt has an end of its own");
+    assert_eq!(later.await, 1, "each attempt has its own ETA");
     worker.idle().await;
 }
 
 #[tokio::test]
-async fn a_frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_tried_again() {
+async fn frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_retried() {
     let app = TestApp::spawn_with(&[], &["--output-resolution", LARGE]).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
@@ -48,11 +48,11 @@ async fn a_frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_tried_again() {
     };
     let id = Pid::from_raw(i32::try_from(encoder).unwrap()).unwrap();
     kill_process(id, Signal::STOP).unwrap();
-    eventually("the job is tried again", 120, async || {
+    eventually("the job is retried", 120, async || {
         app.row(video).await.unwrap().failures == 1
     })
     .await;
-    eventually("it is gone", 60, async || command_line(encoder).is_empty()).await;
+    eventually("it exits", 60, async || command_line(encoder).is_empty()).await;
     eventually("the second attempt succeeds", 180, async || {
         app.status(video).await == "processed"
     })
@@ -63,23 +63,23 @@ async fn a_frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_tried_again() {
 }
 
 #[tokio::test]
-async fn the_row_says_what_made_the_clip_and_what_it_cost() {
+async fn row_records_how_the_clip_was_made_and_the_resource_usage() {
     let app = TestApp::spawn().await;
     let video = app.add_video(&film().await).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     let source = i64::try_from(film().await.len()).unwrap();
     for (fact, expected) in [
         ("report->>'source_bytes'", source),
         ("report->'probe'->'streams'->0->>'width'", 320),
         ("report->>'frames'", 180),
     ] {
-        let told = format!("SELECT ({fact})::bigint FROM videos");
-        assert_eq!(app.number(&told).await, expected, "{fact}");
+        let query = format!("SELECT ({fact})::bigint FROM videos");
+        assert_eq!(app.number(&query).await, expected, "{fact}");
     }
-    for (fact, least) in [("took_ms", 50), ("cpu_ms", 50), ("peak_bytes", 10_000_000)] {
-        let told = format!("SELECT (report->>'{fact}')::bigint FROM videos");
-        let told = app.number(&told).await;
-        assert!(told > least, "{fact}: {told}");
+    for (fact, minimum) in [("took_ms", 50), ("cpu_ms", 50), ("peak_bytes", 10_000_000)] {
+        let query = format!("SELECT (report->>'{fact}')::bigint FROM videos");
+        let value = app.number(&query).await;
+        assert!(value > minimum, "{fact}: {value}");
     }
     let complete = app.number(
         "SELECT (report->'arguments' ? '-filter_complex' AND report->>'ffmpeg' ~ '[0-9]'
@@ -90,12 +90,12 @@ async fn the_row_says_what_made_the_clip_and_what_it_cost() {
 }
 
 #[tokio::test]
-async fn the_row_of_a_refused_video_says_what_was_found_and_what_it_cost() {
+async fn row_of_a_rejected_video_records_the_probe_and_the_resource_usage() {
     let app = TestApp::spawn().await;
     let sound = draw("-f lavfi -i sine=d=1 -c:a aac", "film.mp4").await;
     let silent = app.add_video(&sound).await;
     let broken = app.add_video(&mp4(5000)).await;
-    app.work_off().await;
+    app.run_pending_jobs().await;
     for (video, fact) in [
         (silent, "failure->>'code' = 'not_a_video'"),
         (
@@ -116,8 +116,8 @@ async fn the_row_of_a_refused_video_says_what_was_found_and_what_it_cost() {
             "(report->>'took_ms')::int > 0",
             "(report->'probing'->>'cpu_ms')::int > 0",
         ] {
-            let told = format!("SELECT ({fact})::int FROM videos WHERE id = '{video}'");
-            assert_eq!(app.number(&told).await, 1, "{fact}");
+            let query = format!("SELECT ({fact})::int FROM videos WHERE id = '{video}'");
+            assert_eq!(app.number(&query).await, 1, "{fact}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `make bench-media`: this pipeline and the earlier system's commands on the same films.
+//! `make bench-media` compares this pipeline with the earlier system's commands on the same films.
 
 mod films;
 mod sweep;
@@ -22,25 +22,25 @@ const EFFORTS: [&str; 3] = ["balanced", "fast", "best"];
 /// Seconds of the source that are kept.
 const KEPT: f64 = 30.0;
 
-/// What a run cost, and what came of it.
+/// Resource usage and output size of a run.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
-    /// Processor time of all that ran, for [`KEPT`] seconds.
+    /// CPU time of all programs, for [`KEPT`] seconds.
     cpu: f64,
-    /// Size of the result, for [`KEPT`] seconds.
+    /// Size of the output, for [`KEPT`] seconds.
     bytes: f64,
-    /// Most memory of one program.
+    /// Peak memory of a single program.
     peak: f64,
 }
 
-/// How near a picture is to its source.
+/// Similarity of a film to its source.
 #[derive(Debug, Clone, Copy)]
 struct Score {
     ssim: f64,
     vmaf: f64,
 }
 
-/// A film that one of the systems made, and where in it the source's frames are.
+/// The output of one of the systems, and the position of the source's frames in it.
 struct Made {
     video: PathBuf,
     cost: Cost,
@@ -53,7 +53,7 @@ struct Made {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes half an hour: make bench-media"]
-async fn against_the_earlier_system() {
+async fn comparison_with_the_earlier_system() {
     println!("| film | system | CPU s | | MB | | SSIM-Y | | VMAF | | peak MB | job / bare |");
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for film in &FILMS {
@@ -77,7 +77,7 @@ async fn against_the_earlier_system() {
     }
 }
 
-/// What is left of a film when nothing but its frames is wanted: the floor of any pipeline.
+/// Returns the CPU time of decoding alone, the minimum of any pipeline.
 fn decode(source: &Path) -> f64 {
     let args = format!(
         "-v error -threads 1 -t 30 -i {} -map 0:v:0 -f null",
@@ -87,7 +87,7 @@ fn decode(source: &Path) -> f64 {
     cpu
 }
 
-/// The earlier system's commands: probe, cut, silence, scale and encode.
+/// Runs the earlier system's commands, which probe, cut, remove the sound, scale and encode.
 fn earlier(source: &Path, film: &Film) -> Made {
     let folder = films::folder();
     films::mark(&folder.join("mark.png"));
@@ -117,7 +117,7 @@ fn earlier(source: &Path, film: &Film) -> Made {
         cpu
     });
     let frames = count_frames(&video);
-    // Copying drops the pictures before the second key frame, and leaves the times of the others.
+    // Copying drops the pictures before the second key frame and keeps the other timestamps.
     let first = (start(&cut) * f64::from(film.rate)).round();
     let share = KEPT * f64::from(film.rate) / float(frames);
     Made {
@@ -133,7 +133,7 @@ fn earlier(source: &Path, film: &Film) -> Made {
     }
 }
 
-/// This pipeline. Returns also what the job took over its bare `ffmpeg` commands.
+/// Runs this pipeline. Also returns the CPU time of the job relative to its bare `ffmpeg` commands.
 async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
     let mut results = Vec::new();
     for _ in 0..rounds() {
@@ -167,7 +167,7 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
     (made, cpu / bare)
 }
 
-/// Compares by number of the frame, below the mark, with a build that has VMAF.
+/// Compares frames by number, below the watermark, with an `ffmpeg` build that has VMAF.
 fn score(made: &Made, source: &Path, rate: u32) -> Score {
     let Made {
         skipped,
@@ -192,11 +192,11 @@ fn score(made: &Made, source: &Path, rate: u32) -> Score {
         .args(args.split_whitespace())
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
+    let log = String::from_utf8_lossy(&output.stderr);
     let number = |name: &str| {
-        let (_, rest) = told
+        let (_, rest) = log
             .split_once(name)
-            .unwrap_or_else(|| panic!("{name}: {told}"));
+            .unwrap_or_else(|| panic!("{name}: {log}"));
         rest.split_whitespace().next().unwrap().parse().unwrap()
     };
     Score {
@@ -240,7 +240,7 @@ const NONE: Score = Score {
     vmaf: f64::NAN,
 };
 
-/// Runs a program and returns the most memory that it had.
+/// Runs a program and returns its peak memory.
 fn watch(program: &str, args: &str, file: &Path) -> u64 {
     let mut command = Command::new(program);
     command
@@ -259,7 +259,7 @@ fn watch(program: &str, args: &str, file: &Path) -> u64 {
     }
 }
 
-/// Runs something and returns its processor time, that of its children included.
+/// Runs `work` and returns its CPU time, including child processes.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let before = own_cpu();
     let result = work();
@@ -276,28 +276,28 @@ fn median(mut measure: impl FnMut() -> f64) -> f64 {
     all[all.len() / 2]
 }
 
-/// Rounds of each measurement, of which the median counts.
+/// Number of rounds of each measurement; the median counts.
 fn rounds() -> usize {
     env::var("BENCH_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap())
 }
 
-/// Seconds before the first picture.
+/// Returns the time of the first picture (s).
 fn start(video: &Path) -> f64 {
-    ask(video, "start_time").parse().unwrap()
+    probe(video, "start_time").parse().unwrap()
 }
 
 fn count_frames(video: &Path) -> u64 {
-    ask(video, "nb_frames").parse().unwrap()
+    probe(video, "nb_frames").parse().unwrap()
 }
 
-/// What `ffprobe` says about the picture's stream.
-fn ask(video: &Path, entry: &str) -> String {
+/// Queries a property of the video stream with `ffprobe`.
+fn probe(video: &Path, entry: &str) -> String {
     let args = format!("-v error -select_streams v -show_entries stream={entry} -of csv=p=0");
-    let told = String::from_utf8(run("ffprobe", &args, video)).unwrap();
-    told.trim().to_owned()
+    let output = String::from_utf8(run("ffprobe", &args, video)).unwrap();
+    output.trim().to_owned()
 }
 
-/// The `ffmpeg` of `.config/quality.txt`.
+/// Returns the path of the `ffmpeg` of `.config/quality.txt`.
 fn quality_ffmpeg() -> PathBuf {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join(".anb/tools/quality");
     let find = format!("find {} -path */binaries/ffmpeg-* -type f", tools.display());

@@ -1,4 +1,4 @@
-//! A clip in the browser of most people.
+//! Playback of a clip in Chromium, the browser engine of most users.
 
 use std::{
     fs,
@@ -10,22 +10,22 @@ use serde_json::Value;
 
 use super::Studio;
 
-/// Plays the film beside it and tells how it went.
+/// Plays the film in its folder and reports the result.
 const PAGE: &str = r#"<video muted autoplay src="clip.mp4"></video><script>
     const video = document.querySelector("video");
     let stalls = 0, back = 0, last = 0;
     video.onwaiting = () => { if (video.currentTime > 0 && !video.ended) stalls++; };
     video.ontimeupdate = () => { if (video.currentTime < last) back++; last = video.currentTime; };
-    const tell = (error) => console.log("PLAYED " + JSON.stringify({
+    const report = (error) => console.log("PLAYED " + JSON.stringify({
         error, stalls, back, at: video.currentTime, duration: video.duration,
         width: video.videoWidth, height: video.videoHeight,
         frames: video.getVideoPlaybackQuality().totalVideoFrames,
     }));
-    video.onended = () => tell(null);
-    video.onerror = () => tell(video.error.message);
+    video.onended = () => report(null);
+    video.onerror = () => report(video.error.message);
 </script>"#;
 
-/// Killed when it is dropped.
+/// A process that is killed on drop.
 struct Browser(Child);
 
 impl Drop for Browser {
@@ -37,7 +37,7 @@ impl Drop for Browser {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium-headless-shell: make bench-media"]
-async fn chromium_plays_a_clip_from_start_to_end_without_a_stall() {
+async fn chromium_plays_a_clip_to_its_end_without_a_stall() {
     let studio = Studio::open(&[]).await;
     let source = studio.draw(
         "-f lavfi -i testsrc2=s=1280x720:r=60:d=6 -vf select=not(mod(n\\,7))+lt(mod(n\\,90)\\,30) \
@@ -64,26 +64,26 @@ async fn chromium_plays_a_clip_from_start_to_end_without_a_stall() {
         .stderr(Stdio::piped());
     let mut browser = Browser(chromium.spawn().unwrap());
     let lines = BufReader::new(browser.0.stderr.take().unwrap()).lines();
-    let told = lines.map_while(Result::ok).find_map(|line| {
-        let (_, told) = line.split_once("PLAYED ")?;
-        let (told, _) = told.rsplit_once('"')?;
-        Some(serde_json::from_str::<Value>(told).unwrap())
+    let result = lines.map_while(Result::ok).find_map(|line| {
+        let (_, result) = line.split_once("PLAYED ")?;
+        let (result, _) = result.rsplit_once('"')?;
+        Some(serde_json::from_str::<Value>(result).unwrap())
     });
-    let told = told.expect("the page tells how it went");
-    println!("{told}");
-    assert_eq!(told["error"], Value::Null);
+    let result = result.expect("the page reports the result");
+    println!("{result}");
+    assert_eq!(result["error"], Value::Null);
     assert_eq!(
-        (&told["stalls"], &told["back"]),
+        (&result["stalls"], &result["back"]),
         (&0.into(), &0.into()),
-        "{told}"
+        "{result}"
     );
     let end = f64::from(u32::try_from(clip.duration_ms).unwrap()) / 1000.0;
     for what in ["at", "duration"] {
-        let seconds = told[what].as_f64().unwrap();
-        assert!((seconds - end).abs() < 0.05, "{told}");
+        let seconds = result[what].as_f64().unwrap();
+        assert!((seconds - end).abs() < 0.05, "{result}");
     }
     assert_eq!(
-        (&told["width"], &told["height"]),
+        (&result["width"], &result["height"]),
         (&1280.into(), &720.into())
     );
 }

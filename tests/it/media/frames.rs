@@ -1,10 +1,10 @@
-//! Frame by frame: which ones of the source are shown, and how the bumpers come and go.
+//! Frame-by-frame checks of the kept part of the source and of the fading bumpers.
 
 use super::{BUMPERS, SMALL, Studio, run};
 use anb::media::Clip;
 use std::path::Path;
 
-/// Luma of each frame (16 to 235), averaged over a part of the picture.
+/// Returns the luma (16 to 235) of each frame, averaged over a part of the picture.
 fn luma(clip: &Clip, part: &str) -> Vec<u8> {
     let args = format!(
         "-v error -i {} -vf extractplanes=y,{part},scale=1:1:flags=area -f rawvideo",
@@ -14,9 +14,9 @@ fn luma(clip: &Clip, part: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_30_seconds_are_kept_to_the_frame() {
+async fn exactly_the_frames_of_the_first_30_seconds_are_kept() {
     let studio = Studio::open(SMALL).await;
-    // Five greys in turn.
+    // Five greys in rotation.
     let source = studio.draw(
         "-f lavfi -i color=black:s=64x36:r=30:d=31.4,format=yuv420p,geq=40+40*mod(N\\,5):128:128 \
          -c:v libx264 -preset ultrafast -bf 2",
@@ -35,7 +35,7 @@ async fn the_first_30_seconds_are_kept_to_the_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bumpers_fade_in_from_black_and_out_to_black() {
+async fn bumpers_fade_in_from_black_and_out_to_black() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(
         "-f lavfi -i color=white:s=320x180:r=30:d=1 -c:v libx264 -preset ultrafast \

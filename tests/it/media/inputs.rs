@@ -1,4 +1,4 @@
-//! What phones, cameras and editors make: each kind of file gives the right clip.
+//! Files as phones, cameras and editors produce them. Each kind results in the correct clip.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use super::{BLUE, BUMPERS, RED, SMALL, Studio, colour, is_near, run};
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 const X265: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=error -tag:v hvc1";
 
-/// Two halves of a second each, red above blue.
+/// One second of a picture that is red above and blue below.
 const FLAG: &str = "-f lavfi -i color=red:s=320x90:r=30:d=1,format=rgb24 \
     -f lavfi -i color=blue:s=320x90:r=30:d=1,format=rgb24";
 
 impl Studio {
-    /// Draws the flag, stored as `codec` says after the conversion `filter`.
+    /// Draws the flag, converts it with `filter` and encodes it with `codec`.
     fn flag(&self, filter: &str, codec: &str) -> PathBuf {
         self.draw(&format!("{FLAG} -filter_complex vstack{filter} {codec}"))
     }
 
-    /// Repacks a film without encoding it again; `input` are options before it.
+    /// Repacks a film without re-encoding it; `input` holds the input options.
     fn repack(&self, film: &Path, input: &str, output: &str, name: &str) -> PathBuf {
         let repacked = self.folder.path().join(name);
         let args = format!("-v error {input} -i {} {output}", film.display());
@@ -25,7 +25,7 @@ impl Studio {
         repacked
     }
 
-    /// Checks that a film becomes a clip of one second that shows these colours above and below.
+    /// Asserts that a film becomes a one-second clip with these colours above and below.
     async fn assert_shows(&self, source: &Path, above: [u8; 3], below: [u8; 3]) {
         let (clip, _scratch) = self.clip(source).await;
         let clip = clip.unwrap();
@@ -39,7 +39,7 @@ impl Studio {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_film_held_upside_down_stands_upright() {
+async fn rotated_film_is_shown_upright() {
     let studio = Studio::open(SMALL).await;
     let flat = studio.flag("", X264);
     let turned = studio.repack(
@@ -52,7 +52,7 @@ async fn a_film_held_upside_down_stands_upright() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fast_films_keep_their_pace() {
+async fn films_of_any_frame_rate_keep_their_speed() {
     let studio = Studio::open(SMALL).await;
     for rate in [24, 50, 60, 120, 240] {
         // Red for half a second, then blue.
@@ -71,7 +71,7 @@ async fn fast_films_keep_their_pace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deep_and_full_colours_and_every_subsampling_are_shown_as_they_were() {
+async fn every_bit_depth_range_and_subsampling_keeps_its_colours() {
     let studio = Studio::open(SMALL).await;
     let bt709 = ",scale=out_color_matrix=bt709:out_range=tv";
     let tags = "-color_primaries bt709 -color_trc bt709 -colorspace bt709";
@@ -85,7 +85,7 @@ async fn deep_and_full_colours_and_every_subsampling_are_shown_as_they_were() {
             ",scale=out_color_matrix=bt709:out_range=pc",
             format!("{X264} {tags} -color_range pc"),
         ),
-        // A small film that does not say: BT.601, as players read it.
+        // A small film without colour tags is read as BT.601, as in players.
         (
             ",scale=out_color_matrix=bt601:out_range=tv",
             X264.to_owned(),
@@ -97,7 +97,7 @@ async fn deep_and_full_colours_and_every_subsampling_are_shown_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hdr_keeps_its_hues_and_its_greys() {
+async fn hdr_keeps_its_hues_and_greys() {
     let studio = Studio::open(SMALL).await;
     for (transfer, x265) in [("arib-std-b67", ""), ("smpte2084", ":hdr10=1")] {
         // Reference white, a grey and a skin tone, as a phone maps them into its HDR.
@@ -129,7 +129,7 @@ async fn hdr_keeps_its_hues_and_its_greys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_4k_film_is_shown_from_edge_to_edge() {
+async fn film_in_4k_is_shown_from_edge_to_edge() {
     let studio = Studio::open(SMALL).await;
     let source = studio.flag(",scale=3840:2160:flags=neighbor", X264);
     studio.assert_shows(&source, RED, BLUE).await;
@@ -139,19 +139,19 @@ async fn a_4k_film_is_shown_from_edge_to_edge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_list_decides_where_the_clip_starts() {
+async fn edit_list_determines_the_start_of_the_clip() {
     let studio = Studio::open(SMALL).await;
     let flag = studio.flag(
         ",tpad=start_duration=1.5:color=green",
         &format!("{X264} -g 300 -bf 2"),
     );
-    // Cut inside a group of pictures: what comes before is decoded, but not shown.
+    // The cut is inside a group of pictures, so the frames before it are decoded but not shown.
     let cut = studio.repack(&flag, "-ss 1.5", "-c copy", "cut.mp4");
     studio.assert_shows(&cut, RED, BLUE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_index_may_stand_anywhere_and_the_brand_be_quicktime() {
+async fn any_index_position_and_quicktime_brands_are_accepted() {
     let studio = Studio::open(SMALL).await;
     let flag = studio.flag("", X264);
     for output in [
@@ -167,7 +167,7 @@ async fn the_index_may_stand_anywhere_and_the_brand_be_quicktime() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_streams_the_first_picture_is_shown() {
+async fn first_video_stream_is_shown() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(&format!(
         "{FLAG} -f lavfi -i color=green:s=640x360:r=30:d=1 -f lavfi -i sine=d=1 \
@@ -178,9 +178,9 @@ async fn of_several_streams_the_first_picture_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_poster_is_neither_black_nor_blurred() {
+async fn poster_is_neither_black_nor_blurred() {
     let studio = Studio::open(SMALL).await;
-    // Nothing for two seconds, a blurred picture with a blue edge, a sharp one with a red edge.
+    // Two seconds of black, a blurred picture with a blue edge, and a sharp one with a red edge.
     let source = studio.draw(&format!(
         "-f lavfi -i color=black:s=640x360:r=30:d=2 -f lavfi -i testsrc2=s=640x360:r=30:d=2 \
          -f lavfi -i testsrc2=s=640x360:r=30:d=2 -filter_complex \

@@ -1,8 +1,8 @@
-//! The rules of jobs and votes as a pure state machine: what each step of the program does to rows,
-//! files, messages and workers, and what may happen to it at any time.
+//! The rules of jobs and votes as a pure state machine: the effect of each step of the program on
+//! rows, files, messages and workers, and the events that may occur at any time.
 //!
-//! Time has no length here: a timer that runs may end at once or never. So whatever holds, holds for
-//! every lease, back-off and patience, and for clocks that stand still.
+//! Time has no length here: a running timer may end at once or never. The results therefore hold
+//! for every lease, back-off and timeout, and for clocks that stand still.
 
 mod possible;
 mod steps;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use anb::{
     videos::{
         DeleteOutcome,
-        process::{Outcome, Recorded},
+        process::{FailureOutcome, Outcome},
     },
     votes::CastOutcome,
 };
@@ -21,37 +21,37 @@ use anb::{
 /// The user who uploaded all videos; other numbers are fans.
 pub const OWNER: usize = 0;
 
-/// The limits of the program, and how far a model goes.
+/// The limits of the program, and the bounds of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// `JOB_MAX_ATTEMPTS`.
     pub max_failures: u8,
-    pub max_losses: u8,
-    /// Without any, nobody publishes either.
+    pub max_expirations: u8,
+    /// If zero, no video is published either.
     pub users: usize,
-    /// Not more wait, and none is delivered twice while so many do.
+    /// Maximum number of waiting messages; at this number none is redelivered.
     pub messages: usize,
-    /// No video is claimed more often.
+    /// Maximum number of claims per video.
     pub attempts: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub videos: Vec<Video>,
-    /// How many messages there are. Each is a ticket for the next video, whatever it names.
+    /// Number of messages. Each entitles its receiver to the next video, whichever one it names.
     pub messages: usize,
     pub workers: Vec<Option<Job>>,
 }
 
-/// A video: its row while there is one, and its files.
+/// A video: its row, if it has one, and its files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Video {
     pub row: Option<Row>,
     /// The attempts whose outputs are stored.
     pub outputs: BTreeSet<u8>,
-    /// The note in `uploads`, of a video that was deleted.
+    /// The row in `uploads` of a deleted video.
     pub note: Timer,
-    /// Whether the API has yet to push it.
+    /// Whether the API has not pushed it yet.
     pub is_new: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct Row {
     pub status: Status,
     pub attempt: u8,
     pub failures: u8,
-    pub losses: u8,
+    pub lease_expirations: u8,
     pub lease: Timer,
     pub is_due: bool,
     pub pushed: Timer,
@@ -79,13 +79,13 @@ pub enum Status {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The video's own fault.
-    Refused,
+    /// The video itself was rejected.
+    Rejected,
     ProcessingFailed,
     WorkerLost,
 }
 
-/// A moment in a row: none, not long enough ago (or still to come), or long enough.
+/// A timestamp in a row: unset, too recent (or in the future), or old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timer {
     Off,
@@ -93,7 +93,7 @@ pub enum Timer {
     Over,
 }
 
-/// What a worker knows of its job.
+/// The state of a job in its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Job {
     pub video: usize,
@@ -122,11 +122,11 @@ pub enum Action {
         video: usize,
     },
 
-    /// A message arrives a second time, or comes back.
+    /// A message is delivered a second time, or is returned.
     Redeliver,
     Lose,
 
-    /// A worker receives a message and claims the video whose turn it is: the first one.
+    /// A worker receives a message and claims the first waiting video.
     Take {
         worker: usize,
     },
@@ -145,7 +145,7 @@ pub enum Action {
     Fail {
         worker: usize,
     },
-    SetBack {
+    EnvironmentFailure {
         worker: usize,
     },
     GiveBack {
@@ -164,7 +164,7 @@ pub enum Action {
     AgePush {
         video: usize,
     },
-    AgeStrays {
+    AgeOrphans {
         video: usize,
     },
     AgeNote {
@@ -178,14 +178,14 @@ pub enum Action {
     Redrive,
 }
 
-/// Whether expired leases are taken away.
+/// Whether a sweep revokes expired leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {
     Expire,
     Keep,
 }
 
-/// What sweeping and cleaning did.
+/// Results of a sweep and a cleanup.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub expired: usize,
@@ -202,7 +202,7 @@ pub enum Broker {
     Down,
 }
 
-/// What whoever acts is told.
+/// The result of an action.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
     Nothing,
@@ -212,20 +212,20 @@ pub enum Reply {
     Claimed(Option<Job>),
     Held(bool),
     Succeeded(Outcome),
-    Failed(Recorded),
-    /// None: the broker was missed.
+    Failed(FailureOutcome),
+    /// `None` if the broker was needed but unavailable.
     Swept(Option<Swept>),
     Redriven(usize),
 }
 
 impl Row {
-    /// A video that was uploaded and not pushed yet.
+    /// Returns the row of a video that was uploaded and not pushed yet.
     pub fn new() -> Self {
         Self {
             status: Status::Uploaded,
             attempt: 0,
             failures: 0,
-            losses: 0,
+            lease_expirations: 0,
             lease: Timer::Off,
             is_due: true,
             pushed: Timer::Off,
@@ -251,13 +251,13 @@ impl Row {
         self.status == Status::Uploaded && self.is_due
     }
 
-    /// Ends the claim: the video waits, or is done.
+    /// Ends the claim; the video waits or is finished.
     fn leave(&mut self, status: Status) {
         self.status = status;
         self.lease = Timer::Off;
     }
 
-    /// Ends the claim: the video waits, and is pushed when it is due.
+    /// Ends the claim; the video waits, and is pushed when it is due.
     fn put_off(&mut self) {
         self.leave(Status::Uploaded);
         self.is_due = false;
@@ -275,7 +275,7 @@ impl Video {
         }
     }
 
-    /// The row, if the job's claim is still the last one and nothing is decided.
+    /// Returns the row if the job's claim is still the latest one and the video is not finished.
     fn held(&mut self, job: Job) -> Option<&mut Row> {
         let is_last = self.is_last(job);
         let row = self.row.as_mut()?;
@@ -290,7 +290,7 @@ impl Video {
 }
 
 impl State {
-    /// Does what the program does.
+    /// Applies an action as the program does.
     pub fn apply(&mut self, rules: &Rules, action: Action) -> Reply {
         match action {
             Action::Push { video } => self.push_new(video),
@@ -313,13 +313,13 @@ impl State {
             Action::Succeed { worker } => return Reply::Succeeded(self.succeed(worker)),
             Action::Refuse { worker } => return Reply::Failed(self.refuse(worker)),
             Action::Fail { worker } => return Reply::Failed(self.fail(rules, worker)),
-            Action::SetBack { worker } => return Reply::Failed(self.set_back(worker)),
+            Action::EnvironmentFailure { worker } => return Reply::Failed(self.set_back(worker)),
             Action::GiveBack { worker } => self.give_back(worker),
             Action::Die { worker } => self.workers[worker] = None,
             Action::ExpireLease { video } => self.row(video).lease = Timer::Over,
             Action::ComeDue { video } => self.row(video).is_due = true,
             Action::AgePush { video } => self.row(video).pushed = Timer::Over,
-            Action::AgeStrays { video } => self.row(video).strays = Timer::Over,
+            Action::AgeOrphans { video } => self.row(video).strays = Timer::Over,
             Action::AgeNote { video } => self.videos[video].note = Timer::Over,
             Action::Sweep { leases, broker } => {
                 return Reply::Swept(self.sweep(rules, leases, broker));

@@ -1,4 +1,4 @@
-//! Every schedule of a small house, one after the other: no state that can be reached breaks a law.
+//! Explores every schedule of a small system. No reachable state breaks a law.
 
 use std::time::Instant;
 
@@ -9,8 +9,8 @@ use super::{
     laws,
 };
 
-/// A house and what may happen in it.
-struct House {
+/// The size of a system and the rules of its actions.
+struct SmallSystem {
     rules: Rules,
     workers: usize,
 }
@@ -21,7 +21,7 @@ struct Seen {
     broken: Option<&'static str>,
 }
 
-impl Model for House {
+impl Model for SmallSystem {
     type State = Seen;
     type Action = Action;
 
@@ -47,7 +47,7 @@ impl Model for House {
         let mut state = seen.state.clone();
         state.apply(&self.rules, action);
         let broken = laws::broken(&self.rules, &seen.state, action, &state);
-        // Workers are alike.
+        // Workers are interchangeable.
         state.workers.sort_unstable();
         (state != seen.state || broken.is_some()).then_some(Seen { state, broken })
     }
@@ -61,8 +61,8 @@ impl Model for House {
             Property::always("no step breaks a law", |_, seen: &Seen| {
                 seen.broken.is_none()
             }),
-            Property::always("all comes to its end", |house: &Self, seen: &Seen| {
-                laws::settles(&house.rules, &seen.state)
+            Property::always("every state settles", |system: &Self, seen: &Seen| {
+                laws::settles(&system.rules, &seen.state)
             }),
             Property::sometimes("a later attempt succeeds", |_, seen: &Seen| {
                 seen.state
@@ -75,11 +75,11 @@ impl Model for House {
             Property::sometimes("attempts keep failing", |_, seen: &Seen| {
                 has_failed(seen, Cause::ProcessingFailed)
             }),
-            Property::sometimes("two workers have one video", |_, seen: &Seen| {
+            Property::sometimes("two workers process one video", |_, seen: &Seen| {
                 seen.state.workers.iter().all(Option::is_some)
             }),
             Property::sometimes(
-                "a video is deleted while a worker has it",
+                "a video is deleted while it is processed",
                 |_, seen: &Seen| {
                     let mut jobs = seen.state.workers.iter().flatten();
                     jobs.any(|job| seen.state.videos[job.video].row.is_none())
@@ -104,13 +104,13 @@ fn has_failed(seen: &Seen, cause: Cause) -> bool {
 fn no_schedule_breaks_a_law() {
     let rules = Rules {
         max_failures: 2,
-        max_losses: 2,
+        max_expirations: 2,
         users: 2,
         messages: 2,
         attempts: 2,
     };
     let started = Instant::now();
-    let checker = House { rules, workers: 2 }
+    let checker = SmallSystem { rules, workers: 2 }
         .checker()
         .threads(2)
         .spawn_bfs()

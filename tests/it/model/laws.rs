@@ -1,8 +1,8 @@
-//! What must hold whatever happens: after each step, and at the end of every schedule.
+//! The laws: invariants of each step, and of the end of every schedule.
 
 use super::core::{Action, Broker, Cause, Leases, OWNER, Row, Rules, State, Status, Timer, Video};
 
-/// Names the first law that the step from `before` to `after` broke.
+/// Returns the first law that the step from `before` to `after` breaks.
 pub fn broken(
     rules: &Rules,
     before: &State,
@@ -12,8 +12,8 @@ pub fn broken(
     let mut steps = before.videos.iter().zip(&after.videos).enumerate();
     steps
         .find_map(|(video, (was, is))| match (&was.row, &is.row) {
-            (None, Some(_)) => Some("what is deleted stays deleted"),
-            (Some(row), None) if row.is_votable() => Some("nothing leaves the vote by a delete"),
+            (None, Some(_)) => Some("a deleted video stays deleted"),
+            (Some(row), None) if row.is_votable() => Some("a votable video is not deleted"),
             (_, None) => None,
             (Some(was), Some(row)) => {
                 let step = Step {
@@ -27,26 +27,26 @@ pub fn broken(
             }
         })
         .or_else(|| {
-            (!is_fenced(after)).then_some("an attempt has one worker, the last one the row")
+            (!is_fenced(after)).then_some("an attempt has one worker and is not later than its row")
         })
 }
 
-/// What holds of a row by itself.
+/// Returns the first law that a row by itself breaks.
 fn standing(rules: &Rules, video: &Video, row: &Row) -> Option<&'static str> {
-    let is_lost = row.losses == rules.max_losses;
+    let is_lost = row.lease_expirations == rules.max_expirations;
     let laws = [
         (
             (row.status == Status::Processing) == (row.lease != Timer::Off),
-            "who processes has a lease",
+            "exactly the videos in processing have a lease",
         ),
         (row.failures < rules.max_failures, "failures are bounded"),
         (
-            row.losses < rules.max_losses || is_lost && row.is_ended(),
-            "losses are bounded",
+            row.lease_expirations < rules.max_expirations || is_lost && row.is_ended(),
+            "lease expirations are bounded",
         ),
         (
             !row.voters.contains(&OWNER),
-            "nobody votes for their own video",
+            "owners do not vote for their own videos",
         ),
         (
             row.status != Status::Processed || video.outputs.contains(&row.attempt),
@@ -56,7 +56,7 @@ fn standing(rules: &Rules, video: &Video, row: &Row) -> Option<&'static str> {
     laws.iter().find(|(holds, _)| !holds).map(|(_, law)| *law)
 }
 
-/// Of the workers on one video no two have the same attempt, and none a later one than the row.
+/// Returns whether the workers of a video have distinct attempts, none later than the row's.
 fn is_fenced(state: &State) -> bool {
     let mut jobs: Vec<_> = state
         .workers
@@ -73,7 +73,7 @@ fn is_fenced(state: &State) -> bool {
     jobs.len() == count && rows.all(|(attempt, row)| *attempt <= row.attempt)
 }
 
-/// What one action did to one row.
+/// The effect of an action on a row.
 struct Step<'a> {
     before: &'a State,
     action: Action,
@@ -88,42 +88,44 @@ impl Step<'_> {
             action, was, row, ..
         } = self;
         let is_claim = matches!(action, Action::Take { .. }) && row.status != was.status;
-        let is_given_back =
-            matches!(action, Action::GiveBack { .. } | Action::SetBack { .. }) && was != row;
+        let is_given_back = matches!(
+            action,
+            Action::GiveBack { .. } | Action::EnvironmentFailure { .. }
+        ) && was != row;
         let is_redrive = *action == Action::Redrive;
         let gained = row.voters.len() - was.voters.len().min(row.voters.len());
         let laws = [
             (
                 was.status != Status::Processed
                     || row.status == was.status && row.attempt == was.attempt,
-                "a processed video never goes back",
+                "a processed video stays processed",
             ),
             (
                 !matches!(was.status, Status::Failed(_)) || row.status == was.status || is_redrive,
-                "only an operator gives a failed video another chance",
+                "only an operator redrives a failed video",
             ),
             (
-                was.status != Status::Failed(Cause::Refused) || row.status == was.status,
-                "a video that failed by its own fault stays so",
+                was.status != Status::Failed(Cause::Rejected) || row.status == was.status,
+                "a rejected video stays rejected",
             ),
             (
                 row.attempt == was.attempt + u8::from(is_claim || is_given_back),
-                "a claim is an attempt, and so is the end of one that is given back",
+                "exactly claims and releases increment the attempt",
             ),
             (
                 row.failures == was.failures + u8::from(self.is_retry())
                     || is_redrive && row.failures == 0,
-                "only a reported failure is a failure",
+                "only a reported failure counts as a failure",
             ),
             (
-                row.losses == was.losses + u8::from(self.is_loss())
-                    || is_redrive && row.losses == 0,
-                "only an expired lease is a loss",
+                row.lease_expirations == was.lease_expirations + u8::from(self.is_loss())
+                    || is_redrive && row.lease_expirations == 0,
+                "only an expired lease counts as a loss",
             ),
-            (row.voters.is_superset(&was.voters), "a vote stays"),
+            (row.voters.is_superset(&was.voters), "votes are permanent"),
             (
                 gained == 0 || gained == 1 && was.is_votable(),
-                "votes are for public, processed videos",
+                "only public, processed videos gain votes",
             ),
             (
                 was.is_public || !row.is_public || !matches!(was.status, Status::Failed(_)),
@@ -135,7 +137,7 @@ impl Step<'_> {
             ),
             (
                 self.is_by_the_last_attempt() || was == row,
-                "only the last attempt changes the row",
+                "only the latest attempt changes the row",
             ),
         ];
         laws.iter().find(|(holds, _)| !holds).map(|(_, law)| *law)
@@ -158,14 +160,14 @@ impl Step<'_> {
         is_sweep && self.was.lease == Timer::Over
     }
 
-    /// Whether the action is none of a worker, or of the one that may write.
+    /// Returns whether the action is not a worker's, or is that of the worker that may write.
     fn is_by_the_last_attempt(&self) -> bool {
         let (Action::Beat { worker }
         | Action::Store { worker }
         | Action::Succeed { worker }
         | Action::Refuse { worker }
         | Action::Fail { worker }
-        | Action::SetBack { worker }
+        | Action::EnvironmentFailure { worker }
         | Action::GiveBack { worker }
         | Action::Die { worker }) = self.action
         else {
@@ -176,12 +178,12 @@ impl Step<'_> {
     }
 }
 
-/// Whether the program puts everything right once nothing more goes wrong: every worker dies, every timer
-/// ends, the sweeper runs, and a healthy worker does what it is told.
+/// Returns whether the program recovers from a state once failures stop: all workers die, all
+/// timers end, the sweeper runs, and a healthy worker processes the messages.
 pub fn settles(rules: &Rules, state: &State) -> bool {
     let mut state = state.clone();
     state.workers = vec![None];
-    // Round one ends what runs, two what was pushed by it, three what both left lying about.
+    // Round one ends the running jobs, two the jobs that it pushed, and three removes orphans.
     for _ in 0..3 {
         for video in &mut state.videos {
             end(&mut video.note);
@@ -212,7 +214,7 @@ fn end(timer: &mut Timer) {
     }
 }
 
-/// Whether the video came to an end, and nothing lies about.
+/// Returns whether the video is finished or deleted, and has no orphans.
 fn is_clean(video: &Video) -> bool {
     let kept = video
         .row

@@ -1,4 +1,4 @@
-//! Random schedules of two videos and three workers, as proptest draws and shrinks them.
+//! Random schedules of two videos and three workers, generated and shrunk by proptest.
 
 use proptest::{
     collection::vec,
@@ -11,13 +11,12 @@ use super::core::{Action, Broker, Leases, Row, Rules, State, Status, Video};
 
 pub const RULES: Rules = Rules {
     max_failures: 2,
-    max_losses: 10,
+    max_expirations: 10,
     users: 3,
     messages: 4,
     attempts: u8::MAX,
 };
 
-/// Two videos and three workers.
 pub struct Model;
 
 impl ReferenceStateMachine for Model {
@@ -25,10 +24,10 @@ impl ReferenceStateMachine for Model {
     type Transition = Action;
 
     fn init_state() -> BoxedStrategy<State> {
-        // Ten leases seldom expire in one schedule: some were lost before.
-        let video = select(vec![0, 8, 9]).prop_map(|losses| {
+        // Ten leases rarely expire in one schedule, so some videos start with earlier expirations.
+        let video = select(vec![0, 8, 9]).prop_map(|lease_expirations| {
             Video::new(Row {
-                losses,
+                lease_expirations,
                 ..Row::new()
             })
         });
@@ -60,7 +59,7 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-/// What leads far is frequent, what ends a story or changes nothing is rare.
+/// Actions that lead far are frequent; those that end a schedule or change nothing are rare.
 fn weight(state: &State, action: Action) -> u32 {
     let is_processed = |video: usize| {
         let row = state.videos[video].row.as_ref();
@@ -75,7 +74,7 @@ fn weight(state: &State, action: Action) -> u32 {
         Action::ExpireLease { .. }
         | Action::ComeDue { .. }
         | Action::AgePush { .. }
-        | Action::AgeStrays { .. }
+        | Action::AgeOrphans { .. }
         | Action::AgeNote { .. }
         | Action::Sweep {
             leases: Leases::Expire,
@@ -83,7 +82,7 @@ fn weight(state: &State, action: Action) -> u32 {
         } => 6,
         Action::Beat { .. }
         | Action::Fail { .. }
-        | Action::SetBack { .. }
+        | Action::EnvironmentFailure { .. }
         | Action::GiveBack { .. }
         | Action::Die { .. }
         | Action::Redeliver => 3,

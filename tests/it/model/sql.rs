@@ -1,6 +1,6 @@
-//! Random schedules on the real thing: the functions that API, workers, sweeper and operator call, on
-//! PostgreSQL, Redis and a disk. After each step their answer and all that is stored must be what the
-//! model says. Time passes by moving the moments in the rows.
+//! Random schedules of the real functions that API, workers, sweeper and operator call, with
+//! PostgreSQL, Redis and a disk. After each step, the result and the stored state must match the
+//! model. Time passes by changing the timestamps in the rows.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use std::{
 };
 
 use anb::{
-    app::{App, Workshop, counting::Counting},
+    app::{App, WorkerContext, counting::Counting},
     db::Connection,
     ids::{UserId, VideoId},
     job::JobError,
-    media::Refusal,
+    media::Rejection,
     queue::Queue,
     videos::{
         self, Change, ChangeOutcome, Claim, clean, operator, process,
@@ -40,33 +40,33 @@ use super::{
 };
 use crate::support::{RedisBroker, TestApp, aws};
 
-/// Schedules of the ordinary test run, and the variable that asks for more.
+/// Number of schedules of an ordinary test run, and the variable that overrides it.
 const SCHEDULES: u32 = 1_000;
 const SCHEDULES_VARIABLE: &str = "SCHEDULES";
 
 #[test]
-fn the_sql_does_what_the_model_says() {
+fn program_behaves_as_the_model() {
     let asked = std::env::var(SCHEDULES_VARIABLE).ok();
     let schedules = asked.map_or(SCHEDULES, |count| count.parse().unwrap());
     let config = Config {
         cases: schedules,
-        // A schedule that fails is printed, and becomes a test of its own.
+        // A failing schedule is printed, and becomes a separate test.
         failure_persistence: None,
         max_shrink_iters: 1_000,
         ..Config::default()
     };
-    // One thread: with more, each answer would have to wake another.
+    // With more threads, each response would have to wake another thread.
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let house = runtime.block_on(House::open());
+    let system = runtime.block_on(SystemUnderTest::open());
     let (steps, started) = (AtomicUsize::new(0), Instant::now());
     let followed = TestRunner::new(config).run(
         &Model::sequential_strategy(4..16),
         |(state, actions, seen)| {
             steps.fetch_add(actions.len(), Ordering::Relaxed);
-            runtime.block_on(house.follow(state, actions, seen))
+            runtime.block_on(system.follow(state, actions, seen))
         },
     );
     followed.unwrap_or_else(|failure| panic!("{failure}"));
@@ -77,11 +77,11 @@ fn the_sql_does_what_the_model_says() {
 }
 
 /// The services, shared by all schedules.
-struct House {
+struct SystemUnderTest {
     app: TestApp,
     api: App,
     votes: Votes,
-    workshop: Workshop,
+    context: WorkerContext,
     no_queue: Queue,
     broker: RedisBroker,
     users: Vec<UserId>,
@@ -89,13 +89,13 @@ struct House {
 
 /// One schedule.
 struct Run<'a> {
-    house: &'a House,
+    system: &'a SystemUnderTest,
     connection: Object<Connection>,
     videos: Vec<VideoId>,
     workers: Vec<Option<Claim>>,
 }
 
-impl House {
+impl SystemUnderTest {
     async fn open() -> Self {
         let flags = [
             "--job-lease=1h",
@@ -105,7 +105,7 @@ impl House {
         let app = TestApp::spawn_with(&[], &flags).await;
         let mut users = Vec::new();
         for user in 0..RULES.users {
-            let player = app.member(&format!("Fan{user}"), "Cali").await;
+            let player = app.insert_user(&format!("Fan{user}"), "Cali").await;
             users.push(app.user_id(&player).await);
         }
         Self {
@@ -113,7 +113,7 @@ impl House {
                 .await
                 .unwrap(),
             votes: Votes::new(&app.db, &Counting::default(), &app.shutdown),
-            workshop: app.workshop().await,
+            context: app.context().await,
             no_queue: RedisBroker::absent().await,
             broker: RedisBroker::at(&app.place.redis_url).await,
             users,
@@ -121,7 +121,7 @@ impl House {
         }
     }
 
-    /// Follows a schedule. Counts in `seen` what was done: the rest is no part of a failure.
+    /// Runs a schedule. Counts the actions in `seen`: a failure does not involve later ones.
     async fn follow(
         &self,
         mut state: State,
@@ -142,24 +142,24 @@ impl House {
 }
 
 impl<'a> Run<'a> {
-    async fn start(house: &'a House, state: &State) -> Self {
-        house.broker.wipe().await;
-        let mut connection = house.app.db.connection().await.unwrap();
+    async fn start(system: &'a SystemUnderTest, state: &State) -> Self {
+        system.broker.wipe().await;
+        let mut connection = system.app.db.connection().await.unwrap();
         let mut script = "DELETE FROM videos; DELETE FROM uploads;".to_owned();
         let mut videos = Vec::new();
         for row in state.rows() {
             let id = VideoId::generate();
             let insert = format!(
-                "INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after, losses)
+                "INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after, lease_expirations)
                  VALUES ('{id}', {}, 'Mi jugada', false, 1, '2020-01-01', {});",
-                house.users[0], row.losses
+                system.users[0], row.lease_expirations
             );
             script.push_str(&insert);
             videos.push(id);
         }
         connection.batch_execute(&script).await.unwrap();
         Self {
-            house,
+            system,
             connection,
             videos,
             workers: vec![None; state.workers.len()],
@@ -167,13 +167,14 @@ impl<'a> Run<'a> {
     }
 
     async fn act(&mut self, action: Action) -> Reply {
-        let House {
+        let SystemUnderTest {
             app,
             api,
-            workshop,
+            context,
             users,
+            votes,
             ..
-        } = self.house;
+        } = self.system;
         match action {
             Action::Push { video } => {
                 upload::enqueue(api, self.videos[video], String::new())
@@ -187,15 +188,15 @@ impl<'a> Run<'a> {
                 return Reply::Deleted(deleted.unwrap());
             }
             Action::Vote { user, video } => {
-                let cast = self.house.votes.cast(users[user], self.videos[video]).await;
+                let cast = votes.cast(users[user], self.videos[video]).await;
                 return Reply::Cast(cast.unwrap());
             }
-            // It names what it likes.
+            // A message may name any video.
             Action::Redeliver => app.push(VideoId::generate()).await,
             Action::Lose => self.receive().await,
             Action::Take { worker } => {
                 self.receive().await;
-                let claim = process::claim(workshop).await.unwrap();
+                let claim = process::claim(context).await.unwrap();
                 self.workers[worker] = claim;
                 return Reply::Claimed(claim.map(|claim| Job {
                     video: self.place(claim.video),
@@ -209,37 +210,37 @@ impl<'a> Run<'a> {
             | Action::Succeed { worker }
             | Action::Refuse { worker }
             | Action::Fail { worker }
-            | Action::SetBack { worker }
+            | Action::EnvironmentFailure { worker }
             | Action::GiveBack { worker }
             | Action::Die { worker } => return self.work(action, worker).await,
             Action::ExpireLease { video } => self.set(video, "lease_until = '2020-01-01'").await,
             Action::ComeDue { video } => self.set(video, "run_after = '2020-01-01'").await,
             Action::AgePush { video } => self.set(video, "enqueued_at = '2020-01-01'").await,
-            Action::AgeStrays { video } => self.set(video, "strays_at = '2020-01-01'").await,
+            Action::AgeOrphans { video } => self.set(video, "strays_at = '2020-01-01'").await,
             Action::AgeNote { video } => {
                 let id = self.videos[video];
-                app.sql(&format!(
+                app.execute(&format!(
                     "UPDATE uploads SET started_at = '2020-01-01' WHERE video_id = '{id}'"
                 ))
                 .await;
             }
             Action::Sweep { leases, broker } => {
                 let queue = match broker {
-                    Broker::Up => &workshop.queue,
-                    Broker::Down => &self.house.no_queue,
+                    Broker::Up => &context.queue,
+                    Broker::Down => &self.system.no_queue,
                 };
                 let sweeper = Sweeper {
                     queue,
-                    ..Sweeper::from(workshop)
+                    ..Sweeper::from(context)
                 };
                 return Reply::Swept(sweep_and_clean(&sweeper, leases).await.ok());
             }
             Action::Redrive => {
-                let redriven = operator::redrive(&workshop.db, &workshop.queue)
+                let redriven = operator::redrive(&context.db, &context.queue)
                     .await
                     .unwrap();
-                // The sweeper leaves what came due within the last second to others.
-                app.sql("UPDATE videos SET run_after = '2020-01-01' WHERE run_after <= now()")
+                // The sweeper skips videos that became due within the last second.
+                app.execute("UPDATE videos SET run_after = '2020-01-01' WHERE run_after <= now()")
                     .await;
                 return Reply::Redriven(redriven.videos);
             }
@@ -248,15 +249,15 @@ impl<'a> Run<'a> {
     }
 
     async fn work(&mut self, action: Action, worker: usize) -> Reply {
-        let House { app, workshop, .. } = self.house;
+        let SystemUnderTest { app, context, .. } = self.system;
         let claim = self.workers[worker].take().unwrap();
         match action {
             Action::Beat { .. } => {
-                let is_held = process::heartbeat(workshop, claim).await.unwrap();
+                let is_held = process::heartbeat(context, claim).await.unwrap();
                 if is_held {
                     self.workers[worker] = Some(claim);
                 } else {
-                    process::discard(workshop, claim).await;
+                    process::remove_outputs(context, claim).await;
                 }
                 Reply::Held(is_held)
             }
@@ -268,34 +269,34 @@ impl<'a> Run<'a> {
                 Reply::Nothing
             }
             Action::Succeed { .. } => Reply::Succeeded(
-                process::record_success(workshop, claim, &serde_json::Value::Null)
+                process::record_success(context, claim, &serde_json::Value::Null)
                     .await
                     .unwrap(),
             ),
             Action::Refuse { .. } => {
-                let error = JobError::Video(Refusal::Corrupt.into());
+                let error = JobError::Rejected(Rejection::Corrupt.into());
                 Reply::Failed(
-                    process::record_failure(workshop, claim, error)
+                    process::record_failure(context, claim, error)
                         .await
                         .unwrap(),
                 )
             }
-            Action::Fail { .. } | Action::SetBack { .. } => {
+            Action::Fail { .. } | Action::EnvironmentFailure { .. } => {
                 let error = anyhow::anyhow!("no clip");
                 let error = match action {
-                    Action::Fail { .. } => JobError::Job(error),
-                    _ => JobError::Surroundings(error),
+                    Action::Fail { .. } => JobError::Failed(error),
+                    _ => JobError::Environment(error),
                 };
-                let recorded = process::record_failure(workshop, claim, error)
+                let recorded = process::record_failure(context, claim, error)
                     .await
                     .unwrap();
-                // The back-off is short: no slow test may reach its end.
-                app.sql("UPDATE videos SET run_after = '2100-01-01' WHERE run_after > now()")
+                // A slow test must not reach the end of the short back-off.
+                app.execute("UPDATE videos SET run_after = '2100-01-01' WHERE run_after > now()")
                     .await;
                 Reply::Failed(recorded)
             }
             Action::GiveBack { .. } => {
-                process::release(workshop, claim).await.unwrap();
+                process::release(context, claim).await.unwrap();
                 app.push(claim.video).await;
                 Reply::Nothing
             }
@@ -308,18 +309,18 @@ impl<'a> Run<'a> {
             title: None,
             is_public: Some(is_public),
         };
-        let House { api, users, .. } = self.house;
+        let SystemUnderTest { api, users, .. } = self.system;
         let changed = videos::change(api, users[0], self.videos[video], &change).await;
         Reply::Changed(matches!(changed.unwrap(), ChangeOutcome::Changed(_)))
     }
 
     async fn set(&self, video: usize, assignment: &str) {
-        self.house.app.set(self.videos[video], assignment).await;
+        self.system.app.set(self.videos[video], assignment).await;
     }
 
-    /// Receives a message.
+    /// Receives and acknowledges a message.
     async fn receive(&self) {
-        let queue = &self.house.app.queue;
+        let queue = &self.system.app.queue;
         let received = queue.receive(1, Duration::from_millis(1)).await;
         received.unwrap().pop().unwrap().ack().await.unwrap();
     }
@@ -328,15 +329,15 @@ impl<'a> Run<'a> {
         self.videos.iter().position(|video| *video == id).unwrap()
     }
 
-    /// Returns `state` with everything that is stored as it is.
+    /// Returns `state` with its stored parts replaced by what the system stores.
     async fn look(&mut self, state: &State) -> State {
-        let House { app, broker, .. } = self.house;
+        let SystemUnderTest { app, broker, .. } = self.system;
         let mut seen = state.clone();
         seen.messages = broker.waiting().await.len();
         let stored = Stored::read(&mut self.connection, &self.videos).await;
         for ((video, id), stored) in seen.videos.iter_mut().zip(&self.videos).zip(stored) {
             video.note = stored.note();
-            video.row = stored.row(&self.house.users);
+            video.row = stored.row(&self.system.users);
             let names = app.outputs(*id);
             let attempts = names
                 .iter()
@@ -353,7 +354,7 @@ async fn sweep_and_clean(sweeper: &Sweeper<'_>, leases: Leases) -> anyhow::Resul
         Leases::Keep => sweep::Leases::Keep,
     };
     let swept = sweep::run(sweeper, leases).await;
-    // One fails without the other.
+    // The cleanup runs even if the sweep failed.
     let cleaned = clean::run(sweeper).await?;
     let swept = swept?;
     assert_eq!(swept.remakes, 0);

@@ -1,4 +1,4 @@
-//! A video's row, votes and note as PostgreSQL holds them, in the model's words.
+//! A video's row, votes and note in PostgreSQL, converted to the model's types.
 
 use anb::{
     db::Connection,
@@ -12,7 +12,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::core::{Cause, Row, Status, Timer};
 
-/// Of moments it tells whether they are over.
+/// Timestamps are read as whether they are over.
 #[derive(QueryableByName)]
 pub struct Stored {
     #[diesel(sql_type = Nullable<Text>)]
@@ -44,7 +44,7 @@ impl Stored {
     pub async fn read(connection: &mut Connection, videos: &[VideoId]) -> Vec<Self> {
         let query = sql_query(
             "SELECT status::text, failure->>'code' AS code,
-                 array_remove(ARRAY[attempt, failures, losses], NULL) AS counters,
+                 array_remove(ARRAY[attempt, failures, lease_expirations], NULL) AS counters,
                  lease_until < now() AS lease, run_after <= now() AS is_due,
                  enqueued_at < now() - interval '1 minute' AS pushed,
                  strays_at < now() - interval '31 minutes' AS strays,
@@ -64,13 +64,13 @@ impl Stored {
         timer(self.note)
     }
 
-    /// Returns the row, if there is one. A voter is a number in `users`.
+    /// Returns the row, if there is one. Voters are indices into `users`.
     pub fn row(&self, users: &[UserId]) -> Option<Row> {
         let status = match (self.status.as_deref()?, self.code.as_deref()) {
             ("uploaded", None) => Status::Uploaded,
             ("processing", None) => Status::Processing,
             ("processed", None) => Status::Processed,
-            ("failed", Some("corrupt")) => Status::Failed(Cause::Refused),
+            ("failed", Some("corrupt")) => Status::Failed(Cause::Rejected),
             ("failed", Some("processing_failed")) => Status::Failed(Cause::ProcessingFailed),
             ("failed", Some("worker_lost")) => Status::Failed(Cause::WorkerLost),
             other => panic!("{other:?}"),
@@ -83,7 +83,7 @@ impl Stored {
         assert_eq!(
             self.votes,
             i64::try_from(self.voters.len()).ok(),
-            "the counter is the number of votes"
+            "the counter equals the number of votes"
         );
         let voters = self
             .voters
@@ -93,7 +93,7 @@ impl Stored {
             status,
             attempt: counters[0],
             failures: counters[1],
-            losses: counters[2],
+            lease_expirations: counters[2],
             lease: timer(self.lease),
             is_due: self.is_due?,
             pushed: timer(self.pushed),

@@ -1,6 +1,6 @@
-//! The table of nasty values.
+//! The nasty values.
 
-/// Query parameters of any route. A test sees that none is forgotten.
+/// Query parameters of all routes. A test checks that the list is complete.
 pub const PARAMETERS: [&str; 8] = [
     "after",
     "by",
@@ -12,7 +12,7 @@ pub const PARAMETERS: [&str; 8] = [
     "signature",
 ];
 
-/// Values as they stand in an address.
+/// Values of query parameters, as written in a URL.
 pub const VALUES: &[&str] = &[
     "",
     "%20",
@@ -93,7 +93,7 @@ pub const VALUES: &[&str] = &[
     "processed/00000000-0000-0000-0000-000000000000/-1.jpg",
 ];
 
-/// Headers that something in the program reads, and values that each of them gets beside [`ANY_HEADER`].
+/// Headers that the program reads, with values to send in addition to [`ANY_HEADER`].
 pub const HEADERS: &[(&str, &[&str])] = &[
     ("accept", &["*/*;q=2", "text/html"]),
     (
@@ -191,7 +191,7 @@ pub const HEADERS: &[(&str, &[&str])] = &[
     ("x-forwarded-proto", &["gopher"]),
 ];
 
-/// What every header gets.
+/// Values to send in every header.
 pub const ANY_HEADER: &[&[u8]] = &[
     b"",
     b" ",

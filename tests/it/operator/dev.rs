@@ -1,4 +1,4 @@
-//! `anb dev` in a terminal: the line that it prints works as it is, and Ctrl-C stops it at any time.
+//! `anb dev` in a terminal: the command line that it prints works, and Ctrl-C stops it at any time.
 
 use std::{
     fs,
@@ -17,11 +17,11 @@ use tokio::{
 
 use crate::support::{descendants, eventually, processes_about};
 
-/// A folder's name that a shell and a settings file each read otherwise unless it is quoted.
+/// A folder name that must be quoted in a shell and in a settings file, each in its own way.
 const FOLDER: &str = "it's $HOME's \"data\" \\ #1";
 
 #[tokio::test]
-async fn the_printed_line_reaches_the_private_services() {
+async fn printed_command_reaches_the_private_services() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = start(folder.path());
     let printed = printed_line(&mut dev).await;
@@ -45,13 +45,13 @@ async fn the_printed_line_reaches_the_private_services() {
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
+async fn interrupt_stops_initdb_and_the_next_start_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join(FOLDER);
     let mut dev = start(folder.path());
     let id = dev.id().unwrap();
-    // The server that initdb starts: so it has written something, and has a process of its own to end.
-    eventually("initdb runs", 60, async || {
+    // When initdb has started a server, it has written files and has a child process to stop.
+    eventually("initdb is running", 60, async || {
         let servers = descendants(id).into_iter();
         servers
             .map(|id| fs::read_to_string(format!("/proc/{id}/comm")))
@@ -60,8 +60,8 @@ async fn an_interrupt_ends_initdb_and_the_next_start_begins_anew() {
     .await;
     interrupt(&dev);
     let ended = timeout(Duration::from_mins(1), dev.wait()).await;
-    assert!(ended.expect("it goes on").unwrap().success());
-    assert!(!data.join("postgres").exists(), "initdb went on to its end");
+    assert!(ended.expect("anb dev must stop").unwrap().success());
+    assert!(!data.join("postgres").exists(), "initdb ran to completion");
     eventually("every process has ended", 60, async || {
         processes_about(folder.path()).is_empty()
     })
@@ -86,18 +86,18 @@ fn start(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Waits until it greets, and returns the line for a shell.
+/// Waits for the printed command line and returns it.
 async fn printed_line(dev: &mut Child) -> String {
-    let mut said = BufReader::new(dev.stdout.take().unwrap()).lines();
+    let mut reader = BufReader::new(dev.stdout.take().unwrap()).lines();
     loop {
-        let line = said.next_line().await.unwrap().unwrap();
+        let line = reader.next_line().await.unwrap().unwrap();
         if line.contains("--env-file") {
             return line;
         }
     }
 }
 
-/// Presses Ctrl-C.
+/// Sends SIGINT, as Ctrl-C does.
 fn interrupt(dev: &Child) {
     let id = Pid::from_raw(dev.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(id, Signal::INT).unwrap();

@@ -1,11 +1,11 @@
-//! What a tool says when database or broker cannot be reached: one line with the variable, the address and the
-//! cause, each once.
+//! Error output of the tools when database or broker is unreachable: one line that contains the
+//! variable, the address and the cause once each.
 
 use std::{collections::BTreeSet, fs, process::Output};
 
-use crate::{processes::process::House, support::Place};
+use crate::{processes::process::SystemUnderTest, support::Place};
 
-/// The tools that need the database: all but `queue peek`.
+/// Commands that use the database, which are all except `queue peek`.
 const TOOLS: [&str; 8] = [
     "migrate",
     "migrate --dry-run",
@@ -17,35 +17,35 @@ const TOOLS: [&str; 8] = [
     "admin reset-password ana@example.com",
 ];
 
-/// Those that ask the broker when they have asked the database.
-const TOOLS_OF_THE_QUEUE: [&str; 3] = ["queue stats", "queue peek", "fsck"];
+/// Commands that use the broker.
+const QUEUE_TOOLS: [&str; 3] = ["queue stats", "queue peek", "fsck"];
 
-/// Makes a house with the two folders that `anb fsck` asks for first.
-fn house(database_url: &str, redis_url: &str) -> House {
-    let house = House::at(database_url, redis_url);
+/// Returns an environment with the two folders that `anb fsck` checks first.
+fn system(database_url: &str, redis_url: &str) -> SystemUnderTest {
+    let system = SystemUnderTest::at(database_url, redis_url);
     for folder in ["uploads", "processed"] {
-        fs::create_dir(house.folder().join(folder)).unwrap();
+        fs::create_dir(system.folder().join(folder)).unwrap();
     }
-    house
+    system
 }
 
-/// Asserts that a run failed with one line that holds each of `words`, no password, and nothing twice.
+/// Asserts a one-line error that contains each of `words` once, no password and no repeated part.
 fn assert_line(ran: &Output, words: &[&str]) {
-    let said = String::from_utf8(ran.stderr.clone()).unwrap();
-    assert_eq!(ran.status.code(), Some(1), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let message = String::from_utf8(ran.stderr.clone()).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
     assert!(ran.stdout.is_empty(), "{ran:?}");
     for word in words {
-        assert_eq!(said.matches(word).count(), 1, "{word}: {said}");
+        assert_eq!(message.matches(word).count(), 1, "{word}: {message}");
     }
-    assert!(!said.contains("hunter2"), "{said}");
-    let parts: Vec<_> = said.trim_end().split(": ").collect();
+    assert!(!message.contains("hunter2"), "{message}");
+    let parts: Vec<_> = message.trim_end().split(": ").collect();
     let different: BTreeSet<_> = parts.iter().collect();
-    assert_eq!(parts.len(), different.len(), "said twice: {said}");
+    assert_eq!(parts.len(), different.len(), "repeated part: {message}");
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_named_once() {
+async fn unreachable_database_is_reported_in_one_line() {
     let place = Place::make().await;
     let (base, query) = place.database_url.split_once('?').unwrap();
     let (server, _) = base.rsplit_once('/').unwrap();
@@ -71,22 +71,22 @@ async fn a_database_that_cannot_be_reached_is_named_once() {
         (&unknown_user, &["DATABASE_URL", "\"stranger\""]),
     ] {
         for tool in TOOLS {
-            let house = house(url, &place.redis_url);
-            assert_line(&house.output(tool).await, words);
+            let system = system(url, &place.redis_url);
+            assert_line(&system.output(tool).await, words);
         }
     }
 }
 
 #[tokio::test]
-async fn without_a_url_the_single_variables_are_named() {
+async fn unreachable_database_without_url_is_reported_with_its_variables() {
     let place = Place::make().await;
-    let mut house = house("", &place.redis_url);
+    let mut system = system("", &place.redis_url);
     for (variable, value) in [
         ("DB_HOST", "127.0.0.1"),
         ("DB_PORT", "1"),
         ("DB_PASSWORD", "hunter2"),
     ] {
-        house.set(variable, value);
+        system.set(variable, value);
     }
     for tool in TOOLS {
         let words = [
@@ -94,12 +94,12 @@ async fn without_a_url_the_single_variables_are_named() {
             "(127.0.0.1:1/anb)",
             "Connection refused",
         ];
-        assert_line(&house.output(tool).await, &words);
+        assert_line(&system.output(tool).await, &words);
     }
 }
 
 #[tokio::test]
-async fn a_broker_that_cannot_be_reached_is_named_once() {
+async fn unreachable_broker_is_reported_in_one_line() {
     let place = Place::make().await;
     let (socket, _) = place.redis_url.split_once('?').unwrap();
     let path = socket.strip_prefix("redis+unix://").unwrap();
@@ -118,9 +118,9 @@ async fn a_broker_that_cannot_be_reached_is_named_once() {
             ["REDIS_URL", path, "authentication failed"],
         ),
     ] {
-        for tool in TOOLS_OF_THE_QUEUE {
-            let house = house(&place.database_url, url);
-            assert_line(&house.output(tool).await, &words);
+        for tool in QUEUE_TOOLS {
+            let system = system(&place.database_url, url);
+            assert_line(&system.output(tool).await, &words);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Strangers who open connections and say nothing.
+//! Clients that open connections and send nothing.
 
 use reqwest::Method;
 use tokio::{
@@ -7,39 +7,39 @@ use tokio::{
 };
 
 use super::{
-    house,
-    process::{House, Process, Role},
+    process::{Process, Role, SystemUnderTest},
+    system,
 };
 use crate::support::{Answer, eventually};
 
-/// More than the processes here may have files open.
-const STRANGERS: usize = 300;
+/// Number of idle connections, more than the file limits of the processes here.
+const IDLE_CONNECTIONS: usize = 300;
 
 #[tokio::test]
-async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
-    let mut house = House::bare().await;
-    house.run("migrate").await;
-    house.limit_open_files(64, 1024);
-    let mut serve = house.start(Role::Serve);
+async fn soft_limit_of_open_files_is_raised_to_the_hard_limit() {
+    let mut system = SystemUnderTest::bare().await;
+    system.run("migrate").await;
+    system.limit_open_files(64, 1024);
+    let mut serve = system.start(Role::Serve);
     serve.until_ready().await;
     let log = serve.log();
     assert!(log.contains("raised the limit of open files"), "{log}");
     assert!(log.contains("soft=64 hard=1024"), "{log}");
-    let _strangers = strangers(&serve).await;
-    eventually("the API answers", 60, async || {
+    let _idle = open_idle(&serve).await;
+    eventually("the API responds", 60, async || {
         serve.get("/ready").await.status() == 200
     })
     .await;
 }
 
 #[tokio::test]
-async fn idle_connections_keep_nobody_out() {
-    let (mut app, mut house) = house().await;
-    house.limit_open_files(64, 256);
-    let mut serve = house.start(Role::Serve);
+async fn idle_connections_do_not_block_other_clients() {
+    let (mut app, mut system) = system().await;
+    system.limit_open_files(64, 256);
+    let mut serve = system.start(Role::Serve);
     serve.until_ready().await;
     app.url.clone_from(&serve.url);
-    // A client whose request is not answered yet.
+    // A client with an unanswered request.
     let mut busy = connect(&serve).await;
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
                 content-length: 2\r\nexpect: 100-continue\r\n\r\n";
@@ -49,8 +49,8 @@ async fn idle_connections_keep_nobody_out() {
     busy.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 100 Continue\r\n\r\n");
 
-    let mut strangers = strangers(&serve).await;
-    eventually("a client is answered", 60, async || {
+    let mut idle = open_idle(&serve).await;
+    eventually("a client gets a response", 60, async || {
         reqwest::get(format!("{}/ready", serve.url))
             .await
             .is_ok_and(|answer| answer.status() == 200)
@@ -62,10 +62,10 @@ async fn idle_connections_keep_nobody_out() {
     busy.write_all(b"{}").await.unwrap();
     let mut start = [0; 10];
     busy.read_exact(&mut start).await.unwrap();
-    // 400, or 408 on a machine that was busy for long.
+    // 400, or 408 on a busy machine.
     assert_eq!(&start, b"HTTP/1.1 4");
-    let first = strangers.first_mut().unwrap();
-    assert_eq!(first.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
+    let first = idle.first_mut().unwrap();
+    assert_eq!(first.read(&mut [0]).await.unwrap_or(0), 0, "not closed");
 }
 
 async fn connect(process: &Process) -> TcpStream {
@@ -73,11 +73,10 @@ async fn connect(process: &Process) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Opens connections that say nothing.
-async fn strangers(process: &Process) -> Vec<TcpStream> {
-    let mut strangers = Vec::new();
-    for _ in 0..STRANGERS {
-        strangers.push(connect(process).await);
+async fn open_idle(process: &Process) -> Vec<TcpStream> {
+    let mut connections = Vec::new();
+    for _ in 0..IDLE_CONNECTIONS {
+        connections.push(connect(process).await);
     }
-    strangers
+    connections
 }

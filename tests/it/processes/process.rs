@@ -1,4 +1,4 @@
-//! The real program, running.
+//! Processes of the real program.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ use crate::support::{
     Place, SMALL, Share, TestApp, aws, cpu_seconds, eventually, free_port, memory,
 };
 
-/// What a process does.
+/// The command of a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Role {
     Serve,
@@ -27,7 +27,7 @@ pub enum Role {
 }
 
 /// The services and folders that the processes of one test share.
-pub struct House {
+pub struct SystemUnderTest {
     environment: Vec<(&'static str, String)>,
     folder: TempDir,
     open_files: Option<(u64, u64)>,
@@ -36,76 +36,76 @@ pub struct House {
 /// A running process, killed when it is dropped.
 pub struct Process {
     child: Child,
-    /// Where it answers `/health` and `/ready`.
+    /// Address of `/health` and `/ready`.
     pub url: String,
     log: PathBuf,
 }
 
-impl House {
-    /// Makes one with an empty database.
+impl SystemUnderTest {
+    /// Creates an environment with an empty database.
     pub async fn bare() -> Self {
         let place = Place::make_bare().await;
         Self::at(&place.database_url, &place.redis_url)
     }
 
-    /// Makes one that shares everything with `app`.
+    /// Creates an environment that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
         let database = app.serve.database.url.as_ref().unwrap();
         let queue = &app.serve.queue;
         let storage = &app.serve.storage;
-        let mut house = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
-        house.set("UPLOAD_PATH", storage.upload_path.to_str().unwrap());
-        house.set("PROCESSED_PATH", storage.processed_path.to_str().unwrap());
-        house.set("OUTPUT_RESOLUTION", SMALL);
+        let mut system = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
+        system.set("UPLOAD_PATH", storage.upload_path.to_str().unwrap());
+        system.set("PROCESSED_PATH", storage.processed_path.to_str().unwrap());
+        system.set("OUTPUT_RESOLUTION", SMALL);
         if queue.queue_type == QueueType::Sqs {
-            house.set("QUEUE_TYPE", "sqs");
-            house.set("SQS_QUEUE_URL", queue.sqs_queue_url.as_ref().unwrap());
+            system.set("QUEUE_TYPE", "sqs");
+            system.set("SQS_QUEUE_URL", queue.sqs_queue_url.as_ref().unwrap());
             let endpoint = queue.sqs_endpoint_url.as_ref();
-            house.set("AWS_ENDPOINT_URL_SQS", endpoint.unwrap());
+            system.set("AWS_ENDPOINT_URL_SQS", endpoint.unwrap());
         }
         if storage.storage_type == StorageType::S3 {
-            house.set("STORAGE_TYPE", "s3");
-            house.set("S3_BUCKET_NAME", storage.s3_bucket_name.as_ref().unwrap());
+            system.set("STORAGE_TYPE", "s3");
+            system.set("S3_BUCKET_NAME", storage.s3_bucket_name.as_ref().unwrap());
             let endpoint = storage.s3_endpoint_url.as_ref();
-            house.set("AWS_ENDPOINT_URL_S3", endpoint.unwrap());
+            system.set("AWS_ENDPOINT_URL_S3", endpoint.unwrap());
         }
-        house
+        system
     }
 
-    /// Makes one without services.
+    /// Creates an environment without services.
     pub fn absent() -> Self {
         Self::at("postgres://postgres@127.0.0.1:1/anb", "127.0.0.1:1")
     }
 
-    /// Makes one with services that run somewhere.
+    /// Creates an environment with existing services.
     pub fn at(database_url: &str, redis_url: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut house = Self {
+        let mut system = Self {
             environment: Vec::new(),
             folder,
             open_files: None,
         };
-        house.set("DATABASE_URL", database_url);
-        house.set("REDIS_URL", redis_url);
-        house.set("SCRATCH_PATH", house.scratch().to_str().unwrap());
-        house.set("AWS_ACCESS_KEY_ID", aws::KEY);
-        house.set("AWS_SECRET_ACCESS_KEY", aws::KEY);
-        // Nobody answers here, and each process would wait for that.
-        house.set("AWS_EC2_METADATA_DISABLED", "true");
-        house
+        system.set("DATABASE_URL", database_url);
+        system.set("REDIS_URL", redis_url);
+        system.set("SCRATCH_PATH", system.scratch().to_str().unwrap());
+        system.set("AWS_ACCESS_KEY_ID", aws::KEY);
+        system.set("AWS_SECRET_ACCESS_KEY", aws::KEY);
+        // No metadata service responds here, and each process would wait for it.
+        system.set("AWS_EC2_METADATA_DISABLED", "true");
+        system
     }
 
-    /// Sets a variable of all processes started later.
+    /// Sets a variable of processes started later.
     pub fn set(&mut self, variable: &'static str, value: &str) {
         self.environment.push((variable, value.to_owned()));
     }
 
-    /// Limits the files that processes started later may have open, softly and hard.
+    /// Sets the soft and hard limit of open files of processes started later.
     pub fn limit_open_files(&mut self, soft: u64, hard: u64) {
         self.open_files = Some((soft, hard));
     }
 
-    /// Where the processes run.
+    /// Returns the working directory of the processes.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -114,29 +114,28 @@ impl House {
         self.folder.path().join("scratch")
     }
 
-    /// Runs a command to its end, which must be a success, and returns its output.
+    /// Runs a command, which must succeed. Returns its output.
     pub async fn run(&self, command: &str) -> String {
         let output = self.output(command).await;
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs a command to its end, and returns its output however it ends.
+    /// Runs a command and returns its output and status.
     pub async fn output(&self, command: &str) -> Output {
         self.command(command).output().await.unwrap()
     }
 
-    /// Starts a process.
     pub fn start(&self, role: Role) -> Process {
         self.start_with(role, &[])
     }
 
-    /// Starts a process with more settings.
+    /// Starts a process with additional settings.
     pub fn start_with(&self, role: Role, settings: &[(&str, &str)]) -> Process {
         self.start_at(free_port(), role, settings)
     }
 
-    /// Starts a process at a port. Its log goes on where that of the last one at the port ended.
+    /// Starts a process at a port. It appends to the log of the previous process at the port.
     pub fn start_at(&self, port: u16, role: Role, settings: &[(&str, &str)]) -> Process {
         let log = self.folder.path().join(format!("{port}.log"));
         let mut command = match role {
@@ -194,19 +193,17 @@ impl Process {
         reqwest::get(format!("{}{path}", self.url)).await.unwrap()
     }
 
-    /// Waits until it answers at all.
     pub async fn until_alive(&mut self) {
         self.until("/health").await;
     }
 
-    /// Waits until it can work.
     pub async fn until_ready(&mut self) {
         self.until("/ready").await;
     }
 
     async fn until(&mut self, path: &str) {
         let url = format!("{}{path}", self.url);
-        eventually("the process answers", 180, async || {
+        eventually("the process responds", 180, async || {
             let ended = self.has_ended();
             assert!(ended.is_none(), "{ended:?}: {}", self.log());
             let answer = reqwest::get(&url).await;
@@ -215,7 +212,7 @@ impl Process {
         .await;
     }
 
-    /// Returns how it ended, if it has.
+    /// Returns the exit status, if the process has exited.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -229,11 +226,11 @@ impl Process {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// Waits for its end and returns its exit code; none if a signal killed it.
+    /// Waits for the exit code, which is none if a signal killed the process.
     pub async fn ended(&mut self, limit: Duration) -> Option<i32> {
         let ended = tokio::time::timeout(limit, self.child.wait()).await;
         let Ok(status) = ended else {
-            panic!("runs on after {limit:?}: {}", self.log());
+            panic!("still running after {limit:?}: {}", self.log());
         };
         let status = status.unwrap();
         assert!(
@@ -243,13 +240,13 @@ impl Process {
         status.code()
     }
 
-    /// Returns how many connections it has accepted and read all requests from.
+    /// Returns the number of accepted connections without unread bytes.
     pub fn requests_read(&self) -> usize {
         let (_, port) = self.url.rsplit_once(':').unwrap();
         let local = format!("0100007F:{:04X}", port.parse::<u16>().unwrap());
         let connections = fs::read_to_string("/proc/net/tcp").unwrap();
         let read = connections.lines().filter(|line| {
-            // Local address, state, bytes to be sent and to be read, inode: the last is 0 until somebody accepts.
+            // Fields: local address, state, bytes to send and to read, inode (0 until accepted).
             let fields: Vec<_> = line.split_whitespace().collect();
             let is_read = fields[4].ends_with(":00000000") && fields[9] != "0";
             fields[1] == local && fields[3] == "01" && is_read
@@ -257,17 +254,15 @@ impl Process {
         read.count()
     }
 
-    /// Returns a line of `/proc/{id}/status` that tells of memory (bytes).
+    /// Returns a memory field of `/proc/{id}/status` (bytes).
     pub fn memory(&self, name: &str) -> u64 {
         memory(self.id(), name).unwrap()
     }
 
-    /// Returns the processor time that it took so far.
     pub fn cpu_seconds(&self) -> f64 {
         cpu_seconds(self.id(), Share::Own).unwrap()
     }
 
-    /// Returns what it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }

@@ -1,53 +1,53 @@
-//! Progress, told by one process, read from another one, and from the one that takes its place.
+//! Progress that a worker reports, read through an API and through its successor.
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::process::{House, Process, Role};
+use super::process::{Process, Role, SystemUnderTest};
 use crate::support::{Answer, LARGE, Player, TestApp, eventually, long_film};
 
 #[tokio::test]
-async fn progress_grows_and_survives_a_restart_of_the_api() {
+async fn progress_never_decreases_and_survives_an_api_restart() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
-    let house = House::of(&app);
-    let mut first = house.start(Role::Serve);
+    let ana = app.insert_user("Ana", "Cali").await;
+    let system = SystemUnderTest::of(&app);
+    let mut first = system.start(Role::Serve);
     first.until_ready().await;
     let id = app.uploaded(&ana, long_film().await, false).await;
-    assert_eq!(ask(&app, &first, &ana, &id).await["progress"], Value::Null);
+    assert_eq!(read(&app, &first, &ana, &id).await["progress"], Value::Null);
 
-    let mut worker = house.start_with(
+    let mut worker = system.start_with(
         Role::Work,
         &[("RUST_LOG", "info,anb=debug"), ("OUTPUT_RESOLUTION", LARGE)],
     );
     worker.until_ready().await;
     let mut seen = Vec::new();
     eventually("the time left is known", 180, async || {
-        let video = ask(&app, &first, &ana, &id).await;
+        let video = read(&app, &first, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["progress"]["seconds_left"].is_u64()
     })
     .await;
-    // While the worker stands still its last word must stay.
+    // While the worker is suspended, its last report must remain.
     worker.signal(Signal::STOP);
-    let before = ask(&app, &first, &ana, &id).await["progress"].clone();
+    let before = read(&app, &first, &ana, &id).await["progress"].clone();
     drop(first);
-    let mut second = house.start(Role::Serve);
+    let mut second = system.start(Role::Serve);
     second.until_ready().await;
-    let after = ask(&app, &second, &ana, &id).await["progress"].clone();
+    let after = read(&app, &second, &ana, &id).await["progress"].clone();
     assert_eq!(after["percent"], before["percent"]);
     worker.signal(Signal::CONT);
 
     let mut video = Value::Null;
-    eventually("the clip is there", 180, async || {
-        video = ask(&app, &second, &ana, &id).await;
+    eventually("the video is processed", 180, async || {
+        video = read(&app, &second, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["status"] == "processed"
     })
     .await;
     assert!(seen.is_sorted(), "{seen:?}");
     assert_eq!(video["progress"], Value::Null);
-    // A line that people can read, and all that is known one level below.
+    // A short line at INFO, all details at DEBUG.
     let log = worker.log();
     for (message, facts) in [
         ("video processed", ["took_ms", "cpu_ms"]),
@@ -61,7 +61,7 @@ async fn progress_grows_and_survives_a_restart_of_the_api() {
     }
 }
 
-async fn ask(app: &TestApp, api: &Process, player: &Player, id: &str) -> Value {
+async fn read(app: &TestApp, api: &Process, player: &Player, id: &str) -> Value {
     let url = format!("{}/api/videos/{id}", api.url);
     let request = app.client.get(url).bearer_auth(&player.token);
     Answer::of(request).await.ok()

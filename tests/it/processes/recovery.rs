@@ -1,5 +1,5 @@
-//! Databases and brokers that stop, freeze and lose everything under the real program. The time until
-//! all is well again is printed.
+//! The real program with databases and brokers that stop, freeze or lose all data. The tests print
+//! the recovery times.
 
 use std::{
     collections::BTreeSet,
@@ -21,33 +21,33 @@ use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::process::{House, Process, Role};
+use super::process::{Process, Role, SystemUnderTest};
 use crate::support::{
-    Frozen, Player, RedisBroker, Seed, TestApp, eventually, film, hold, long_film, mp4,
+    Player, RedisBroker, Seed, Suspended, TestApp, eventually, film, hold, long_film, mp4,
 };
 
-/// Longest that anybody may wait for an answer, on a busy machine.
-const BOUND: Duration = db::PATIENCE.saturating_add(Duration::from_secs(20));
+/// Maximum time for a response, on a busy machine.
+const TIMEOUT: Duration = db::QUERY_TIMEOUT.saturating_add(Duration::from_secs(20));
 
-/// Within which everything must be well again (s); 5 s on an idle machine, as is printed.
-const RECOVERY: u64 = 60;
+/// Maximum recovery time (s). An idle machine takes 5 s.
+const RECOVERY_TIMEOUT: u64 = 60;
 
 #[tokio::test]
-async fn a_restart_of_the_database_is_survived_under_load() {
+async fn database_restart_under_load_loses_no_job() {
     let data = Data::new();
     let (folder, options) = data.open();
     let postgres = Postgres::start(&folder, &options).await.unwrap();
-    let (app, house, _serve) = serve(&["--database-url", &postgres.url()]).await;
-    let mut work = house.start(Role::Work);
+    let (app, system, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let mut work = system.start(Role::Work);
     work.until_ready().await;
     let job = app.add_video(&long_film().await).await;
-    let held = hold(&house.scratch()).await;
+    let held = hold(&system.scratch()).await;
 
     let load = Load::default();
     let restart = async {
         load.until_answered(200).await;
         postgres.stop().await;
-        // Not before: so the job is at work when the database goes.
+        // Only now, so that the job is running when the database stops.
         drop(held);
         load.until_answered(503).await;
         let postgres = Postgres::start(&folder, &options).await.unwrap();
@@ -72,7 +72,7 @@ async fn no_request_hangs_on_a_frozen_database() {
     let load = Load::default();
     let freeze = async {
         load.until_answered(200).await;
-        let frozen = Frozen::freeze(postgres.id().unwrap());
+        let frozen = Suspended::freeze(postgres.id().unwrap());
         load.until_answered(503).await;
         drop(frozen);
         until_recovered(&app, "PostgreSQL thawed").await;
@@ -83,34 +83,34 @@ async fn no_request_hangs_on_a_frozen_database() {
 }
 
 #[tokio::test]
-async fn a_statement_that_runs_when_the_database_freezes_is_given_up() {
+async fn running_statements_time_out_when_the_database_freezes() {
     let data = Data::new();
     let (folder, options) = data.open();
     let postgres = Postgres::start(&folder, &options).await.unwrap();
     let (app, _house, _serve) = serve(&["--database-url", &postgres.url()]).await;
-    let ana = app.member("Ana", "Cali").await;
-    let luis = app.member("Luis", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let luis = app.insert_user("Luis", "Cali").await;
     let video = app.add(&ana, Seed::PUBLIC).await;
 
     let mut locks = app.db.connection().await.unwrap();
     let lock = "BEGIN; LOCK TABLE votes, videos IN EXCLUSIVE MODE";
     locks.batch_execute(lock).await.unwrap();
     let freeze = async {
-        eventually("both statements run", 60, async || {
-            // Others may wait as well.
+        eventually("both statements wait", 60, async || {
+            // Other statements may wait as well.
             let waiting = "SELECT count(DISTINCT table_of.name)
                 FROM pg_stat_activity, (VALUES ('votes'), ('videos')) AS table_of (name)
                 WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO ' || name || ' (%'";
             app.number(waiting).await == 2
         })
         .await;
-        let frozen = Frozen::freeze(postgres.id().unwrap());
+        let frozen = Suspended::freeze(postgres.id().unwrap());
         app.get("/health").await.ok();
         frozen
     };
     let requests =
         async { tokio::join!(app.vote(&luis, &video), app.upload(&ana, mp4(5000), false)) };
-    let ((vote, upload), frozen) = timeout(BOUND, async { tokio::join!(requests, freeze) })
+    let ((vote, upload), frozen) = timeout(TIMEOUT, async { tokio::join!(requests, freeze) })
         .await
         .unwrap();
     assert_eq!(vote.refusal(), (503, "unavailable"));
@@ -120,37 +120,37 @@ async fn a_statement_that_runs_when_the_database_freezes_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_upload_without_a_broker_is_processed_when_it_is_back() {
+async fn upload_during_a_broker_outage_is_processed_afterwards() {
     let data = Data::new();
     let (folder, options) = data.open();
     let redis = Redis::start(&folder, &options).await.unwrap();
-    let (app, house, _serve) = serve(&["--redis-url", &redis.url()]).await;
-    let mut work = house.start(Role::Work);
+    let (app, system, _serve) = serve(&["--redis-url", &redis.url()]).await;
+    let mut work = system.start(Role::Work);
     work.until_ready().await;
     redis.stop().await;
 
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.uploaded(&ana, film().await, false).await;
     let _redis = Redis::start(&folder, &options).await.unwrap();
     let back = Instant::now();
     until_processed(&app, VideoId::parse(&id).unwrap()).await;
-    println!("Redis back: processed after {:?}", back.elapsed());
+    println!("Redis restarted: processed after {:?}", back.elapsed());
 }
 
 #[tokio::test]
-async fn videos_whose_messages_were_wiped_are_processed() {
-    let (app, house, _serve) = serve(&[]).await;
-    let ana = app.member("Ana", "Cali").await;
+async fn videos_whose_messages_are_lost_are_processed() {
+    let (app, system, _serve) = serve(&[]).await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let mut videos = Vec::new();
     for _ in 0..3 {
         let id = app.uploaded(&ana, film().await, false).await;
         videos.push(VideoId::parse(&id).unwrap());
     }
     RedisBroker::at(&app.place.redis_url).await.wipe().await;
-    // The sweeper calls a message lost after two minutes.
-    app.sql("UPDATE videos SET enqueued_at = now() - interval '3 minutes'")
+    // The sweeper treats a message as lost after two minutes.
+    app.execute("UPDATE videos SET enqueued_at = now() - interval '3 minutes'")
         .await;
-    let _work = house.start(Role::Work);
+    let _work = system.start(Role::Work);
     let started = Instant::now();
     for video in videos {
         until_processed(&app, video).await;
@@ -158,7 +158,7 @@ async fn videos_whose_messages_were_wiped_are_processed() {
     println!("Redis wiped: processed after {:?}", started.elapsed());
 }
 
-/// A folder for a server that a test may stop.
+/// A data folder for a server that the test stops.
 struct Data(TempDir);
 
 impl Data {
@@ -175,20 +175,20 @@ impl Data {
     }
 }
 
-/// Starts an API on the services that `flags` name, and on shared ones beside.
-async fn serve(flags: &[&str]) -> (TestApp, House, Process) {
+/// Starts an API with the services that `flags` name, and shared services otherwise.
+async fn serve(flags: &[&str]) -> (TestApp, SystemUnderTest, Process) {
     let mut app = TestApp::spawn_with(flags, flags).await;
-    let house = House::of(&app);
-    house.run("migrate").await;
-    let mut serve = house.start(Role::Serve);
+    let system = SystemUnderTest::of(&app);
+    system.run("migrate").await;
+    let mut serve = system.start(Role::Serve);
     serve.until_ready().await;
     app.url.clone_from(&serve.url);
-    (app, house, serve)
+    (app, system, serve)
 }
 
 async fn until_recovered(app: &TestApp, what: &str) {
     let returned = Instant::now();
-    eventually("the API is ready", RECOVERY, async || {
+    eventually("the API is ready", RECOVERY_TIMEOUT, async || {
         app.get("/ready").await.status == 200 && app.get("/api/public/videos").await.status == 200
     })
     .await;
@@ -202,7 +202,7 @@ async fn until_processed(app: &TestApp, video: VideoId) {
     .await;
 }
 
-/// Requests of all kinds, again and again, and their answers.
+/// Repeated requests of all kinds, and their responses.
 #[derive(Default)]
 struct Load {
     is_over: AtomicBool,
@@ -216,14 +216,14 @@ struct Seen {
     has_retry_after: bool,
 }
 
-/// What needs the database.
+/// Requests that need the database.
 const KINDS: [&str; 4] = ["public", "ranking", "own", "vote"];
 
 impl Load {
     async fn run(&self, app: &TestApp) {
-        let ana = app.member("Ana", "Cali").await;
+        let ana = app.insert_user("Ana", "Cali").await;
         let video = app.add(&ana, Seed::PUBLIC).await;
-        let fans = app.members(8).await;
+        let fans = app.insert_users(8).await;
         join_all(fans.iter().map(|fan| self.repeat(app, fan, &video))).await;
     }
 
@@ -242,7 +242,7 @@ impl Load {
 
     async fn send(&self, kind: &'static str, request: RequestBuilder) {
         let started = Instant::now();
-        let answer = timeout(BOUND, request.send()).await;
+        let answer = timeout(TIMEOUT, request.send()).await;
         let answer = answer.unwrap_or_else(|_| panic!("{kind} hangs")).unwrap();
         self.answers.lock().unwrap().push(Seen {
             kind,
@@ -252,9 +252,9 @@ impl Load {
         });
     }
 
-    /// Waits until each kind of request was answered with `status`.
+    /// Waits until each kind of request has got a response with `status`.
     async fn until_answered(&self, status: u16) {
-        eventually("every kind is answered so", 60, async || {
+        eventually("every kind gets the status", 60, async || {
             let answers = self.answers.lock().unwrap();
             let answered = answers.iter().filter(|seen| seen.status == status);
             let kinds: BTreeSet<_> = answered.map(|seen| seen.kind).collect();
@@ -267,7 +267,7 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// Checks that every answer was a right one.
+    /// Checks the status of every response.
     fn check(&self) {
         let answers = self.answers.lock().unwrap();
         for seen in answers.iter() {
@@ -282,7 +282,7 @@ impl Load {
         let refused = answers.iter().filter(|seen| seen.status == 503).count();
         let longest = answers.iter().map(|seen| seen.took).max().unwrap();
         println!(
-            "{} answers, {refused} of them 503, the slowest after {longest:?}",
+            "{} responses, {refused} of them 503, the slowest after {longest:?}",
             answers.len()
         );
     }

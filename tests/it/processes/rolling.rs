@@ -1,5 +1,5 @@
-//! A rolling restart of two APIs behind a load balancer that asks each for `/ready`, as those of AWS and
-//! Kubernetes do: nobody notices it.
+//! A rolling restart of two APIs behind a load balancer that checks `/ready`, like those of AWS and
+//! Kubernetes. No request may fail.
 
 use std::{
     sync::{
@@ -15,27 +15,27 @@ use reqwest::{Body, Client, Method, RequestBuilder, multipart};
 use rustix::process::Signal;
 use tokio::{runtime, task, time::sleep};
 
-use super::process::{House, Process, Role};
+use super::process::{Process, Role, SystemUnderTest};
 use crate::support::{Player, Seed, TestApp, eventually, mp4};
 
 /// Time between two checks of an instance.
-const CHECK: Duration = Duration::from_millis(300);
+const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// How long the balancer believes a check: an API that stops listens for a second after the last request, and a busy
-/// machine may delay the next check for longer.
-const TRUST: Duration = Duration::from_millis(900);
+/// Time for which the balancer trusts a check. A stopping API listens for a second after the last
+/// request, and a busy machine may delay the next check for longer.
+const CHECK_TTL: Duration = Duration::from_millis(900);
 
-/// Longest time that a process may take to stop: the slowest upload, and what it listens on.
+/// Maximum time for a process to stop: the slowest upload and the time that it keeps listening.
 const STOP: Duration = Duration::from_secs(80);
 
 const ROUNDS: usize = 2;
 
 #[tokio::test]
-async fn a_rolling_restart_of_two_apis_fails_no_request() {
+async fn rolling_restart_of_two_apis_fails_no_request() {
     let app = TestApp::spawn().await;
-    let mut house = House::of(&app);
-    house.set("WRITE_RATE", "off");
-    let mut apis = [house.start(Role::Serve), house.start(Role::Serve)];
+    let mut system = SystemUnderTest::of(&app);
+    system.set("WRITE_RATE", "off");
+    let mut apis = [system.start(Role::Serve), system.start(Role::Serve)];
     for api in &mut apis {
         api.until_ready().await;
     }
@@ -48,7 +48,7 @@ async fn a_rolling_restart_of_two_apis_fails_no_request() {
                 load.stopped.lock().unwrap().push(Instant::now());
                 api.signal(Signal::TERM);
                 assert_eq!(api.ended(STOP).await, Some(0), "{}", api.log());
-                *api = house.start(Role::Serve);
+                *api = system.start(Role::Serve);
                 api.until_ready().await;
                 balancer.register(number, api);
             }
@@ -56,13 +56,13 @@ async fn a_rolling_restart_of_two_apis_fails_no_request() {
         load.is_over.store(true, Ordering::Relaxed);
     };
     tokio::join!(restart, balancer.check(&load.is_over), load.run());
-    load.judge();
+    load.verify();
 }
 
-/// Each thread of the server has a runtime of its own, which ends with the thread: during a stop the first one
-/// to have answered everything must not take the connections along on which the others still wait.
+/// Each server thread has its own runtime, which ends with the thread. The first thread to finish
+/// during a stop must not close the connections on which other threads wait.
 #[tokio::test]
-async fn a_database_connection_outlives_the_thread_that_opened_it() {
+async fn database_connection_outlives_the_thread_that_opened_it() {
     let app = TestApp::spawn().await;
     let db = app.db.clone();
     let opened = task::spawn_blocking(move || {
@@ -73,7 +73,7 @@ async fn a_database_connection_outlives_the_thread_that_opened_it() {
     connection.batch_execute("SELECT 1").await.unwrap();
 }
 
-/// Spreads requests over the instances that are ready. It asks nobody twice.
+/// Distributes requests over the ready instances, without retries.
 struct Balancer {
     instances: [Instance; 2],
     turn: AtomicUsize,
@@ -82,7 +82,7 @@ struct Balancer {
 
 struct Instance {
     url: Mutex<String>,
-    /// When it was asked last, if it was ready.
+    /// Time of the last check, if it was successful.
     ready_at: Mutex<Option<Instant>>,
     uploads: AtomicUsize,
 }
@@ -90,7 +90,7 @@ struct Instance {
 impl Instance {
     fn is_ready(&self) -> bool {
         let ready_at = *self.ready_at.lock().unwrap();
-        ready_at.is_some_and(|asked| asked.elapsed() < TRUST)
+        ready_at.is_some_and(|asked| asked.elapsed() < CHECK_TTL)
     }
 }
 
@@ -114,7 +114,7 @@ impl Balancer {
         *instance.ready_at.lock().unwrap() = Some(Instant::now());
     }
 
-    /// Takes out the instances that are not ready, until it is over.
+    /// Checks the instances until the test is over.
     async fn check(&self, is_over: &AtomicBool) {
         while !is_over.load(Ordering::Relaxed) {
             for instance in &self.instances {
@@ -122,16 +122,16 @@ impl Balancer {
                 let asked = Instant::now();
                 let answer = self.http.get(format!("{url}/ready")).send().await;
                 let is_ready = answer.is_ok_and(|answer| answer.status() == 200);
-                // Another one may have been registered meanwhile.
+                // The instance may have been replaced during the check.
                 if *instance.url.lock().unwrap() == url {
                     *instance.ready_at.lock().unwrap() = is_ready.then_some(asked);
                 }
             }
-            sleep(CHECK).await;
+            sleep(CHECK_INTERVAL).await;
         }
     }
 
-    /// Waits for the next instance that is ready: on a busy machine the only one may seem not to be.
+    /// Waits for the next ready instance. On a busy machine even the only one may seem not ready.
     async fn next(&self) -> &Instance {
         let mut next = &self.instances[0];
         eventually("an instance is ready", 60, async || {
@@ -149,7 +149,7 @@ impl Balancer {
     }
 }
 
-/// Reads, votes and uploads, again and again.
+/// Repeated reads, votes and uploads.
 struct Load<'a> {
     balancer: &'a Balancer,
     fans: Vec<Player>,
@@ -168,14 +168,14 @@ struct Answered {
 
 impl<'a> Load<'a> {
     async fn of(app: &TestApp, balancer: &'a Balancer) -> Self {
-        let ana = app.member("Ana", "Cali").await;
+        let ana = app.insert_user("Ana", "Cali").await;
         let mut videos = Vec::new();
         for _ in 0..50 {
             videos.push(app.add(&ana, Seed::PUBLIC).await);
         }
         Self {
             balancer,
-            fans: app.members(6).await,
+            fans: app.insert_users(6).await,
             videos,
             is_over: AtomicBool::new(false),
             stopped: Mutex::default(),
@@ -203,7 +203,7 @@ impl<'a> Load<'a> {
             let vote = self
                 .balancer
                 .request(self.balancer.next().await, Method::POST, &path);
-            // Each fan comes round again.
+            // Later rounds repeat votes, which fail with 400.
             self.send("vote", vote.bearer_auth(&fan.token), &[200, 400])
                 .await;
             if self.is_over.load(Ordering::Relaxed) {
@@ -250,14 +250,14 @@ impl<'a> Load<'a> {
     /// Waits until an instance receives uploads.
     async fn until_uploading(&self, number: usize) {
         let uploads = &self.balancer.instances[number].uploads;
-        eventually("uploads run", 60, async || {
+        eventually("uploads are running", 60, async || {
             uploads.load(Ordering::Relaxed) > 0
         })
         .await;
     }
 
-    /// Checks that every request was answered well, and that some were running at each stop.
-    fn judge(&self) {
+    /// Checks that every request succeeded, and that an upload was running at each stop.
+    fn verify(&self) {
         let answers = self.answers.lock().unwrap();
         let failed = answers.iter().filter(|answered| answered.failure.is_some());
         let failed: Vec<_> = failed
@@ -283,7 +283,7 @@ impl<'a> Load<'a> {
     }
 }
 
-/// A file that arrives in small pieces, for a second or two.
+/// Returns a file that is sent in small pieces for about two seconds.
 fn slowly(bytes: Vec<u8>) -> multipart::Part {
     let pieces = stream::unfold(bytes, async |mut bytes| {
         sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,4 @@
-//! Two API processes on one database: what must be decided once is decided by it.
+//! Two API processes with one database, which resolves conflicts between them.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -13,26 +13,26 @@ use serde_json::{Value, json};
 
 use super::{
     STOP,
-    process::{House, Process, Role},
-    until_it_stops,
+    process::{Process, Role, SystemUnderTest},
+    until_stopping,
 };
 use crate::support::{Answer, PASSWORD, Player, Seed, TestApp, eventually};
 
-/// Of one kind, at once.
-const EQUAL: usize = 64;
+/// Number of concurrent requests of one kind.
+const REQUESTS: usize = 64;
 
 struct TwoApis {
     app: TestApp,
     apis: [Process; 2],
     turn: AtomicUsize,
-    _house: House,
+    _house: SystemUnderTest,
 }
 
 impl TwoApis {
     async fn start() -> Self {
         let app = TestApp::spawn().await;
-        let house = House::of(&app);
-        let mut apis = [house.start(Role::Serve), house.start(Role::Serve)];
+        let system = SystemUnderTest::of(&app);
+        let mut apis = [system.start(Role::Serve), system.start(Role::Serve)];
         for api in &mut apis {
             api.until_ready().await;
         }
@@ -40,11 +40,11 @@ impl TwoApis {
             app,
             apis,
             turn: AtomicUsize::new(0),
-            _house: house,
+            _house: system,
         }
     }
 
-    /// Sends a request to the one, then to the other.
+    /// Sends requests to the two APIs alternately.
     async fn post(&self, path: &str, player: Option<&Player>, body: Option<&Value>) -> Answer {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let api = &self.apis[turn % self.apis.len()];
@@ -65,7 +65,7 @@ impl TwoApis {
     }
 }
 
-/// Checks that one succeeded and all others were refused alike.
+/// Checks that exactly one request succeeded and all others failed with the same error.
 fn assert_one(answers: &[Answer], success: u16, code: &str) {
     let (succeeded, others): (Vec<_>, Vec<_>) = answers
         .iter()
@@ -77,9 +77,9 @@ fn assert_one(answers: &[Answer], success: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn of_64_equal_sign_ups_in_any_letter_case_one_succeeds() {
+async fn one_of_64_concurrent_sign_ups_succeeds_in_any_letter_case() {
     let two = TwoApis::start().await;
-    let sign_ups = (0..EQUAL).map(|number| {
+    let sign_ups = (0..REQUESTS).map(|number| {
         let email = ["ana@example.com", "Ana@Example.com", "ANA@EXAMPLE.COM"][number % 3];
         let form = json!({
             "first_name": "Ana", "last_name": "Prueba", "email": email, "password1": PASSWORD,
@@ -93,28 +93,28 @@ async fn of_64_equal_sign_ups_in_any_letter_case_one_succeeds() {
 }
 
 #[tokio::test]
-async fn of_64_equal_votes_one_counts() {
+async fn one_of_64_concurrent_votes_counts() {
     let two = TwoApis::start().await;
-    let ana = two.app.member("Ana", "Cali").await;
-    let luis = two.app.member("Luis", "Cali").await;
+    let ana = two.app.insert_user("Ana", "Cali").await;
+    let luis = two.app.insert_user("Luis", "Cali").await;
     let id = two.app.add(&ana, Seed::PUBLIC).await;
-    let votes = (0..EQUAL).map(|_| two.vote(&luis, &id));
+    let votes = (0..REQUESTS).map(|_| two.vote(&luis, &id));
     assert_one(&join_all(votes).await, 200, "already_voted");
     assert_eq!(two.app.video(&ana, &id).await["votes"], 1);
 }
 
 #[tokio::test]
-async fn the_counters_are_exact_after_5_000_votes() {
+async fn vote_counters_are_exact_after_5_000_votes() {
     const FANS: usize = 250;
     const VIDEOS: usize = 20;
     let two = TwoApis::start().await;
-    let ana = two.app.member("Ana", "Cali").await;
-    let fans = two.app.members(FANS).await;
+    let ana = two.app.insert_user("Ana", "Cali").await;
+    let fans = two.app.insert_users(FANS).await;
     let mut ids = Vec::new();
     for _ in 0..VIDEOS {
         ids.push(two.app.add(&ana, Seed::PUBLIC).await);
     }
-    // Each fan votes for each video, and one in ten a second time.
+    // Each fan votes for each video. One in ten votes twice.
     let votes = fans.iter().enumerate().flat_map(|(number, fan)| {
         let times = if number % 10 == 0 { 2 } else { 1 };
         let two = &two;
@@ -122,7 +122,7 @@ async fn the_counters_are_exact_after_5_000_votes() {
             .flat_map(move |id| (0..times).map(move |_| two.vote(fan, id)))
     });
     let started = Instant::now();
-    let answers = stream::iter(votes.map(Box::pin)).buffer_unordered(EQUAL);
+    let answers = stream::iter(votes.map(Box::pin)).buffer_unordered(REQUESTS);
     let counted = answers.filter(|answer| {
         let is_counted = answer.status == 200;
         assert!(
@@ -141,10 +141,10 @@ async fn the_counters_are_exact_after_5_000_votes() {
 }
 
 #[tokio::test]
-async fn every_vote_that_was_answered_survives_a_kill() {
+async fn acknowledged_votes_survive_a_kill() {
     let mut two = TwoApis::start().await;
-    let ana = two.app.member("Ana", "Cali").await;
-    let fans = two.app.members(200).await;
+    let ana = two.app.insert_user("Ana", "Cali").await;
+    let fans = two.app.insert_users(200).await;
     let id = two.app.add(&ana, Seed::PUBLIC).await;
     let path = format!("/api/public/videos/{id}/vote");
     let url = format!("{}{path}", two.apis[0].url);
@@ -170,14 +170,14 @@ async fn every_vote_that_was_answered_survives_a_kill() {
         );
     }
     assert_eq!(two.app.video(&ana, &id).await["votes"], fans.len());
-    assert_eq!(two.app.misranked().await, 0);
+    assert_eq!(two.app.stale_standings().await, 0);
 }
 
 #[tokio::test]
-async fn a_stop_answers_every_vote_that_has_arrived() {
+async fn stopping_api_answers_all_received_votes() {
     let mut two = TwoApis::start().await;
-    let ana = two.app.member("Ana", "Cali").await;
-    let fans = two.app.members(32).await;
+    let ana = two.app.insert_user("Ana", "Cali").await;
+    let fans = two.app.insert_users(32).await;
     let id = two.app.add(&ana, Seed::PUBLIC).await;
     let mut lock = two.app.db.connection().await.unwrap();
     let hold = "BEGIN; SELECT FROM videos FOR UPDATE";
@@ -193,7 +193,7 @@ async fn a_stop_answers_every_vote_that_has_arrived() {
         })
         .await;
         two.apis[0].signal(Signal::TERM);
-        until_it_stops(&two.apis[0]).await;
+        until_stopping(&two.apis[0]).await;
         lock.batch_execute("ROLLBACK").await.unwrap();
     };
     let (answers, ()) = tokio::join!(join_all(votes), stop);

@@ -1,4 +1,4 @@
-//! Uploads of the largest size to the real program: the limit, a full disk, a stop, and what they cost.
+//! Large uploads to the real program: size limit, full disk, graceful stop and resource usage.
 
 use std::{fs, time::Instant};
 
@@ -12,8 +12,9 @@ use rustix::process::Signal;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{
-    STOP, house,
-    process::{House, Process, Role},
+    STOP,
+    process::{Process, Role, SystemUnderTest},
+    system,
 };
 use crate::support::{Answer, Mount, Player, TestApp, eventually, mp4, read};
 
@@ -22,26 +23,26 @@ const MAX: usize = 104_857_600;
 
 const MB: usize = 1_000_000;
 
-/// Size of a part of an upload to S3, and how many all uploads together send at one time.
+/// Size of a part of an S3 upload, and the number of parts that all uploads send concurrently.
 const PART: u64 = 5 * 1024 * 1024;
 const PARTS_IN_FLIGHT: u32 = 8;
 
-/// How far memory may rise above that of a process which has done nothing yet (bytes), but for parts.
+/// Maximum memory above that of an idle process, not counting parts (bytes).
 const HEADROOM: u64 = 64_000_000;
 
-/// Most memory of a process that has done nothing yet (bytes).
+/// Maximum memory of a process before its first request (bytes).
 const IDLE: u64 = 25_000_000;
 
-/// The same with the clients of SQS and S3, which keep TLS and what they know of endpoints (bytes).
+/// Like [`IDLE`], with the clients of SQS and S3, which hold TLS state and endpoint data (bytes).
 const IDLE_ON_AWS: u64 = 32_000_000;
 
-/// Most memory that logins may leave behind: less than one hash takes (bytes).
+/// Maximum memory that logins may retain, which is less than one hash needs (bytes).
 const LEFTOVER: u64 = 16_000_000;
 
 #[tokio::test]
-async fn a_hundred_mebibytes_are_accepted_and_one_byte_more_is_not() {
+async fn upload_of_100_mib_is_accepted_and_one_more_byte_is_rejected() {
     let (app, _house, _serve) = serving().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let mut film = mp4(MAX + 1);
     let refused = app.upload(&ana, film.clone(), false).await;
     assert_eq!(refused.refusal(), (400, "file_too_large"));
@@ -53,27 +54,27 @@ async fn a_hundred_mebibytes_are_accepted_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_refuses_and_keeps_nothing() {
-    let (mut app, house) = house().await;
+async fn upload_to_a_full_disk_fails_and_leaves_nothing() {
+    let (mut app, system) = system().await;
     let Some(_disk) = Mount::tmpfs(&app.folder.path().join("uploads"), "size=1m") else {
         return;
     };
-    let mut serve = house.start(Role::Serve);
+    let mut serve = system.start(Role::Serve);
     serve.until_ready().await;
     app.url.clone_from(&serve.url);
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let refused = app.upload(&ana, mp4(3 * MB), false).await;
     assert_eq!(refused.refusal(), (503, "storage_full"));
     assert_ne!(refused.header("retry-after"), "");
     assert_eq!(traces(&app).await, (vec![], 0));
-    // There is room again.
+    // A smaller file still fits.
     app.uploaded(&ana, mp4(MB / 2), false).await;
 }
 
 #[tokio::test]
-async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
+async fn stopping_api_finishes_its_upload_and_accepts_no_connections() {
     let (app, _house, mut serve) = serving().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let form = "--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada\r\n\
                 --b\r\ncontent-disposition: form-data; name=\"video_file\"; filename=\"x.mp4\"\r\n\r\n";
     let body = [form.as_bytes(), &mp4(MB), b"\r\n--b--\r\n"].concat();
@@ -86,11 +87,11 @@ async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
     let (first, rest) = body.split_at(MB / 2);
     let mut upload = app.open(head.as_bytes()).await;
     upload.write_all(first).await.unwrap();
-    eventually("the file has begun", 60, async || app.files().len() == 1).await;
+    eventually("the file exists", 60, async || app.files().len() == 1).await;
 
     serve.signal(Signal::TERM);
     let address = serve.url.strip_prefix("http://").unwrap().to_owned();
-    eventually("nobody else is let in", 60, async || {
+    eventually("new connections are refused", 60, async || {
         TcpStream::connect(&address).await.is_err()
     })
     .await;
@@ -101,10 +102,10 @@ async fn a_stopped_api_finishes_the_upload_that_runs_and_takes_no_other() {
     assert_eq!(app.number("SELECT count(*) FROM videos").await, 1);
 }
 
-/// Prints what `make bench-uploads` is for.
+/// Measures `make bench-uploads`.
 #[tokio::test]
 #[ignore = "moves 3.6 GB: make bench-uploads"]
-async fn many_uploads_at_once_stay_within_64_mb_of_idle() {
+async fn concurrent_uploads_stay_within_64_mb_of_idle() {
     println!("| at once | to | idle | peak | peak − idle | CPU for each | together |");
     println!("|---|---|---|---|---|---|---|");
     for (count, megabytes) in [(8, 52), (32, 100)] {
@@ -114,15 +115,15 @@ async fn many_uploads_at_once_stay_within_64_mb_of_idle() {
 }
 
 async fn uploads_at_once(app: TestApp, count: u32, megabytes: usize) {
-    // To S3 each upload fills a part while others are sent.
+    // With S3 each upload fills one part while others are sent.
     let (place, parts, most_idle) = match app.bucket {
         None => ("disk", 0, IDLE),
         Some(_) => ("S3", count + PARTS_IN_FLIGHT, IDLE_ON_AWS),
     };
     let (app, _house, serve) = serving_on(app).await;
     let idle = serve.memory("VmRSS");
-    // Passwords take more memory at once than anything else: an account is made and used first.
-    let ana = app.player("Ana", "Cali").await;
+    // Password hashing has the highest memory peak, so it runs first.
+    let ana = app.sign_up("Ana", "Cali").await;
     let film = Bytes::from(mp4(megabytes * MB));
     let (started, cpu) = (Instant::now(), serve.cpu_seconds());
     for answer in join_all((0..count).map(|_| upload(&app, &ana, film.clone()))).await {
@@ -144,14 +145,14 @@ async fn uploads_at_once(app: TestApp, count: u32, megabytes: usize) {
     assert!(above <= limit, "{} above idle", mb(above));
 }
 
-/// The other thing that takes memory and time; nobody may have made it worse for the uploads' sake.
+/// Logins also need much memory and time, which changes to uploads must not increase.
 #[tokio::test]
 #[ignore = "measures: make bench-uploads"]
-async fn logins_leave_no_memory_behind() {
+async fn logins_retain_no_memory() {
     const LOGINS: u32 = 40;
     let (app, _house, serve) = serving().await;
     let idle = serve.memory("VmRSS");
-    let ana = app.player("Ana", "Cali").await;
+    let ana = app.sign_up("Ana", "Cali").await;
     let cpu = serve.cpu_seconds();
     for _ in 0..LOGINS / 4 {
         join_all((0..4).map(|_| app.log_in(&ana.email))).await;
@@ -167,35 +168,34 @@ async fn logins_leave_no_memory_behind() {
     assert!(after.saturating_sub(idle) <= LEFTOVER, "{}", mb(after));
 }
 
-/// Writes bytes as megabytes.
 fn mb(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }
 
-/// Returns an app whose requests go to a process of its own, which nobody has asked anything yet.
-async fn serving() -> (TestApp, House, Process) {
+/// Returns an app whose requests go to a separate process that has not had any request yet.
+async fn serving() -> (TestApp, SystemUnderTest, Process) {
     serving_on(TestApp::spawn().await).await
 }
 
-async fn serving_on(mut app: TestApp) -> (TestApp, House, Process) {
-    let mut house = House::of(&app);
-    house.set("MAX_OPEN_UPLOADS", "100");
-    let serve = house.start(Role::Serve);
+async fn serving_on(mut app: TestApp) -> (TestApp, SystemUnderTest, Process) {
+    let mut system = SystemUnderTest::of(&app);
+    system.set("MAX_OPEN_UPLOADS", "100");
+    let serve = system.start(Role::Serve);
     eventually("the process listens", 60, async || {
-        serve.log().contains("API listens")
+        serve.log().contains("API is listening")
     })
     .await;
     app.url.clone_from(&serve.url);
-    (app, house, serve)
+    (app, system, serve)
 }
 
-/// Returns the files in storage and the number of rows that speak of one.
+/// Returns the files in storage and the number of rows in `videos` and `uploads`.
 async fn traces(app: &TestApp) -> (Vec<String>, i64) {
     let rows = "(SELECT count(*) FROM videos) + (SELECT count(*) FROM uploads)";
     (app.files(), app.number(rows).await)
 }
 
-/// Uploads a film that all uploads share, so that the client needs no memory for each.
+/// Uploads a shared film, so that the client needs no memory for each upload.
 async fn upload(app: &TestApp, player: &Player, film: Bytes) -> Answer {
     let length = u64::try_from(film.len()).unwrap();
     let part = Part::stream_with_length(Body::from(film), length).file_name("jugada.mp4");

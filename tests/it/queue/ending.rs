@@ -1,37 +1,37 @@
-//! Ends of a message: acknowledged once, late, twice, or in the hands of somebody else by now.
+//! Settlement of messages: once, twice, late, or while another consumer holds the message.
 
 use anb::queue::{Delivery, Queue};
 
-use super::{FOR_EVER, NOW, VISIBILITY, WAIT, cases, eventually_one, none, one, push, stats};
+use super::{NEVER_EXPIRES, NOW, VISIBILITY, WAIT, cases, eventually_one, none, one, push, stats};
 use crate::support::Broker;
 
 cases! {
-    an_acknowledged_message_is_gone,
-    an_acknowledgement_of_one_message_is_none_of_the_others,
-    an_acknowledged_message_does_not_come_back_after_its_time,
-    a_message_that_expired_and_was_not_taken_can_still_be_acknowledged,
-    a_message_that_somebody_else_ended_can_be_ended_again,
-    a_late_acknowledgement_leaves_the_next_holder_able_to_end,
-    a_late_extension_leaves_the_next_holder_able_to_end,
-    a_late_release_loses_nothing,
-    a_late_extension_of_what_nobody_took_loses_nothing,
-    stats_tell_waiting_from_in_flight_and_dead,
-    acknowledgements_at_once_end_all_of_their_messages,
-    leaving_a_queue_that_was_never_read_is_no_error,
-    a_queue_that_was_left_can_be_used_again,
-    the_order_of_the_ends_does_not_matter,
+    acknowledged_message_is_removed,
+    acknowledgement_does_not_affect_other_messages,
+    acknowledged_message_does_not_return_after_its_visibility_time,
+    expired_message_can_be_acknowledged_until_it_is_taken,
+    message_settled_by_another_consumer_can_be_settled_again,
+    next_consumer_can_settle_after_a_late_acknowledgement,
+    next_consumer_can_settle_after_a_late_extension,
+    late_release_loses_no_message,
+    late_extension_of_an_untaken_message_loses_no_message,
+    stats_distinguish_waiting_in_flight_and_dead,
+    concurrent_acknowledgements_all_take_effect,
+    leaving_an_unread_queue_succeeds,
+    queue_can_be_used_after_leaving_it,
+    settlement_order_does_not_matter,
 }
 
-async fn an_acknowledged_message_is_gone(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn acknowledged_message_is_removed(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     push(&queue).await;
     one(&queue, WAIT).await.ack().await.unwrap();
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
     none(&queue).await;
 }
 
-async fn an_acknowledgement_of_one_message_is_none_of_the_others(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn acknowledgement_does_not_affect_other_messages(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     for _ in 0..3 {
         push(&queue).await;
     }
@@ -40,30 +40,30 @@ async fn an_acknowledgement_of_one_message_is_none_of_the_others(broker: &Broker
     assert_eq!(queue.stats().await.unwrap(), stats(0, 2, 0));
 }
 
-async fn an_acknowledged_message_does_not_come_back_after_its_time(broker: &Broker) {
+async fn acknowledged_message_does_not_return_after_its_visibility_time(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     push(&queue).await;
     let mut deliveries = queue.receive(2, WAIT).await.unwrap();
     let (ended, left) = (deliveries.remove(0), deliveries.remove(0));
     ended.ack().await.unwrap();
-    // The one that was left shows that the time is over.
+    // The other message shows that the visibility time is over.
     let again = eventually_one(&queue).await;
     assert_eq!(again.payload, left.payload);
-    // So that it does not come a third time.
+    // Otherwise it would come a third time.
     again.ack().await.unwrap();
     none(&queue).await;
 }
 
-async fn a_message_that_expired_and_was_not_taken_can_still_be_acknowledged(broker: &Broker) {
+async fn expired_message_can_be_acknowledged_until_it_is_taken(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     expired(&queue).await.ack().await.unwrap();
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn a_message_that_somebody_else_ended_can_be_ended_again(broker: &Broker) {
+async fn message_settled_by_another_consumer_can_be_settled_again(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
-    for end in End::ALL {
+    for end in Settlement::ALL {
         let late = late(&queue).await;
         eventually_one(&queue).await.ack().await.unwrap();
         late.extend().await.unwrap();
@@ -74,9 +74,9 @@ async fn a_message_that_somebody_else_ended_can_be_ended_again(broker: &Broker) 
     }
 }
 
-async fn a_late_acknowledgement_leaves_the_next_holder_able_to_end(broker: &Broker) {
+async fn next_consumer_can_settle_after_a_late_acknowledgement(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
-    for end in End::ALL {
+    for end in Settlement::ALL {
         let late = late(&queue).await;
         let again = eventually_one(&queue).await;
         late.ack().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_late_acknowledgement_leaves_the_next_holder_able_to_end(broker: &Brok
     }
 }
 
-async fn a_late_extension_leaves_the_next_holder_able_to_end(broker: &Broker) {
+async fn next_consumer_can_settle_after_a_late_extension(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     let late = late(&queue).await;
     let again = eventually_one(&queue).await;
@@ -95,7 +95,7 @@ async fn a_late_extension_leaves_the_next_holder_able_to_end(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn a_late_release_loses_nothing(broker: &Broker) {
+async fn late_release_loses_no_message(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     let late = late(&queue).await;
     let again = eventually_one(&queue).await;
@@ -103,15 +103,15 @@ async fn a_late_release_loses_nothing(broker: &Broker) {
     assert_eq!(eventually_one(&queue).await.payload, again.payload);
 }
 
-async fn a_late_extension_of_what_nobody_took_loses_nothing(broker: &Broker) {
+async fn late_extension_of_an_untaken_message_loses_no_message(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     let delivery = expired(&queue).await;
     delivery.extend().await.unwrap();
     assert_eq!(eventually_one(&queue).await.payload, delivery.payload);
 }
 
-async fn stats_tell_waiting_from_in_flight_and_dead(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn stats_distinguish_waiting_in_flight_and_dead(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
     for _ in 0..5 {
         push(&queue).await;
@@ -124,8 +124,8 @@ async fn stats_tell_waiting_from_in_flight_and_dead(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(2, 2, 1));
 }
 
-async fn acknowledgements_at_once_end_all_of_their_messages(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn concurrent_acknowledgements_all_take_effect(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     for _ in 0..4 {
         broker.push_raw(&["x"; 10]).await;
     }
@@ -141,14 +141,14 @@ async fn acknowledgements_at_once_end_all_of_their_messages(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn leaving_a_queue_that_was_never_read_is_no_error(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn leaving_an_unread_queue_succeeds(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     queue.leave().await.unwrap();
     queue.leave().await.unwrap();
 }
 
-async fn a_queue_that_was_left_can_be_used_again(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn queue_can_be_used_after_leaving_it(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     for _ in 0..2 {
         push(&queue).await;
         one(&queue, NOW).await.ack().await.unwrap();
@@ -157,8 +157,8 @@ async fn a_queue_that_was_left_can_be_used_again(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn the_order_of_the_ends_does_not_matter(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn settlement_order_does_not_matter(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     for _ in 0..6 {
         push(&queue).await;
     }
@@ -166,24 +166,23 @@ async fn the_order_of_the_ends_does_not_matter(broker: &Broker) {
     for (delivery, end) in deliveries
         .into_iter()
         .rev()
-        .zip(End::ALL.into_iter().cycle())
+        .zip(Settlement::ALL.into_iter().cycle())
     {
         end.of(delivery).await;
     }
-    // Two of each: two are gone, two wait again, two are dead.
+    // Two of each: two are removed, two wait again, two are dead-lettered.
     assert_eq!(queue.stats().await.unwrap().dead, 2);
     assert_eq!(queue.receive(10, NOW).await.unwrap().len(), 2);
 }
 
-/// A way to end a message.
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum Settlement {
     Ack,
     Release,
     DeadLetter,
 }
 
-impl End {
+impl Settlement {
     const ALL: [Self; 3] = [Self::Ack, Self::Release, Self::DeadLetter];
 
     async fn of(self, delivery: Delivery) {
@@ -196,19 +195,19 @@ impl End {
     }
 }
 
-/// Receives a message whose time is over when the next receive brings it.
+/// Receives a message that expires before the next receive returns it.
 async fn late(queue: &Queue) -> Delivery {
     push(queue).await;
     one(queue, WAIT).await
 }
 
-/// Receives a message whose time is over now, and which nobody has taken.
+/// Receives a message that has expired and that no consumer has taken since.
 async fn expired(queue: &Queue) -> Delivery {
     push(queue).await;
     push(queue).await;
     let mut deliveries = queue.receive(2, WAIT).await.unwrap();
     assert_eq!(deliveries.len(), 2);
-    // Their time is the same: when one of them comes back, the other one's is over, too.
+    // Both expire together, so when one of them comes back, the other has expired as well.
     let again = eventually_one(queue).await;
     deliveries.retain(|delivery| delivery.payload != again.payload);
     again.ack().await.unwrap();

@@ -1,31 +1,33 @@
-//! What must not lose a message: dropped calls, broken connections, a broker that is away or forgets.
+//! Faults that must not lose a message: dropped calls, broken connections, outages and data loss.
 
 use std::{cell::Cell, collections::HashSet, time::Duration};
 
 use anb::{job::Job, queue::Queue};
 use futures_util::future::join_all;
 
-use super::{FOR_EVER, NOW, VISIBILITY, WAIT, cases, eventually_one, job, none, one, push, stats};
+use super::{
+    NEVER_EXPIRES, NOW, VISIBILITY, WAIT, cases, eventually_one, job, none, one, push, stats,
+};
 use crate::support::{Broker, eventually};
 
-/// A receive that is interrupted long before its end.
+/// Wait of a receive that is dropped long before it ends.
 const LONG: Duration = Duration::from_secs(20);
 
 cases! {
-    a_dropped_receive_loses_no_message,
-    receives_dropped_while_messages_come_lose_none,
-    a_queue_that_is_wiped_under_a_reader_works_again,
-    a_message_in_flight_survives_a_wipe_of_the_queue,
-    a_message_in_flight_can_be_extended_and_given_back_after_a_wipe,
-    a_cut_connection_is_made_again,
-    a_broker_that_is_away_is_an_error_and_is_found_again,
-    a_message_in_flight_survives_an_outage,
-    an_end_that_failed_brings_the_message_back,
-    an_answering_broker_is_ready,
-    errors_are_one_line,
+    dropped_receive_loses_no_message,
+    receives_dropped_during_delivery_lose_no_message,
+    queue_works_after_a_wipe_during_a_receive,
+    message_in_flight_can_be_settled_after_a_wipe,
+    message_in_flight_can_be_extended_and_released_after_a_wipe,
+    broken_connection_is_restored,
+    broker_outage_is_an_error_until_it_ends,
+    message_in_flight_survives_an_outage,
+    message_returns_after_a_failed_settlement,
+    responding_broker_is_ready,
+    errors_fit_on_one_line,
 }
 
-async fn a_dropped_receive_loses_no_message(broker: &Broker) {
+async fn dropped_receive_loses_no_message(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     tokio::select! {
         _ = queue.receive(1, LONG) => panic!("nothing was pushed"),
@@ -35,7 +37,7 @@ async fn a_dropped_receive_loses_no_message(broker: &Broker) {
     eventually_one(&queue).await;
 }
 
-async fn receives_dropped_while_messages_come_lose_none(broker: &Broker) {
+async fn receives_dropped_during_delivery_lose_no_message(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     let mut lost = HashSet::new();
     for _ in 0..8 {
@@ -44,14 +46,14 @@ async fn receives_dropped_while_messages_come_lose_none(broker: &Broker) {
             broker.relay.until_read().await;
             push(&queue).await.to_payload().unwrap()
         };
-        // The read is dropped when the broker has the message, and may be about to hand it out.
+        // The receive is dropped once the broker has the message and may be about to deliver it.
         tokio::select! {
             received = reading => drop(received.unwrap()),
             payload = pushing => drop(lost.insert(payload)),
         }
     }
     assert!(!lost.is_empty(), "no receive was dropped");
-    eventually("every message comes", 60, async || {
+    eventually("every message arrives", 60, async || {
         for delivery in queue.receive(10, NOW).await.unwrap() {
             lost.remove(&delivery.payload);
             delivery.ack().await.unwrap();
@@ -61,8 +63,8 @@ async fn receives_dropped_while_messages_come_lose_none(broker: &Broker) {
     .await;
 }
 
-async fn a_queue_that_is_wiped_under_a_reader_works_again(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn queue_works_after_a_wipe_during_a_receive(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let wiping = async {
         broker.relay.until_read().await;
         broker.wipe().await;
@@ -73,8 +75,8 @@ async fn a_queue_that_is_wiped_under_a_reader_works_again(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn a_message_in_flight_survives_a_wipe_of_the_queue(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn message_in_flight_can_be_settled_after_a_wipe(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     push(&queue).await;
     push(&queue).await;
     let mut deliveries = queue.receive(2, WAIT).await.unwrap();
@@ -85,10 +87,10 @@ async fn a_message_in_flight_survives_a_wipe_of_the_queue(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 1));
 }
 
-async fn a_message_in_flight_can_be_extended_and_given_back_after_a_wipe(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn message_in_flight_can_be_extended_and_released_after_a_wipe(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     push(&queue).await;
-    // So that there is a queue after the wipe.
+    // Creates the queue again after the wipe.
     let delivery = one(&queue, WAIT).await;
     broker.wipe().await;
     none(&queue).await;
@@ -96,7 +98,7 @@ async fn a_message_in_flight_can_be_extended_and_given_back_after_a_wipe(broker:
     delivery.release().await.unwrap();
 }
 
-async fn a_cut_connection_is_made_again(broker: &Broker) {
+async fn broken_connection_is_restored(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     let cutting = async {
         broker.relay.until_read().await;
@@ -113,7 +115,7 @@ async fn a_cut_connection_is_made_again(broker: &Broker) {
     delivery.ack().await.unwrap();
 }
 
-/// Reads until `event` is over, and to the end of the last read; whether that is an error is its own affair.
+/// Receives until `event` and the last receive are over. Receives may fail.
 async fn while_reading(queue: &Queue, event: impl Future<Output = ()>) {
     let is_over = Cell::new(false);
     let reading = async {
@@ -128,8 +130,8 @@ async fn while_reading(queue: &Queue, event: impl Future<Output = ()>) {
     tokio::join!(reading, happening);
 }
 
-async fn a_broker_that_is_away_is_an_error_and_is_found_again(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn broker_outage_is_an_error_until_it_ends(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let kept = push(&queue).await;
     broker.relay.close();
     let job = job();
@@ -142,7 +144,7 @@ async fn a_broker_that_is_away_is_an_error_and_is_found_again(broker: &Broker) {
     assert!(pushed.is_err() && received.is_err() && counted.is_err() && ready.is_err());
 
     broker.relay.open();
-    eventually("it is found again", 60, async || {
+    eventually("the broker is ready again", 60, async || {
         queue.ready().await.is_ok()
     })
     .await;
@@ -153,14 +155,14 @@ async fn a_broker_that_is_away_is_an_error_and_is_found_again(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(1, 0, 0));
 }
 
-async fn a_message_in_flight_survives_an_outage(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn message_in_flight_survives_an_outage(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     push(&queue).await;
     let delivery = one(&queue, WAIT).await;
     broker.relay.close();
     assert!(delivery.extend().await.is_err());
     broker.relay.open();
-    eventually("it can be extended", 60, async || {
+    eventually("the message can be extended", 60, async || {
         delivery.extend().await.is_ok()
     })
     .await;
@@ -168,7 +170,7 @@ async fn a_message_in_flight_survives_an_outage(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn an_end_that_failed_brings_the_message_back(broker: &Broker) {
+async fn message_returns_after_a_failed_settlement(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     broker.push_raw(&["ack", "release", "die"]).await;
     let deliveries = queue.receive(3, WAIT).await.unwrap();
@@ -191,12 +193,12 @@ async fn an_end_that_failed_brings_the_message_back(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn an_answering_broker_is_ready(broker: &Broker) {
-    broker.queue(FOR_EVER).await.ready().await.unwrap();
+async fn responding_broker_is_ready(broker: &Broker) {
+    broker.queue(NEVER_EXPIRES).await.ready().await.unwrap();
 }
 
-async fn errors_are_one_line(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn errors_fit_on_one_line(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     broker.relay.close();
     let job = job();
     let (pushed, counted, ready) = tokio::join!(queue.push(&job), queue.stats(), queue.ready());

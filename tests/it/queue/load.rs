@@ -1,4 +1,4 @@
-//! Many messages: each comes once or more, and none is lost.
+//! Many messages: each arrives at least once.
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -6,23 +6,23 @@ use anb::{ids::VideoId, job::Job, queue::Queue};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::{FOR_EVER, WAIT, cases, stats};
+use super::{NEVER_EXPIRES, WAIT, cases, stats};
 use crate::support::Broker;
 
 const MESSAGES: usize = 10_000;
 
-/// Messages that wait at one time: the emulator slows down with their number.
+/// Maximum number of waiting messages, since the emulator slows down with their number.
 const BACKLOG: usize = 200;
 
 const CONSUMERS: usize = 4;
 
 cases! {
     ten_thousand_messages_all_arrive,
-    pushes_at_once_all_arrive,
+    concurrent_pushes_all_arrive,
 }
 
 async fn ten_thousand_messages_all_arrive(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let room = Semaphore::new(BACKLOG);
     let missing: HashSet<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
     let payloads: Vec<String> = missing.iter().cloned().collect();
@@ -39,7 +39,7 @@ async fn ten_thousand_messages_all_arrive(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-/// Receives and acknowledges until nothing is missing.
+/// Receives and acknowledges until no message is missing.
 async fn consume(queue: &Queue, room: &Semaphore, missing: &Mutex<HashSet<String>>) {
     while !missing.lock().unwrap().is_empty() {
         let deliveries = queue.receive(10, WAIT).await.unwrap();
@@ -52,8 +52,8 @@ async fn consume(queue: &Queue, room: &Semaphore, missing: &Mutex<HashSet<String
     }
 }
 
-async fn pushes_at_once_all_arrive(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn concurrent_pushes_all_arrive(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let pushes = (0..100).map(async |number: usize| {
         let job = Job::process_video(VideoId::generate(), number.to_string());
         queue.push(&job).await.unwrap();

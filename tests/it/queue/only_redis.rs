@@ -1,4 +1,4 @@
-//! What only Redis can suffer.
+//! Cases that only Redis has.
 
 use anb::{
     dev::{Folder, Options, Redis},
@@ -7,13 +7,16 @@ use anb::{
 
 use tempfile::TempDir;
 
-use super::{FOR_EVER, NOW, VISIBILITY, WAIT, eventually_one, job, one, push};
+use super::{NEVER_EXPIRES, NOW, VISIBILITY, WAIT, eventually_one, job, one, push};
 use crate::support::RedisBroker;
 
 #[tokio::test]
-async fn a_consumer_that_left_is_forgotten_unless_messages_are_pending() {
+async fn leaving_deregisters_a_consumer_without_pending_messages() {
     let broker = RedisBroker::fresh().await;
-    let (idle, busy) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
+    let (idle, busy) = (
+        broker.queue(NEVER_EXPIRES).await,
+        broker.queue(NEVER_EXPIRES).await,
+    );
     push(&busy).await;
     let delivery = one(&busy, WAIT).await;
     push(&idle).await;
@@ -28,9 +31,9 @@ async fn a_consumer_that_left_is_forgotten_unless_messages_are_pending() {
 }
 
 #[tokio::test]
-async fn an_entry_without_our_field_is_a_message_without_a_payload() {
+async fn entry_without_payload_field_has_an_empty_payload() {
     let broker = RedisBroker::fresh().await;
-    let queue = broker.queue(FOR_EVER).await;
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let _: String = broker.run(&["XADD", "anb:jobs", "*", "other", "x"]).await;
     let delivery = one(&queue, WAIT).await;
     assert_eq!(delivery.payload, "");
@@ -39,7 +42,7 @@ async fn an_entry_without_our_field_is_a_message_without_a_payload() {
     assert_eq!(broker.dead().await, dead);
 }
 
-/// Returns a folder for a server of a test's own, and its options.
+/// Returns the folder and options of a test's own server.
 fn folder(data: &TempDir) -> (Folder, Options) {
     let options = Options {
         redis_databases: 1,
@@ -49,12 +52,12 @@ fn folder(data: &TempDir) -> (Folder, Options) {
 }
 
 #[tokio::test]
-async fn a_user_without_a_command_is_told_which() {
+async fn missing_acl_permission_is_reported_with_its_command() {
     let data = tempfile::tempdir().unwrap();
     let (folder, options) = folder(&data);
     let redis = Redis::start(&folder, &options).await.unwrap();
     let broker = RedisBroker::at(&redis.url()).await;
-    // As the documentation tells.
+    // The documented command.
     let page = include_str!("../../../docs/operations.md");
     let line = page
         .lines()
@@ -81,7 +84,7 @@ async fn a_user_without_a_command_is_told_which() {
             delivery.ack().await.unwrap();
             queue.leave().await.unwrap();
             assert_eq!(queue.stats().await.unwrap().dead, 1);
-            assert_eq!(queue.take_dead(10).await.unwrap().len(), 1);
+            assert_eq!(queue.receive_dead(10).await.unwrap().len(), 1);
         } else {
             let error = format!("{:#}", queue.ready().await.unwrap_err());
             assert!(error.contains("REDIS_URL"), "{error}");
@@ -92,7 +95,7 @@ async fn a_user_without_a_command_is_told_which() {
 }
 
 #[tokio::test]
-async fn a_restarted_redis_is_found_again() {
+async fn queue_reconnects_after_a_redis_restart() {
     let data = tempfile::tempdir().unwrap();
     let (folder, options) = folder(&data);
     let redis = Redis::start(&folder, &options).await.unwrap();

@@ -1,15 +1,18 @@
-//! What only SQS can suffer: what its emulator shows of it.
+//! Cases that only SQS has, as far as its emulator reproduces them.
 
 use anb::{config::queue::Settings, queue::Queue};
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 
-use super::{FOR_EVER, NOW, VISIBILITY, WAIT, eventually_one, none, one, push, stats};
+use super::{NEVER_EXPIRES, NOW, VISIBILITY, WAIT, eventually_one, none, one, push, stats};
 use crate::support::{SqsBroker, aws, eventually, free_port};
 
 #[tokio::test]
-async fn a_stale_handle_ends_nothing_that_somebody_else_holds() {
+async fn acknowledgement_with_a_stale_handle_has_no_effect() {
     let broker = SqsBroker::fresh().await;
-    let (first, second) = (broker.queue(VISIBILITY).await, broker.queue(FOR_EVER).await);
+    let (first, second) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(NEVER_EXPIRES).await,
+    );
     push(&first).await;
     let late = one(&first, WAIT).await;
     let again = eventually_one(&second).await;
@@ -21,9 +24,12 @@ async fn a_stale_handle_ends_nothing_that_somebody_else_holds() {
 }
 
 #[tokio::test]
-async fn a_stale_handle_gives_nothing_back_that_somebody_else_holds() {
+async fn release_with_a_stale_handle_has_no_effect() {
     let broker = SqsBroker::fresh().await;
-    let (first, second) = (broker.queue(VISIBILITY).await, broker.queue(FOR_EVER).await);
+    let (first, second) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(NEVER_EXPIRES).await,
+    );
     push(&first).await;
     let late = one(&first, WAIT).await;
     let _again = eventually_one(&second).await;
@@ -32,9 +38,12 @@ async fn a_stale_handle_gives_nothing_back_that_somebody_else_holds() {
 }
 
 #[tokio::test]
-async fn each_consumer_has_its_own_visibility() {
+async fn visibility_is_set_per_consumer() {
     let broker = SqsBroker::fresh().await;
-    let (short, long) = (broker.queue(VISIBILITY).await, broker.queue(FOR_EVER).await);
+    let (short, long) = (
+        broker.queue(VISIBILITY).await,
+        broker.queue(NEVER_EXPIRES).await,
+    );
     push(&long).await;
     let kept = one(&long, WAIT).await;
     push(&short).await;
@@ -45,18 +54,18 @@ async fn each_consumer_has_its_own_visibility() {
 }
 
 #[tokio::test]
-async fn what_the_broker_moved_itself_has_no_reason() {
+async fn message_dead_lettered_by_sqs_has_no_reason() {
     let broker = SqsBroker::fresh().await;
     broker.die_after(1).await;
     let queue = broker.queue(VISIBILITY).await;
     let job = push(&queue).await;
     one(&queue, WAIT).await;
-    eventually("it is moved", 60, async || {
+    eventually("the message is dead", 60, async || {
         none(&queue).await;
         queue.stats().await.unwrap().dead == 1
     })
     .await;
-    let dead = queue.take_dead(1).await.unwrap().remove(0);
+    let dead = queue.receive_dead(1).await.unwrap().remove(0);
     assert_eq!(
         (&dead.payload, &dead.reason),
         (&job.to_payload().unwrap(), &None)
@@ -66,22 +75,22 @@ async fn what_the_broker_moved_itself_has_no_reason() {
 }
 
 #[tokio::test]
-async fn a_dead_message_that_somebody_looks_at_is_hidden_from_others_and_counted() {
+async fn taken_dead_letter_is_hidden_from_others_and_counted() {
     let broker = SqsBroker::fresh().await;
-    let queue = broker.queue(FOR_EVER).await;
+    let queue = broker.queue(NEVER_EXPIRES).await;
     push(&queue).await;
     let delivery = one(&queue, WAIT).await;
     delivery.dead_letter("processing_failed").await.unwrap();
-    let taken = queue.take_dead(10).await.unwrap();
+    let taken = queue.receive_dead(10).await.unwrap();
     assert_eq!(taken.len(), 1);
-    assert!(queue.take_dead(10).await.unwrap().is_empty());
+    assert!(queue.receive_dead(10).await.unwrap().is_empty());
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 1));
 }
 
 #[tokio::test]
-async fn a_message_with_a_delay_counts_as_waiting() {
+async fn delayed_message_counts_as_waiting() {
     let broker = SqsBroker::fresh().await;
-    let queue = broker.queue(FOR_EVER).await;
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let send = broker.client.send_message().queue_url(&broker.url);
     let delayed = send.message_body("x").delay_seconds(60);
     delayed.send().await.unwrap();
@@ -89,7 +98,7 @@ async fn a_message_with_a_delay_counts_as_waiting() {
 }
 
 #[tokio::test]
-async fn the_dead_letter_queue_can_be_named() {
+async fn dead_letter_queue_can_be_configured() {
     let broker = SqsBroker::fresh().await;
     let other = SqsBroker::fresh().await;
     let settings = Settings {
@@ -105,13 +114,13 @@ async fn the_dead_letter_queue_can_be_named() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_stops_the_start() {
+async fn missing_queue_prevents_the_start() {
     let broker = SqsBroker::fresh().await;
     let settings = Settings {
         sqs_queue_url: Some(format!("{}-nowhere", broker.url)),
         ..broker.settings().await
     };
-    refuses(
+    assert_fails(
         &settings,
         &["SQS_QUEUE_URL=http", "-nowhere", "NonExistentQueue"],
     )
@@ -119,13 +128,13 @@ async fn a_queue_that_is_not_there_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_queue_that_is_not_there_stops_the_start() {
+async fn missing_dead_letter_queue_prevents_the_start() {
     let broker = SqsBroker::fresh().await;
     let settings = Settings {
         sqs_dlq_url: Some(format!("{}-nowhere", broker.url)),
         ..broker.settings().await
     };
-    refuses(
+    assert_fails(
         &settings,
         &["SQS_DLQ_URL=http", "-nowhere", "NonExistentQueue"],
     )
@@ -133,32 +142,32 @@ async fn a_dead_letter_queue_that_is_not_there_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_queue_without_a_dead_letter_queue_stops_the_start() {
+async fn queue_without_dead_letter_queue_prevents_the_start() {
     let broker = SqsBroker::fresh().await;
     let set = broker.client.set_queue_attributes().queue_url(&broker.url);
     let set = set.attributes(Attribute::RedrivePolicy, "");
     set.send().await.unwrap();
-    refuses(&broker.settings().await, &["SQS_DLQ_URL is not set"]).await;
+    assert_fails(&broker.settings().await, &["SQS_DLQ_URL is not set"]).await;
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_answer_stops_the_start() {
+async fn unreachable_endpoint_prevents_the_start() {
     let broker = SqsBroker::fresh().await;
     let settings = Settings {
         sqs_endpoint_url: Some(format!("http://127.0.0.1:{}", free_port())),
         ..broker.settings().await
     };
-    refuses(&settings, &["SQS_QUEUE_URL=http"]).await;
+    assert_fails(&settings, &["SQS_QUEUE_URL=http"]).await;
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Queue> {
-    Queue::connect(settings, FOR_EVER, &aws::config().await).await
+    Queue::connect(settings, NEVER_EXPIRES, &aws::config().await).await
 }
 
-/// Fails unless connecting fails with one line that contains all `parts`.
-async fn refuses(settings: &Settings, parts: &[&str]) {
+/// Asserts that connecting fails with a one-line error that contains all `parts`.
+async fn assert_fails(settings: &Settings, parts: &[&str]) {
     let Err(error) = connect(settings).await else {
-        panic!("{settings:?} is good");
+        panic!("{settings:?} must fail");
     };
     let error = format!("{error:#}");
     assert_eq!(error.lines().count(), 1, "{error}");

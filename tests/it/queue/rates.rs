@@ -1,28 +1,28 @@
-//! What `make bench-queue` prints: how fast each broker takes jobs and gives them out again.
+//! The benchmark `make bench-queue`: rates and latencies of push and receive for each broker.
 
 use std::time::{Duration, Instant};
 
 use anb::queue::Queue;
 use futures_util::future::join_all;
 
-use super::{FOR_EVER, WAIT, push};
+use super::{NEVER_EXPIRES, WAIT, push};
 use crate::support::{RedisBroker, SqsBroker, percentile};
 
-/// Jobs that wait at one time: the emulator of SQS slows down with their number.
+/// Maximum number of waiting jobs, since the emulator of SQS slows down with their number.
 const ROUND: u32 = 200;
 
 const ROUNDS: u32 = 10;
 
-/// Jobs that are pushed, and consumers that receive, at the same time.
+/// Number of concurrent pushes or receives.
 const CLIENTS: u32 = 8;
 
 #[tokio::test]
 #[ignore = "measures: make bench-queue"]
-async fn jobs_are_pushed_and_received() {
+async fn push_and_receive_rates() {
     println!("| broker | at once | push/s | p50 | p99 | receive + ack/s | p50 | p99 |");
     println!("|---|---|---|---|---|---|---|---|");
-    let redis = RedisBroker::fresh().await.queue(FOR_EVER).await;
-    let sqs = SqsBroker::fresh().await.queue(FOR_EVER).await;
+    let redis = RedisBroker::fresh().await.queue(NEVER_EXPIRES).await;
+    let sqs = SqsBroker::fresh().await.queue(NEVER_EXPIRES).await;
     for (name, queue) in [("Redis", &redis), ("SQS (emulator)", &sqs)] {
         for clients in [1, CLIENTS] {
             let (mut pushes, mut receives) = (Times::default(), Times::default());
@@ -44,7 +44,7 @@ async fn receive_one(queue: &Queue) {
     delivery.ack().await.unwrap();
 }
 
-/// How long each call took, and all together.
+/// Durations of the calls, and their total time.
 #[derive(Default)]
 struct Times {
     calls: Vec<Duration>,
@@ -52,7 +52,7 @@ struct Times {
 }
 
 impl Times {
-    /// Calls something [`ROUND`] times, `clients` of them at a time.
+    /// Runs `call` [`ROUND`] times with a concurrency of `clients`.
     async fn measure(&mut self, clients: u32, call: impl AsyncFn()) {
         let started = Instant::now();
         let clients = (0..clients).map(async |_| {

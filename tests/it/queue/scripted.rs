@@ -1,4 +1,4 @@
-//! What SQS answers and no emulator does, and what exactly it is asked.
+//! Responses of SQS that no emulator gives, and the exact requests to it.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use anb::{
 };
 use serde_json::json;
 
-use super::{FOR_EVER, NOW, job, one};
+use super::{NEVER_EXPIRES, NOW, job, one};
 use crate::support::aws::{self, Answer, Script};
 
 const THROTTLED: &str = "ThrottlingException";
 
 #[tokio::test]
-async fn a_throttled_call_is_tried_again() {
+async fn throttled_call_is_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
         ("SendMessage", 0 | 1) => Answer::sqs_error(400, THROTTLED),
         _ => good(operation),
@@ -28,7 +28,7 @@ async fn a_throttled_call_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_inside_aws_is_tried_again() {
+async fn internal_aws_failure_is_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
         ("SendMessage" | "ReceiveMessage" | "DeleteMessage", 0) => {
             Answer::sqs_error(500, "InternalFailure")
@@ -53,7 +53,7 @@ async fn a_call_that_failed_inside_aws_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_for_long_is_an_error_in_the_end() {
+async fn persistent_throttling_is_an_error() {
     let script = Script::start(|operation, _| match operation {
         "SendMessage" => Answer::sqs_error(400, THROTTLED),
         _ => good(operation),
@@ -67,7 +67,7 @@ async fn what_is_throttled_for_long_is_an_error_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_stops_the_start() {
+async fn missing_permission_prevents_the_start() {
     for (operation, variable) in [("main", "SQS_QUEUE_URL="), ("dead", "SQS_DLQ_URL=")] {
         let script = Script::start(move |asked, earlier| {
             let is_dead = asked == "GetQueueAttributes" && earlier == 1;
@@ -79,7 +79,7 @@ async fn a_missing_permission_stops_the_start() {
         })
         .await;
         let Err(error) = connect(&script).await else {
-            panic!("{operation} is open");
+            panic!("{operation} must fail");
         };
         let error = format!("{error:#}");
         assert!(error.starts_with(variable), "{error}");
@@ -89,7 +89,7 @@ async fn a_missing_permission_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_handle_whose_time_is_over_is_harmless() {
+async fn expired_receipt_handle_is_ignored() {
     for code in [
         "MessageNotInflight",
         "AWS.SimpleQueueService.MessageNotInflight",
@@ -113,7 +113,7 @@ async fn a_handle_whose_time_is_over_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_not_about_time_is_an_error() {
+async fn other_client_errors_are_reported() {
     let script = Script::start(|operation, _| match operation {
         "ChangeMessageVisibility" | "DeleteMessage" => Answer::sqs_error(403, "AccessDenied"),
         _ => good(operation),
@@ -129,9 +129,9 @@ async fn a_refusal_that_is_not_about_time_is_an_error() {
     }
 }
 
-/// A crash between the two calls may leave two copies, but never none.
+/// A crash between the two calls may leave two copies, but must not lose the message.
 #[tokio::test]
-async fn a_message_that_could_not_be_buried_is_not_deleted() {
+async fn message_is_kept_if_dead_lettering_fails() {
     let script = Script::start(|operation, _| match operation {
         "SendMessage" => Answer::sqs_error(403, "AccessDenied"),
         _ => good(operation),
@@ -143,10 +143,14 @@ async fn a_message_that_could_not_be_buried_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn each_receive_asks_for_its_visibility_and_no_more_than_aws_gives() {
+async fn receive_sets_visibility_and_respects_aws_limits() {
     let script = Script::start(|operation, _| good(operation)).await;
     let queue = connect(&script).await.unwrap();
-    for (max, wait) in [(1, NOW), (7, Duration::from_millis(1500)), (64, FOR_EVER)] {
+    for (max, wait) in [
+        (1, NOW),
+        (7, Duration::from_millis(1500)),
+        (64, NEVER_EXPIRES),
+    ] {
         queue.receive(max, wait).await.unwrap();
     }
     let asked = script.asked("ReceiveMessage");
@@ -165,7 +169,7 @@ async fn each_receive_asks_for_its_visibility_and_no_more_than_aws_gives() {
 }
 
 #[tokio::test]
-async fn an_extension_hides_for_the_same_time_and_a_release_for_none() {
+async fn extension_renews_visibility_and_release_ends_it() {
     let script = Script::start(|operation, _| good(operation)).await;
     let queue = connect(&script).await.unwrap();
     let delivery = one(&queue, NOW).await;
@@ -182,7 +186,7 @@ async fn an_extension_hides_for_the_same_time_and_a_release_for_none() {
 }
 
 #[tokio::test]
-async fn the_dead_go_with_their_reason_to_the_queue_of_the_dead() {
+async fn dead_letters_keep_their_reason() {
     let script = Script::start(|operation, _| good(operation)).await;
     let queue = connect(&script).await.unwrap();
     one(&queue, NOW)
@@ -210,14 +214,14 @@ async fn connect(script: &Script) -> anyhow::Result<Queue> {
         sqs_endpoint_url: Some(script.url.clone()),
         ..Settings::redis_at("unused")
     };
-    Queue::connect(&settings, FOR_EVER, &aws::config().await).await
+    Queue::connect(&settings, NEVER_EXPIRES, &aws::config().await).await
 }
 
 fn queue_url(script: &Script) -> String {
     format!("{}/000000000000/anb", script.url)
 }
 
-/// Answers as SQS does when all is well and one message waits.
+/// Responds like SQS without failures and with one waiting message.
 fn good(operation: &str) -> Answer {
     let body = match operation {
         "GetQueueAttributes" => json!({"Attributes": {

@@ -1,30 +1,30 @@
-//! How long a received message stays hidden, and what changes that.
+//! The visibility timeout of received messages, its extension and release.
 
 use std::time::{Duration, Instant};
 
-use super::{FOR_EVER, NOW, VISIBILITY, WAIT, cases, eventually_one, none, one, push, stats};
+use super::{NEVER_EXPIRES, NOW, VISIBILITY, WAIT, cases, eventually_one, none, one, push, stats};
 use crate::support::Broker;
 
-/// So many times the shortest visibility a busy machine may take from one extension to the next.
+/// Multiple of the shortest visibility that a busy machine may need between two extensions.
 const AMPLE: u32 = 3;
 
 /// Time between two extensions.
 const PAUSE: Duration = Duration::from_millis(100);
 
 cases! {
-    a_message_comes_back_after_the_visibility_time_and_not_before,
-    a_message_comes_back_to_the_consumer_that_had_it,
-    an_expired_message_is_delivered_twice_and_can_be_ended_twice,
-    an_extended_message_stays_hidden_and_then_comes_back,
-    an_extension_of_one_message_is_none_of_the_others,
-    a_released_message_is_there_at_once_for_everybody,
-    a_released_message_is_found_among_many_in_flight,
-    a_message_can_be_released_again_and_again,
-    a_release_of_one_message_is_none_of_the_others,
-    what_nobody_ended_is_found_by_the_next_process,
+    message_returns_after_its_visibility_time_and_not_before,
+    message_may_return_to_the_same_consumer,
+    expired_message_is_redelivered_and_can_be_acknowledged_twice,
+    extended_message_stays_hidden_and_then_returns,
+    extension_does_not_affect_other_messages,
+    released_message_is_available_to_all_at_once,
+    released_message_is_found_among_many_in_flight,
+    message_can_be_released_repeatedly,
+    release_does_not_affect_other_messages,
+    next_process_receives_unsettled_messages,
 }
 
-async fn a_message_comes_back_after_the_visibility_time_and_not_before(broker: &Broker) {
+async fn message_returns_after_its_visibility_time_and_not_before(broker: &Broker) {
     let (first, second) = (
         broker.queue(VISIBILITY).await,
         broker.queue(VISIBILITY).await,
@@ -37,7 +37,7 @@ async fn a_message_comes_back_after_the_visibility_time_and_not_before(broker: &
     assert_eq!(again.payload, delivery.payload);
 }
 
-async fn a_message_comes_back_to_the_consumer_that_had_it(broker: &Broker) {
+async fn message_may_return_to_the_same_consumer(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     let delivery = one(&queue, WAIT).await;
@@ -47,7 +47,7 @@ async fn a_message_comes_back_to_the_consumer_that_had_it(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn an_expired_message_is_delivered_twice_and_can_be_ended_twice(broker: &Broker) {
+async fn expired_message_is_redelivered_and_can_be_acknowledged_twice(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     let late = one(&queue, WAIT).await;
@@ -57,7 +57,7 @@ async fn an_expired_message_is_delivered_twice_and_can_be_ended_twice(broker: &B
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn an_extended_message_stays_hidden_and_then_comes_back(broker: &Broker) {
+async fn extended_message_stays_hidden_and_then_returns(broker: &Broker) {
     let visibility = AMPLE * VISIBILITY;
     let (first, second) = (
         broker.queue(visibility).await,
@@ -74,7 +74,7 @@ async fn an_extended_message_stays_hidden_and_then_comes_back(broker: &Broker) {
     eventually_one(&second).await;
 }
 
-async fn an_extension_of_one_message_is_none_of_the_others(broker: &Broker) {
+async fn extension_does_not_affect_other_messages(broker: &Broker) {
     let visibility = AMPLE * VISIBILITY;
     let queue = broker.queue(visibility).await;
     push(&queue).await;
@@ -91,11 +91,11 @@ async fn an_extension_of_one_message_is_none_of_the_others(broker: &Broker) {
     assert_eq!(payloads, [&left.payload]);
 }
 
-async fn a_released_message_is_there_at_once_for_everybody(broker: &Broker) {
-    // Their visibility differs, as it does while a new setting is rolled out.
+async fn released_message_is_available_to_all_at_once(broker: &Broker) {
+    // Visibility settings differ while a new value is rolled out.
     let (first, second) = (
-        broker.queue(FOR_EVER).await,
-        broker.queue(2 * FOR_EVER).await,
+        broker.queue(NEVER_EXPIRES).await,
+        broker.queue(2 * NEVER_EXPIRES).await,
     );
     push(&first).await;
     one(&first, WAIT).await.release().await.unwrap();
@@ -103,8 +103,11 @@ async fn a_released_message_is_there_at_once_for_everybody(broker: &Broker) {
     one(&first, NOW).await.ack().await.unwrap();
 }
 
-async fn a_released_message_is_found_among_many_in_flight(broker: &Broker) {
-    let (first, second) = (broker.queue(FOR_EVER).await, broker.queue(FOR_EVER).await);
+async fn released_message_is_found_among_many_in_flight(broker: &Broker) {
+    let (first, second) = (
+        broker.queue(NEVER_EXPIRES).await,
+        broker.queue(NEVER_EXPIRES).await,
+    );
     let mut deliveries = Vec::new();
     for _ in 0..25 {
         push(&first).await;
@@ -119,8 +122,8 @@ async fn a_released_message_is_found_among_many_in_flight(broker: &Broker) {
     }
 }
 
-async fn a_message_can_be_released_again_and_again(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn message_can_be_released_repeatedly(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     let job = push(&queue).await;
     for _ in 0..8 {
         let delivery = one(&queue, NOW).await;
@@ -131,8 +134,8 @@ async fn a_message_can_be_released_again_and_again(broker: &Broker) {
     assert_eq!(queue.stats().await.unwrap(), stats(0, 0, 0));
 }
 
-async fn a_release_of_one_message_is_none_of_the_others(broker: &Broker) {
-    let queue = broker.queue(FOR_EVER).await;
+async fn release_does_not_affect_other_messages(broker: &Broker) {
+    let queue = broker.queue(NEVER_EXPIRES).await;
     for _ in 0..3 {
         push(&queue).await;
     }
@@ -145,11 +148,11 @@ async fn a_release_of_one_message_is_none_of_the_others(broker: &Broker) {
     assert_eq!(payloads, [payload]);
 }
 
-async fn what_nobody_ended_is_found_by_the_next_process(broker: &Broker) {
+async fn next_process_receives_unsettled_messages(broker: &Broker) {
     let queue = broker.queue(VISIBILITY).await;
     push(&queue).await;
     drop(one(&queue, WAIT).await);
-    // It stops in order and still does not take its message along.
+    // A graceful stop does not remove the message.
     queue.leave().await.unwrap();
     drop(queue);
     eventually_one(&broker.queue(VISIBILITY).await).await;

@@ -1,4 +1,4 @@
-//! Public lists as this process, browsers and CDNs keep them.
+//! Caching of public lists by the process, browsers and CDNs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{places, season};
 use crate::support::Answer;
 
 #[tokio::test]
-async fn who_has_a_list_already_is_told_so() {
+async fn unchanged_list_is_not_sent_again() {
     let app = season().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
         let first = app.get(path).await;
@@ -29,19 +29,19 @@ async fn who_has_a_list_already_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_ranking_changes_within_a_moment() {
+async fn ranking_is_at_most_two_seconds_stale() {
     let app = season().await;
     app.get("/api/public/rankings").await.ok();
     app.execute("UPDATE videos SET votes = 50 WHERE title = 'Luis uno'")
         .await;
-    // From then on nobody is shown what was true before, however long an answer takes.
+    // From then on no response shows the previous state, however long it takes.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let ranking = app.get("/api/public/rankings").await.ok();
     assert_eq!(places(&ranking)[0], (1, "Luis uno", 50));
 }
 
 #[tokio::test]
-async fn lists_are_compressed_and_still_compared_by_their_tag() {
+async fn compressed_lists_keep_their_etag() {
     let app = season().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
         let plain = app.get(path).await;

@@ -1,4 +1,4 @@
-//! The parts of public lists: by number, and deep in them by place.
+//! Pagination of public lists, by page number and by cursor (keyset pagination).
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{column, places, season, voted};
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn positions_go_on_across_pages() {
+async fn positions_continue_across_pages() {
     let app = season().await;
     let first = app.get("/api/public/rankings?by=video&limit=2").await;
     assert_eq!(
@@ -28,10 +28,10 @@ async fn positions_go_on_across_pages() {
 }
 
 #[tokio::test]
-async fn deep_in_a_list_the_next_page_is_linked_by_its_place() {
+async fn deep_pages_are_linked_by_cursor() {
     let app = TestApp::spawn().await;
     for name in ["Ana", "Luis", "Eva"] {
-        let player = app.member(name, "Cali").await;
+        let player = app.insert_user(name, "Cali").await;
         for number in 0..8 {
             let title = format!("{name} {number}");
             app.add(&player, voted(&title, number / 3)).await;
@@ -56,15 +56,15 @@ async fn deep_in_a_list_the_next_page_is_linked_by_its_place() {
             let link = answer.header("link");
             let linked = link.split(", ").find(|link| link.contains("rel=\"next\""));
             next = linked.map(|link| link[1..link.find('>').unwrap()].to_owned());
-            let by_place = next.as_ref().is_some_and(|next| next.contains("after="));
-            assert_eq!(by_place, (2..6).contains(&titles.len()), "{list}: {link}");
+            let by_cursor = next.as_ref().is_some_and(|next| next.contains("after="));
+            assert_eq!(by_cursor, (2..6).contains(&titles.len()), "{list}: {link}");
         }
         assert_eq!(titles, column(&all, "title")[18..], "{list}");
     }
 }
 
 #[tokio::test]
-async fn players_too_go_on_after_a_place() {
+async fn player_rankings_continue_after_a_cursor() {
     let app = season().await;
     for city in ["", "&city=medellin"] {
         let all = app.get(&format!("/api/public/rankings?{city}")).await.ok();
@@ -76,27 +76,27 @@ async fn players_too_go_on_after_a_place() {
                JOIN users ON id = user_id WHERE first_name = 'Ana'";
     let since = app.number(tie).await;
     let ana = app.get("/api/public/rankings?limit=1").await.ok()[0]["video_id"].clone();
-    let place = format!("1.9.{since}.{}", ana.as_str().unwrap());
+    let cursor = format!("1.9.{since}.{}", ana.as_str().unwrap());
     let rest = app
-        .get(&format!("/api/public/rankings?after={place}"))
+        .get(&format!("/api/public/rankings?after={cursor}"))
         .await
         .ok();
     assert_eq!(places(&rest), [(2, "Eva uno", 9), (3, "Luis uno", 6)]);
 }
 
 #[tokio::test]
-async fn a_place_that_is_none_is_refused_by_name() {
+async fn invalid_cursor_is_rejected() {
     let app = TestApp::spawn().await;
     for path in ["/api/public/rankings", "/api/public/videos"] {
-        for place in [
+        for cursor in [
             "",
             "7",
             "1.2.3",
             "1.2.3.x",
             "-1.2.3.0198c0de-0000-7000-8000-000000000000",
         ] {
-            let answer = app.get(&format!("{path}?after={place}")).await;
-            assert_eq!(answer.fields(), [("after", "invalid")], "{place}");
+            let answer = app.get(&format!("{path}?after={cursor}")).await;
+            assert_eq!(answer.fields(), [("after", "invalid")], "{cursor}");
         }
     }
 }

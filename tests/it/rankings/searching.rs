@@ -1,4 +1,4 @@
-//! Search by words: what it finds, and that it costs the same however much there is.
+//! Search by words: its results, and its bounded cost.
 
 use anb::db;
 use diesel::{QueryableByName, sql_query, sql_types::Json};
@@ -10,8 +10,8 @@ use url::form_urlencoded;
 use super::{column, voted};
 use crate::support::TestApp;
 
-/// Most pages of 8 KiB that PostgreSQL may read for one search, with what it shows.
-const MOST_PAGES: i64 = 12_000;
+/// Maximum number of 8 KiB pages that PostgreSQL reads for one search and its results.
+const MAX_PAGES: i64 = 12_000;
 
 async fn found(app: &TestApp, text: &str) -> Vec<String> {
     let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -23,10 +23,10 @@ async fn found(app: &TestApp, text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn words_are_found_in_any_spelling_and_by_their_beginning() {
+async fn words_are_found_by_prefix_in_any_spelling() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Gómez", "Cali").await;
-    let eva = app.member("Eva", "Cali").await;
+    let ana = app.insert_user("Gómez", "Cali").await;
+    let eva = app.insert_user("Eva", "Cali").await;
     app.add(&ana, voted("¡El Ñandú vuela! (100%)", 2)).await;
     app.add(&eva, voted("Un triple de Ibagué", 1)).await;
     app.add(&eva, voted("Тройной бросок", 0)).await;
@@ -35,7 +35,7 @@ async fn words_are_found_in_any_spelling_and_by_their_beginning() {
         ("gomez", &[nandu][..]),
         ("GÓMEZ", &[nandu]),
         ("Gómez", &[nandu]),
-        // The accent as a letter of its own.
+        // The accent is a combining character.
         ("go\u{301}mez", &[nandu]),
         ("gom", &[nandu]),
         ("nandu", &[nandu]),
@@ -45,7 +45,7 @@ async fn words_are_found_in_any_spelling_and_by_their_beginning() {
         ("t eva", &[triple]),
         ("ibague", &[triple]),
         ("БРОСОК", &["Тройной бросок"]),
-        // Neither the inside of a word, nor words of two videos.
+        // Neither parts inside words nor words of two videos match.
         ("omez", &[]),
         ("triple gomez", &[]),
         ("triplex", &[]),
@@ -56,9 +56,9 @@ async fn words_are_found_in_any_spelling_and_by_their_beginning() {
 }
 
 #[tokio::test]
-async fn what_is_found_follows_the_video_and_its_player() {
+async fn search_follows_changes_to_videos_and_players() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     app.add(&ana, voted("Primera", 0)).await;
     let changes = [
         ("UPDATE videos SET title = 'Segunda'", "segunda", 1),
@@ -71,7 +71,7 @@ async fn what_is_found_follows_the_video_and_its_player() {
     ];
     for (number, (change, text, count)) in changes.into_iter().enumerate() {
         TestApp::execute(&app, change).await;
-        // No two texts are equal: answers are kept for a moment.
+        // Each text is different because responses are cached.
         let text = text.to_owned() + &".".repeat(number);
         assert_eq!(found(&app, &text).await.len(), count, "{change}");
     }
@@ -79,7 +79,7 @@ async fn what_is_found_follows_the_video_and_its_player() {
 }
 
 #[tokio::test]
-async fn a_search_and_a_city_have_at_most_a_hundred_characters() {
+async fn search_and_city_are_limited_to_100_characters() {
     let app = TestApp::spawn().await;
     for (path, name) in [("videos", "q"), ("videos", "city"), ("rankings", "city")] {
         for letter in ["a", "%C3%B1", "%EF%B7%BA"] {
@@ -96,11 +96,12 @@ async fn a_search_and_a_city_have_at_most_a_hundred_characters() {
     }
 }
 
-/// Adds videos in one statement: every second is a `gol`, a hundredth `raro`, none both; the last thousand
-/// are the only ones of Leticia. On a connection without the limits of a session: a busy machine takes long.
+/// Adds videos in one statement. Every second title contains `gol`, every hundredth `raro`, and
+/// none both. Only the last thousand belong to Leticia. The connection has no time limits because a
+/// busy machine takes long.
 async fn crowd(app: &TestApp, count: u32) {
-    app.member("Ana", "Cali").await;
-    app.member("Eva", "Leticia").await;
+    app.insert_user("Ana", "Cali").await;
+    app.insert_user("Eva", "Leticia").await;
     let mut connection = db::connect(&app.serve.database).await.unwrap();
     let videos = format!(
         "INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt, processed_at)
@@ -113,7 +114,7 @@ async fn crowd(app: &TestApp, count: u32) {
 }
 
 #[tokio::test]
-async fn a_search_reads_so_much_and_no_more() {
+async fn search_reads_a_bounded_number_of_pages() {
     #[derive(QueryableByName)]
     struct Plan {
         #[diesel(sql_type = Json, column_name = "QUERY PLAN")]
@@ -128,7 +129,7 @@ async fn a_search_reads_so_much_and_no_more() {
         ("gol", "NULL, NULL, NULL"),
         ("g", "NULL, NULL, NULL"),
         ("raro", "NULL, NULL, NULL"),
-        // Each is in half of all titles, and both are in none.
+        // Each word is in half of all titles, but no title contains both.
         ("gol pase", "NULL, NULL, NULL"),
         (
             "gol pase",
@@ -143,18 +144,18 @@ async fn a_search_reads_so_much_and_no_more() {
         let plan = &plan.plan[0]["Plan"];
         let pages = plan["Shared Hit Blocks"].as_i64().unwrap()
             + plan["Shared Read Blocks"].as_i64().unwrap();
-        assert!((1..MOST_PAGES).contains(&pages), "{text} {after}: {pages}");
+        assert!((1..MAX_PAGES).contains(&pages), "{text} {after}: {pages}");
     }
 }
 
 #[tokio::test]
-async fn a_search_that_stops_early_goes_on_where_it_stopped() {
+async fn interrupted_search_continues_on_the_next_page() {
     let app = TestApp::spawn().await;
     crowd(&app, 5_000).await;
     for (query, count) in [
         ("q=gol&limit=100", 2500),
         ("q=gol%20pase&limit=100", 0),
-        // More than one word has, and still few of those that are read at once.
+        // Two terms, which together match few of the rows of one read.
         ("q=gol&city=leticia&limit=100", 500),
         ("q=raro", 50),
     ] {
@@ -178,10 +179,10 @@ async fn a_search_that_stops_early_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn however_many_search_votes_and_tokens_have_connections() {
+async fn searches_leave_connections_for_other_requests() {
     let app = TestApp::spawn_with(&["--db-pool-size", "3"], &[]).await;
-    let ana = app.member("Ana", "Cali").await;
-    let mut blocker = app.db.own_connection().await.unwrap();
+    let ana = app.insert_user("Ana", "Cali").await;
+    let mut blocker = app.db.dedicated_connection().await.unwrap();
     sql_query("BEGIN").execute(&mut blocker).await.unwrap();
     sql_query("LOCK TABLE search_words")
         .execute(&mut blocker)
@@ -192,7 +193,7 @@ async fn however_many_search_votes_and_tokens_have_connections() {
         async { app.get(&{ path }).await }
     }));
     let profile = async {
-        // By then the searches that have a turn wait for the lock.
+        // By then the searches with a permit wait for the lock.
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%search_videos%' AND pid <> pg_backend_pid()";
         while app.number(waiting).await < 2 {}
         let profile = app

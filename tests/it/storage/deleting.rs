@@ -1,30 +1,30 @@
-//! Deleting takes all that belongs to a video or an attempt, and nothing else.
+//! Deletion removes all files of a video or an attempt, and no others.
 
 use anb::{ids::VideoId, storage::StorageKey};
 use futures_util::future::join_all;
 
-use super::{cases, keys, place::Place};
+use super::{cases, keys, place::TestStorage};
 
 /// More objects than one call to S3 lists or deletes.
 const MANY: i32 = 1100;
 
 cases! {
-    deleting_a_video_takes_all_its_files_and_no_others,
-    deleting_what_is_not_there_is_no_error,
-    deleting_twice_is_no_error,
-    deleting_at_once_is_no_error,
-    one_attempt_is_deleted_or_kept_apart_from_the_others,
+    deleting_a_video_removes_exactly_its_files,
+    deleting_missing_files_succeeds,
+    deleting_is_idempotent,
+    concurrent_deletions_succeed,
+    attempts_are_deleted_separately,
     deleting_outputs_keeps_the_original,
-    half_an_attempt_is_deleted_too,
-    names_that_only_begin_alike_are_kept,
-    an_attempt_of_many_digits_is_not_the_one_it_begins_with,
-    what_was_deleted_can_be_stored_again,
-    a_video_of_more_files_than_one_call_takes_is_deleted_whole,
-    earlier_outputs_of_more_files_than_one_call_takes_are_deleted,
-    attempts_before_one_that_is_not_there_are_deleted,
+    partial_attempt_is_deleted,
+    files_that_only_share_a_prefix_are_kept,
+    attempt_numbers_are_compared_in_full,
+    deleted_files_can_be_stored_again,
+    video_with_over_1000_files_is_deleted_completely,
+    over_1000_earlier_outputs_are_deleted,
+    attempts_before_a_missing_one_are_deleted,
 }
 
-async fn deleting_a_video_takes_all_its_files_and_no_others(place: &Place) {
+async fn deleting_a_video_removes_exactly_its_files(place: &TestStorage) {
     let (video, other) = (VideoId::generate(), VideoId::generate());
     store_all(place, keys(video)).await;
     store_all(place, keys(other)).await;
@@ -34,14 +34,14 @@ async fn deleting_a_video_takes_all_its_files_and_no_others(place: &Place) {
     assert_eq!(place.names(), left);
 }
 
-async fn deleting_what_is_not_there_is_no_error(place: &Place) {
+async fn deleting_missing_files_succeeds(place: &TestStorage) {
     let video = VideoId::generate();
     place.storage.delete_outputs(video, 1).await.unwrap();
     place.storage.delete_outputs_before(video, 1).await.unwrap();
     place.storage.delete_video(video).await.unwrap();
 }
 
-async fn deleting_twice_is_no_error(place: &Place) {
+async fn deleting_is_idempotent(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(place, keys(video)).await;
     for _ in 0..2 {
@@ -52,7 +52,7 @@ async fn deleting_twice_is_no_error(place: &Place) {
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn deleting_at_once_is_no_error(place: &Place) {
+async fn concurrent_deletions_succeed(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(place, keys(video)).await;
     let deletes = (0..8).map(|_| place.storage.delete_video(video));
@@ -62,7 +62,7 @@ async fn deleting_at_once_is_no_error(place: &Place) {
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn one_attempt_is_deleted_or_kept_apart_from_the_others(place: &Place) {
+async fn attempts_are_deleted_separately(place: &TestStorage) {
     let video = VideoId::generate();
     store_attempts(place, video, [1, 2, 3, 12]).await;
     place.storage.delete_outputs(video, 1).await.unwrap();
@@ -71,7 +71,7 @@ async fn one_attempt_is_deleted_or_kept_apart_from_the_others(place: &Place) {
     assert_eq!(place.attempts(video).await, [3, 12]);
 }
 
-async fn deleting_outputs_keeps_the_original(place: &Place) {
+async fn deleting_outputs_keeps_the_original(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(place, keys(video)).await;
     place.storage.delete_outputs_before(video, 2).await.unwrap();
@@ -80,7 +80,7 @@ async fn deleting_outputs_keeps_the_original(place: &Place) {
     assert_eq!(place.names(), [StorageKey::Original(video).to_string()]);
 }
 
-async fn half_an_attempt_is_deleted_too(place: &Place) {
+async fn partial_attempt_is_deleted(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(
         place,
@@ -93,7 +93,7 @@ async fn half_an_attempt_is_deleted_too(place: &Place) {
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn names_that_only_begin_alike_are_kept(place: &Place) {
+async fn files_that_only_share_a_prefix_are_kept(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(place, keys(video)).await;
     let mut others = [
@@ -112,7 +112,7 @@ async fn names_that_only_begin_alike_are_kept(place: &Place) {
     assert_eq!(place.names(), others);
 }
 
-async fn an_attempt_of_many_digits_is_not_the_one_it_begins_with(place: &Place) {
+async fn attempt_numbers_are_compared_in_full(place: &TestStorage) {
     let video = VideoId::generate();
     store_attempts(place, video, [1, 10, 11, 19]).await;
     place.storage.delete_outputs(video, 1).await.unwrap();
@@ -126,7 +126,7 @@ async fn an_attempt_of_many_digits_is_not_the_one_it_begins_with(place: &Place) 
     assert_eq!(place.attempts(video).await, [10, 11, 19]);
 }
 
-async fn what_was_deleted_can_be_stored_again(place: &Place) {
+async fn deleted_files_can_be_stored_again(place: &TestStorage) {
     let video = VideoId::generate();
     for _ in 0..2 {
         store_all(place, keys(video)).await;
@@ -136,14 +136,14 @@ async fn what_was_deleted_can_be_stored_again(place: &Place) {
     place.holds(StorageKey::Clip(video, 1), b"x").await;
 }
 
-async fn a_video_of_more_files_than_one_call_takes_is_deleted_whole(place: &Place) {
+async fn video_with_over_1000_files_is_deleted_completely(place: &TestStorage) {
     let video = VideoId::generate();
     plant_attempts(place, video);
     place.storage.delete_video(video).await.unwrap();
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn earlier_outputs_of_more_files_than_one_call_takes_are_deleted(place: &Place) {
+async fn over_1000_earlier_outputs_are_deleted(place: &TestStorage) {
     let video = VideoId::generate();
     plant_attempts(place, video);
     place
@@ -154,20 +154,24 @@ async fn earlier_outputs_of_more_files_than_one_call_takes_are_deleted(place: &P
     assert_eq!(place.names(), [StorageKey::Clip(video, MANY).to_string()]);
 }
 
-async fn attempts_before_one_that_is_not_there_are_deleted(place: &Place) {
+async fn attempts_before_a_missing_one_are_deleted(place: &TestStorage) {
     let video = VideoId::generate();
     store_attempts(place, video, [1, 2]).await;
     place.storage.delete_outputs_before(video, 3).await.unwrap();
     assert_eq!(place.names(), [""; 0]);
 }
 
-async fn store_all(place: &Place, keys: impl IntoIterator<Item = StorageKey>) {
+async fn store_all(place: &TestStorage, keys: impl IntoIterator<Item = StorageKey>) {
     for key in keys {
         place.write(key, "x").await;
     }
 }
 
-async fn store_attempts(place: &Place, video: VideoId, attempts: impl IntoIterator<Item = i32>) {
+async fn store_attempts(
+    place: &TestStorage,
+    video: VideoId,
+    attempts: impl IntoIterator<Item = i32>,
+) {
     for attempt in attempts {
         let outputs = [
             StorageKey::Clip(video, attempt),
@@ -177,7 +181,7 @@ async fn store_attempts(place: &Place, video: VideoId, attempts: impl IntoIterat
     }
 }
 
-fn plant_attempts(place: &Place, video: VideoId) {
+fn plant_attempts(place: &TestStorage, video: VideoId) {
     for attempt in 1..=MANY {
         place.plant(&StorageKey::Clip(video, attempt).to_string());
     }

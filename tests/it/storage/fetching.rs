@@ -1,4 +1,4 @@
-//! Files come back as they are, to where they are asked for.
+//! Fetching copies files unchanged to the requested path.
 
 use std::fs;
 
@@ -8,20 +8,20 @@ use anb::{
 };
 use futures_util::future::join_all;
 
-use super::{PART_BYTES, cases, content, keys, place::Place};
+use super::{PART_BYTES, cases, content, keys, place::TestStorage};
 use crate::support::aws;
 
 cases! {
-    fetching_what_is_not_there_is_an_error_and_makes_no_file,
-    a_fetched_file_is_independent_of_the_stored_one,
-    a_fetched_file_is_independent_of_one_that_replaces_the_stored_one,
-    one_file_can_be_fetched_by_many_at_once,
-    a_folder_that_is_not_there_is_an_error,
-    another_process_finds_what_one_stored,
-    a_clone_is_the_same_storage,
+    fetching_a_missing_file_fails_and_creates_nothing,
+    fetched_file_survives_deletion_of_the_stored_file,
+    fetched_file_survives_replacement_of_the_stored_file,
+    file_can_be_fetched_concurrently,
+    fetching_to_a_missing_folder_fails,
+    stored_file_is_visible_to_another_process,
+    clones_share_the_storage,
 }
 
-async fn fetching_what_is_not_there_is_an_error_and_makes_no_file(place: &Place) {
+async fn fetching_a_missing_file_fails_and_creates_nothing(place: &TestStorage) {
     for key in keys(VideoId::generate()) {
         let to = place.folder.path().join("copy");
         let error = place.storage.fetch(key, &to).await.unwrap_err();
@@ -32,7 +32,7 @@ async fn fetching_what_is_not_there_is_an_error_and_makes_no_file(place: &Place)
     }
 }
 
-async fn a_fetched_file_is_independent_of_the_stored_one(place: &Place) {
+async fn fetched_file_survives_deletion_of_the_stored_file(place: &TestStorage) {
     let video = VideoId::generate();
     let key = StorageKey::Original(video);
     place.write(key, "film").await;
@@ -42,7 +42,7 @@ async fn a_fetched_file_is_independent_of_the_stored_one(place: &Place) {
     assert_eq!(fs::read(&copy).unwrap(), b"film");
 }
 
-async fn a_fetched_file_is_independent_of_one_that_replaces_the_stored_one(place: &Place) {
+async fn fetched_file_survives_replacement_of_the_stored_file(place: &TestStorage) {
     let key = StorageKey::Original(VideoId::generate());
     place.write(key, "film").await;
     let copy = place.folder.path().join("copy");
@@ -51,21 +51,21 @@ async fn a_fetched_file_is_independent_of_one_that_replaces_the_stored_one(place
     assert_eq!(fs::read(&copy).unwrap(), b"film");
 }
 
-async fn one_file_can_be_fetched_by_many_at_once(place: &Place) {
+async fn file_can_be_fetched_concurrently(place: &TestStorage) {
     let key = StorageKey::Original(VideoId::generate());
     let bytes = content(PART_BYTES + 1, 1);
     place.write(key, &bytes).await;
     join_all((0..16).map(|_| place.holds(key, &bytes))).await;
 }
 
-async fn a_folder_that_is_not_there_is_an_error(place: &Place) {
+async fn fetching_to_a_missing_folder_fails(place: &TestStorage) {
     let key = StorageKey::Original(VideoId::generate());
     place.write(key, "film").await;
     let to = place.folder.path().join("nowhere/copy");
     assert!(place.storage.fetch(key, &to).await.is_err());
 }
 
-async fn another_process_finds_what_one_stored(place: &Place) {
+async fn stored_file_is_visible_to_another_process(place: &TestStorage) {
     let key = StorageKey::Clip(VideoId::generate(), 1);
     place.write(key, "clip").await;
     let other = Storage::connect(&place.settings, &aws::config().await)
@@ -78,7 +78,7 @@ async fn another_process_finds_what_one_stored(place: &Place) {
     assert!(place.fetch(key).await.is_none());
 }
 
-async fn a_clone_is_the_same_storage(place: &Place) {
+async fn clones_share_the_storage(place: &TestStorage) {
     let key = StorageKey::Original(VideoId::generate());
     let clone = place.storage.clone();
     let mut upload = clone.create(key).await.unwrap();

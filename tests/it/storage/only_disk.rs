@@ -1,4 +1,4 @@
-//! What only a disk can suffer.
+//! Cases that only the disk has.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use anb::{
 };
 use tempfile::TempDir;
 
-use super::{keys, place::Place};
+use super::{keys, place::TestStorage};
 use crate::support::{Mount, aws, files_below};
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_used_is_named_by_its_variable() {
+async fn unusable_folder_is_reported_with_its_variable() {
     for (variable, folder) in [("UPLOAD_PATH", "uploads"), ("PROCESSED_PATH", "processed")] {
         let base = tempfile::tempdir().unwrap();
         fs::write(base.path().join(folder), "a file").unwrap();
@@ -27,7 +27,7 @@ async fn a_folder_that_cannot_be_used_is_named_by_its_variable() {
 }
 
 #[tokio::test]
-async fn a_read_only_folder_is_not_ready() {
+async fn read_only_folder_is_not_ready() {
     let disk = TempDir::new().unwrap();
     let Some(mount) = Mount::tmpfs(disk.path(), "size=1m") else {
         return;
@@ -41,7 +41,7 @@ async fn a_read_only_folder_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_apart_and_keeps_no_half_file() {
+async fn full_disk_is_reported_and_keeps_no_partial_file() {
     let disk = TempDir::new().unwrap();
     let Some(_mount) = Mount::tmpfs(disk.path(), "size=1m") else {
         return;
@@ -59,14 +59,14 @@ async fn a_full_disk_is_told_apart_and_keeps_no_half_file() {
         assert!(error.downcast_ref::<Full>().is_some(), "{key}: {error:#}");
     }
     assert_eq!(files_below(disk.path()), [""; 0]);
-    // There is room again.
+    // New files can be created again.
     storage.create(keys(video)[0]).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_full_disk_of_few_files_is_full_too() {
+async fn disk_without_free_inodes_counts_as_full() {
     let disk = TempDir::new().unwrap();
-    // The root, the two folders, and one file.
+    // Inodes for the root, two folders and one file.
     let Some(_mount) = Mount::tmpfs(disk.path(), "nr_inodes=4") else {
         return;
     };
@@ -83,12 +83,12 @@ async fn a_full_disk_of_few_files_is_full_too() {
 }
 
 #[tokio::test]
-async fn an_original_on_another_disk_is_copied() {
+async fn original_on_another_disk_is_copied() {
     let disk = TempDir::new().unwrap();
     let Some(_mount) = Mount::tmpfs(disk.path(), "size=1m") else {
         return;
     };
-    let place = Place::disk().await;
+    let place = TestStorage::disk().await;
     let key = StorageKey::Original(VideoId::generate());
     place.write(key, "film").await;
     let copy = disk.path().join("copy");

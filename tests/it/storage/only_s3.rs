@@ -1,20 +1,20 @@
-//! What only S3 can suffer: what its emulator shows of it.
+//! Cases that only S3 has, as far as its emulator reproduces them.
 
 use anb::{
     config::storage::Settings,
     ids::VideoId,
-    storage::{Addresses, Signer, Storage, StorageKey},
+    storage::{MediaUrls, Signer, Storage, StorageKey},
 };
 use aws_sdk_s3::{Client, config::Builder};
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
-use super::{Mount, PART_BYTES, content, keys, place::Place};
+use super::{Mount, PART_BYTES, content, keys, place::TestStorage};
 use crate::support::{aws, free_port};
 
 #[tokio::test]
-async fn an_object_knows_its_media_type() {
-    let place = Place::s3().await;
+async fn object_has_its_media_type() {
+    let place = TestStorage::s3().await;
     let video = VideoId::generate();
     for bytes in [1, PART_BYTES + 1] {
         for key in keys(video) {
@@ -28,8 +28,8 @@ async fn an_object_knows_its_media_type() {
 }
 
 #[tokio::test]
-async fn a_signed_address_brings_the_file_and_any_part_of_it() {
-    let place = Place::s3().await;
+async fn signed_url_serves_the_file_and_ranges_of_it() {
+    let place = TestStorage::s3().await;
     let bytes = content(PART_BYTES + 1, 1);
     for key in keys(VideoId::generate()) {
         place.write(key, &bytes).await;
@@ -49,22 +49,22 @@ async fn a_signed_address_brings_the_file_and_any_part_of_it() {
 }
 
 #[tokio::test]
-async fn a_signed_address_is_the_same_for_a_while_and_good_for_two_hours_at_most() {
-    let place = Place::s3().await;
+async fn signed_url_is_stable_within_an_hour_and_expires_after_two() {
+    let place = TestStorage::s3().await;
     let key = StorageKey::Poster(VideoId::generate(), 1);
     let first = signed(&place, key).await;
     let (second, third) = (signed(&place, key).await, signed(&place, key).await);
-    // The hour may end between two of them, but not between all.
+    // The hour may end between two of the calls, but not between all three.
     assert!(first == second || second == third, "{first} {second}");
     assert!(third.contains("X-Amz-Expires=7200"), "{third}");
-    // It counts from the start of the hour.
+    // The lifetime starts with the current hour.
     let (_, date) = third.split_once("X-Amz-Date=").unwrap();
     assert_eq!(&date[11..16], "0000Z", "{third}");
 }
 
 #[tokio::test]
-async fn a_changed_signed_address_is_refused() {
-    let place = Place::s3().await;
+async fn modified_signed_url_is_rejected() {
+    let place = TestStorage::s3().await;
     let (key, other) = (
         StorageKey::Clip(VideoId::generate(), 1),
         StorageKey::Clip(VideoId::generate(), 1),
@@ -93,7 +93,7 @@ async fn a_changed_signed_address_is_refused() {
 }
 
 #[tokio::test]
-async fn clips_and_posters_have_an_address_at_the_cdn_and_originals_have_none() {
+async fn clips_and_posters_have_cdn_urls_but_originals_do_not() {
     let bucket = aws::Bucket::fresh().await;
     let settings = Settings {
         media_base_url: Some("https://cdn.example/media".to_owned()),
@@ -114,7 +114,7 @@ async fn clips_and_posters_have_an_address_at_the_cdn_and_originals_have_none() 
 }
 
 #[tokio::test]
-async fn prefixes_are_those_of_the_settings() {
+async fn prefixes_are_configurable() {
     let bucket = aws::Bucket::fresh().await;
     let settings = Settings {
         s3_upload_prefix: "in/originals".to_owned(),
@@ -139,7 +139,7 @@ async fn prefixes_are_those_of_the_settings() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_stops_the_start() {
+async fn missing_bucket_prevents_the_start() {
     let bucket = aws::Bucket::fresh().await;
     let settings = Settings {
         s3_bucket_name: Some("nowhere".to_owned()),
@@ -150,7 +150,7 @@ async fn a_bucket_that_is_not_there_stops_the_start() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_stop_the_start() {
+async fn wrong_credentials_prevent_the_start() {
     let bucket = aws::Bucket::fresh().await;
     let config = aws::config_with("wrong").await;
     let error = refused(Storage::connect(&bucket.settings(), &config).await);
@@ -161,7 +161,7 @@ async fn wrong_credentials_stop_the_start() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_answer_stops_the_start() {
+async fn unreachable_endpoint_prevents_the_start() {
     let bucket = aws::Bucket::fresh().await;
     let settings = Settings {
         s3_endpoint_url: Some(format!("http://127.0.0.1:{}", free_port())),
@@ -172,7 +172,7 @@ async fn an_endpoint_that_does_not_answer_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
+async fn full_bucket_is_an_error_and_keeps_no_partial_file() {
     let disk = TempDir::new().unwrap();
     let Some(_mount) = Mount::tmpfs(disk.path(), "size=9m") else {
         return;
@@ -188,8 +188,8 @@ async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
     let error = format!("{:#}", written.await.unwrap_err());
     assert!(error.starts_with(&format!("store {key}: ")), "{error}");
     assert_eq!(bucket.objects(), [""; 0]);
-    // There is room again.
-    crate::support::eventually("its parts are given up", 60, async || {
+    // The aborted parts free their space.
+    crate::support::eventually("its parts are removed", 60, async || {
         bucket.uploads().is_empty()
     })
     .await;
@@ -199,8 +199,8 @@ async fn a_bucket_without_room_is_an_error_and_keeps_no_half_file() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_goes_away_is_an_error() {
-    let place = Place::s3().await;
+async fn bucket_outage_is_an_error() {
+    let place = TestStorage::s3().await;
     let key = StorageKey::Original(VideoId::generate());
     let mut upload = place.storage.create(key).await.unwrap();
     upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
@@ -215,21 +215,21 @@ async fn connect(settings: &Settings) -> anyhow::Result<Storage> {
     Storage::connect(settings, &aws::config().await).await
 }
 
-/// Returns why, in one line.
+/// Returns the error, which must be one line.
 fn refused(connected: anyhow::Result<Storage>) -> String {
     let Err(error) = connected else {
-        panic!("it is open");
+        panic!("connecting must fail");
     };
     let error = format!("{error:#}");
     assert_eq!(error.lines().count(), 1, "{error}");
     error
 }
 
-fn addresses(storage: &Storage) -> Addresses {
-    Addresses::new(storage, Signer::new(&"secret".into(), None), None)
+fn addresses(storage: &Storage) -> MediaUrls {
+    MediaUrls::new(storage, Signer::new(&"secret".into(), None), None)
 }
 
-async fn signed(place: &Place, key: StorageKey) -> String {
+async fn signed(place: &TestStorage, key: StorageKey) -> String {
     addresses(&place.storage).signed(key).await.unwrap()
 }
 

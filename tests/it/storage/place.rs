@@ -1,4 +1,4 @@
-//! A storage of one test's own, and a look at what lies in it.
+//! A storage for one test, with access to its content.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::{aws, eventually, files_below};
 
-pub struct Place {
+pub struct TestStorage {
     pub storage: Storage,
     /// For the test's own files.
     pub folder: TempDir,
@@ -24,7 +24,7 @@ enum Kind {
     S3(aws::Bucket),
 }
 
-impl Place {
+impl TestStorage {
     pub async fn disk() -> Self {
         let folder = TempDir::new().unwrap();
         let settings = Settings::local_below(folder.path());
@@ -56,7 +56,7 @@ impl Place {
         upload.finish().await.unwrap();
     }
 
-    /// Returns the file under `key`, if it is there.
+    /// Returns the file `key`, if it exists.
     pub async fn fetch(&self, key: StorageKey) -> Option<Vec<u8>> {
         let to = TempDir::new_in(&self.folder).unwrap();
         let to = to.path().join("file");
@@ -64,14 +64,14 @@ impl Place {
         fetched.is_ok().then(|| fs::read(to).unwrap())
     }
 
-    /// Fails unless `content` is under `key`, without printing megabytes.
+    /// Asserts that the file `key` has `content`, without printing it.
     pub async fn holds(&self, key: StorageKey, content: &[u8]) {
         let stored = self.fetch(key).await.unwrap();
         assert_eq!(stored.len(), content.len(), "{key}");
-        assert!(stored == content, "{key} holds something else");
+        assert!(stored == content, "{key} has other content");
     }
 
-    /// Returns the attempts of which both outputs are there.
+    /// Returns the attempts whose outputs both exist.
     pub async fn attempts(&self, video: VideoId) -> Vec<i32> {
         let mut attempts = Vec::new();
         for attempt in 1..20 {
@@ -85,7 +85,7 @@ impl Place {
         attempts
     }
 
-    /// Stores a file behind the program's back, under any name.
+    /// Stores a file of any name, bypassing the program.
     pub fn plant(&self, name: &str) {
         match &self.kind {
             Kind::Disk(folder) => {
@@ -97,7 +97,7 @@ impl Place {
         }
     }
 
-    /// Returns the names of everything that is stored, sorted.
+    /// Returns the names of all stored files, sorted.
     pub fn names(&self) -> Vec<String> {
         match &self.kind {
             Kind::Disk(folder) => files_below(folder.path()),
@@ -105,13 +105,13 @@ impl Place {
         }
     }
 
-    /// Waits until nothing unfinished is left: an S3 upload that was dropped is given up a moment later.
+    /// Waits until no unfinished upload is left. A dropped S3 upload is aborted in the background.
     pub async fn until_tidy(&self) {
         let unfinished = || match &self.kind {
             Kind::Disk(_) => Vec::new(),
             Kind::S3(bucket) => bucket.uploads(),
         };
-        eventually("nothing unfinished is left", 60, async || {
+        eventually("no unfinished upload is left", 60, async || {
             unfinished().is_empty()
         })
         .await;

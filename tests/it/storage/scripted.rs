@@ -1,11 +1,11 @@
-//! What S3 answers and no emulator does, and what exactly it is asked.
+//! Responses of S3 that no emulator gives, and the exact requests to it.
 
 use std::path::Path;
 
 use anb::{
     config::storage::{Settings, StorageType},
     ids::VideoId,
-    storage::{Addresses, Signer, Storage, StorageKey},
+    storage::{MediaUrls, Signer, Storage, StorageKey},
 };
 
 use super::PART_BYTES;
@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn what_is_throttled_or_fails_inside_aws_is_tried_again() {
+async fn throttling_and_internal_failures_are_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
         ("PutObject" | "UploadPart", 0) => Answer::s3_error(503, "SlowDown"),
         ("CreateMultipartUpload" | "CompleteMultipartUpload", 0) => {
@@ -41,7 +41,7 @@ async fn what_is_throttled_or_fails_inside_aws_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_refused_gives_the_upload_up() {
+async fn rejected_part_aborts_the_upload() {
     let script = Script::start(|operation, _| match operation {
         "UploadPart" => Answer::s3_error(403, "AccessDenied"),
         _ => good(operation),
@@ -54,9 +54,9 @@ async fn a_part_that_is_refused_gives_the_upload_up() {
     assert!(script.asked("CompleteMultipartUpload").is_empty());
 }
 
-/// S3 sends the status before it knows.
+/// S3 sends the status before it knows the result.
 #[tokio::test]
-async fn an_upload_that_is_completed_with_an_error_in_the_body_is_an_error() {
+async fn error_in_the_body_of_a_completion_is_an_error() {
     let script = Script::start(|operation, _| match operation {
         "CompleteMultipartUpload" => Answer::s3_error(200, "InvalidPart"),
         _ => good(operation),
@@ -69,7 +69,7 @@ async fn an_upload_that_is_completed_with_an_error_in_the_body_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_gives_the_upload_up() {
+async fn dropped_upload_is_aborted() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let mut upload = storage.create(key()).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_client_that_goes_away_gives_the_upload_up() {
 }
 
 #[tokio::test]
-async fn giving_up_is_over_when_it_returns() {
+async fn abort_completes_before_it_returns() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let mut upload = storage.create(key()).await.unwrap();
@@ -90,7 +90,7 @@ async fn giving_up_is_over_when_it_returns() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_gone_already_is_given_up() {
+async fn aborting_a_missing_upload_succeeds() {
     let script = Script::start(|operation, _| match operation {
         "AbortMultipartUpload" => Answer::s3_error(404, "NoSuchUpload"),
         _ => good(operation),
@@ -103,13 +103,13 @@ async fn an_upload_that_is_gone_already_is_given_up() {
 }
 
 #[tokio::test]
-async fn parts_are_five_mebibytes_and_the_last_is_what_is_left() {
+async fn parts_are_five_mebibytes_except_the_last() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     write(&storage, 2 * PART_BYTES + 1).await.unwrap();
     let mut parts: Vec<_> = script.asked("UploadPart");
     parts.sort_by(|one, other| one.path.cmp(&other.path));
-    // Checksums may be sent behind the content.
+    // Checksums may follow the content.
     let sizes = parts.iter().map(|part| part.body.len());
     for (size, expected) in sizes.zip([PART_BYTES, PART_BYTES, 1]) {
         assert!((expected..expected + 1000).contains(&size), "{size}");
@@ -123,7 +123,7 @@ async fn parts_are_five_mebibytes_and_the_last_is_what_is_left() {
 }
 
 #[tokio::test]
-async fn a_file_of_less_than_a_part_is_one_call() {
+async fn file_smaller_than_a_part_needs_one_call() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     write(&storage, PART_BYTES - 1).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_file_of_less_than_a_part_is_one_call() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_stops_the_start() {
+async fn missing_permission_prevents_the_start() {
     let script = Script::start(|_, _| Answer::status(403, "")).await;
     let error = refused(&script).await;
     assert_eq!(
@@ -142,7 +142,7 @@ async fn a_missing_permission_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_bucket_in_another_region_stops_the_start_and_names_it() {
+async fn bucket_in_another_region_prevents_the_start_and_is_reported() {
     let elsewhere = || Answer::status(301, "").header("x-amz-bucket-region", "eu-west-1");
     let script = Script::start(move |_, _| elsewhere()).await;
     let error = refused(&script).await;
@@ -153,7 +153,7 @@ async fn a_bucket_in_another_region_stops_the_start_and_names_it() {
 }
 
 #[tokio::test]
-async fn an_object_that_may_not_be_deleted_is_an_error() {
+async fn failed_deletion_of_an_object_is_an_error() {
     let script = Script::start(|operation, _| match operation {
         "ListObjectVersions" => Answer::ok(
             "<ListVersionsResult><Version><Key>uploads/x</Key><VersionId>1</VersionId></Version>\
@@ -177,7 +177,7 @@ async fn an_object_that_may_not_be_deleted_is_an_error() {
 #[tokio::test]
 async fn versions_of_all_pages_are_deleted() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
-        // The pages of the original, then the one of the outputs.
+        // Two pages for the original, then one for the outputs.
         ("ListObjectVersions", 0) => Answer::ok(
             "<ListVersionsResult><IsTruncated>true</IsTruncated>\
              <NextKeyMarker>key</NextKeyMarker>\
@@ -209,7 +209,7 @@ async fn versions_of_all_pages_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_service_without_versions_and_without_a_list_of_uploads_is_asked_for_objects() {
+async fn objects_are_listed_where_versions_and_uploads_are_unsupported() {
     let script = Script::start(|operation, _| match operation {
         "ListObjectVersions" | "ListMultipartUploads" => Answer::s3_error(501, "NotImplemented"),
         "ListObjectsV2" => Answer::ok(
@@ -227,11 +227,11 @@ async fn a_service_without_versions_and_without_a_list_of_uploads_is_asked_for_o
 }
 
 #[tokio::test]
-async fn an_address_is_made_without_asking_anybody() {
+async fn urls_are_signed_without_requests() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let asked = script.count();
-    let addresses = Addresses::new(&storage, Signer::new(&"secret".into(), None), None);
+    let addresses = MediaUrls::new(&storage, Signer::new(&"secret".into(), None), None);
     addresses.signed(key()).await.unwrap();
     addresses.public(key()).await.unwrap();
     assert_eq!(script.count(), asked);
@@ -247,10 +247,10 @@ async fn connect(script: &Script) -> anyhow::Result<Storage> {
     Storage::connect(&settings, &aws::config().await).await
 }
 
-/// Returns why it cannot be opened, in one line.
+/// Returns the error, which must be one line.
 async fn refused(script: &Script) -> String {
     let Err(error) = connect(script).await else {
-        panic!("it is open");
+        panic!("connecting must fail");
     };
     let error = format!("{error:#}");
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -268,13 +268,13 @@ async fn write(storage: &Storage, bytes: usize) -> anyhow::Result<()> {
 }
 
 async fn until_aborted(script: &Script) {
-    eventually("the upload is given up", 60, async || {
+    eventually("the upload is aborted", 60, async || {
         !script.asked("AbortMultipartUpload").is_empty()
     })
     .await;
 }
 
-/// Answers as S3 does when all is well and the bucket is empty.
+/// Responds like S3 without failures and with an empty bucket.
 fn good(operation: &str) -> Answer {
     match operation {
         "CreateMultipartUpload" => Answer::ok(

@@ -1,4 +1,4 @@
-//! A bucket that keeps versions, at the emulator that knows them: a deleted video leaves none.
+//! Buckets with versioning, on the emulator that supports it. A deleted video leaves no version.
 
 use std::{
     path::Path,
@@ -21,14 +21,14 @@ use super::{PART_BYTES, content, keys};
 use crate::support::aws;
 
 #[tokio::test]
-async fn a_deleted_video_leaves_no_version_and_no_marker() {
+async fn deleted_video_leaves_no_version_and_no_delete_marker() {
     let bucket = Versioned::fresh().await;
     let (video, other) = (VideoId::generate(), VideoId::generate());
     for _ in 0..3 {
         bucket.write_all(keys(video)).await;
     }
     bucket.write_all(keys(other)).await;
-    // Somebody deleted it by hand: that only hides it.
+    // A manual deletion only hides the object.
     bucket.hide(StorageKey::Original(video)).await;
     assert_eq!(bucket.versions().await.len(), 9 + 1 + 3);
 
@@ -58,7 +58,7 @@ async fn deleted_outputs_leave_no_version() {
 }
 
 #[tokio::test]
-async fn an_upload_that_another_process_left_is_given_up_with_its_video() {
+async fn orphaned_uploads_are_aborted_with_their_video() {
     let bucket = Versioned::fresh().await;
     let video = VideoId::generate();
     let mut left = Vec::new();
@@ -75,7 +75,7 @@ async fn an_upload_that_another_process_left_is_given_up_with_its_video() {
 }
 
 #[tokio::test]
-async fn uploads_of_lost_attempts_are_given_up_and_that_of_the_last_goes_on() {
+async fn uploads_of_expired_attempts_are_aborted_and_the_last_continues() {
     let bucket = Versioned::fresh().await;
     let video = VideoId::generate();
     let mut running = Vec::new();
@@ -91,9 +91,9 @@ async fn uploads_of_lost_attempts_are_given_up_and_that_of_the_last_goes_on() {
     running.swap_remove(2).finish().await.unwrap();
 }
 
-/// [`crate::support::aws::Bucket`] cannot show it: it keeps the checksum of the short file.
+/// [`crate::support::aws::Bucket`] cannot test this, as it keeps the checksum of the short file.
 #[tokio::test]
-async fn a_long_file_replaces_a_short_one() {
+async fn long_file_replaces_a_short_one() {
     let bucket = Versioned::fresh().await;
     let key = StorageKey::Original(VideoId::generate());
     bucket.write_all([key]).await;
@@ -107,7 +107,7 @@ async fn a_long_file_replaces_a_short_one() {
     assert!(std::fs::read(copy).unwrap() == long);
 }
 
-/// A bucket with versions that no other test uses.
+/// A bucket with versioning that no other test uses.
 struct Versioned {
     storage: Storage,
     client: Client,

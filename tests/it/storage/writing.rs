@@ -1,4 +1,4 @@
-//! Files of all sizes, written in all ways, are whole or not there.
+//! Files of all sizes, however they are written, are stored completely or not at all.
 
 use std::fs;
 
@@ -8,36 +8,36 @@ use anb::{
 };
 use futures_util::future::join_all;
 
-use super::{PART_BYTES, cases, content, keys, place::Place};
+use super::{PART_BYTES, cases, content, keys, place::TestStorage};
 
-/// More parts than are sent at one time.
+/// Size of a file with more parts than are sent concurrently.
 const LARGE_BYTES: usize = 64 * 1024 * 1024;
 
 cases! {
-    what_is_written_in_odd_pieces_comes_back_whole,
-    what_is_written_byte_by_byte_comes_back_whole,
-    a_file_without_content_is_a_file,
-    files_around_the_size_of_a_part_come_back_whole,
-    files_around_the_size_of_two_parts_come_back_whole,
-    one_write_may_be_longer_than_several_parts,
-    a_long_file_comes_back_whole,
-    nothing_is_there_before_the_end,
-    nothing_stays_of_what_was_dropped,
-    nothing_stays_of_what_was_given_up,
-    nothing_stays_of_what_was_dropped_without_a_write,
-    a_second_file_replaces_the_first,
-    a_short_file_replaces_a_long_one,
-    a_dropped_file_leaves_the_one_before_as_it_was,
-    thirty_two_at_once_do_not_mix,
-    a_file_of_this_machine_is_stored_and_counted,
-    a_long_file_of_this_machine_is_stored_and_counted,
-    an_empty_file_of_this_machine_is_stored,
-    storing_what_is_not_there_is_an_error_and_leaves_nothing,
+    file_written_in_odd_pieces_is_complete,
+    file_written_byte_by_byte_is_complete,
+    empty_file_is_stored,
+    files_around_the_size_of_a_part_are_complete,
+    files_around_the_size_of_two_parts_are_complete,
+    one_write_may_exceed_several_parts,
+    long_file_is_complete,
+    file_does_not_exist_before_it_is_finished,
+    dropped_file_leaves_nothing,
+    aborted_file_leaves_nothing,
+    file_dropped_before_its_first_write_leaves_nothing,
+    second_file_replaces_the_first,
+    short_file_replaces_a_long_one,
+    dropped_file_leaves_the_previous_file_unchanged,
+    concurrent_uploads_do_not_mix,
+    local_file_is_stored_and_its_size_returned,
+    long_local_file_is_stored_and_its_size_returned,
+    empty_local_file_is_stored,
+    storing_a_missing_file_fails_and_leaves_nothing,
     outputs_of_one_video_do_not_mix,
-    an_open_storage_is_ready_and_that_leaves_nothing,
+    readiness_check_succeeds_and_leaves_nothing,
 }
 
-async fn what_is_written_in_odd_pieces_comes_back_whole(place: &Place) {
+async fn file_written_in_odd_pieces_is_complete(place: &TestStorage) {
     let key = original();
     let bytes = content(13_000_001, 1);
     let mut upload = place.storage.create(key).await.unwrap();
@@ -57,7 +57,7 @@ async fn what_is_written_in_odd_pieces_comes_back_whole(place: &Place) {
     place.holds(key, &bytes).await;
 }
 
-async fn what_is_written_byte_by_byte_comes_back_whole(place: &Place) {
+async fn file_written_byte_by_byte_is_complete(place: &TestStorage) {
     let key = original();
     let bytes = content(3000, 1);
     let mut upload = place.storage.create(key).await.unwrap();
@@ -68,7 +68,7 @@ async fn what_is_written_byte_by_byte_comes_back_whole(place: &Place) {
     place.holds(key, &bytes).await;
 }
 
-async fn a_file_without_content_is_a_file(place: &Place) {
+async fn empty_file_is_stored(place: &TestStorage) {
     for key in keys(VideoId::generate()) {
         let upload = place.storage.create(key).await.unwrap();
         upload.finish().await.unwrap();
@@ -76,16 +76,16 @@ async fn a_file_without_content_is_a_file(place: &Place) {
     }
 }
 
-async fn files_around_the_size_of_a_part_come_back_whole(place: &Place) {
+async fn files_around_the_size_of_a_part_are_complete(place: &TestStorage) {
     around(place, PART_BYTES).await;
 }
 
-async fn files_around_the_size_of_two_parts_come_back_whole(place: &Place) {
+async fn files_around_the_size_of_two_parts_are_complete(place: &TestStorage) {
     around(place, 2 * PART_BYTES).await;
 }
 
-/// Writes files of about `size` bytes in pieces as the network brings them.
-async fn around(place: &Place, size: usize) {
+/// Writes files of about `size` bytes in pieces of network size.
+async fn around(place: &TestStorage, size: usize) {
     let bytes = content(size + 1, 1);
     for size in [size - 1, size, size + 1] {
         let key = original();
@@ -99,14 +99,14 @@ async fn around(place: &Place, size: usize) {
     place.until_tidy().await;
 }
 
-async fn one_write_may_be_longer_than_several_parts(place: &Place) {
+async fn one_write_may_exceed_several_parts(place: &TestStorage) {
     let key = original();
     let bytes = content(3 * PART_BYTES + 5, 1);
     place.write(key, &bytes).await;
     place.holds(key, &bytes).await;
 }
 
-async fn a_long_file_comes_back_whole(place: &Place) {
+async fn long_file_is_complete(place: &TestStorage) {
     let key = original();
     let bytes = content(LARGE_BYTES, 1);
     let mut upload = place.storage.create(key).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_long_file_comes_back_whole(place: &Place) {
     place.holds(key, &bytes).await;
 }
 
-async fn nothing_is_there_before_the_end(place: &Place) {
+async fn file_does_not_exist_before_it_is_finished(place: &TestStorage) {
     for key in keys(VideoId::generate()) {
         let mut upload = place.storage.create(key).await.unwrap();
         upload.write(vec![1; PART_BYTES + 1].into()).await.unwrap();
@@ -127,7 +127,7 @@ async fn nothing_is_there_before_the_end(place: &Place) {
     }
 }
 
-async fn nothing_stays_of_what_was_dropped(place: &Place) {
+async fn dropped_file_leaves_nothing(place: &TestStorage) {
     for bytes in [1, 600_000, 2 * PART_BYTES + 1] {
         for key in keys(VideoId::generate()) {
             drop(started(&place.storage, key, bytes).await);
@@ -138,7 +138,7 @@ async fn nothing_stays_of_what_was_dropped(place: &Place) {
     place.until_tidy().await;
 }
 
-async fn nothing_stays_of_what_was_given_up(place: &Place) {
+async fn aborted_file_leaves_nothing(place: &TestStorage) {
     for bytes in [1, 600_000, 2 * PART_BYTES + 1] {
         let key = original();
         let upload = started(&place.storage, key, bytes).await;
@@ -149,13 +149,13 @@ async fn nothing_stays_of_what_was_given_up(place: &Place) {
     place.until_tidy().await;
 }
 
-async fn nothing_stays_of_what_was_dropped_without_a_write(place: &Place) {
+async fn file_dropped_before_its_first_write_leaves_nothing(place: &TestStorage) {
     drop(place.storage.create(original()).await.unwrap());
     assert_eq!(place.names(), [""; 0]);
     place.until_tidy().await;
 }
 
-async fn a_second_file_replaces_the_first(place: &Place) {
+async fn second_file_replaces_the_first(place: &TestStorage) {
     for key in keys(VideoId::generate()) {
         for content in ["first and longer", "second"] {
             place.write(key, content).await;
@@ -165,7 +165,7 @@ async fn a_second_file_replaces_the_first(place: &Place) {
     assert_eq!(place.names().len(), 3);
 }
 
-async fn a_short_file_replaces_a_long_one(place: &Place) {
+async fn short_file_replaces_a_long_one(place: &TestStorage) {
     let key = original();
     for (seed, bytes) in [(1, PART_BYTES + 9), (2, 9)] {
         let bytes = content(bytes, seed);
@@ -175,7 +175,7 @@ async fn a_short_file_replaces_a_long_one(place: &Place) {
     assert_eq!(place.names().len(), 1);
 }
 
-async fn a_dropped_file_leaves_the_one_before_as_it_was(place: &Place) {
+async fn dropped_file_leaves_the_previous_file_unchanged(place: &TestStorage) {
     let key = original();
     place.write(key, "before").await;
     for bytes in [1, PART_BYTES + 1] {
@@ -184,7 +184,7 @@ async fn a_dropped_file_leaves_the_one_before_as_it_was(place: &Place) {
     }
 }
 
-async fn thirty_two_at_once_do_not_mix(place: &Place) {
+async fn concurrent_uploads_do_not_mix(place: &TestStorage) {
     let uploads = (0..32).map(async |seed| {
         let key = original();
         let bytes = content(200_000 + usize::try_from(seed).unwrap(), seed);
@@ -201,19 +201,19 @@ async fn thirty_two_at_once_do_not_mix(place: &Place) {
     assert_eq!(place.names().len(), 32);
 }
 
-async fn a_file_of_this_machine_is_stored_and_counted(place: &Place) {
+async fn local_file_is_stored_and_its_size_returned(place: &TestStorage) {
     stored_and_counted(place, 700_001).await;
 }
 
-async fn a_long_file_of_this_machine_is_stored_and_counted(place: &Place) {
+async fn long_local_file_is_stored_and_its_size_returned(place: &TestStorage) {
     stored_and_counted(place, 2 * PART_BYTES + 700_001).await;
 }
 
-async fn an_empty_file_of_this_machine_is_stored(place: &Place) {
+async fn empty_local_file_is_stored(place: &TestStorage) {
     stored_and_counted(place, 0).await;
 }
 
-async fn stored_and_counted(place: &Place, size: usize) {
+async fn stored_and_counted(place: &TestStorage, size: usize) {
     let key = StorageKey::Clip(VideoId::generate(), 1);
     let source = place.folder.path().join("clip");
     let bytes = content(size, 1);
@@ -223,11 +223,11 @@ async fn stored_and_counted(place: &Place, size: usize) {
         assert_eq!(counted, u64::try_from(size).unwrap());
         place.holds(key, &bytes).await;
     }
-    // The next attempt may need it.
+    // The next attempt may need the source.
     assert!(source.exists());
 }
 
-async fn storing_what_is_not_there_is_an_error_and_leaves_nothing(place: &Place) {
+async fn storing_a_missing_file_fails_and_leaves_nothing(place: &TestStorage) {
     let missing = place.folder.path().join("missing");
     let error = place.storage.store(original(), &missing).await.unwrap_err();
     assert!(format!("{error:#}").contains("missing"), "{error:#}");
@@ -235,7 +235,7 @@ async fn storing_what_is_not_there_is_an_error_and_leaves_nothing(place: &Place)
     place.until_tidy().await;
 }
 
-async fn outputs_of_one_video_do_not_mix(place: &Place) {
+async fn outputs_of_one_video_do_not_mix(place: &TestStorage) {
     let video = VideoId::generate();
     let all = [
         StorageKey::Original(video),
@@ -255,7 +255,7 @@ async fn outputs_of_one_video_do_not_mix(place: &Place) {
     assert_eq!(place.names(), names);
 }
 
-async fn an_open_storage_is_ready_and_that_leaves_nothing(place: &Place) {
+async fn readiness_check_succeeds_and_leaves_nothing(place: &TestStorage) {
     place.storage.ready().await.unwrap();
     assert_eq!(place.names(), [""; 0]);
 }
@@ -264,7 +264,7 @@ fn original() -> StorageKey {
     StorageKey::Original(VideoId::generate())
 }
 
-/// Starts a file and does not end it.
+/// Starts a file without finishing it.
 async fn started(storage: &Storage, key: StorageKey, bytes: usize) -> anb::storage::Upload {
     let mut upload = storage.create(key).await.unwrap();
     upload.write(vec![1; bytes].into()).await.unwrap();

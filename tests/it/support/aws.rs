@@ -1,5 +1,4 @@
-//! AWS as far as this machine can play it: an SQS (and an S3 with versions) started once per test process,
-//! and one S3 per test.
+//! Emulated AWS: one SQS (and S3 with versioning) per test process, and one S3 per test.
 
 mod bucket;
 mod emulator;
@@ -16,15 +15,15 @@ pub use script::{Answer, Asked, Script};
 /// Access key and secret key of all emulators.
 pub const KEY: &str = "test";
 
-/// Returns the SDK's configuration as the program makes it, with the credentials of the emulators.
+/// Returns the program's SDK configuration, with the credentials of the emulators.
 pub async fn config() -> SdkConfig {
     config_with(KEY).await
 }
 
-/// Returns one whose secret key is `secret`.
+/// Like [`config`], with the secret key `secret`.
 pub async fn config_with(secret: &str) -> SdkConfig {
     let credentials = Credentials::new(KEY, secret, None, None, "test");
-    // Boxed: it is large, and part of every test that starts an API.
+    // Boxed because this large future is part of every test that starts an API.
     let config = Box::pin(anb::aws::load(&Settings::default())).await;
     let provider = SharedCredentialsProvider::new(credentials);
     let config = config.into_builder();

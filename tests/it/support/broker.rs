@@ -1,4 +1,4 @@
-//! A broker of one test's own: what every kind can do for its operator, and to its users.
+//! A broker for one test, with the operations and faults that all kinds support.
 
 mod redis;
 mod sqs;
@@ -28,17 +28,17 @@ enum Kind {
 }
 
 impl Broker {
-    /// Makes a Redis database that no other test uses.
+    /// Creates a Redis database that no other test uses.
     pub async fn redis() -> Self {
         Self::behind_relay(Kind::Redis(RedisBroker::fresh().await)).await
     }
 
-    /// Makes an SQS queue with a dead-letter queue that no other test uses.
+    /// Creates an SQS queue and a dead-letter queue that no other test uses.
     pub async fn sqs() -> Self {
         Self::behind_relay(Kind::Sqs(SqsBroker::fresh().await)).await
     }
 
-    /// Returns the one of an app.
+    /// Returns the broker of an app.
     pub async fn of(app: &TestApp) -> Self {
         let settings = &app.serve.queue;
         let kind = match settings.queue_type {
@@ -58,7 +58,7 @@ impl Broker {
         Self { relay, kind }
     }
 
-    /// Makes a queue, which is a consumer of its own.
+    /// Creates a queue, which is a separate consumer.
     pub async fn queue(&self, visibility: Duration) -> Queue {
         Queue::connect(&self.settings(), visibility, &aws::config().await)
             .await
@@ -73,7 +73,7 @@ impl Broker {
         }
     }
 
-    /// Adds messages, ten at most, which may be no jobs of ours.
+    /// Adds up to ten messages with any payload.
     pub async fn push_raw(&self, payloads: &[&str]) {
         match &self.kind {
             Kind::Redis(redis) => redis.push_raw(payloads).await,
@@ -81,7 +81,7 @@ impl Broker {
         }
     }
 
-    /// Returns payload and reason of the dead messages, and hides them for a while.
+    /// Returns payload and reason of the dead letters, and hides them temporarily.
     pub async fn dead(&self) -> Vec<(String, String)> {
         match &self.kind {
             Kind::Redis(redis) => redis.dead().await,
@@ -89,15 +89,14 @@ impl Broker {
         }
     }
 
-    /// Adds a dead message.
-    pub async fn bury(&self, payload: &str, reason: &str) {
+    /// Adds a dead letter.
+    pub async fn dead_letter(&self, payload: &str, reason: &str) {
         match &self.kind {
-            Kind::Redis(redis) => redis.bury(payload, reason).await,
-            Kind::Sqs(sqs) => sqs.bury(payload, reason).await,
+            Kind::Redis(redis) => redis.dead_letter(payload, reason).await,
+            Kind::Sqs(sqs) => sqs.dead_letter(payload, reason).await,
         }
     }
 
-    /// Loses everything.
     pub async fn wipe(&self) {
         match &self.kind {
             Kind::Redis(redis) => redis.wipe().await,

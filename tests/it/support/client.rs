@@ -1,4 +1,4 @@
-//! The API as a client uses it.
+//! A client of the API.
 
 use reqwest::{Method, RequestBuilder, StatusCode, Url, multipart};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::TestApp;
 
 pub const PASSWORD: &str = "canasta-2026";
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -16,7 +16,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Sends a request and reads its answer; a body that is not JSON is null.
+    /// Sends a request and reads its response. A body that is not JSON becomes null.
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -36,14 +36,14 @@ impl Answer {
         )
     }
 
-    /// Returns a header's values, joined as RFC 9110 §5.3 says; empty if it is absent.
+    /// Returns the values of a header, joined as in RFC 9110 §5.3. Empty if the header is absent.
     pub fn header(&self, name: &str) -> String {
         let values = self.headers.get_all(name).iter();
         let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
         values.join(", ")
     }
 
-    /// Returns field and code of everything that is wrong with the request.
+    /// Returns field and code of each field error.
     pub fn fields(&self) -> Vec<(&str, &str)> {
         let fields = self.body["fields"].as_array();
         fields
@@ -56,14 +56,14 @@ impl Answer {
             .collect()
     }
 
-    /// Returns the body of a success; panics on anything else.
+    /// Returns the body of a successful response. Panics on any other.
     pub fn ok(self) -> Value {
         assert!(self.status.is_success(), "{self:?}");
         self.body
     }
 }
 
-/// Somebody with an account, logged in.
+/// A logged-in user.
 #[derive(Debug, Clone)]
 pub struct Player {
     pub email: String,
@@ -71,12 +71,12 @@ pub struct Player {
 }
 
 impl TestApp {
-    /// Starts a request without a token.
+    /// Builds a request without a token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// Starts a request of `player`.
+    /// Builds a request of `player`.
     pub fn as_player(&self, player: &Player, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(&player.token)
     }
@@ -86,13 +86,13 @@ impl TestApp {
         Answer::of(self.as_player(player, method, path)).await
     }
 
-    /// Reads a page without a token.
+    /// Sends a GET request without a token.
     pub async fn get(&self, path: &str) -> Answer {
         Answer::of(self.request(Method::GET, path)).await
     }
 
-    /// Signs somebody up and logs them in.
-    pub async fn player(&self, name: &str, city: &str) -> Player {
+    /// Signs up a user and logs in.
+    pub async fn sign_up(&self, name: &str, city: &str) -> Player {
         let email = format!("{}@example.com", name.to_lowercase());
         let form = json!({
             "first_name": name, "last_name": "Prueba", "email": email,
@@ -104,7 +104,6 @@ impl TestApp {
         self.log_in(&email).await
     }
 
-    /// Logs an account in.
     pub async fn log_in(&self, email: &str) -> Player {
         let credentials = json!({ "email": email, "password": PASSWORD });
         let answer = Answer::of(
@@ -119,7 +118,6 @@ impl TestApp {
         }
     }
 
-    /// Uploads `bytes` as a video.
     pub async fn upload(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> Answer {
         let form = multipart::Form::new()
             .part(
@@ -132,7 +130,7 @@ impl TestApp {
         Answer::of(request.multipart(form)).await
     }
 
-    /// Uploads `bytes`, which must be accepted, and returns the video's id.
+    /// Uploads `bytes`, which must be accepted. Returns the video's id.
     pub async fn uploaded(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> String {
         let answer = self.upload(player, bytes, is_public).await.ok();
         answer["task_id"].as_str().unwrap().to_owned()
@@ -146,7 +144,7 @@ impl TestApp {
             .ok()
     }
 
-    /// Reads a file at the address that the API told.
+    /// Fetches a file from an address that the API returned.
     pub async fn fetch(&self, address: &str) -> reqwest::Response {
         let base = Url::parse(&self.url).unwrap();
         let file = self.client.get(base.join(address).unwrap()).send();
@@ -155,7 +153,6 @@ impl TestApp {
         file
     }
 
-    /// Casts a vote.
     pub async fn vote(&self, player: &Player, id: &str) -> Answer {
         let path = format!("/api/public/videos/{id}/vote");
         Answer::of(self.as_player(player, Method::POST, &path)).await

@@ -1,16 +1,16 @@
-//! Films that `ffmpeg` draws for the tests.
+//! Films that `ffmpeg` generates for the tests.
 
 use std::{path::PathBuf, process::Command};
 
 use tokio::sync::OnceCell;
 
-/// Returns a short, valid film: two seconds of 320x180 with sound.
+/// Returns a valid film of two seconds, 320x180, with sound.
 pub async fn film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
     FILM.get_or_init(|| draw_film(2)).await.clone()
 }
 
-/// Returns a film that takes a worker some seconds, so that a test can interrupt it.
+/// Returns a film that occupies a worker for seconds, so that a test can interrupt it.
 pub async fn long_film() -> Vec<u8> {
     static FILM: OnceCell<Vec<u8>> = OnceCell::const_new();
     FILM.get_or_init(|| draw_film(12)).await.clone()
@@ -24,8 +24,8 @@ async fn draw_film(seconds: u32) -> Vec<u8> {
     draw(&args, "film.mp4").await
 }
 
-/// Draws a file with `ffmpeg`; `args` are all but the output, whose name tells its format. On another
-/// thread: on its own, workers and their heartbeats would stand still.
+/// Generates a file with `ffmpeg`. `args` are all arguments except the output, whose format follows
+/// from `name`. Runs on another thread so as not to block workers and their heartbeats.
 pub async fn draw(args: &str, name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -37,15 +37,15 @@ pub async fn draw(args: &str, name: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Returns the program that draws or measures a film: the one on `PATH`, or in `ANB_DRAWING_TOOLS` while the
-/// program under test is another.
+/// Returns the program that generates or measures films, from `PATH`, or from `ANB_DRAWING_TOOLS`
+/// when `PATH` contains the tools under test.
 pub fn tool(program: &str) -> PathBuf {
     std::env::var_os("ANB_DRAWING_TOOLS")
         .map_or_else(PathBuf::new, PathBuf::from)
         .join(program)
 }
 
-/// Returns `length` bytes that begin as an MP4 file does. Enough for an upload, not for a worker.
+/// Returns `length` bytes that start like an MP4 file. Enough for an upload, but not for a worker.
 pub fn mp4(length: usize) -> Vec<u8> {
     let mut bytes = b"\0\0\0\x14ftypisom\0\0\x02\0mp42".to_vec();
     bytes.resize(length, 7);

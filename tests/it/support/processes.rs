@@ -1,4 +1,4 @@
-//! Processes as the kernel shows them: which run, what they cost, and what signals do to them.
+//! Running processes, their resource usage, and signals.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -6,10 +6,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::eventually;
 
-/// The unit of processor time in `/proc`: the same on every Linux.
+/// Unit of processor time in `/proc`, which is the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Returns the processes that work in `path` or below it, or on whose command line it stands.
+/// Returns the processes with a working directory in or below `path`, or `path` in their arguments.
 pub fn processes_about(path: &Path) -> Vec<u32> {
     let text = path.to_str().unwrap();
     processes()
@@ -21,11 +21,11 @@ pub fn processes_about(path: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Returns the processes that `id` has started, and those that they have started.
+/// Returns all descendants of the process `id`.
 pub fn descendants(id: u32) -> Vec<u32> {
     let is_child = |child: &u32| {
         let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        // State and parent follow the name, which may contain blanks.
+        // State and parent follow the name, which may contain spaces.
         let parent = stat
             .rsplit_once(')')
             .and_then(|(_, rest)| rest.split(' ').nth(2));
@@ -37,7 +37,7 @@ pub fn descendants(id: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Returns the command line of a process; empty when it has ended.
+/// Returns the command line of a process. Empty if the process has exited.
 pub fn command_line(id: u32) -> String {
     let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).into_owned()
@@ -48,7 +48,7 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Signals a process and then what it has started: so a stopped one starts no other meanwhile.
+/// Signals a process and then its descendants, so that a stopped process starts no others.
 pub fn signal_all(id: u32, signal: Signal) {
     let send = |id: u32| {
         let id = Pid::from_raw(id.try_into().unwrap()).unwrap();
@@ -58,25 +58,25 @@ pub fn signal_all(id: u32, signal: Signal) {
     descendants(id).into_iter().for_each(send);
 }
 
-/// Waits until programs work in `folder`, and stops them where they are: their job goes on when this is dropped. A
-/// worker takes a program for frozen after 30 s.
-pub async fn hold(folder: &Path) -> Vec<Frozen> {
+/// Waits for programs in `folder` and suspends them until the result is dropped. A worker treats a
+/// program as frozen after 30 s.
+pub async fn hold(folder: &Path) -> Vec<Suspended> {
     let mut held = Vec::new();
-    eventually("a program is held", 300, async || {
+    eventually("a program is suspended", 300, async || {
         let programs = processes_about(folder).into_iter();
-        held = programs.map(Frozen::freeze).collect();
-        // One that had ended makes way for another.
+        held = programs.map(Suspended::freeze).collect();
+        // If the program had already exited, another follows.
         tokio::time::sleep(Duration::from_millis(10)).await;
-        held.iter().any(Frozen::stands_still)
+        held.iter().any(Suspended::stands_still)
     })
     .await;
     held
 }
 
-/// A process that stands still, with what it has started, until this is dropped.
-pub struct Frozen(u32);
+/// A process that is suspended, with its descendants, until this is dropped.
+pub struct Suspended(u32);
 
-impl Frozen {
+impl Suspended {
     pub fn freeze(id: u32) -> Self {
         signal_all(id, Signal::STOP);
         Self(id)
@@ -88,13 +88,13 @@ impl Frozen {
     }
 }
 
-impl Drop for Frozen {
+impl Drop for Suspended {
     fn drop(&mut self) {
         signal_all(self.0, Signal::CONT);
     }
 }
 
-/// Returns what a line of `/proc/{id}/status` tells of memory (bytes); none when the process has ended.
+/// Returns a memory field of `/proc/{id}/status` (bytes), or none if the process has exited.
 pub fn memory(id: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with(name))?;
@@ -102,18 +102,18 @@ pub fn memory(id: u32, name: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Whose processor time counts.
+/// The processes whose processor time counts.
 #[derive(Debug, Clone, Copy)]
 pub enum Share {
     Own,
-    /// Its own, and that of all its children that have ended.
+    /// The process and its children that have exited.
     WithChildren,
 }
 
-/// Returns the processor time that a process took so far, by the system and by itself; none when it has ended.
+/// Returns the user and system time of a process so far, or none if the process has exited.
 pub fn cpu_seconds(id: u32, share: Share) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The times are the fields from the 14th on; the second one may contain blanks.
+    // The times start at the 14th field. The second field may contain spaces.
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let count = match share {
         Share::Own => 2,

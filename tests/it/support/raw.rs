@@ -1,4 +1,4 @@
-//! HTTP by hand, for what a well-behaved client does not do.
+//! Raw HTTP, for requests that no well-behaved client sends.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -16,7 +16,7 @@ impl TestApp {
         connection
     }
 
-    /// Sends a request as it is written here, with `connection: close`; returns the whole answer.
+    /// Sends a request head with `connection: close`. Returns the complete response.
     pub async fn raw(&self, head: &str) -> String {
         let request = format!("{head}\r\nhost: test\r\nconnection: close\r\n\r\n");
         read(&mut self.open(request.as_bytes()).await).await

@@ -1,4 +1,4 @@
-//! A relay in front of a broker: so a test sees who reads from it, and breaks what lies between.
+//! A relay in front of a server, so that a test can observe readers and break connections.
 
 use std::{
     net::SocketAddr,
@@ -26,32 +26,32 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// Passes bytes on until it is dropped.
+/// Forwards bytes until it is dropped.
 pub struct Relay {
     pub address: SocketAddr,
     line: Arc<Line>,
     listening: AbortHandle,
 }
 
-/// What the connections of a relay share.
+/// State shared by the connections of a relay.
 struct Line {
     target: Target,
-    /// Stands in every request that waits for a message.
-    mark: &'static [u8],
+    /// Bytes in every request that waits for a message.
+    pattern: &'static [u8],
     waiting: AtomicUsize,
-    /// Whether connections are passed on; any change, and the end of the relay, breaks those that are.
+    /// Whether connections are forwarded. Any change, or dropping the relay, breaks existing ones.
     is_open: watch::Sender<bool>,
 }
 
 impl Relay {
-    /// Starts one in front of `target`; a request that waits for a message contains `mark`,
-    /// which is empty if none does.
-    pub async fn start(target: Target, mark: &'static str) -> Self {
+    /// Starts a relay to `target`. `pattern` identifies requests that wait for a message; it may be
+    /// empty.
+    pub async fn start(target: Target, pattern: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Arc::new(Line {
             target,
-            mark: mark.as_bytes(),
+            pattern: pattern.as_bytes(),
             waiting: AtomicUsize::new(0),
             is_open: watch::Sender::new(true),
         });
@@ -63,7 +63,7 @@ impl Relay {
         }
     }
 
-    /// Waits until somebody waits for a message.
+    /// Waits until a client waits for a message.
     pub async fn until_read(&self) {
         eventually("a reader waits", 60, async || {
             self.line.waiting.load(Ordering::SeqCst) > 0
@@ -71,17 +71,17 @@ impl Relay {
         .await;
     }
 
-    /// Breaks every connection. New ones are passed on.
+    /// Breaks every connection. New ones are forwarded.
     pub fn cut(&self) {
         self.line.is_open.send_replace(true);
     }
 
-    /// Breaks every connection and passes on no new one, as if the server was away.
+    /// Breaks every connection and accepts no new one, as if the server were unavailable.
     pub fn close(&self) {
         self.line.is_open.send_replace(false);
     }
 
-    /// Passes connections on again.
+    /// Forwards connections again.
     pub fn open(&self) {
         self.line.is_open.send_replace(true);
     }
@@ -102,7 +102,7 @@ async fn listen(listener: TcpListener, line: Arc<Line>) {
 }
 
 impl Line {
-    /// Passes one connection on until either side ends it or the line changes.
+    /// Forwards one connection until either side closes it or the relay changes.
     async fn carry(&self, client: TcpStream) {
         let mut changes = self.is_open.subscribe();
         if !*changes.borrow_and_update() {
@@ -115,7 +115,7 @@ impl Line {
             }
         };
         tokio::select! {
-            // Either side may end it, in order or not.
+            // Either side may close or break it.
             _ended = carried => {}
             _changed = changes.changed() => {}
         }
@@ -135,7 +135,7 @@ impl Line {
                     0 => return Ok(()),
                     length => {
                         server.write_all(&asked[..length]).await?;
-                        if has(&asked[..length], self.mark) {
+                        if has(&asked[..length], self.pattern) {
                             waits = Some(Waits::begin(&self.waiting));
                         }
                     }
@@ -152,7 +152,7 @@ impl Line {
     }
 }
 
-/// Counts while it lives.
+/// Counts as waiting until dropped.
 struct Waits<'a>(&'a AtomicUsize);
 
 impl<'a> Waits<'a> {
@@ -168,6 +168,6 @@ impl Drop for Waits<'_> {
     }
 }
 
-fn has(bytes: &[u8], mark: &[u8]) -> bool {
-    !mark.is_empty() && bytes.windows(mark.len()).any(|window| window == mark)
+fn has(bytes: &[u8], pattern: &[u8]) -> bool {
+    !pattern.is_empty() && bytes.windows(pattern.len()).any(|window| window == pattern)
 }

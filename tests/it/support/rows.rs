@@ -1,4 +1,4 @@
-//! Videos as database and disk hold them: written and read past the API.
+//! Direct access to videos in database and storage, bypassing the API.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{TestApp, eventually, files_below};
 
-/// What a test asks about a video's row.
+/// The columns of a video that tests check.
 #[derive(Debug, PartialEq, Eq, QueryableByName)]
 pub struct Row {
     #[diesel(sql_type = Text)]
@@ -35,12 +35,6 @@ pub struct Row {
 }
 
 impl TestApp {
-    /// Runs a statement and returns how many rows it changed.
-    pub async fn sql(&self, statement: &str) -> usize {
-        let mut connection = self.db.connection().await.unwrap();
-        sql_query(statement).execute(&mut connection).await.unwrap()
-    }
-
     /// Waits until all votes are counted.
     pub async fn counted(&self) {
         eventually("the votes are counted", 60, async || {
@@ -49,7 +43,7 @@ impl TestApp {
         .await;
     }
 
-    /// Waits until a statement waits for a lock: one at least, since others may do so in the background.
+    /// Waits until at least one statement waits for a lock. Background statements may wait as well.
     pub async fn until_blocked(&self) {
         let blocked = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -59,8 +53,8 @@ impl TestApp {
         .await;
     }
 
-    /// Counts the players whose row in `standings` is not what their videos say.
-    pub async fn misranked(&self) -> i64 {
+    /// Counts the players whose row in `standings` does not match their videos.
+    pub async fn stale_standings(&self) -> i64 {
         self.number(
             "SELECT count(*) FROM users LEFT JOIN standings ON user_id = users.id
              CROSS JOIN LATERAL (
@@ -74,13 +68,12 @@ impl TestApp {
         .await
     }
 
-    /// Changes a video's row: `assignments` are SQL.
+    /// Updates a video's row with SQL `assignments`.
     pub async fn set(&self, video: VideoId, assignments: &str) {
         let statement = format!("UPDATE videos SET {assignments} WHERE id = '{video}'");
-        assert_eq!(self.sql(&statement).await, 1, "{statement}");
+        assert_eq!(self.execute(&statement).await, 1, "{statement}");
     }
 
-    /// Returns a video's row, if it is there.
     pub async fn row(&self, video: VideoId) -> Option<Row> {
         let mut connection = self.db.connection().await.unwrap();
         let rows: Vec<Row> = sql_query(format!(
@@ -94,13 +87,13 @@ impl TestApp {
         rows.into_iter().next()
     }
 
-    /// Returns a video's status; `gone` without a row.
+    /// Returns a video's status, or `gone` without a row.
     pub async fn status(&self, video: VideoId) -> String {
         let row = self.row(video).await;
         row.map_or("gone".to_owned(), |row| row.status)
     }
 
-    /// Adds the row of a video that was uploaded a minute ago and never pushed. It has no file.
+    /// Adds a row without a file, for a video that was uploaded a minute ago and never pushed.
     pub async fn add_row(&self) -> VideoId {
         let video = VideoId::generate();
         self.insert(video, "NULL").await;
@@ -113,7 +106,7 @@ impl TestApp {
              VALUES ('Ana', 'Prueba', '{video}@example.com', '', 'Cali', 'cali', 'Colombia')
              RETURNING id"
         );
-        self.sql(&format!(
+        self.execute(&format!(
             "WITH owner AS ({owner})
              INSERT INTO videos
                  (id, user_id, title, is_public, original_bytes, run_after, enqueued_at)
@@ -133,19 +126,18 @@ impl TestApp {
             .unwrap();
         file.write(original.to_vec().into()).await.unwrap();
         file.finish().await.unwrap();
-        // At once: the sweeper of a running worker would push it a second time.
+        // Already enqueued, or the sweeper of a running worker would push it a second time.
         self.insert(video, "now()").await;
         self.push(video).await;
         video
     }
 
-    /// Pushes a job for `video`.
     pub async fn push(&self, video: VideoId) {
         let job = Job::process_video(video, "test".to_owned());
         self.queue.push(&job).await.unwrap();
     }
 
-    /// Returns the names of all files among a video's outputs.
+    /// Returns the names of a video's output files.
     pub fn outputs(&self, video: VideoId) -> Vec<String> {
         if let Some(bucket) = &self.bucket {
             let folder = format!("processed/{video}/");
@@ -173,7 +165,7 @@ impl TestApp {
         self.folder.path().join("processed")
     }
 
-    /// Returns the scratch folder of [`TestApp::own_workshop`].
+    /// Returns the scratch folder of [`TestApp::worker_context`].
     pub fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }

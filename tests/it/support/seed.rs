@@ -1,5 +1,4 @@
-//! People and videos put straight into the database, where hashing a password or making a clip would
-//! only take time.
+//! Users and videos inserted directly into the database, which saves hashing and encoding.
 
 use anb::{
     auth::Tokens,
@@ -14,10 +13,10 @@ use diesel_async::RunQueryDsl as _;
 
 use super::{Player, TestApp, files_below};
 
-/// A hash that is quickly checked, of no password.
-const NOBODYS_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$q83vEjRWeJCrze8SNFZ4kA";
+/// A cheap hash that matches no password.
+const DUMMY_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$q83vEjRWeJCrze8SNFZ4kA";
 
-/// A video to put into the database.
+/// A video to insert into the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Seed<'a> {
     pub title: &'a str,
@@ -27,14 +26,14 @@ pub struct Seed<'a> {
 }
 
 impl<'a> Seed<'a> {
-    /// A video that takes part in the vote.
+    /// A public, processed video.
     pub const PUBLIC: Self = Self {
         title: "Mi mejor jugada",
         status: "processed",
         is_public: true,
         votes: 0,
     };
-    /// A processed video that only its owner sees.
+    /// A private, processed video.
     pub const PRIVATE: Self = Self {
         is_public: false,
         ..Self::PUBLIC
@@ -53,13 +52,13 @@ struct Number {
 }
 
 impl TestApp {
-    /// Runs a statement.
-    pub async fn execute(&self, statement: &str) {
+    /// Runs a statement. Returns the number of changed rows.
+    pub async fn execute(&self, statement: &str) -> usize {
         let mut connection = self.db.connection().await.unwrap();
-        sql_query(statement).execute(&mut connection).await.unwrap();
+        sql_query(statement).execute(&mut connection).await.unwrap()
     }
 
-    /// Returns the number that an expression yields, as in `(SELECT count(*) FROM videos)`.
+    /// Returns the value of a numeric expression, such as `SELECT count(*) FROM videos`.
     pub async fn number(&self, expression: &str) -> i64 {
         let mut connection = self.db.connection().await.unwrap();
         let query = sql_query(format!("SELECT ({expression})::bigint AS number"));
@@ -67,14 +66,13 @@ impl TestApp {
         row.number
     }
 
-    /// Returns somebody's id.
     pub async fn user_id(&self, player: &Player) -> UserId {
         let id = format!("SELECT id FROM users WHERE email = '{}'", player.email);
         UserId(self.number(&id).await)
     }
 
-    /// Adds somebody who has a token and whose password nobody knows.
-    pub async fn member(&self, name: &str, city: &str) -> Player {
+    /// Inserts a user with a token and an unknown password.
+    pub async fn insert_user(&self, name: &str, city: &str) -> Player {
         let email = format!("{}@example.com", name.to_lowercase());
         let mut connection = self.db.connection().await.unwrap();
         let insert = sql_query(
@@ -86,7 +84,7 @@ impl TestApp {
             .bind::<Text, _>(&email)
             .bind::<Text, _>(city)
             .bind::<Text, _>(city::fold(city))
-            .bind::<Text, _>(NOBODYS_HASH)
+            .bind::<Text, _>(DUMMY_HASH)
             .get_result(&mut connection)
             .await
             .unwrap();
@@ -95,16 +93,15 @@ impl TestApp {
         Player { email, token }
     }
 
-    /// Adds `count` members.
-    pub async fn members(&self, count: usize) -> Vec<Player> {
+    pub async fn insert_users(&self, count: usize) -> Vec<Player> {
         let mut members = Vec::new();
         for number in 0..count {
-            members.push(self.member(&format!("Fan{number}"), "Tunja").await);
+            members.push(self.insert_user(&format!("Fan{number}"), "Tunja").await);
         }
         members
     }
 
-    /// Adds a video of `owner`, later than all before it, without files. Returns its id.
+    /// Adds a video of `owner` without files, newer than all others. Returns its id.
     pub async fn add(&self, owner: &Player, seed: Seed<'_>) -> String {
         let id = VideoId::generate().to_string();
         let mut connection = self.db.connection().await.unwrap();
@@ -129,7 +126,7 @@ impl TestApp {
         id
     }
 
-    /// Puts a file where the storage keeps one of that name.
+    /// Stores a file under `name`.
     pub fn plant(&self, name: &str) {
         if let Some(bucket) = &self.bucket {
             return bucket.plant(name);
@@ -147,7 +144,7 @@ impl TestApp {
         }
     }
 
-    /// Puts an original, a clip and a poster of ten bytes where those of a video are kept.
+    /// Stores an original, a clip and a poster of ten bytes for a video.
     pub fn add_files(&self, id: &str) {
         let outputs = self.folder.path().join("processed").join(id);
         std::fs::create_dir_all(&outputs).unwrap();
@@ -161,7 +158,7 @@ impl TestApp {
     pub fn files(&self) -> Vec<String> {
         if let Some(bucket) = &self.bucket {
             let mut objects = bucket.objects();
-            objects.retain(|name| !is_mark(name));
+            objects.retain(|name| !is_marker(name));
             return objects;
         }
         let mut files = Vec::new();
@@ -169,12 +166,12 @@ impl TestApp {
             let below = files_below(&self.folder.path().join(folder));
             files.extend(below.iter().map(|file| format!("{folder}/{file}")));
         }
-        files.retain(|name| !is_mark(name));
+        files.retain(|name| !is_marker(name));
         files
     }
 }
 
-/// Tells whether a file says to which installation its place belongs, or is about to.
-fn is_mark(name: &str) -> bool {
+/// Returns whether a file is a storage marker, possibly unfinished.
+fn is_marker(name: &str) -> bool {
     name.contains("/.anb-installation")
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL and Redis for the whole test process, and a place of its own in them for each test.
+//! PostgreSQL and Redis of the test process, with separate databases for each test.
 
 use std::sync::{
     LazyLock,
@@ -16,7 +16,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 
 const TEMPLATE: &str = "template_anb";
 
-/// Lives as long as the process, and the services with it.
+/// Runs the services until the process ends.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// A database and a Redis database that no other test uses.
@@ -27,21 +27,21 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes a migrated, empty place.
+    /// Creates migrated, empty databases.
     pub async fn make() -> Self {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         Self::copy(&name, TEMPLATE).await
     }
 
-    /// Makes a place without a schema.
+    /// Creates databases without a schema.
     pub async fn make_bare() -> Self {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
         let name = format!("bare_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         Self::copy(&name, "template1").await
     }
 
-    /// Ends all connections to the database and takes no new one, as if the server was away.
+    /// Closes all connections to the database and accepts no new one, as in an outage.
     pub async fn close_database(&self) {
         let services = services().await;
         let name = &self.name;
@@ -51,7 +51,7 @@ impl Place {
         execute(services, &format!("{cut} = '{name}'")).await;
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub async fn open_database(&self) {
         let open = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name);
         execute(services().await, &open).await;
@@ -79,7 +79,7 @@ pub async fn fresh_redis() -> String {
     format!("{}?db={number}", services().await.redis.url())
 }
 
-/// Returns the running services; the first caller starts them and makes the template.
+/// Returns the running services. The first call starts them and creates the template.
 async fn services() -> &'static Services {
     static SERVICES: OnceCell<Services> = OnceCell::const_new();
     SERVICES
@@ -101,7 +101,7 @@ async fn services() -> &'static Services {
         .await
 }
 
-/// Runs a statement on the maintenance database. A template is busy while another test copies it.
+/// Runs a statement on the maintenance database, because a template is locked during a copy.
 async fn execute(services: &Services, statement: &str) {
     let url = services.postgres.url_of("postgres");
     let mut connection = db::connect(&database::Settings::at(&url)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tokens as only a forger makes them.
+//! Forged tokens.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 /// `{"alg":"none","typ":"JWT"}`
 pub const UNSIGNED_HEAD: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 
-/// Signs claims of `user` as the API does, but with any secret and expiry.
+/// Signs claims of `user` like the API, with any secret and expiry.
 pub fn sign(user: UserId, secret: &str, expires: u64) -> String {
     let claims = json!({
         "sub": user.to_string(), "jti": uuid::Uuid::now_v7(), "iat": seconds(), "exp": expires,

@@ -1,20 +1,20 @@
-//! Forms as clients other than browsers write them: odd, and legal (RFC 2046, RFC 7578).
+//! Unusual but valid forms of clients other than browsers (RFC 2046, RFC 7578).
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::{assert_nothing_left, start};
 use crate::support::{Player, TestApp, mp4, read};
 
-/// What a test changes of a form.
+/// A variation of a form.
 #[derive(Clone, Copy)]
 struct Odd<'a> {
     what: &'a str,
     content_type: &'a str,
-    /// What stands between the parts, without the hyphens before it.
+    /// Delimiter of the parts, without the leading hyphens.
     delimiter: &'a str,
-    /// More parameters of the file's `Content-Disposition`, as bytes.
+    /// Additional parameters of the file's `Content-Disposition`.
     file: &'a [u8],
-    /// More headers of each part.
+    /// Additional headers of each part.
     headers: &'a str,
     before: &'a str,
     after: &'a str,
@@ -53,7 +53,7 @@ impl Odd<'_> {
         .concat()
     }
 
-    /// Sends the form in one piece, and byte by byte where the parts meet; returns the answers.
+    /// Sends the form in one piece, then in pieces of seven bytes. Returns the responses.
     async fn send(self, app: &TestApp, player: &Player) -> Vec<String> {
         let body = self.body();
         let head = format!(
@@ -78,72 +78,72 @@ impl Odd<'_> {
 }
 
 #[tokio::test]
-async fn odd_and_legal_forms_are_read() {
+async fn unusual_valid_forms_are_accepted() {
     let (app, ana) = start(&[]).await;
     let forms = [
         PLAIN,
         Odd {
-            what: "a length of each part, which counts for nothing",
+            what: "a length of each part, which is ignored",
             headers: "Content-Length: 3\r\n",
             ..PLAIN
         },
         Odd {
-            what: "a length that is no number",
+            what: "a length that is not a number",
             headers: "Content-Length: many\r\nContent-Transfer-Encoding: binary\r\n",
             ..PLAIN
         },
         Odd {
-            what: "a quoted boundary with a blank",
+            what: "a quoted boundary with a space",
             content_type: "multipart/form-data; charset=utf-8; boundary=\"a b:c/d=e?\"",
             delimiter: "a b:c/d=e?",
             ..PLAIN
         },
         Odd {
-            what: "a boundary without the quotes that it needs",
+            what: "a boundary without its required quotes",
             content_type: "Multipart/Form-Data; Boundary=gc0p:J/q=?(x)",
             delimiter: "gc0p:J/q=?(x)",
             ..PLAIN
         },
         Odd {
-            what: "every other character of boundaries",
+            what: "all other boundary characters",
             content_type: "multipart/form-data;boundary=a'b+c_d,e-f.g",
             delimiter: "a'b+c_d,e-f.g",
             ..PLAIN
         },
         Odd {
-            what: "blanks behind the boundary",
+            what: "whitespace after the boundary",
             delimiter: "b0undary \t ",
             after: "-- \t\r\n",
             ..PLAIN
         },
         Odd {
-            what: "a name in Latin-1",
+            what: "a file name in Latin-1",
             file: b"; filename=\"canci\xf3n \xe9\xff.mp4\"",
             ..PLAIN
         },
         Odd {
-            what: "an extended name",
+            what: "an extended file name",
             file: b"; filename*=UTF-8''jugada%20%C3%B1.mp4",
             ..PLAIN
         },
         Odd {
-            what: "an extended name that breaks its rules",
+            what: "an invalid extended file name",
             file: b"; filename*=%zz\xf1; filename=x",
             ..PLAIN
         },
         Odd {
-            what: "a name with quotes and semicolons",
+            what: "a file name with quotes and semicolons",
             file: b"; filename=\"a; name=x \\\"b\\\".mp4\"",
             ..PLAIN
         },
         Odd {
-            what: "text before and behind",
+            what: "text before and after the form",
             before: "This is a form.\r\n",
             after: "--\r\nThe end.",
             ..PLAIN
         },
         Odd {
-            what: "no line behind the end",
+            what: "no line break at the end",
             after: "--",
             ..PLAIN
         },
@@ -166,14 +166,14 @@ async fn odd_and_legal_forms_are_read() {
 }
 
 #[tokio::test]
-async fn forms_that_break_the_rules_are_refused_and_leave_nothing() {
+async fn invalid_forms_are_rejected_and_leave_nothing() {
     let (app, ana) = start(&[]).await;
     let many = "X-Header: x\r\n".repeat(50);
     let endless = "x".repeat(2_000_000);
     for (form, code) in [
         (
             Odd {
-                what: "another type",
+                what: "another media type",
                 content_type: "multipart/mixed; boundary=b0undary",
                 ..PLAIN
             },

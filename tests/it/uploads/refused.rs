@@ -1,4 +1,5 @@
-//! Bodies that are refused while they are sent: the client must see why, and cannot hold the server.
+//! Bodies that are rejected while they are sent. The client must receive the reason, and must not
+//! occupy the server.
 
 use std::{process::Command, time::Duration};
 
@@ -12,11 +13,11 @@ use tokio::{
 use super::{assert_nothing_left, chunked, file, limited, send, start, titled};
 use crate::support::{Player, mp4, read};
 
-/// Longer than the server reads on.
+/// A limit above the time for which the server keeps reading.
 const LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn a_client_that_still_sends_receives_the_refusal() {
+async fn client_receives_the_rejection_while_still_sending() {
     let (app, ana) = limited().await;
     let stranger = Player {
         email: String::new(),
@@ -29,7 +30,7 @@ async fn a_client_that_still_sends_receives_the_refusal() {
         (&ana, &text, (400, "not_an_mp4")),
         (&stranger, &film, (401, "unauthorized")),
     ] {
-        // Declared, the length alone is reason enough.
+        // A declared length is enough to reject the body.
         let declared = send(
             &app,
             player,
@@ -54,7 +55,7 @@ async fn a_client_that_still_sends_receives_the_refusal() {
 }
 
 #[tokio::test]
-async fn curl_receives_the_refusal_too() {
+async fn curl_receives_the_rejection() {
     let (app, ana) = limited().await;
     let film = app.folder.path().join("film.mp4");
     std::fs::write(&film, mp4(20_000_000)).unwrap();
@@ -89,7 +90,7 @@ async fn curl_receives_the_refusal_too() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_only_at_the_end_receives_the_refusal() {
+async fn client_that_reads_only_at_the_end_receives_the_rejection() {
     let (app, ana) = limited().await;
     let head = format!(
         "POST /api/videos/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\
@@ -102,7 +103,7 @@ async fn a_client_that_reads_only_at_the_end_receives_the_refusal() {
 }
 
 #[tokio::test]
-async fn who_has_no_token_is_refused_before_the_body() {
+async fn request_without_token_is_rejected_before_its_body() {
     let (app, _) = start(&[]).await;
     let answer = app
         .raw(
@@ -115,7 +116,7 @@ async fn who_has_no_token_is_refused_before_the_body() {
 }
 
 #[tokio::test]
-async fn a_refused_body_in_chunks_is_not_read_for_ever() {
+async fn rejected_chunked_body_is_not_read_endlessly() {
     let (app, ana) = limited().await;
     let head = |token| {
         format!(
@@ -128,7 +129,7 @@ async fn a_refused_body_in_chunks_is_not_read_for_ever() {
         let (app, head) = (&app, head(token));
         async move {
             let mut connection = app.open(head.as_bytes()).await;
-            let answer = timeout(LIMIT, send_for_ever(&mut connection))
+            let answer = timeout(LIMIT, send_endlessly(&mut connection))
                 .await
                 .unwrap();
             assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
@@ -138,14 +139,14 @@ async fn a_refused_body_in_chunks_is_not_read_for_ever() {
     .await;
 }
 
-/// Sends chunks until the server lets nothing more through; returns what it said.
-async fn send_for_ever(connection: &mut TcpStream) -> String {
+/// Sends chunks until the server closes the connection. Returns its response.
+async fn send_endlessly(connection: &mut TcpStream) -> String {
     let chunk = [b"2000\r\n", &[b'x'; 0x2000][..], b"\r\n"].concat();
     let (mut answer, mut body) = connection.split();
     let sending = async { while body.write_all(&chunk).await.is_ok() {} };
     let reading = async {
         let mut bytes = Vec::new();
-        // It ends with a reset: what still arrives is left unread.
+        // The connection ends with a reset, because the server leaves data unread.
         drop(answer.read_to_end(&mut bytes).await);
         String::from_utf8(bytes).unwrap()
     };
@@ -153,7 +154,7 @@ async fn send_for_ever(connection: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_on_for_long_receives_the_refusal_too() {
+async fn client_that_keeps_sending_slowly_receives_the_rejection() {
     let (app, ana) = start(&[]).await;
     let head = |token: &str, length| {
         format!(
@@ -164,7 +165,7 @@ async fn a_client_that_sends_on_for_long_receives_the_refusal_too() {
     let cases = [
         head("none", "content-length: 10000000"),
         head("none", "transfer-encoding: chunked"),
-        // No form, which is seen at its end or at a bound.
+        // Not a form, which the server detects at the end or at a size limit.
         head(&ana.token, "transfer-encoding: chunked"),
     ];
     join_all(cases.map(|head| {
@@ -172,13 +173,13 @@ async fn a_client_that_sends_on_for_long_receives_the_refusal_too() {
         async move {
             let mut connection = app.open(head.as_bytes()).await;
             let chunk = [b"13880\r\n", &vec![b'x'; 80_000][..], b"\r\n"].concat();
-            // Longer than a connection is read on at its end, and then some.
+            // Longer than the server keeps reading from a connection that it closes.
             let mut pace = interval(Duration::from_millis(200));
             for _ in 0..70 {
                 pace.tick().await;
                 connection.write_all(&chunk).await.unwrap();
             }
-            // The server waits for more, and the answer has been there for long.
+            // The server waits for more data, and has sent its response long ago.
             let mut answer = [0; 4096];
             let length = connection.read(&mut answer).await.unwrap();
             let answer = String::from_utf8_lossy(&answer[..length]);
@@ -190,7 +191,7 @@ async fn a_client_that_sends_on_for_long_receives_the_refusal_too() {
 }
 
 #[tokio::test]
-async fn a_connection_serves_on_after_a_body_in_chunks_that_was_read() {
+async fn connection_is_reusable_after_a_chunked_body() {
     let (app, _) = limited().await;
     let login = "POST /api/auth/login HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
                  transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";

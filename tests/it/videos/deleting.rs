@@ -7,14 +7,14 @@ use super::STATES;
 use crate::support::{Seed, TestApp};
 
 #[tokio::test]
-async fn a_video_is_deleted_with_its_files_and_votes() {
+async fn video_is_deleted_with_its_files_and_votes() {
     let app = TestApp::spawn().await;
     let (ana, luis) = (
-        app.member("Ana", "Cali").await,
-        app.member("Luis", "Cali").await,
+        app.insert_user("Ana", "Cali").await,
+        app.insert_user("Luis", "Cali").await,
     );
     for status in STATES {
-        // Published is fine as long as nobody can vote yet.
+        // Public videos can be deleted until they are processed.
         let is_public = status != "processed";
         let id = app
             .add(
@@ -50,9 +50,9 @@ async fn a_video_is_deleted_with_its_files_and_votes() {
 }
 
 #[tokio::test]
-async fn a_video_that_takes_part_in_the_vote_is_not_deleted() {
+async fn published_video_is_not_deleted() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     app.add_files(&id);
     let answer = app
@@ -64,9 +64,9 @@ async fn a_video_that_takes_part_in_the_vote_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn of_many_deletes_at_once_one_succeeds() {
+async fn one_of_many_concurrent_deletions_succeeds() {
     let app = TestApp::spawn().await;
-    let ana = app.member("Ana", "Cali").await;
+    let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE).await;
     app.add_files(&id);
     let path = format!("/api/videos/{id}");

@@ -1,5 +1,5 @@
-//! The films of the benchmark, drawn once: a hall full of detail, a camera in a shaking hand, two players
-//! and a ball, and the grain of a sensor.
+//! The films of the benchmark, generated once: a detailed hall, a shaky hand-held camera, two
+//! players and a ball, and sensor noise.
 
 use std::{
     fs,
@@ -12,12 +12,12 @@ use super::run;
 pub struct Film {
     pub name: &'static str,
     pub rate: u32,
-    /// Its picture can be compared: tone mapping has no reference.
+    /// Whether its pictures can be compared; tone mapping has no reference.
     pub is_scored: bool,
     size: &'static str,
     convert: &'static str,
     codec: &'static str,
-    /// How often its ten seconds come.
+    /// Number of repetitions of its ten seconds.
     times: u32,
 }
 
@@ -62,7 +62,7 @@ pub const FILMS: [Film; 4] = [
     },
 ];
 
-/// A minute of 50 MB, as players upload it.
+/// A typical upload: one minute, 50 MB.
 pub const MINUTE: Film = Film {
     name: "f: 60 s of 1080p30, 50 MB",
     rate: 30,
@@ -73,7 +73,7 @@ pub const MINUTE: Film = Film {
     times: 6,
 };
 
-/// Four octaves of noise, coarse ones stronger: the spectrum of a photograph.
+/// Four octaves of noise, the coarser the stronger, which has the spectrum of a photograph.
 const HALL: &str = "color=0x808080:s=20x12,format=gbrp,noise=alls=100:all_seed=1,\
     scale=2560x1536:flags=bicubic[a];color=0x808080:s=80x48,format=gbrp,noise=alls=60:all_seed=2,\
     scale=2560x1536:flags=bicubic[b];color=0x808080:s=320x192,format=gray,noise=alls=50:all_seed=3,\
@@ -82,7 +82,7 @@ const HALL: &str = "color=0x808080:s=20x12,format=gbrp,noise=alls=100:all_seed=1
     [a][b]blend=all_mode=average[ab];[c][d]blend=all_mode=average[cd];\
     [ab][cd]blend=all_expr='clip(128+(A-128)*1.3+(B-128)*0.8,0,255)'";
 
-/// What moves in the hall.
+/// The camera, the players and the ball in the hall.
 const GAME: &str = "[0]split=4[hall][p][q][b];\
     [hall]crop=1920:1080:'320+220*sin(t/3)+9*sin(t*7)':'228+120*sin(t/4)+7*sin(t*9)'[court];\
     [p]crop=150:420:100:900,hue=h=120:s=3[red];\
@@ -93,7 +93,7 @@ const GAME: &str = "[0]split=4[hall][p][q][b];\
     [y][ball]overlay='900+850*sin(t*1.7)':'900-abs(700*sin(t*3.1))'";
 
 impl Film {
-    /// The film; drawn if it is not there yet.
+    /// Returns the film, and generates it if it is missing.
     pub fn file(&self) -> PathBuf {
         let (letter, _) = self.name.split_once(':').unwrap();
         let film = folder().join(format!("{letter}.mp4"));
@@ -127,14 +127,14 @@ impl Film {
     }
 }
 
-/// Where the films are kept for the next time.
+/// Returns the folder that keeps the films for later runs.
 pub fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-media");
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// Writes the mark in the size that the earlier system would be given.
+/// Writes the watermark in the size that the earlier system expects.
 pub fn mark(file: &Path) {
     let mark = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/brand/watermark.png");
     let args = format!("-v error -y -i {} -vf scale=240:-2", mark.display());

@@ -1,10 +1,10 @@
-//! Clips per minute of the real worker, with one, two and four jobs at once.
+//! Clips per minute of the real worker, with one, two and four concurrent jobs.
 
 use std::time::Instant;
 
 use super::films::MINUTE;
 use crate::{
-    processes::process::{House, Role},
+    processes::process::{Role, SystemUnderTest},
     support::{LARGE, TestApp, eventually},
 };
 
@@ -19,20 +19,20 @@ async fn clips_per_minute() {
     );
     println!("|---|---|---|---|---|---|");
     let mut alone = None;
-    // A job of a worker with two slots has one thread: two such jobs are compared with one.
+    // With two slots, each job has one thread, so two such jobs are compared with one.
     for (slots, at_once) in [("2", 1), ("2", 2), ("1", 1), ("4", 4)] {
         let app = TestApp::spawn().await;
-        let mut house = House::of(&app);
-        house.set("OUTPUT_RESOLUTION", LARGE);
-        house.set("WORKER_CONCURRENCY", slots);
-        let mut worker = house.start(Role::Work);
+        let mut system = SystemUnderTest::of(&app);
+        system.set("OUTPUT_RESOLUTION", LARGE);
+        system.set("WORKER_CONCURRENCY", slots);
+        let mut worker = system.start(Role::Work);
         worker.until_ready().await;
         let started = Instant::now();
         let missing = "SELECT count(*) FROM videos WHERE status <> 'processed'";
         for added in 1..=CLIPS {
             app.add_video(&film).await;
             if added % at_once == 0 {
-                eventually("all clips are there", 1200, async || {
+                eventually("all clips are made", 1200, async || {
                     app.number(missing).await == 0
                 })
                 .await;

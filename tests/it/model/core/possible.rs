@@ -1,9 +1,8 @@
-//! What may happen next.
+//! The possible actions of a state.
 
 use super::{Action, Broker, Leases, Rules, State, Status, Timer, Video};
 
 impl State {
-    /// Lists what may happen next.
     pub fn actions(&self, rules: &Rules) -> Vec<Action> {
         let mut actions = vec![Action::Redrive];
         for leases in [Leases::Expire, Leases::Keep] {
@@ -32,7 +31,7 @@ impl State {
                     Action::Beat { worker },
                     Action::Refuse { worker },
                     Action::Fail { worker },
-                    Action::SetBack { worker },
+                    Action::EnvironmentFailure { worker },
                     Action::GiveBack { worker },
                     Action::Die { worker },
                 ]);
@@ -55,7 +54,7 @@ impl State {
             actions.push(Action::Publish { video });
         }
         actions.extend((0..rules.users).map(|user| Action::Vote { user, video }));
-        // Whoever could still store outputs has long been told, or is dead.
+        // Before orphans are removed, every superseded worker has noticed or is dead.
         let jobs = self
             .workers
             .iter()
@@ -80,7 +79,7 @@ impl State {
             (row.pushed == Timer::Running, Action::AgePush { video }),
             (
                 row.strays == Timer::Running && is_quiet,
-                Action::AgeStrays { video },
+                Action::AgeOrphans { video },
             ),
         ];
         actions.extend(

@@ -1,9 +1,9 @@
-//! What players, workers and operators do.
+//! The steps of players, workers and operators.
 
 use anb::{
     videos::{
         DeleteOutcome, Denial,
-        process::{Outcome, Recorded},
+        process::{FailureOutcome, Outcome},
     },
     votes::CastOutcome,
 };
@@ -40,7 +40,7 @@ impl State {
         video.row = None;
         video.is_new = false;
         video.outputs.clear();
-        // A worker may still store.
+        // A worker may still store outputs.
         video.note = Timer::Running;
         DeleteOutcome::Deleted
     }
@@ -94,7 +94,7 @@ impl State {
         false
     }
 
-    /// Takes the job from its worker, and what it stored if the row can never name it; more may arrive.
+    /// Ends the worker's job. Removes its outputs if the row can never name them; more may arrive.
     fn drop_job(&mut self, worker: usize) -> (Job, Option<&mut Row>) {
         let job = self.workers[worker].take().unwrap();
         let video = &mut self.videos[job.video];
@@ -117,34 +117,34 @@ impl State {
         Outcome::Processed
     }
 
-    pub(super) fn refuse(&mut self, worker: usize) -> Recorded {
+    pub(super) fn refuse(&mut self, worker: usize) -> FailureOutcome {
         let (_, Some(row)) = self.drop_job(worker) else {
-            return Recorded::Superseded;
+            return FailureOutcome::Superseded;
         };
-        row.leave(Status::Failed(Cause::Refused));
-        Recorded::Failed
+        row.leave(Status::Failed(Cause::Rejected));
+        FailureOutcome::Rejected
     }
 
-    pub(super) fn fail(&mut self, rules: &Rules, worker: usize) -> Recorded {
+    pub(super) fn fail(&mut self, rules: &Rules, worker: usize) -> FailureOutcome {
         let (job, Some(row)) = self.drop_job(worker) else {
-            return Recorded::Superseded;
+            return FailureOutcome::Superseded;
         };
         if job.failures + 1 == rules.max_failures {
             row.leave(Status::Failed(Cause::ProcessingFailed));
-            return Recorded::Dead;
+            return FailureOutcome::DeadLettered;
         }
         row.failures += 1;
         row.put_off();
-        Recorded::Waiting
+        FailureOutcome::Waiting
     }
 
-    pub(super) fn set_back(&mut self, worker: usize) -> Recorded {
+    pub(super) fn set_back(&mut self, worker: usize) -> FailureOutcome {
         let (_, Some(row)) = self.drop_job(worker) else {
-            return Recorded::Superseded;
+            return FailureOutcome::Superseded;
         };
         row.attempt += 1;
         row.put_off();
-        Recorded::SetBack
+        FailureOutcome::Postponed
     }
 
     pub(super) fn give_back(&mut self, worker: usize) {
@@ -163,7 +163,7 @@ impl State {
             if let Status::Failed(Cause::ProcessingFailed | Cause::WorkerLost) = row.status {
                 row.status = Status::Uploaded;
                 row.failures = 0;
-                row.losses = 0;
+                row.lease_expirations = 0;
                 row.is_due = true;
                 row.pushed = Timer::Running;
                 reset += 1;

@@ -1,4 +1,4 @@
-//! What the sweeper and the cleaning do, in the order of their rules.
+//! The steps of the sweeper and the cleanup, in the order of their rules.
 
 use super::{Broker, Cause, Leases, Row, Rules, State, Status, Swept, Timer, Video};
 
@@ -13,9 +13,9 @@ impl State {
             if leases == Leases::Keep || !row.is_expired() {
                 continue;
             }
-            row.losses += 1;
+            row.lease_expirations += 1;
             row.strays = Timer::Running;
-            if row.losses == rules.max_losses {
+            if row.lease_expirations == rules.max_expirations {
                 row.leave(Status::Failed(Cause::WorkerLost));
                 swept.lost += 1;
             } else {
@@ -32,12 +32,12 @@ impl State {
         if is_needed && self.messages == 0 {
             swept.again = self.push(Timer::Over, broker);
         }
-        swept.uploads = self.remove_leftovers();
-        swept.strays = self.remove_strays();
+        swept.uploads = self.remove_deleted();
+        swept.strays = self.remove_orphans();
         (!is_missed).then_some(swept)
     }
 
-    /// Pushes what waits and was pushed as told. Returns how many there are.
+    /// Pushes the waiting videos in this push state. Returns their number.
     fn push(&mut self, pushed: Timer, broker: Broker) -> usize {
         let rows = self
             .videos
@@ -54,7 +54,7 @@ impl State {
         count
     }
 
-    fn remove_leftovers(&mut self) -> usize {
+    fn remove_deleted(&mut self) -> usize {
         let over = self
             .videos
             .iter_mut()
@@ -66,10 +66,10 @@ impl State {
         .count()
     }
 
-    fn remove_strays(&mut self) -> usize {
+    fn remove_orphans(&mut self) -> usize {
         let mut count = 0;
         for Video { row, outputs, .. } in &mut self.videos {
-            // One that waits may be revived.
+            // A heartbeat may revive a waiting video.
             let is_old =
                 |row: &&mut Row| row.strays == Timer::Over && row.status != Status::Uploaded;
             let Some(row) = row.as_mut().filter(is_old) else {

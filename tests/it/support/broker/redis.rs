@@ -92,7 +92,7 @@ impl RedisBroker {
     }
 
     /// Adds a dead message.
-    pub async fn bury(&self, payload: &str, reason: &str) {
+    pub async fn dead_letter(&self, payload: &str, reason: &str) {
         let words = ["XADD", DEAD, "*", "job", payload, "reason", reason];
         let _: String = self.run(&words).await;
     }

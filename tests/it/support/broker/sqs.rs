@@ -131,7 +131,7 @@ impl SqsBroker {
     }
 
     /// Adds a dead message.
-    pub async fn bury(&self, payload: &str, reason: &str) {
+    pub async fn dead_letter(&self, payload: &str, reason: &str) {
         let reason = MessageAttributeValue::builder()
             .data_type("String")
             .string_value(reason);

@@ -1,4 +1,4 @@
-//! The system that is broken: two APIs and three workers, their services, and what lies between them.
+//! The system under test: two APIs, three workers, their services and the relays between them.
 
 use std::{
     fs::{self, File},
@@ -25,7 +25,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     Backend, Size,
-    it::processes::process::{House, Process, Role},
+    it::processes::process::{Process, Role, SystemUnderTest},
     plan::Target,
     support::{
         Mount, TestApp, eventually, free_port,
@@ -36,16 +36,16 @@ use crate::{
 const APIS: usize = 2;
 const WORKERS: usize = 3;
 
-/// Longest time that a process may take to stop: `SHUTDOWN_GRACE`, and a little.
+/// Maximum time for a process to stop: `SHUTDOWN_GRACE` and a margin.
 const STOP: Duration = Duration::from_secs(40);
 
-/// Longest time that a process may take to start, on a busy machine (s).
+/// Maximum time for a process to start, on a busy machine (s).
 const START: u64 = 300;
 
-/// Longest wait for one answer behind the clients' backs.
-const LOOK: Duration = Duration::from_secs(3);
+/// Maximum time of a request or query of the test itself.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What all processes are told. The times are defaults, but for those that the run would only wait for.
+/// Settings of all processes. Times are the defaults, except those that would only delay the run.
 const SETTINGS: [(&str, &str); 7] = [
     ("DB_POOL_SIZE", "8"),
     ("JOB_VISIBILITY", "10s"),
@@ -56,7 +56,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("WRITE_RATE", "off"),
 ];
 
-/// A process that is started again whenever it ends.
+/// A process that is restarted whenever it exits.
 pub struct Slot {
     role: Role,
     port: u16,
@@ -65,10 +65,10 @@ pub struct Slot {
     pub process: Mutex<Process>,
 }
 
-pub struct Town {
-    /// Looks at everything past the lines that are cut.
+pub struct System {
+    /// Accesses the services directly, not through the relays.
     pub app: TestApp,
-    pub house: House,
+    pub system: SystemUnderTest,
     pub apis: Vec<Slot>,
     pub workers: Vec<Slot>,
     pub postgres: Mutex<Option<Postgres>>,
@@ -83,7 +83,6 @@ pub struct Town {
     _data: [TempDir; 2],
 }
 
-/// A video's row.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct Row {
     #[diesel(sql_type = Uuid)]
@@ -111,13 +110,13 @@ impl Row {
 }
 
 impl Slot {
-    fn start(house: &House, role: Role, scratch: PathBuf) -> Self {
+    fn start(system: &SystemUnderTest, role: Role, scratch: PathBuf) -> Self {
         let port = free_port();
         let settings = [("SCRATCH_PATH", scratch.to_str().unwrap())];
         Self {
             role,
             port,
-            process: Mutex::new(house.start_at(port, role, &settings)),
+            process: Mutex::new(system.start_at(port, role, &settings)),
             scratch,
         }
     }
@@ -126,15 +125,15 @@ impl Slot {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Starts the process until it is up, as a service manager does.
-    pub async fn revive(&self, house: &House, process: &mut Process) {
+    /// Starts the process repeatedly until it responds, as a service manager does.
+    pub async fn revive(&self, system: &SystemUnderTest, process: &mut Process) {
         loop {
             let settings = [("SCRATCH_PATH", self.scratch.to_str().unwrap())];
-            *process = house.start_at(self.port, self.role, &settings);
+            *process = system.start_at(self.port, self.role, &settings);
             let health = format!("{}/health", self.url());
             let mut is_up = false;
-            eventually("the process answers or ends", START, async || {
-                let answer = timeout(LOOK, reqwest::get(&health)).await;
+            eventually("the process responds or exits", START, async || {
+                let answer = timeout(QUERY_TIMEOUT, reqwest::get(&health)).await;
                 is_up = matches!(answer, Ok(Ok(_)));
                 is_up || process.has_ended().is_some()
             })
@@ -146,32 +145,32 @@ impl Slot {
         }
     }
 
-    /// Stops the process in order. Returns its exit code.
+    /// Stops the process gracefully. Returns its exit code.
     pub async fn stop(process: &mut Process) -> Option<i32> {
         process.signal(Signal::TERM);
         Self::ended(process).await
     }
 
-    /// Waits for its end. Returns its exit code.
+    /// Waits until the process exits. Returns its exit code.
     pub async fn ended(process: &mut Process) -> Option<i32> {
         process.ended(STOP).await
     }
 }
 
-/// Mounts a disk whose blocks are a file: it can be filled, and slowed down.
-#[expect(clippy::disallowed_methods, reason = "the disk is made for the test")]
+/// Mounts a disk that is stored in a file, so that it can be filled and slowed down.
+#[expect(clippy::disallowed_methods, reason = "the disk belongs to the test")]
 fn mount(folder: &Path, blocks: &Path) -> Option<Mount> {
     File::create(blocks).unwrap().set_len(512 << 20).unwrap();
     let mut format = Command::new("mkfs.ext4");
     let formatted = format.args(["-q", "-m", "0"]).arg(blocks).status();
     if !formatted.is_ok_and(|status| status.success()) {
-        println!("skipped: a disk in a file needs mkfs.ext4");
+        println!("skipped: a disk in a file requires mkfs.ext4");
         return None;
     }
     Mount::new(folder, &["-o", "loop", blocks.to_str().unwrap()])
 }
 
-impl Town {
+impl System {
     pub async fn build(size: &Size) -> Self {
         let (data, disk) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let mount = mount(disk.path(), &data.path().join("disk"));
@@ -196,21 +195,21 @@ impl Town {
             Backend::Redis => TestApp::spawn_with(&serve, &flags).await,
             Backend::Sqs => TestApp::spawn_on_aws_with(&serve, &flags).await,
         };
-        let mut house = House::of(&app);
+        let mut system = SystemUnderTest::of(&app);
         for (variable, value) in SETTINGS {
-            house.set(variable, value);
+            system.set(variable, value);
         }
-        // A few players upload hundreds of videos while workers are broken.
-        house.set("MAX_OPEN_UPLOADS", "1000");
-        house.set("MAX_WAITING_VIDEOS", "10000");
+        // A few players upload hundreds of videos during worker outages.
+        system.set("MAX_OPEN_UPLOADS", "1000");
+        system.set("MAX_WAITING_VIDEOS", "10000");
         let database_line = Relay::start(socket_of(&postgres.url()), "").await;
         let url = format!("postgres://postgres@{}/anb", database_line.address);
-        house.set("DATABASE_URL", &url);
+        system.set("DATABASE_URL", &url);
         let (broker_line, storage_line) = match size.backend {
             Backend::Redis => {
                 let path = redis.url().replace("redis+unix://", "");
                 let line = Relay::start(relay::Target::Unix(path.into()), "").await;
-                house.set("REDIS_URL", &format!("redis://{}", line.address));
+                system.set("REDIS_URL", &format!("redis://{}", line.address));
                 (line, None)
             }
             Backend::Sqs => {
@@ -218,23 +217,23 @@ impl Town {
                 let s3 = app.serve.storage.s3_endpoint_url.as_deref().unwrap();
                 let queue = Relay::start(relay::Target::Tcp(address_of(sqs)), "").await;
                 let bucket = Relay::start(relay::Target::Tcp(address_of(s3)), "").await;
-                house.set("AWS_ENDPOINT_URL_SQS", &format!("http://{}", queue.address));
-                house.set("AWS_ENDPOINT_URL_S3", &format!("http://{}", bucket.address));
+                system.set("AWS_ENDPOINT_URL_SQS", &format!("http://{}", queue.address));
+                system.set("AWS_ENDPOINT_URL_S3", &format!("http://{}", bucket.address));
                 (queue, Some(bucket))
             }
         };
-        house.run("migrate").await;
+        system.run("migrate").await;
         let start = |role, number: usize| {
             let scratch = disk.path().join(format!("scratch/{number}"));
-            Slot::start(&house, role, scratch)
+            Slot::start(&system, role, scratch)
         };
-        let town = Self {
+        let system = Self {
             apis: (0..APIS).map(|number| start(Role::Serve, number)).collect(),
             workers: (0..WORKERS)
                 .map(|number| start(Role::Work, number))
                 .collect(),
             app,
-            house,
+            system,
             postgres: Mutex::new(Some(postgres)),
             redis: Mutex::new(Some(redis)),
             database_line,
@@ -246,13 +245,13 @@ impl Town {
             mount,
             _data: [data, disk],
         };
-        for slot in town.slots() {
+        for slot in system.slots() {
             slot.process.lock().await.until_ready().await;
         }
-        town
+        system
     }
 
-    /// Returns what can be broken here.
+    /// Returns the targets that exist in this system.
     pub fn targets(&self) -> Vec<Target> {
         let workers = (0..WORKERS).map(Target::Worker);
         let apis = (0..APIS).map(Target::Api);
@@ -267,19 +266,19 @@ impl Town {
             .collect()
     }
 
-    /// Returns the address of an API, of each in turn.
+    /// Returns the address of an API, in rotation.
     pub fn api(&self) -> String {
         static TURN: AtomicUsize = AtomicUsize::new(0);
         let turn = TURN.fetch_add(1, Ordering::Relaxed);
         self.apis[turn % self.apis.len()].url()
     }
 
-    /// Where the workers' scratch folders are.
+    /// Returns the parent of the workers' scratch folders.
     pub fn scratch(&self) -> PathBuf {
         self.disk.join("scratch")
     }
 
-    /// Returns the folders of jobs.
+    /// Returns the scratch folders of jobs.
     pub fn scratch_folders(&self) -> Vec<PathBuf> {
         let roots = self.workers.iter().map(|slot| fs::read_dir(&slot.scratch));
         let folders = roots.flatten().flatten().map(|entry| entry.unwrap());
@@ -287,35 +286,38 @@ impl Town {
         jobs.map(|entry| entry.path()).collect()
     }
 
-    /// Says how often jobs failed, and by whose fault.
+    /// Reports job failures, lease expirations and environment failures.
     pub async fn setbacks(&self) -> String {
-        let mut said = Vec::new();
+        let mut counts = Vec::new();
         for (name, count) in [
             ("failures", "sum(failures)"),
-            ("lost leases", "sum(losses)"),
-            ("setbacks", "sum(setbacks)"),
-            ("most setbacks of one video", "max(setbacks)::bigint"),
+            ("lease expirations", "sum(losses)"),
+            ("environment failures", "sum(setbacks)"),
+            (
+                "maximum environment failures of one video",
+                "max(setbacks)::bigint",
+            ),
         ] {
             let count = format!("SELECT coalesce({count}, 0) FROM videos");
-            said.push(format!("{} {name}", self.app.number(&count).await));
+            counts.push(format!("{} {name}", self.app.number(&count).await));
         }
-        said.join(", ")
+        counts.join(", ")
     }
 
-    /// Stops and starts every process: the end of all trouble.
+    /// Restarts every process after the last fault.
     pub async fn rebuild(&self) {
         let restarts = self.slots().map(async |slot| {
             let mut process = slot.process.lock().await;
             Slot::stop(&mut process).await;
-            slot.revive(&self.house, &mut process).await;
+            slot.revive(&self.system, &mut process).await;
             process.until_ready().await;
         });
         join_all(restarts).await;
     }
 
-    /// Returns all videos; none while the database is away.
+    /// Returns all videos, or none during a database outage.
     pub async fn rows(&self) -> Option<Vec<Row>> {
-        let rows = timeout(LOOK, async {
+        let rows = timeout(QUERY_TIMEOUT, async {
             let mut connection = self.app.db.connection().await.ok()?;
             let select = "SELECT id, status::text, attempt, failures, losses, is_public, votes,
                               failure->>'code' AS code FROM videos";
@@ -324,18 +326,18 @@ impl Town {
         rows.await.ok()?
     }
 
-    /// Runs a statement; false while the database is away.
+    /// Runs a statement. Returns whether it succeeded.
     pub async fn try_sql(&self, statement: &str) -> bool {
-        let run = timeout(LOOK, async {
+        let run = timeout(QUERY_TIMEOUT, async {
             let mut connection = self.app.db.connection().await.ok()?;
             sql_query(statement).execute(&mut connection).await.ok()
         });
         matches!(run.await, Ok(Some(_)))
     }
 
-    /// Returns every line that a process wrote about `text`.
+    /// Returns all log lines that contain `text`.
     pub fn said_about(&self, text: &str) -> Vec<String> {
-        let logs = fs::read_dir(self.house.scratch().parent().unwrap()).unwrap();
+        let logs = fs::read_dir(self.system.scratch().parent().unwrap()).unwrap();
         let logs = logs.map(|entry| entry.unwrap().path());
         let logs = logs.filter_map(|log| fs::read_to_string(log).ok());
         logs.flat_map(|log| {
@@ -350,13 +352,13 @@ impl Town {
     }
 }
 
-/// Starts a PostgreSQL that keeps what it has committed, whatever happens.
+/// Starts a PostgreSQL with durable commits.
 pub async fn start_postgres(folder: &Folder) -> Postgres {
     let options = Options::durable(folder.path());
     Postgres::start(folder, &options).await.unwrap()
 }
 
-/// Starts a Redis that forgets everything when it ends.
+/// Starts a Redis that loses all data when it stops.
 pub async fn start_redis(folder: &Folder) -> Redis {
     let options = Options {
         durability: Durability::Throwaway,

@@ -1,4 +1,4 @@
-//! The end: nothing is broken any more, everything comes to rest, and all books must agree.
+//! Consistency checks after the last fault, when the system has become idle.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,58 +16,59 @@ use diesel_async::RunQueryDsl as _;
 use crate::{
     Size,
     history::{History, Vote},
-    support::{eventually, processes_about},
-    town::{Row, Town},
+    support::{TestApp, eventually, processes_about},
+    system::{Row, System},
     watch::Watch,
 };
 
-/// Longest time until all jobs have ended (s): after a setback a video waits for up to five minutes.
-const REST: u64 = 1800;
+/// Maximum time until all jobs have ended (s). Environment failures delay a job by up to 5 minutes.
+const IDLE_TIMEOUT: u64 = 1800;
 
-/// Longest time until the sweeper has removed everything (s): `UPLOAD_TIMEOUT` and a minute, and a while.
-const SWEPT: u64 = 180;
+/// Maximum time until all orphans are removed (s): `UPLOAD_TIMEOUT`, a minute and a margin.
+const SWEEP_TIMEOUT: u64 = 180;
 
-/// A short run does not wait for what was put off: it sets the clock.
-pub async fn hurry(town: &Town, size: &Size) {
+/// Makes delayed jobs due at once in a short run.
+pub async fn hurry(system: &System, size: &Size) {
     if !size.is_long() {
         let due = "UPDATE videos SET run_after = now() WHERE run_after > now()";
-        town.app.sql(due).await;
+        TestApp::execute(&system.app, due).await;
     }
 }
 
-/// Waits until all jobs have ended and everything is swept. Nobody helps: a video that is given up by our fault stays so,
-/// and is a breach.
-pub async fn quiesce(town: &Town, watch: &Watch, size: &Size) {
-    rest(town).await;
+/// Waits until all jobs have ended and the sweeper has removed all orphans. Without a redrive, a
+/// video that failed because of the system stays failed, which is a breach.
+pub async fn quiesce(system: &System, watch: &Watch, size: &Size) {
+    until_idle(system).await;
     watch.stop();
-    let rows = town.rows().await.unwrap();
+    let rows = system.rows().await.unwrap();
     let given_up = rows.iter().filter(|row| is_given_up(row)).count();
-    println!("{given_up} videos given up by our fault");
-    println!("{}", town.setbacks().await);
+    println!("{given_up} videos failed because of the system");
+    println!("{}", system.setbacks().await);
     if !size.is_long() {
         for long_ago in [
             "UPDATE videos SET strays_at = strays_at - interval '1 hour'",
             "UPDATE uploads SET started_at = started_at - interval '1 hour'",
         ] {
-            town.app.sql(long_ago).await;
+            TestApp::execute(&system.app, long_ago).await;
         }
-        for folder in town.scratch_folders() {
+        for folder in system.scratch_folders() {
             let folder = fs::File::open(folder).unwrap();
             folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
     }
-    eventually("everything is swept", SWEPT, async || {
+    eventually("no orphans are left", SWEEP_TIMEOUT, async || {
         let notes = "(SELECT count(*) FROM uploads)
             + (SELECT count(*) FROM videos WHERE strays_at IS NOT NULL)";
-        town.app.number(&format!("SELECT {notes}")).await == 0 && town.scratch_folders().is_empty()
+        system.app.number(&format!("SELECT {notes}")).await == 0
+            && system.scratch_folders().is_empty()
     })
     .await;
 }
 
-async fn rest(town: &Town) {
-    eventually("every job has ended", REST, async || {
-        let rows = town.rows().await.unwrap_or_default();
-        let is_idle = town
+async fn until_idle(system: &System) {
+    eventually("every job has ended", IDLE_TIMEOUT, async || {
+        let rows = system.rows().await.unwrap_or_default();
+        let is_idle = system
             .app
             .queue
             .stats()
@@ -83,21 +84,21 @@ fn is_given_up(row: &Row) -> bool {
     ["processing_failed", "worker_lost"].contains(&code)
 }
 
-/// Compares rows, files, votes and processes with what the clients know.
-pub async fn compare(town: &Town, history: &History) {
+/// Compares rows, files, votes and processes with the clients' history.
+pub async fn compare(system: &System, history: &History) {
     let breach = |what: String| history.breach(what);
-    let ran = town.house.output("fsck --json").await;
+    let ran = system.system.output("fsck --json").await;
     if !ran.status.success() {
         breach(format!("fsck: {ran:?}"));
     }
-    let rows = town.rows().await.unwrap();
+    let rows = system.rows().await.unwrap();
     let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let uploads = history.uploads();
     for (id, upload) in &uploads {
         match rows.get(id) {
             None if upload.is_deleted => {}
             None => breach(format!("{id}: lost")),
-            Some(_) if upload.is_deleted => breach(format!("{id}: deleted, and still there")),
+            Some(_) if upload.is_deleted => breach(format!("{id}: deleted but present")),
             Some(row) => {
                 let expected = if upload.is_film {
                     "processed"
@@ -113,20 +114,20 @@ pub async fn compare(town: &Town, history: &History) {
             }
         }
     }
-    let strangers = rows.keys().filter(|id| !uploads.contains_key(id)).count();
-    if strangers > history.unknown_uploads() {
-        breach(format!("rows: {strangers} videos that nobody uploaded"));
+    let unknown = rows.keys().filter(|id| !uploads.contains_key(id)).count();
+    if unknown > history.unknown_uploads() {
+        breach(format!("rows: {unknown} videos without an upload"));
     }
-    compare_files(town, &rows, breach).await;
-    compare_votes(town, history).await;
-    let programs = processes_about(&town.scratch());
+    compare_files(system, &rows, breach).await;
+    compare_votes(system, history).await;
+    let programs = processes_about(&system.scratch());
     if !programs.is_empty() {
-        breach(format!("programs: {programs:?} still run"));
+        breach(format!("programs: {programs:?} are still running"));
     }
 }
 
-/// Nothing is stored but one original per row, and one clip and one poster per processed one.
-async fn compare_files(town: &Town, rows: &BTreeMap<VideoId, Row>, breach: impl Fn(String)) {
+/// Checks that storage holds exactly one original per row, and a clip and poster per processed row.
+async fn compare_files(system: &System, rows: &BTreeMap<VideoId, Row>, breach: impl Fn(String)) {
     let mut expected = BTreeSet::new();
     for (id, row) in rows {
         expected.insert(StorageKey::Original(*id).to_string());
@@ -135,7 +136,7 @@ async fn compare_files(town: &Town, rows: &BTreeMap<VideoId, Row>, breach: impl 
             expected.insert(StorageKey::Poster(*id, row.attempt).to_string());
         }
     }
-    let stored = town.app.storage.list().await.unwrap();
+    let stored = system.app.storage.list().await.unwrap();
     let stored: BTreeSet<_> = stored.into_iter().map(|stored| stored.name).collect();
     for name in stored.symmetric_difference(&expected) {
         let id = name.split('/').nth(1).unwrap().trim_end_matches(".mp4");
@@ -151,9 +152,9 @@ struct Cast {
     video: VideoId,
 }
 
-async fn compare_votes(town: &Town, history: &History) {
+async fn compare_votes(system: &System, history: &History) {
     let known = history.votes();
-    let mut connection = town.app.db.connection().await.unwrap();
+    let mut connection = system.app.db.connection().await.unwrap();
     let select = "SELECT email, video_id AS video FROM votes JOIN users ON users.id = user_id";
     let cast: Vec<Cast> = sql_query(select).load(&mut connection).await.unwrap();
     let cast: BTreeSet<_> = cast
@@ -167,7 +168,7 @@ async fn compare_votes(town: &Town, history: &History) {
     }
     for vote in &cast {
         if !known.contains_key(vote) {
-            history.breach(format!("{}: nobody cast the vote of {}", vote.1, vote.0));
+            history.breach(format!("{}: no client cast the vote of {}", vote.1, vote.0));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What operators and load balancers ask: `/health`, `/ready` and `/metrics`. The API serves the first
-//! two beside its own routes; the internal listener of each role serves all three and nothing else.
+//! Monitoring endpoints for operators and load balancers: `/health`, `/ready` and `/metrics`. The
+//! API also serves the first two; the internal listener of each role serves only these three.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::{
-    app::{App, Workshop, counting::Counting, installation::Installation},
+    app::{App, WorkerContext, counting::Counting, installation::Installation},
     config::http::Listener,
     db::Db,
     media::Media,
@@ -30,36 +30,35 @@ use crate::{
     version::VERSION,
 };
 
-/// Longest wait for the answer of one dependency.
+/// Maximum duration of the probe of one dependency.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// When to look again whether database and storage belong together, while one of them is away.
-const VERIFY_AGAIN: Duration = Duration::from_secs(5);
+/// Interval for verifying that database and storage match, while one of them is unavailable.
+const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often measurements are put together.
-const TIDY: Duration = Duration::from_secs(5);
+/// Interval of the upkeep of recorded metrics.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// When to ask again whether a process is ready (s).
+/// `Retry-After` of an unready process (s).
 const RETRY_AFTER_SECS: u32 = 2;
 
-/// What a process needs to work: others, and that nobody stops it. Clones share what is known of them.
+/// The dependencies of a process and its shutdown state. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Dependencies {
     db: Db,
     queue: Queue,
     storage: Storage,
     installation: Installation,
-    /// A worker's.
+    /// Only in a worker.
     media: Option<Arc<Media>>,
-    /// The API's.
+    /// Only in the API.
     counting: Option<Counting>,
-    /// Those that did not answer when they were asked last.
+    /// Dependencies whose last probe failed.
     failing: Arc<Mutex<BTreeSet<&'static str>>>,
     shutdown: Shutdown,
 }
 
 impl Dependencies {
-    /// Returns what the API needs.
     pub fn of_app(app: &App, shutdown: &Shutdown) -> Self {
         Self {
             db: app.db.clone(),
@@ -73,43 +72,43 @@ impl Dependencies {
         }
     }
 
-    /// Returns what the worker needs.
-    pub fn of_workshop(workshop: &Workshop, shutdown: &Shutdown) -> Self {
+    pub fn of_worker(context: &WorkerContext, shutdown: &Shutdown) -> Self {
         Self {
-            db: workshop.db.clone(),
-            queue: workshop.queue.clone(),
-            storage: workshop.storage.clone(),
-            installation: workshop.installation.clone(),
-            media: Some(Arc::clone(&workshop.media)),
+            db: context.db.clone(),
+            queue: context.queue.clone(),
+            storage: context.storage.clone(),
+            installation: context.installation.clone(),
+            media: Some(Arc::clone(&context.media)),
             counting: None,
             failing: Arc::default(),
             shutdown: shutdown.clone(),
         }
     }
 
-    /// Looks at all of them in the background and logs those that do not answer: nothing that is away stops a start.
-    /// A new storage is marked as soon as it and the database answer.
+    /// Probes all dependencies in the background and logs failures, which do not prevent the start.
+    /// Writes the storage marker of a new storage once it and the database are available.
     pub fn report(&self) {
         let this = self.clone();
-        let look = async move {
+        let check = async move {
             Box::pin(this.failing()).await;
             while Box::pin(this.installation.verify()).await.is_err() {
-                sleep(VERIFY_AGAIN).await;
+                sleep(VERIFY_INTERVAL).await;
             }
         };
         let stop = self.shutdown.clone();
         self.shutdown.spawn(async move {
-            stop.unless_requested(look).await;
+            stop.unless_requested(check).await;
         });
     }
 
-    /// Asks all, and returns the names of those that cannot be used. A change is logged once, and is a metric.
+    /// Probes all dependencies and returns the names of the failing ones. Logs each change once and
+    /// records it as a metric.
     pub async fn failing(&self) -> Vec<&'static str> {
         let (database, queue, storage, (scratch, ffmpeg)) = tokio::join!(
-            self.ask("database", self.db.ready()),
-            self.ask("queue", self.queue.ready()),
-            self.ask("storage", self.storage_ready()),
-            self.ask_media(),
+            self.probe("database", self.db.ready()),
+            self.probe("queue", self.queue.ready()),
+            self.probe("storage", self.storage_ready()),
+            self.probe_media(),
         );
         [database, queue, storage, scratch, ffmpeg]
             .into_iter()
@@ -117,23 +116,23 @@ impl Dependencies {
             .collect()
     }
 
-    /// Names promises that are not kept: votes that reach the public lists late.
+    /// Returns the names of missed guarantees, here votes that reach the public lists late.
     fn late(&self) -> Vec<&'static str> {
         let is_late = self.counting.as_ref().is_some_and(Counting::is_late);
         if is_late { vec!["votes"] } else { Vec::new() }
     }
 
-    async fn ask_media(&self) -> (Result<(), &'static str>, Result<(), &'static str>) {
+    async fn probe_media(&self) -> (Result<(), &'static str>, Result<(), &'static str>) {
         let Some(media) = &self.media else {
             return (Ok(()), Ok(()));
         };
         tokio::join!(
-            self.ask("scratch", media.scratch_ready()),
-            self.ask("ffmpeg", media.ffmpeg_ready()),
+            self.probe("scratch", media.scratch_ready()),
+            self.probe("ffmpeg", media.ffmpeg_ready()),
         )
     }
 
-    async fn ask(
+    async fn probe(
         &self,
         name: &'static str,
         probe: impl Future<Output = anyhow::Result<()>>,
@@ -159,11 +158,11 @@ impl Dependencies {
         }
     }
 
-    /// Returns an error unless files can be stored, and the storage is the one of this database. While the database
-    /// is away nobody can tell, and it is named itself.
+    /// Returns an error unless files can be stored and the storage belongs to this database. While
+    /// the database is unavailable, this cannot be checked, and the database's own probe fails.
     async fn storage_ready(&self) -> anyhow::Result<()> {
         self.storage.ready().await?;
-        match Box::pin(self.installation.check()).await {
+        match Box::pin(self.installation.recheck()).await {
             Err(error) if error.is::<WrongInstallation>() || self.db.ready().await.is_ok() => {
                 Err(error)
             }
@@ -179,7 +178,7 @@ struct Health {
     version: &'static str,
 }
 
-/// `GET /health`: this process is alive. Asks no dependency, so that one that is away restarts nobody.
+/// `GET /health`: liveness. Probes no dependency, because an outage must not cause restarts.
 pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(Health {
         status: "healthy",
@@ -201,9 +200,9 @@ struct NotReady {
     failing: Vec<&'static str>,
 }
 
-/// `GET /ready`: 200 if every dependency answers, else 503 with the names of those that do not; 503 also
-/// once the process was asked to stop. `late` names promises that are not kept; the status
-/// stays 200, since a load balancer would otherwise remove every instance.
+/// `GET /ready`: 200 if every dependency responds, or 503 with the names of the failing ones. Also
+/// 503 once a stop was requested. `late` names missed guarantees; the status stays 200, since a
+/// load balancer would otherwise remove every instance.
 pub async fn ready(dependencies: web::Data<Dependencies>) -> HttpResponse {
     if dependencies.shutdown.is_requested() {
         return not_ready("stopping", Vec::new());
@@ -235,12 +234,12 @@ async fn metrics(dependencies: web::Data<Dependencies>) -> HttpResponse {
         .body(telemetry::metrics().render())
 }
 
-/// Starts the internal listener as a background task, unless it is off. Returns an error naming the
-/// variable if its address cannot be used.
+/// Starts the internal listener as a background task, unless it is off. Returns an error that names
+/// the variable if its address cannot be used.
 pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result<()> {
     let shutdown = dependencies.shutdown.clone();
-    // Named here, so that the recording has started when this returns.
-    shutdown.spawn(tidy_metrics(telemetry::metrics(), shutdown.clone()));
+    // Called here, so that recording has started when this function returns.
+    shutdown.spawn(run_metrics_upkeep(telemetry::metrics(), shutdown.clone()));
     let dependencies = web::Data::new(dependencies);
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -255,40 +254,40 @@ pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result
         Listener::Off => return Ok(()),
         Listener::Address(address) => server
             .bind(address)
-            .with_context(|| format!("METRICS_ADDR={address}: listen there"))?,
+            .with_context(|| format!("METRICS_ADDR={address}: cannot listen"))?,
         Listener::Socket(path) => {
             remove_stale_socket(path)?;
-            let place = || format!("METRICS_ADDR=unix:{}: listen there", path.display());
+            let place = || format!("METRICS_ADDR=unix:{}: cannot listen", path.display());
             server.bind_uds(path).with_context(place)?
         }
     };
     let server = server.run();
     let handle = server.handle();
     let stop = shutdown.clone();
-    // It answers until the very end: a drain can be watched.
+    // It serves until the hard stop, so that a drain can be observed.
     shutdown.spawn(async move {
         tokio::select! {
             result = server => if let Err(error) = result {
                 tracing::error!("the internal listener stopped: {error}");
             },
-            () = stop.insisted() => handle.stop(false).await,
+            () = stop.forced() => handle.stop(false).await,
         }
     });
     Ok(())
 }
 
-/// Puts measurements together until the end: each takes room until then, and perhaps nobody ever asks.
-async fn tidy_metrics(metrics: &PrometheusHandle, shutdown: Shutdown) {
-    let mut ticks = interval(TIDY);
+/// Aggregates recorded samples periodically, so that memory stays bounded without scrapes.
+async fn run_metrics_upkeep(metrics: &PrometheusHandle, shutdown: Shutdown) {
+    let mut ticks = interval(UPKEEP_INTERVAL);
     loop {
         tokio::select! {
             _ = ticks.tick() => metrics.run_upkeep(),
-            () = shutdown.insisted() => return,
+            () = shutdown.forced() => return,
         }
     }
 }
 
-/// Removes a socket that a killed process left behind; anything else stays.
+/// Removes the orphaned socket of a killed process, but no other kind of file.
 fn remove_stale_socket(path: &Path) -> anyhow::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {

@@ -1,4 +1,4 @@
-//! Trouble in the surroundings: whoever met it takes no job until all is well.
+//! Environment failures. After one, the worker takes no job until a probe succeeds.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
@@ -7,36 +7,36 @@ use std::{
 
 use super::Worker;
 
-/// Shortest wait before the surroundings are tested.
+/// Minimum delay before a probe.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest wait before they are tested again.
+/// Maximum delay before a probe.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// What the worker and its jobs met in their surroundings.
+/// The environment failures of the worker and its jobs.
 #[derive(Default)]
-pub struct Trouble {
+pub struct EnvironmentFailures {
     is_new: AtomicBool,
     times: AtomicU32,
 }
 
-impl Trouble {
+impl EnvironmentFailures {
     pub fn note(&self) {
         self.is_new.store(true, Ordering::Relaxed);
         self.times.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a job went well.
+    /// Records that a job succeeded.
     pub fn forget(&self) {
         self.times.store(0, Ordering::Relaxed);
     }
 
-    /// Tells whether there was some since the last test.
+    /// Returns whether there was a failure since the last probe.
     pub fn is_new(&self) -> bool {
         self.is_new.load(Ordering::Relaxed)
     }
 
-    /// How long to wait before the test: longer each time, since it may not see what the trouble is.
+    /// Returns the delay before a probe. Grows with each failure, since a probe may miss its cause.
     fn pause(&self) -> Duration {
         let times = self.times.load(Ordering::Relaxed);
         MIN_PAUSE.saturating_mul(times).min(MAX_PAUSE)
@@ -44,17 +44,19 @@ impl Trouble {
 }
 
 impl Worker {
-    /// Completes when everything is there that jobs need, or a stop is requested.
-    pub(super) async fn until_well(&self) {
-        let mut wait = self.trouble.pause();
+    /// Waits until all dependencies of jobs are available, or the shutdown is requested.
+    pub(super) async fn wait_for_environment(&self) {
+        let mut wait = self.environment_failures.pause();
         while !self.shutdown.is_requested() {
             self.pause(wait).await;
-            self.trouble.is_new.store(false, Ordering::Relaxed);
+            self.environment_failures
+                .is_new
+                .store(false, Ordering::Relaxed);
             tokio::select! {
                 failing = Box::pin(self.dependencies.failing()) => if failing.is_empty() {
                     return;
                 },
-                () = self.shutdown.insisted() => return,
+                () = self.shutdown.forced() => return,
             }
             wait = (wait * 2).clamp(MIN_PAUSE, MAX_PAUSE);
         }

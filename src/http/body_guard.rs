@@ -1,7 +1,8 @@
-//! Bodies that are refused before they end. The client hears the refusal at once; what it still sends is read
-//! and thrown away before the connection is closed, for closing under a client that sends resets the
-//! connection, and the answer may be lost. That goes on as long as an upload might: at the floor rate, and no
-//! further than the largest upload. Afterwards the server reads on for a last moment (`DISCARD_TIMEOUT`).
+//! Discards the rest of request bodies that are rejected before their end. The client receives the
+//! error response at once. What it still sends is read and discarded before the connection is
+//! closed: closing while the client sends would reset the connection and could lose the response.
+//! Reading is bounded like an upload, by the minimum rate and the size of the largest upload.
+//! Afterwards the server keeps reading for `DISCARD_TIMEOUT`.
 
 use std::{
     cell::RefCell,
@@ -27,20 +28,20 @@ use tokio::time::{sleep, timeout};
 use super::pace::{Pace, WINDOW};
 use crate::{app::App, shutdown::Shutdown};
 
-/// A request's body; the handler has one clone, the answer the other.
+/// A request's body, shared by the handler and the response.
 #[derive(Clone)]
-struct Held(Rc<RefCell<Payload>>);
+struct SharedBody(Rc<RefCell<Payload>>);
 
-impl Held {
+impl SharedBody {
     fn take_from(request: &mut ServiceRequest) -> Self {
-        let held = Self(Rc::new(RefCell::new(request.take_payload())));
-        let payload = Box::pin(held.clone());
+        let shared = Self(Rc::new(RefCell::new(request.take_payload())));
+        let payload = Box::pin(shared.clone());
         request.set_payload(Payload::Stream { payload });
-        held
+        shared
     }
 }
 
-impl Stream for Held {
+impl Stream for SharedBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -48,15 +49,15 @@ impl Stream for Held {
     }
 }
 
-/// How much of a refused body is read.
+/// Bounds on reading a rejected body.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     bytes: u64,
     time: Duration,
 }
 
-/// Reads the rest of a body and throws it away, while its client keeps pace and nobody wants to stop.
-async fn discard(mut body: Held, bounds: Bounds, shutdown: Shutdown) {
+/// Reads and discards the rest of a body until the client is too slow or shutdown is requested.
+async fn discard(mut body: SharedBody, bounds: Bounds, shutdown: Shutdown) {
     let reading = async {
         let mut pace = Pace::new(Instant::now());
         let mut left = bounds.bytes;
@@ -77,17 +78,17 @@ async fn discard(mut body: Held, bounds: Bounds, shutdown: Shutdown) {
 
 type Rest = Pin<Box<dyn Future<Output = ()>>>;
 
-/// The body of an answer, and after it the rest of its request's.
-pub struct Answer {
-    /// None once it was sent: who waits for its end need not wait for the rest.
+/// The body of a response. At its end, the rest of the request's body is discarded.
+pub struct ResponseBody {
+    /// Dropped once it is sent, so that its drop guards need not wait for the rest of the request.
     body: Option<BoxBody>,
     size: BodySize,
     rest: Option<Rest>,
-    /// To the very end: a body in chunks that nobody holds any more is read by the server itself, for ever.
-    _held: Option<Held>,
+    /// Retained to the end: Actix reads a dropped chunked payload itself, without bounds.
+    _retained: Option<SharedBody>,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for ResponseBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -112,32 +113,32 @@ impl MessageBody for Answer {
     }
 }
 
-/// Reads a request's body to its end, whatever its handler does; for [`actix_web::middleware::from_fn`], as the
-/// outermost.
+/// Reads a request's body to its end even if the handler does not. The outermost middleware, for
+/// [`actix_web::middleware::from_fn`].
 pub async fn read_to_the_end(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Answer>, Error> {
+) -> Result<ServiceResponse<ResponseBody>, Error> {
     let headers = request.headers();
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers
             .get(header::CONTENT_LENGTH)
             .is_some_and(|length| length != "0");
-    let held = has_body.then(|| Held::take_from(&mut request));
+    let retained = has_body.then(|| SharedBody::take_from(&mut request));
     let shutdown = request.app_data::<web::Data<Shutdown>>().cloned();
     let bounds = request.app_data::<web::Data<App>>().map(|app| Bounds {
-        bytes: app.upload.most_bytes(),
+        bytes: app.upload.max_bytes(),
         time: app.upload.upload_timeout,
     });
     let response = next.call(request).await?;
-    let rest = held.clone().zip(bounds).zip(shutdown);
-    Ok(response.map_body(|_, body| Answer {
+    let rest = retained.clone().zip(bounds).zip(shutdown);
+    Ok(response.map_body(|_, body| ResponseBody {
         size: body.size(),
         body: Some(body.boxed()),
-        rest: rest.map(|((held, bounds), shutdown)| -> Rest {
-            let rest = discard(held, bounds, Shutdown::clone(&shutdown));
+        rest: rest.map(|((request_body, bounds), shutdown)| -> Rest {
+            let rest = discard(request_body, bounds, Shutdown::clone(&shutdown));
             Box::pin(rest)
         }),
-        _held: held,
+        _retained: retained,
     }))
 }

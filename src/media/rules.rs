@@ -1,4 +1,4 @@
-//! Decides, from the probe alone, whether a video is taken; says why not in the player's words.
+//! Decides from the probe alone whether a video is accepted, and explains rejections to the player.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 use super::probe::{MAX_PIXELS, Probe, Video};
 use crate::{config::media::Settings, language::Language};
 
-/// What phones and cameras record, and what editing programs export.
+/// Codecs that phones and cameras record and that editing programs export.
 const CODECS: [&str; 8] = [
     "h264", "hevc", "mpeg4", "h263", "vp9", "av1", "prores", "mjpeg",
 ];
 
-/// A film needs a picture and a sound; a bomb has thousands of streams.
+/// A legitimate video needs a picture and a sound stream; a bomb has thousands of streams.
 const MAX_STREAMS: usize = 16;
 
-/// Frames per second; phones reach 240.
+/// Maximum frames per second; phones reach 240.
 const MAX_RATE: u64 = 250;
 
-/// Shortest clip that stands between two bumpers, whatever the rules.
+/// Minimum length of a video, regardless of the rules.
 const MIN_SECONDS: u32 = 1;
 
-/// Recorders stop a frame or two early: 19.95 s is a video of 20 s.
+/// Recorders stop a frame or two early, so 19.95 s counts as 20 s.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
-/// Contest rules on the source; zero means no rule.
+/// Contest rules on the source; zero disables a rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     pub min_seconds: u32,
@@ -32,10 +32,10 @@ pub struct Rules {
     pub min_lines: u32,
 }
 
-/// Why a video is not taken: permanent, whoever tries it again.
+/// Why a video is rejected. Rejections are permanent; a retry cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
-pub enum Refusal {
+pub enum Rejection {
     TooShort {
         seconds: u64,
         min_seconds: u32,
@@ -49,7 +49,7 @@ pub enum Refusal {
         lines: u32,
         min_lines: u32,
     },
-    /// Its first bytes are not those of an MP4 or MOV video: the answer of the upload, too.
+    /// Its first bytes are not those of an MP4 or MOV video. The upload reports this, too.
     NotAnMp4,
     NotAVideo,
     Corrupt,
@@ -69,23 +69,23 @@ impl From<&Settings> for Rules {
     }
 }
 
-/// Judges a probed file; returns the stream to show.
-pub fn judge(probe: &Probe, rules: Rules) -> Result<&Video, Refusal> {
-    let video = probe.video.as_ref().ok_or(Refusal::NotAVideo)?;
+/// Checks a probed file against the rules. Returns the stream to show.
+pub fn check(probe: &Probe, rules: Rules) -> Result<&Video, Rejection> {
+    let video = probe.video.as_ref().ok_or(Rejection::NotAVideo)?;
     if !CODECS.contains(&video.codec.as_str()) {
-        return Err(Refusal::UnsupportedCodec {
+        return Err(Rejection::UnsupportedCodec {
             codec: video.codec.clone(),
         });
     }
     if is_too_complex(probe, video) {
-        return Err(Refusal::TooComplex);
+        return Err(Rejection::TooComplex);
     }
     if video.width == 0 || video.height == 0 || video.duration.is_zero() {
-        return Err(Refusal::Corrupt);
+        return Err(Rejection::Corrupt);
     }
-    judge_length(video.duration, rules)?;
+    check_length(video.duration, rules)?;
     if video.short_side() < rules.min_lines {
-        return Err(Refusal::LowResolution {
+        return Err(Rejection::LowResolution {
             lines: video.short_side(),
             min_lines: rules.min_lines,
         });
@@ -101,19 +101,19 @@ fn is_too_complex(probe: &Probe, video: &Video) -> bool {
         || u64::from(video.rate.numerator) > allowed
 }
 
-fn judge_length(duration: Duration, rules: Rules) -> Result<(), Refusal> {
+fn check_length(duration: Duration, rules: Rules) -> Result<(), Rejection> {
     let min_seconds = rules.min_seconds.max(MIN_SECONDS);
     let min = Duration::from_secs(min_seconds.into());
     let max = Duration::from_secs(rules.max_seconds.into());
     if duration + TOLERANCE < min {
-        return Err(Refusal::TooShort {
+        return Err(Rejection::TooShort {
             seconds: duration.as_secs(),
             min_seconds,
         });
     }
     if !max.is_zero() && duration.saturating_sub(TOLERANCE) > max {
-        return Err(Refusal::TooLong {
-            // Rounded up: "60 s, at most 60 s" would puzzle.
+        return Err(Rejection::TooLong {
+            // Rounded up, because "60 s, at most 60 s" would be confusing.
             seconds: duration.as_secs() + u64::from(duration.subsec_nanos() > 0),
             max_seconds: rules.max_seconds,
         });
@@ -121,8 +121,8 @@ fn judge_length(duration: Duration, rules: Rules) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Refusal {
-    /// Stable code, the one of the JSON form.
+impl Rejection {
+    /// Returns the stable code, as in the JSON form.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TooShort { .. } => "too_short",
@@ -136,7 +136,7 @@ impl Refusal {
         }
     }
 
-    /// A sentence that tells the player what is wrong and what to do.
+    /// Returns a sentence that explains to the player what is wrong and what to do.
     pub fn message(&self, language: Language) -> String {
         match language {
             Language::Spanish => self.spanish(),
@@ -251,26 +251,26 @@ mod tests {
     }
 
     #[test]
-    fn without_rules_a_healthy_video_passes() {
-        assert!(judge(&portrait(), NO_RULES).is_ok());
+    fn valid_video_passes_without_rules() {
+        assert!(check(&portrait(), NO_RULES).is_ok());
     }
 
     #[test]
     fn length_rules_have_a_tolerance_of_two_frames() {
         for millis in [19_900, 20_000, 60_000, 60_100] {
-            assert!(judge(&lasting(millis), CONTEST).is_ok(), "{millis}");
+            assert!(check(&lasting(millis), CONTEST).is_ok(), "{millis}");
         }
         assert_eq!(
-            judge(&lasting(12_400), CONTEST),
-            Err(Refusal::TooShort {
+            check(&lasting(12_400), CONTEST),
+            Err(Rejection::TooShort {
                 seconds: 12,
                 min_seconds: 20
             })
         );
         for millis in [60_200, 61_000] {
             assert_eq!(
-                judge(&lasting(millis), CONTEST),
-                Err(Refusal::TooLong {
+                check(&lasting(millis), CONTEST),
+                Err(Rejection::TooLong {
                     seconds: 61,
                     max_seconds: 60
                 })
@@ -279,10 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn a_single_frame_is_too_short_even_without_rules() {
+    fn single_frame_is_too_short_even_without_rules() {
         assert_eq!(
-            judge(&lasting(33), NO_RULES),
-            Err(Refusal::TooShort {
+            check(&lasting(33), NO_RULES),
+            Err(Rejection::TooShort {
                 seconds: 0,
                 min_seconds: 1
             })
@@ -290,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_picture_counts_its_shorter_side() {
+    fn rotated_picture_counts_its_shorter_side() {
         let mut probe = lasting(30_000);
-        assert!(judge(&probe, CONTEST).is_ok());
+        assert!(check(&probe, CONTEST).is_ok());
         probe.video.as_mut().unwrap().height = 720;
         assert_eq!(
-            judge(&probe, CONTEST),
-            Err(Refusal::LowResolution {
+            check(&probe, CONTEST),
+            Err(Rejection::LowResolution {
                 lines: 720,
                 min_lines: 1080
             })
@@ -304,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn a_song_with_a_cover_is_not_a_video() {
+    fn song_with_cover_art_is_not_a_video() {
         let probe = Probe::parse(include_bytes!("testdata/song.json")).unwrap();
-        assert_eq!(judge(&probe, NO_RULES), Err(Refusal::NotAVideo));
+        assert_eq!(check(&probe, NO_RULES), Err(Rejection::NotAVideo));
     }
 
     #[test]
-    fn an_old_codec_is_named() {
+    fn unsupported_codec_is_named() {
         let probe = with(|video| video.codec = "svq3".into());
         assert_eq!(
-            judge(&probe, NO_RULES),
-            Err(Refusal::UnsupportedCodec {
+            check(&probe, NO_RULES),
+            Err(Rejection::UnsupportedCodec {
                 codec: "svq3".into()
             })
         );
@@ -329,20 +329,20 @@ mod tests {
             with(|video| video.width = 8640),
             with(|video| video.rate.numerator = 251),
         ] {
-            assert_eq!(judge(&probe, NO_RULES), Err(Refusal::TooComplex));
+            assert_eq!(check(&probe, NO_RULES), Err(Rejection::TooComplex));
         }
     }
 
     #[test]
-    fn a_picture_without_size_or_length_is_corrupt() {
+    fn video_without_size_or_length_is_corrupt() {
         for probe in [lasting(0), with(|video| video.width = 0)] {
-            assert_eq!(judge(&probe, NO_RULES), Err(Refusal::Corrupt));
+            assert_eq!(check(&probe, NO_RULES), Err(Rejection::Corrupt));
         }
     }
 
     #[test]
-    fn the_json_form_carries_the_code_and_comes_back() {
-        let refusal = Refusal::TooShort {
+    fn json_contains_the_code_and_round_trips() {
+        let refusal = Rejection::TooShort {
             seconds: 12,
             min_seconds: 20,
         };
@@ -351,7 +351,7 @@ mod tests {
             json,
             r#"{"code":"too_short","seconds":12,"min_seconds":20}"#
         );
-        assert_eq!(serde_json::from_str::<Refusal>(&json).unwrap(), refusal);
+        assert_eq!(serde_json::from_str::<Rejection>(&json).unwrap(), refusal);
         assert_eq!(
             refusal.message(Language::Spanish),
             "El video dura 12 s; debe durar al menos 20 s."
@@ -359,27 +359,27 @@ mod tests {
     }
 
     #[test]
-    fn every_code_is_the_tag_of_its_json_form() {
+    fn every_code_equals_its_json_tag() {
         for refusal in [
-            Refusal::TooShort {
+            Rejection::TooShort {
                 seconds: 1,
                 min_seconds: 2,
             },
-            Refusal::TooLong {
+            Rejection::TooLong {
                 seconds: 2,
                 max_seconds: 1,
             },
-            Refusal::LowResolution {
+            Rejection::LowResolution {
                 lines: 1,
                 min_lines: 2,
             },
-            Refusal::NotAnMp4,
-            Refusal::NotAVideo,
-            Refusal::Corrupt,
-            Refusal::UnsupportedCodec {
+            Rejection::NotAnMp4,
+            Rejection::NotAVideo,
+            Rejection::Corrupt,
+            Rejection::UnsupportedCodec {
                 codec: "svq3".into(),
             },
-            Refusal::TooComplex,
+            Rejection::TooComplex,
         ] {
             let json = serde_json::to_value(&refusal).unwrap();
             assert_eq!(json["code"], refusal.code());
