@@ -13,7 +13,7 @@ RUN sed -i 's/^Types: deb$/& deb-src/' /etc/apt/sources.list.d/debian.sources \
 WORKDIR /src
 RUN apt-get update && apt-get source ffmpeg && mv ffmpeg-*/ ffmpeg && rm -rf /var/lib/apt/lists/*
 WORKDIR /src/ffmpeg
-# Decoders: those that `verdict.rs` accepts, and PNG for the watermark. Filters: those that `plan.rs` uses; ffmpeg
+# Decoders: those that `rules.rs` accepts, and PNG for the watermark. Filters: those that `plan.rs` uses; ffmpeg
 # itself adds the filters that rotate pictures. The concat demuxer needs h264_mp4toannexb.
 RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect --disable-network --disable-doc \
         --disable-debug --disable-avdevice --disable-ffplay --enable-gpl \
@@ -46,8 +46,7 @@ RUN apt-get update \
     && install --directory --owner anb --group anb /var/lib/anb /var/lib/anb/media /var/lib/anb/scratch
 COPY --from=ffmpeg /opt/ffmpeg/bin/ffmpeg /opt/ffmpeg/bin/ffprobe /usr/local/bin/
 COPY --from=build /anb /usr/local/bin/
-# The program writes only to these folders, so the root may be read-only. SCRATCH_PATH must be on a disk, since ffmpeg
-# needs the memory.
+# The only writable folders, so the root may be read-only. SCRATCH_PATH must be a disk, since ffmpeg needs the memory.
 ENV UPLOAD_PATH=/var/lib/anb/media/uploads \
     PROCESSED_PATH=/var/lib/anb/media/processed \
     SCRATCH_PATH=/var/lib/anb/scratch

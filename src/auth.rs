@@ -1,6 +1,7 @@
 //! Authentication by passwords and access tokens.
 
 pub mod password;
+pub mod queries;
 pub mod token;
 
 use crate::{config::auth::Settings, db::Db, shutdown::Shutdown};

@@ -1,6 +1,5 @@
 //! PostgreSQL: the connection pool, TLS and migrations. Queries live in their slices.
 
-pub mod keyset;
 pub mod migrations;
 pub mod pooler;
 mod prepared;

@@ -1,4 +1,15 @@
 //! The languages of messages to players, negotiated per request (RFC 9110 §12.5.4).
+//!
+//! Every message is written in both languages side by side, next to the code that decides on it,
+//! and chosen by [`Language::select`]:
+//!
+//! | message | place |
+//! |---|---|
+//! | error of a request | `http/error.rs`, one row per code |
+//! | error of a field | `validate.rs` |
+//! | reason for a rejected video | `media/rules.rs` |
+//! | reason for a video that failed otherwise | `videos/failure.rs` |
+//! | success | the handler, `http::respond::Message` |
 
 /// A language for messages to players. Spanish unless the client asks for English.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,12 +46,17 @@ impl Language {
         best.1
     }
 
+    /// Returns the text in this language.
+    pub fn select<T>(self, spanish: T, english: T) -> T {
+        match self {
+            Self::Spanish => spanish,
+            Self::English => english,
+        }
+    }
+
     /// Returns the tag for `Content-Language`.
     pub fn tag(self) -> &'static str {
-        match self {
-            Self::Spanish => "es-CO",
-            Self::English => "en",
-        }
+        self.select("es-CO", "en")
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`rankings`] | the domain: rules, endpoints, SQL |
+//! | slices | [`users`], [`videos`], [`votes`], [`listing`] | the domain: rules, endpoints, SQL |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
@@ -16,7 +16,7 @@
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
-//! `votes → videos`, `rankings → videos` and `videos → users`. In a slice, only `handlers` use
+//! `votes → videos` and `videos → users`. In a slice, only `handlers` use
 //! [`http`]. `tests/it/architecture.rs` checks every `crate::` path.
 
 pub mod app;
@@ -35,12 +35,13 @@ pub mod ec2;
 pub mod http;
 pub mod ids;
 pub mod job;
+pub mod keyset;
 pub mod language;
+pub mod listing;
 pub mod media;
 pub mod monitoring;
 pub mod open_files;
 pub mod queue;
-pub mod rankings;
 pub mod server;
 pub mod shutdown;
 pub mod storage;

@@ -138,7 +138,7 @@ impl From<Rejection> for Error {
 impl Media {
     /// Finds and checks `ffmpeg`, removes orphaned scratch folders and encodes the bumpers.
     ///
-    /// `launcher` is the `anb` executable. Invocation from async code, not from `spawn_blocking`.
+    /// `launcher` is the `anb` executable. Call from async code, not from `spawn_blocking`.
     pub async fn prepare(settings: &Settings, launcher: PathBuf) -> anyhow::Result<Self> {
         settings.validate().map_err(|message| anyhow!(message))?;
         let tools = Tools::find(launcher, settings.media_sandbox).await?;

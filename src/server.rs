@@ -35,8 +35,9 @@ use crate::{
         rate::Limits,
         respond::{PROBES, REQUEST_ID, respond},
     },
+    listing,
     monitoring::{self, Dependencies},
-    open_files, rankings,
+    open_files,
     shutdown::Shutdown,
     users, videos,
     votes::{self, Votes},
@@ -90,9 +91,9 @@ fn api(config: &mut ServiceConfig) {
                 .route(post().to(videos::handlers::publish))
                 .route(put().to(videos::handlers::publish)),
         )
-        .service(resource("/public/videos").route(read().to(videos::handlers::list_public)))
+        .service(resource("/public/videos").route(read().to(listing::handlers::list_videos)))
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
-        .service(resource("/public/rankings").route(read().to(rankings::handlers::rank)))
+        .service(resource("/public/rankings").route(read().to(listing::handlers::rank)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
 }
 

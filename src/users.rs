@@ -20,6 +20,8 @@ use crate::{
     validate::{Checks, FieldError, Problem, text},
 };
 
+pub use queries::Profile;
+
 /// Maximum length of a name, city or country, in characters.
 const MAX_NAME: usize = 100;
 
@@ -144,7 +146,7 @@ fn check_passwords(checks: &mut Checks, password1: &str, password2: &str) {
     }
 }
 
-/// Returns the normalised e-mail address of an account. MediaUrls are equal if they differ only in
+/// Returns the normalised e-mail address of an account. Addresses are equal if they differ only in
 /// case, in surrounding blanks and invisible characters, or in the encoding of accents.
 pub fn normal_email(email: &str) -> String {
     text::normal(&email.to_lowercase())
@@ -221,6 +223,12 @@ pub async fn change_password(
     }
     tracing::info!(%user, "password changed");
     Ok(PasswordOutcome::Changed)
+}
+
+/// Returns the profile of a user, or none if the account was deleted.
+pub async fn find_profile(db: &Db, user: UserId) -> anyhow::Result<Option<Profile>> {
+    let mut connection = db.connection().await?;
+    queries::find_profile(&mut connection, user).await
 }
 
 /// Assigns a role to an account. Returns whether the account exists. For operators.

@@ -72,14 +72,10 @@ impl FieldError {
                 format!("Must have at least {min} characters."),
             ),
         };
-        let message = match language {
-            Language::Spanish => spanish,
-            Language::English => english,
-        };
         FieldBody {
             field: self.field,
             code,
-            message,
+            message: language.select(spanish, english),
         }
     }
 }

@@ -15,19 +15,13 @@ use diesel_async::AsyncConnection as _;
 
 use crate::{
     app::App,
-    db::{self, Db, keyset::ListRange, types::VideoStatus},
+    db::{self, Db, types::VideoStatus},
     ids::{UserId, VideoId},
     storage::{Storage, StorageKey},
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
-pub use queries::{
-    Video,
-    jobs::Claim,
-    operator::VideoCounts,
-    ranked::{By, Ranked},
-    search::Found,
-};
+pub use queries::{Video, jobs::Claim, operator::VideoCounts};
 
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);
@@ -99,11 +93,11 @@ pub fn check_title(title: &str) -> Result<String, Vec<FieldError>> {
 
 /// Returns the video if the user owns it.
 pub async fn find_own(
-    app: &App,
+    db: &Db,
     user: UserId,
     video: VideoId,
 ) -> anyhow::Result<Result<Video, Denial>> {
-    let mut connection = app.db.connection().await?;
+    let mut connection = db.connection().await?;
     Ok(match queries::find(&mut connection, video).await? {
         Some(found) if found.user_id == user => Ok(found),
         Some(_) => Err(Denial::Forbidden),
@@ -111,47 +105,33 @@ pub async fn find_own(
     })
 }
 
-/// Returns a range of a ranking, of one city or nationwide.
-pub async fn ranked(
-    app: &App,
-    by: By,
-    city: Option<&str>,
-    part: ListRange,
-) -> anyhow::Result<Vec<Ranked>> {
-    let mut connection = app.db.connection().await?;
-    queries::ranked::ranked(&mut connection, by, city, part).await
-}
-
-/// Returns a range of the public videos in whose title or player's name each word of `text` begins
-/// a word.
-pub async fn search(
-    app: &App,
-    text: &str,
-    city: Option<&str>,
-    part: ListRange,
-) -> anyhow::Result<Found> {
-    // Taken before the connection, so that waiting searches hold no connections.
-    let _turn = app.searches.acquire().await?;
-    let mut connection = app.db.connection().await?;
-    queries::search::search(&mut connection, text, city, part).await
+/// Returns a range of a user's own videos, newest first.
+pub async fn list_own(
+    db: &Db,
+    user: UserId,
+    limit: i64,
+    offset: i64,
+) -> anyhow::Result<Vec<Video>> {
+    let mut connection = db.connection().await?;
+    queries::list_own(&mut connection, user, limit, offset).await
 }
 
 /// Changes title or visibility. Any video can be published unless it failed. Unpublishing keeps the
 /// votes.
 pub async fn change(
-    app: &App,
+    db: &Db,
     user: UserId,
     video: VideoId,
     change: &Change,
 ) -> anyhow::Result<ChangeOutcome> {
     let changed = {
-        let mut connection = app.db.connection().await?;
+        let mut connection = db.connection().await?;
         queries::update(&mut connection, user, video, change).await?
     };
     if let Some(changed) = changed {
         return Ok(ChangeOutcome::Changed(Box::new(changed)));
     }
-    Ok(match find_own(app, user, video).await? {
+    Ok(match find_own(db, user, video).await? {
         Err(denial) => ChangeOutcome::Denied(denial),
         Ok(_) => ChangeOutcome::NotPublishable,
     })
@@ -173,7 +153,7 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         .await?;
     drop(connection);
     if !is_deleted {
-        return Ok(match find_own(app, user, video).await? {
+        return Ok(match find_own(&app.db, user, video).await? {
             Err(denial) => DeleteOutcome::Denied(denial),
             Ok(_) => DeleteOutcome::Published,
         });

@@ -75,6 +75,18 @@ impl Votes {
     }
 }
 
+/// Returns whether `user` has voted for `video`.
+pub async fn is_cast(db: &Db, user: UserId, video: VideoId) -> anyhow::Result<bool> {
+    let mut connection = db.connection().await?;
+    queries::is_cast(&mut connection, user, video).await
+}
+
+/// Returns a range of the videos that `user` voted for, the latest vote first.
+pub async fn list(db: &Db, user: UserId, limit: i64, offset: i64) -> anyhow::Result<Vec<VideoId>> {
+    let mut connection = db.connection().await?;
+    queries::list(&mut connection, user, limit, offset).await
+}
+
 /// Casts votes in one transaction. Returns one result each; of equal votes, the first one counts.
 async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     let mut seen = HashSet::new();

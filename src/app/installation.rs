@@ -2,6 +2,8 @@
 //! first `serve` or `work` writes it into a new storage, and the database records that. If it is
 //! missing later, the storage is wrong or not mounted. Repair tools require it and never write it.
 
+mod queries;
+
 use std::{
     fmt,
     sync::{
@@ -11,12 +13,11 @@ use std::{
 };
 
 use anyhow::anyhow;
-use diesel::{ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, update};
-use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
 
+use self::queries::Recorded;
 use crate::{
-    db::{self, Db, now, schema::installation},
+    db::{self, Db},
     storage::{Storage, WrongInstallation},
 };
 
@@ -119,28 +120,18 @@ impl Installation {
 
 /// Compares the ids without writing one.
 pub async fn compare(db: &Db, storage: &Storage) -> anyhow::Result<Identity> {
-    compare_with(&known(db).await?, storage).await
+    compare_with(&recorded(db).await?, storage).await
 }
 
-/// The database's record of its installation.
-struct Known {
-    id: Uuid,
-    /// Every storage location carried the id before.
-    was_marked: bool,
-}
-
-async fn known(db: &Db) -> anyhow::Result<Known> {
-    let (id, was_marked) = db::with_timeout(async {
+async fn recorded(db: &Db) -> anyhow::Result<Recorded> {
+    db::with_timeout(async {
         let mut connection = db.connection().await?;
-        let row =
-            installation::table.select((installation::id, installation::marked_at.is_not_null()));
-        Ok(row.get_result(&mut connection).await?)
+        queries::recorded(&mut connection).await
     })
-    .await?;
-    Ok(Known { id, was_marked })
+    .await
 }
 
-async fn compare_with(known: &Known, storage: &Storage) -> anyhow::Result<Identity> {
+async fn compare_with(known: &Recorded, storage: &Storage) -> anyhow::Result<Identity> {
     let database = known.id;
     for (place, stored) in storage.marks().await? {
         match stored {
@@ -167,7 +158,7 @@ async fn compare_with(known: &Known, storage: &Storage) -> anyhow::Result<Identi
 /// Marks a new storage, and returns an error if the storage carries another id or lost its own. If
 /// two processes mark one storage concurrently, the second finds the marker of the first.
 async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
-    let known = known(db).await?;
+    let known = recorded(db).await?;
     if !known.was_marked {
         storage.mark(known.id).await?;
     }
@@ -176,19 +167,11 @@ async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
         return Err(anyhow!(WrongInstallation(identity.to_string())));
     }
     if !known.was_marked {
-        remember(db).await?;
+        let marked = async {
+            let mut connection = db.connection().await?;
+            queries::set_marked(&mut connection).await
+        };
+        db::with_timeout(marked).await?;
     }
     Ok(())
-}
-
-async fn remember(db: &Db) -> anyhow::Result<()> {
-    db::with_timeout(async {
-        let mut connection = db.connection().await?;
-        update(installation::table)
-            .set(installation::marked_at.eq(now().nullable()))
-            .execute(&mut connection)
-            .await?;
-        Ok(())
-    })
-    .await
 }

@@ -6,21 +6,17 @@ mod hmac;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{
-    ExpressionMethods as _, QueryDsl as _, QueryableByName, insert_into,
-    sql_types::{Array, BigInt, Bool, Nullable, Timestamptz, Uuid as SqlUuid},
-};
-use diesel_async::RunQueryDsl as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use moka::future::Cache;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::queries;
 use crate::{
     batch::{self, Batcher, SharedError},
     config::auth::Settings,
-    db::{self, Connection, Db, now, prepared, schema::revoked_tokens},
+    db::{self, Db},
     ids::UserId,
     shutdown::Shutdown,
 };
@@ -49,10 +45,10 @@ pub struct Tokens {
 
 /// A token whose status is to be queried.
 #[derive(Debug, Clone, Copy)]
-struct TokenCheck {
-    user: UserId,
-    token: Uuid,
-    issued_at: DateTime<Utc>,
+pub struct TokenCheck {
+    pub user: UserId,
+    pub token: Uuid,
+    pub issued_at: DateTime<Utc>,
 }
 
 /// The user who made a request, according to a valid token.
@@ -172,18 +168,7 @@ impl Tokens {
     /// Revokes the caller's token: at once in this process, within 1 s in all others.
     pub async fn revoke(&self, caller: Caller) -> anyhow::Result<()> {
         let mut connection = self.db.connection().await?;
-        let expires = i64::try_from(caller.expires)
-            .ok()
-            .and_then(|s| DateTime::from_timestamp(s, 0));
-        // Of two concurrent logouts, the second finds the row, which is the wanted result.
-        insert_into(revoked_tokens::table)
-            .values((
-                revoked_tokens::jti.eq(caller.token),
-                revoked_tokens::expires_at.eq(expires.unwrap_or(DateTime::<Utc>::MAX_UTC)),
-            ))
-            .on_conflict_do_nothing()
-            .execute(&mut connection)
-            .await?;
+        queries::revoke(&mut connection, caller).await?;
         self.status_cache.insert(caller.token, false).await;
         Ok(())
     }
@@ -192,61 +177,13 @@ impl Tokens {
 async fn run_checks(db: &Db, checks: &[TokenCheck]) -> Vec<Result<bool, SharedError>> {
     let statuses = db::with_timeout(async {
         let mut connection = db.connection().await?;
-        are_valid(&mut connection, checks).await
+        queries::are_valid(&mut connection, checks).await
     });
     batch::split_result(statuses.await, checks.len())
-}
-
-#[derive(QueryableByName)]
-struct TokenStatus {
-    #[diesel(sql_type = Bool)]
-    is_there: bool,
-    #[diesel(sql_type = Bool)]
-    is_revoked: bool,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    valid_after: Option<DateTime<Utc>>,
-}
-
-/// Returns one row for each token and its user, in their order. The LATERAL look-ups use the keys
-/// even in a plan that PostgreSQL made while a table was small.
-pub const CHECK: &str = "
-    SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
-        users.tokens_valid_after AS valid_after
-    FROM unnest(?, ?) WITH ORDINALITY AS asked (user_id, token, number)
-    LEFT JOIN LATERAL (SELECT id, tokens_valid_after FROM users WHERE id = user_id LIMIT 1) AS users ON true
-    LEFT JOIN LATERAL (SELECT jti FROM revoked_tokens WHERE jti = token LIMIT 1) AS revoked_tokens ON true
-    ORDER BY number";
-
-/// Returns for each token whether its user still exists and it was not revoked, neither alone nor
-/// together with all older tokens.
-async fn are_valid(
-    connection: &mut Connection,
-    checks: &[TokenCheck],
-) -> anyhow::Result<Vec<bool>> {
-    let users: Vec<UserId> = checks.iter().map(|check| check.user).collect();
-    let tokens: Vec<Uuid> = checks.iter().map(|check| check.token).collect();
-    let statuses: Vec<TokenStatus> = prepared(CHECK)
-        .bind::<Array<BigInt>, _>(users)
-        .bind::<Array<SqlUuid>, _>(tokens)
-        .load(connection)
-        .await?;
-    let valid = statuses.into_iter().zip(checks).map(|(status, check)| {
-        let is_recent = status
-            .valid_after
-            .is_none_or(|moment| moment < check.issued_at);
-        status.is_there && !status.is_revoked && is_recent
-    });
-    Ok(valid.collect())
 }
 
 fn since_1970() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
-}
-
-/// Removes expired tokens from the list of revoked tokens.
-pub async fn delete_expired(connection: &mut Connection) -> anyhow::Result<usize> {
-    let expired = revoked_tokens::table.filter(revoked_tokens::expires_at.lt(now()));
-    Ok(diesel::delete(expired).execute(connection).await?)
 }

@@ -271,10 +271,8 @@ impl Code {
 
     /// Returns the sentence for users.
     pub fn message(self, language: Language) -> &'static str {
-        match language {
-            Language::Spanish => self.entry().2,
-            Language::English => self.entry().3,
-        }
+        let (_, _, spanish, english) = self.entry();
+        language.select(spanish, english)
     }
 }
 

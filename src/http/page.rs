@@ -1,17 +1,21 @@
 //! Paging of lists by `page` and `limit`, with `Link` headers (RFC 8288) to the adjacent pages.
 //! Deep pages of public lists use keyset pagination (`after`), so they cost no more than the first.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    future::{Ready, ready},
+    str::FromStr,
+};
 
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web};
 use chrono::DateTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-use super::Result;
+use super::{Code, Error, Result};
 use crate::{
-    db::keyset::{ListRange, RankKey},
     ids::VideoId,
+    keyset::{ListRange, RankKey},
     validate::{Checks, Problem},
 };
 
@@ -87,9 +91,55 @@ pub enum Next {
     ByCursor(Cursor),
 }
 
+/// A page of a public list, which may begin `after` a cursor instead of at a `page`.
+#[derive(Debug, Clone, Copy)]
+pub struct PublicPage(pub Page);
+
+#[derive(Deserialize)]
+struct PageQuery {
+    page: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
+}
+
+impl PageQuery {
+    fn of(request: &HttpRequest) -> Result<Self> {
+        let query = web::Query::<Self>::from_query(request.query_string());
+        query
+            .map(web::Query::into_inner)
+            .map_err(|_unreadable| Code::ValidationFailed.into())
+    }
+}
+
+impl FromRequest for Page {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(
+            PageQuery::of(request)
+                .and_then(|query| Self::parse(query.page.as_deref(), query.limit.as_deref())),
+        )
+    }
+}
+
+impl FromRequest for PublicPage {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(PageQuery::of(request).and_then(|query| {
+            let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
+            let after = query.after.as_deref().map(str::parse).transpose();
+            let after = after.map_err(|problem| Error::field("after", problem))?;
+            Ok(Self(Page { after, ..page }))
+        }))
+    }
+}
+
 impl Page {
-    /// Parses the two parameters of a query. Returns 400 naming those out of range.
-    pub fn parse(page: Option<&str>, limit: Option<&str>) -> Result<Self> {
+    /// Parses `page` and `limit`. Returns 400 naming those out of range.
+    pub(super) fn parse(page: Option<&str>, limit: Option<&str>) -> Result<Self> {
         let mut checks = Checks::default();
         let mut number = |field, text: Option<&str>, default, max| {
             let Some(text) = text else { return default };
@@ -109,22 +159,6 @@ impl Page {
             limit,
             after: None,
         })
-    }
-
-    /// Parses the parameters of a public list: like [`Self::parse`], or `after` instead of `page`.
-    pub fn parse_public(
-        page: Option<&str>,
-        limit: Option<&str>,
-        after: Option<&str>,
-    ) -> Result<Self> {
-        let counted = Self::parse(page, limit)?;
-        let mut checks = Checks::default();
-        let after = after.and_then(|text| {
-            let parsed = text.parse();
-            parsed.map_err(|problem| checks.add("after", problem)).ok()
-        });
-        checks.finish()?;
-        Ok(Self { after, ..counted })
     }
 
     /// Returns the range of the list on this page, and one entry more to detect a next page.

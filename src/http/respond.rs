@@ -60,10 +60,7 @@ pub struct Message {
 impl Message {
     /// Chooses the sentence by the client's language.
     pub fn new(language: Language, spanish: &'static str, english: &'static str) -> Self {
-        let message = match language {
-            Language::Spanish => spanish,
-            Language::English => english,
-        };
+        let message = language.select(spanish, english);
         Self { message }
     }
 }

@@ -138,10 +138,7 @@ impl Rejection {
 
     /// Returns a sentence that explains to the player what is wrong and what to do.
     pub fn message(&self, language: Language) -> String {
-        match language {
-            Language::Spanish => self.spanish(),
-            Language::English => self.english(),
-        }
+        language.select::<fn(&Self) -> String>(Self::spanish, Self::english)(self)
     }
 
     fn spanish(&self) -> String {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, PasswordForm, PasswordOutcome, SignUp, SignUpOutcome, queries};
+use super::{Form, PasswordForm, PasswordOutcome, SignUp, SignUpOutcome};
 use crate::{
     app::App,
     http::{
@@ -123,7 +123,7 @@ pub async fn change_password(
 }
 
 #[derive(Serialize)]
-struct Profile {
+struct ProfileBody {
     id: UserId,
     first_name: String,
     last_name: String,
@@ -135,10 +135,9 @@ struct Profile {
 
 /// `GET /api/auth/profile`
 pub async fn profile(app: web::Data<App>, caller: Authenticated) -> Result<HttpResponse> {
-    let mut connection = app.db.connection().await?;
-    let found = queries::find_profile(&mut connection, caller.user()).await?;
-    let user = found.ok_or(Code::Unauthorized)?;
-    Ok(HttpResponse::Ok().json(Profile {
+    let user = super::find_profile(&app.db, caller.user()).await?;
+    let user = user.ok_or(Code::Unauthorized)?;
+    Ok(HttpResponse::Ok().json(ProfileBody {
         id: user.id,
         first_name: user.first_name,
         last_name: user.last_name,

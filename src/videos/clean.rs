@@ -90,6 +90,6 @@ async fn remove_outputs(on: &Sweeper<'_>, stray: OrphanedOutputs) -> anyhow::Res
 
 async fn forget_tokens(on: &Sweeper<'_>) -> anyhow::Result<()> {
     let mut connection = on.db.connection().await?;
-    auth::token::delete_expired(&mut connection).await?;
+    auth::queries::delete_expired(&mut connection).await?;
     Ok(())
 }

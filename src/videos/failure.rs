@@ -35,27 +35,28 @@ impl Failure {
         match self {
             Self::ProcessingFailed => "processing_failed",
             Self::WorkerLost => "worker_lost",
-            Self::Rejected(refusal) => refusal.code(),
+            Self::Rejected(rejection) => rejection.code(),
         }
     }
 
     /// Returns the reason as a message for the player.
     pub fn message(&self, language: Language) -> String {
-        match (self, language) {
-            (Self::ProcessingFailed | Self::WorkerLost, Language::Spanish) => {
-                "No pudimos procesar el video por un problema nuestro. Súbelo de nuevo.".to_owned()
+        match self {
+            Self::ProcessingFailed | Self::WorkerLost => {
+                let message = language.select(
+                    "No pudimos procesar el video por un problema nuestro. Súbelo de nuevo.",
+                    "We could not process the video, and it is our fault. Upload it again.",
+                );
+                message.to_owned()
             }
-            (Self::ProcessingFailed | Self::WorkerLost, Language::English) => {
-                "We could not process the video, and it is our fault. Upload it again.".to_owned()
-            }
-            (Self::Rejected(refusal), _) => refusal.message(language),
+            Self::Rejected(rejection) => rejection.message(language),
         }
     }
 }
 
 impl From<Rejection> for Failure {
-    fn from(refusal: Rejection) -> Self {
-        Self::Rejected(refusal)
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 

@@ -7,18 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    By, Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Ranked, Video, check_title,
-    queries::lists,
-};
+use super::{Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, check_title};
 use crate::{
     app::App,
     db::types::VideoStatus,
     http::{
         Code, Error, Result,
-        cache::PageCache,
         extract::{Authenticated, Json, VideoPath},
-        filter,
         page::Page,
         rate::Limits,
         respond::Message,
@@ -130,31 +125,16 @@ impl From<Denial> for Error {
     }
 }
 
-#[derive(Deserialize)]
-pub struct ListQuery {
-    page: Option<String>,
-    limit: Option<String>,
-}
-
 /// `GET /api/videos`
 pub async fn list_own(
     app: web::Data<App>,
     caller: Authenticated,
     language: Language,
     request: HttpRequest,
-    query: web::Query<ListQuery>,
+    page: Page,
 ) -> Result<HttpResponse> {
-    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
-    let videos = {
-        let mut connection = app.db.connection().await?;
-        lists::own(
-            &mut connection,
-            caller.user(),
-            page.fetch_limit(),
-            page.offset(),
-        )
-        .await?
-    };
+    let (limit, offset) = (page.fetch_limit(), page.offset());
+    let videos = super::list_own(&app.db, caller.user(), limit, offset).await?;
     let (videos, has_next) = page.trim(&videos);
     let mut bodies = Vec::with_capacity(videos.len());
     for video in videos {
@@ -170,7 +150,7 @@ pub async fn detail(
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let video = super::find_own(&app, caller.user(), video).await??;
+    let video = super::find_own(&app.db, caller.user(), video).await??;
     let body = VideoBody::with_original(&video, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))
 }
@@ -228,9 +208,9 @@ async fn apply(
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
     let changed = if change.title.is_none() && change.is_public.is_none() {
-        super::find_own(app, caller.user(), video).await??
+        super::find_own(&app.db, caller.user(), video).await??
     } else {
-        match super::change(app, caller.user(), video, &change).await? {
+        match super::change(&app.db, caller.user(), video, &change).await? {
             ChangeOutcome::Changed(video) => *video,
             ChangeOutcome::Denied(denial) => return Err(denial.into()),
             ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
@@ -268,84 +248,4 @@ pub async fn delete(
         DeleteOutcome::Denied(denial) => Err(denial.into()),
         DeleteOutcome::Published => Err(Code::PublishedVideo.into()),
     }
-}
-
-/// A video as the public sees it.
-#[derive(Serialize)]
-struct PublicVideoBody {
-    video_id: VideoId,
-    title: String,
-    username: String,
-    city: String,
-    votes: i64,
-    processed_url: String,
-    poster_url: String,
-    uploaded_at: DateTime<Utc>,
-    processed_at: Option<DateTime<Utc>>,
-}
-
-impl PublicVideoBody {
-    async fn new(video: &Ranked, addresses: &MediaUrls) -> anyhow::Result<Self> {
-        let clip = StorageKey::Clip(video.id, video.attempt);
-        let poster = StorageKey::Poster(video.id, video.attempt);
-        Ok(Self {
-            video_id: video.id,
-            title: video.title.clone(),
-            username: video.username(),
-            city: video.city.clone(),
-            votes: video.votes,
-            processed_url: addresses.public(clip).await?,
-            poster_url: addresses.public(poster).await?,
-            uploaded_at: video.uploaded_at,
-            processed_at: video.processed_at,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-pub struct PublicListQuery {
-    page: Option<String>,
-    limit: Option<String>,
-    after: Option<String>,
-    city: Option<String>,
-    q: Option<String>,
-}
-
-/// `GET /api/public/videos`
-pub async fn list_public(
-    app: web::Data<App>,
-    answers: web::Data<PageCache>,
-    request: HttpRequest,
-    query: web::Query<PublicListQuery>,
-) -> Result<HttpResponse> {
-    let page = Page::parse_public(
-        query.page.as_deref(),
-        query.limit.as_deref(),
-        query.after.as_deref(),
-    )?;
-    let city = filter::city(query.city.as_deref())?;
-    let text = filter::text(query.q.as_deref())?;
-    let key = format!("videos {} {city:?} {text:?}", page.key());
-    let list = async || {
-        let (city, part) = (city.as_deref(), page.range());
-        let (found, stopped_at) = match &text {
-            None => (super::ranked(&app, By::Video, city, part).await?, None),
-            Some(text) => {
-                let found = super::search(&app, text, city, part).await?;
-                (found.videos, found.stopped_at)
-            }
-        };
-        let (found, end) = page.trim_with_cursor(&found, Ranked::rank_key);
-        let next = match stopped_at {
-            None => page.next(end),
-            Some(place) => page.continue_search(place, found.len()),
-        };
-        let mut bodies = Vec::with_capacity(found.len());
-        for video in found {
-            bodies.push(PublicVideoBody::new(video, &app.media_urls).await?);
-        }
-        Ok((bodies, next))
-    };
-    let answer = answers.get(key, list).await?;
-    Ok(answer.respond(&request, page))
 }

@@ -107,8 +107,8 @@ impl From<Failure> for PermanentFailure {
 }
 
 impl From<Rejection> for PermanentFailure {
-    fn from(refusal: Rejection) -> Self {
-        Failure::from(refusal).into()
+    fn from(rejection: Rejection) -> Self {
+        Failure::from(rejection).into()
     }
 }
 
@@ -146,10 +146,10 @@ pub async fn run(
     };
     let clip = match made {
         Ok(clip) => clip,
-        Err(media::Error::Rejected(refusal)) => {
+        Err(media::Error::Rejected(rejection)) => {
             let report = Report::to_row(started, &job, None);
             return Err(JobError::Rejected(PermanentFailure {
-                failure: refusal.into(),
+                failure: rejection.into(),
                 report: Some(report.map_err(JobError::Failed)?),
             }));
         }

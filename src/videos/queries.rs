@@ -3,11 +3,8 @@
 
 pub mod fsck;
 pub mod jobs;
-pub mod lists;
 pub mod operator;
-pub mod ranked;
 pub mod remakes;
-pub mod search;
 
 use std::time::Duration;
 
@@ -214,6 +211,24 @@ pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Returns a user's own videos, newest first.
+pub async fn list_own(
+    connection: &mut Connection,
+    user: UserId,
+    limit: i64,
+    offset: i64,
+) -> anyhow::Result<Vec<Video>> {
+    let own = videos::table
+        .filter(videos::user_id.eq(user))
+        .order((videos::uploaded_at.desc(), videos::id.desc()))
+        .limit(limit)
+        .offset(offset)
+        .select(Video::as_select())
+        .load(connection)
+        .await?;
+    Ok(own)
 }
 
 /// Returns a video of any owner.

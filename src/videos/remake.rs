@@ -65,8 +65,8 @@ pub async fn run(context: &WorkerContext, remake: Remake) -> &'static str {
         }
         // The cleanup removes its outputs, because the claim has set `strays_at`.
         Ok(Made::Superseded) => return "superseded",
-        Ok(Made::Rejected(refusal)) => {
-            let code = refusal.code();
+        Ok(Made::Rejected(rejection)) => {
+            let code = rejection.code();
             tracing::error!(
                 code,
                 "cannot recreate a lost clip, its original is rejected"
@@ -95,7 +95,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     let making = context.media.make_clip(&source, &scratch, &mut job, |_| {});
     let clip = match making.await {
         Ok(clip) => clip,
-        Err(media::Error::Rejected(refusal)) => return Ok(Made::Rejected(refusal)),
+        Err(media::Error::Rejected(rejection)) => return Ok(Made::Rejected(rejection)),
         Err(
             media::Error::Failed(error)
             | media::Error::Environment(error)

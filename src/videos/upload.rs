@@ -137,9 +137,9 @@ impl Receiving {
         is_public: bool,
         trace: String,
     ) -> Result<VideoId, UploadError> {
-        if let Err(refusal) = self.sniff() {
+        if let Err(error) = self.sniff() {
             self.abandon(app).await;
-            return Err(refusal);
+            return Err(error);
         }
         let Self {
             video,

@@ -1,9 +1,8 @@
 //! Vote endpoints.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
-use super::{CastOutcome, Votes, queries};
+use super::{CastOutcome, Votes};
 use crate::{
     app::App,
     http::{
@@ -28,9 +27,7 @@ pub async fn cast(
     let user = caller.user();
     if let Err(refused) = limits.write.take(&user) {
         // Report duplicates even when rate-limited.
-        let mut connection = app.db.connection().await?;
-        let is_cast = queries::is_cast(&mut connection, user, video).await?;
-        return Err(if is_cast {
+        return Err(if super::is_cast(&app.db, user, video).await? {
             Code::AlreadyVoted.into()
         } else {
             refused
@@ -47,30 +44,15 @@ pub async fn cast(
     }
 }
 
-#[derive(Deserialize)]
-pub struct ListQuery {
-    page: Option<String>,
-    limit: Option<String>,
-}
-
 /// `GET /api/user/votes`
 pub async fn list(
     app: web::Data<App>,
     caller: Authenticated,
     request: HttpRequest,
-    query: web::Query<ListQuery>,
+    page: Page,
 ) -> Result<HttpResponse> {
-    let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
-    let videos = {
-        let mut connection = app.db.connection().await?;
-        queries::list(
-            &mut connection,
-            caller.user(),
-            page.fetch_limit(),
-            page.offset(),
-        )
-        .await?
-    };
+    let (limit, offset) = (page.fetch_limit(), page.offset());
+    let videos = super::list(&app.db, caller.user(), limit, offset).await?;
     let (videos, has_next) = page.trim(&videos);
     Ok(page.private(&videos, has_next, &request))
 }

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use anb::{auth::token, votes};
+use anb::{auth::queries, votes};
 use serde_json::Value;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
@@ -125,7 +125,7 @@ const CASES: [Case; 9] = [
         max_rows: BATCH,
     },
     Case {
-        name: "`token::CHECK`: n tokens",
+        name: "`queries::CHECK`: n tokens",
         before: "SELECT",
         statement: "EXECUTE tokens(users(1000, {n}), videos(0, {n}))",
         max_rows: BATCH,
@@ -145,7 +145,7 @@ async fn rows_read_do_not_depend_on_the_plan_of_a_first_call() {
     session.client.batch_execute(EMPTY).await.unwrap();
     for (name, types, text) in [
         ("vote", "bigint[], uuid[]", votes::CAST),
-        ("tokens", "bigint[], uuid[]", token::CHECK),
+        ("tokens", "bigint[], uuid[]", queries::CHECK),
     ] {
         let prepare = format!("PREPARE {name} ({types}) AS {}", numbered(text));
         session.client.batch_execute(&prepare).await.unwrap();

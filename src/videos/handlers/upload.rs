@@ -142,8 +142,8 @@ fn complete(received: &mut Received) -> Result<(Receiving, String)> {
 }
 
 impl From<UploadError> for Error {
-    fn from(refusal: UploadError) -> Self {
-        match refusal {
+    fn from(error: UploadError) -> Self {
+        match error {
             UploadError::TooLarge => Code::FileTooLarge.into(),
             UploadError::NotAnMp4 => Code::NotAnMp4.into(),
             UploadError::TooSlow => Code::BodyTooSlow.into(),

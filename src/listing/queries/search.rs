@@ -1,44 +1,37 @@
 //! Word search in the public videos. The SQL function `search_videos` does it at a cost that does
 //! not grow with the number of videos (`docs/decisions/0013-search-by-words.md`).
 
+use std::sync::LazyLock;
+
 use diesel::{
     QueryableByName,
     sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::ranked::{AFTER_BLANK, Ranked};
-use crate::db::{
-    Connection,
-    keyset::{ListRange, RankKey},
-    prepared,
+use super::{super::Found, AFTER_BLANK, ENTRY, PublicVideo};
+use crate::{
+    db::{Connection, prepared},
+    keyset::ListRange,
 };
-
-/// A range of the search result.
-#[derive(Debug)]
-pub struct Found {
-    pub videos: Vec<Ranked>,
-    /// The rank key at which the search stopped, if it stopped before it had found enough.
-    pub stopped_at: Option<RankKey>,
-}
 
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(embed)]
-    video: Ranked,
+    video: PublicVideo,
     #[diesel(sql_type = Bool)]
     is_match: bool,
 }
 
-const SEARCH: &str = "
-    SELECT entry.*, place.votes, place.since, place.is_match
-    FROM (SELECT * FROM search_videos(?, ?, ?, ?, ?, ?, ?)
-          ORDER BY is_match DESC, votes DESC, since, id OFFSET ?) AS place
-    CROSS JOIN LATERAL (
-        SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
-        FROM videos v JOIN users u ON u.id = v.user_id
-        WHERE v.id = place.id LIMIT 1) AS entry
-    ORDER BY place.is_match DESC, place.votes DESC, place.since, place.id";
+static SEARCH: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT entry.*, place.votes, place.since, place.is_match
+         FROM (SELECT * FROM search_videos(?, ?, ?, ?, ?, ?, ?)
+               ORDER BY is_match DESC, votes DESC, since, id OFFSET ?) AS place
+         {ENTRY}
+         ORDER BY place.is_match DESC, place.votes DESC, place.since, place.id"
+    )
+});
 
 /// Returns a range of the videos, in rank order, in whose title or player's name each word of
 /// `text` begins a word.
@@ -46,18 +39,18 @@ pub async fn search(
     connection: &mut Connection,
     text: &str,
     city: Option<&str>,
-    part: ListRange,
+    range: ListRange,
 ) -> anyhow::Result<Found> {
-    let after = part.after;
-    let mut rows: Vec<Row> = prepared(SEARCH)
+    let after = range.after;
+    let mut rows: Vec<Row> = prepared(&SEARCH)
         .bind::<Text, _>(text)
         .bind::<Nullable<Text>, _>(city)
         .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
         .bind::<Nullable<BigInt>, _>(after.map(|after| after.votes))
         .bind::<Nullable<Timestamptz>, _>(after.map(|after| after.since))
         .bind::<Nullable<Uuid>, _>(after.map(|after| after.id))
-        .bind::<BigInt, _>(part.offset.saturating_add(part.limit))
-        .bind::<BigInt, _>(part.offset)
+        .bind::<BigInt, _>(range.offset.saturating_add(range.limit))
+        .bind::<BigInt, _>(range.offset)
         .load(connection)
         .await?;
     let stop = rows.pop_if(|row| !row.is_match);

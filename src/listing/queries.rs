@@ -1,5 +1,7 @@
-//! The public listing, most voted first: videos, or players with their most voted video. A page
-//! reads only the index entries that it skips and shows, however many videos exist.
+//! SQL of the rankings. A page reads only the index entries that it skips and shows, however many
+//! videos exist. [`search`] has the search.
+
+pub mod search;
 
 use std::sync::LazyLock;
 
@@ -10,27 +12,16 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
+use super::Ranking;
 use crate::{
-    db::{
-        Connection,
-        keyset::{ListRange, RankKey},
-        prepared,
-    },
+    db::{Connection, prepared},
     ids::VideoId,
+    keyset::{ListRange, RankKey},
 };
 
-/// The ranked entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum By {
-    /// Players, by the votes of all their public videos. The earlier start wins a tie.
-    Player,
-    /// Videos. The earlier upload wins a tie.
-    Video,
-}
-
-/// One ranked entry: a public video and its player.
+/// An entry: a public video and its player.
 #[derive(Debug, Clone, QueryableByName)]
-pub struct Ranked {
+pub struct PublicVideo {
     /// The video, or the player's most voted one.
     #[diesel(sql_type = Uuid)]
     pub id: VideoId,
@@ -56,7 +47,7 @@ pub struct Ranked {
     pub since: DateTime<Utc>,
 }
 
-impl Ranked {
+impl PublicVideo {
     pub fn username(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
@@ -175,42 +166,45 @@ fn later(source: &Source, condition: &str) -> String {
     )
 }
 
-/// Returns the SQL of a range of `places` with the shown columns. `LIMIT 1` makes the planner look
-/// up each video by key. Without it, not knowing the other limits, the planner read all videos.
+/// Looks up what is shown of the entry `place.id`. With `LIMIT 1` each is looked up by key; without
+/// it, the planner overestimates the number of entries and scans all videos.
+const ENTRY: &str = "CROSS JOIN LATERAL (
+    SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
+    FROM videos v JOIN users u ON u.id = v.user_id
+    WHERE v.id = place.id LIMIT 1) AS entry";
+
+/// The entries of a range of `places`.
 fn shown(places: &str) -> String {
     format!(
         "SELECT entry.*, place.votes, place.since
          FROM (SELECT entry.* FROM {places}
                ORDER BY entry.votes DESC, entry.since, entry.id LIMIT ? OFFSET ?) AS place
-         CROSS JOIN LATERAL (
-             SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
-             FROM videos v JOIN users u ON u.id = v.user_id
-             WHERE v.id = place.id LIMIT 1) AS entry
+         {ENTRY}
          ORDER BY place.votes DESC, place.since, place.id"
     )
 }
 
 /// The character after the blank in byte order. `bogota` and all names that continue after a blank,
 /// such as `bogota d c`, sort between `bogota` and `bogota!`.
-pub const AFTER_BLANK: char = '!';
+const AFTER_BLANK: char = '!';
 
 /// Returns a range of a ranking, nationwide or of a folded city name, including the cities whose
 /// names continue after it.
-pub async fn ranked(
+pub async fn rank(
     connection: &mut Connection,
-    by: By,
+    ranking: Ranking,
     city: Option<&str>,
-    part: ListRange,
-) -> anyhow::Result<Vec<Ranked>> {
-    let statements = match by {
-        By::Player => &*PLAYERS,
-        By::Video => &*VIDEOS,
+    range: ListRange,
+) -> anyhow::Result<Vec<PublicVideo>> {
+    let statements = match ranking {
+        Ranking::Players => &*PLAYERS,
+        Ranking::Videos => &*VIDEOS,
     };
     let ListRange {
         after,
         offset,
         limit,
-    } = part;
+    } = range;
     let texts = match after {
         None => &statements.first,
         Some(_) => &statements.later,

@@ -1,0 +1,54 @@
+//! The public listing, most voted first: videos, or players with their most voted video. Lists,
+//! rankings and search read the same rows.
+
+pub mod handlers;
+mod queries;
+
+use crate::{
+    app::App,
+    db::Db,
+    keyset::{ListRange, RankKey},
+};
+pub use queries::PublicVideo;
+
+/// The two rankings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ranking {
+    /// Players, by the votes of all their public videos. The earlier start wins a tie.
+    Players,
+    /// Videos. The earlier upload wins a tie.
+    Videos,
+}
+
+/// A range of a search result.
+#[derive(Debug)]
+pub struct Found {
+    pub videos: Vec<PublicVideo>,
+    /// The rank key at which the search stopped, if it stopped before it had found enough.
+    pub stopped_at: Option<RankKey>,
+}
+
+/// Returns a range of a ranking, nationwide or of a folded city name.
+pub async fn rank(
+    db: &Db,
+    ranking: Ranking,
+    city: Option<&str>,
+    range: ListRange,
+) -> anyhow::Result<Vec<PublicVideo>> {
+    let mut connection = db.connection().await?;
+    queries::rank(&mut connection, ranking, city, range).await
+}
+
+/// Returns a range of the videos, in rank order, in whose title or player's name each word of
+/// `text` begins a word.
+pub async fn search(
+    app: &App,
+    text: &str,
+    city: Option<&str>,
+    range: ListRange,
+) -> anyhow::Result<Found> {
+    // Taken before the connection, so that waiting searches hold no connections.
+    let _permit = app.searches.acquire().await?;
+    let mut connection = app.db.connection().await?;
+    queries::search::search(&mut connection, text, city, range).await
+}

@@ -1,3 +1,0 @@
-//! The ranking by votes. Its data comes from `videos`.
-
-pub mod handlers;
