@@ -6,7 +6,6 @@ mod prepared;
 pub mod schema;
 pub mod statement_limit;
 pub mod tls;
-pub mod types;
 
 use std::{
     future::Future,

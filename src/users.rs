@@ -2,6 +2,7 @@
 
 pub mod handlers;
 mod queries;
+mod role;
 
 use chrono::Utc;
 use email_address::{EmailAddress, Options};
@@ -15,10 +16,11 @@ use crate::{
         password::{self, Purpose},
     },
     city,
-    db::{Db, types::Role},
+    db::Db,
     ids::UserId,
     validate::{Checks, FieldError, Problem, text},
 };
+pub use role::Role;
 
 pub use queries::Profile;
 

@@ -8,6 +8,7 @@ pub mod operator;
 pub mod process;
 mod queries;
 pub mod remake;
+mod status;
 pub mod sweep;
 pub mod upload;
 
@@ -15,13 +16,14 @@ use diesel_async::AsyncConnection as _;
 
 use crate::{
     app::App,
-    db::{self, Db, types::VideoStatus},
+    db::{self, Db},
     ids::{UserId, VideoId},
     storage::{Storage, StorageKey},
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
 pub use queries::{Video, jobs::Claim, operator::VideoCounts};
+pub use status::VideoStatus;
 
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);

@@ -6,8 +6,8 @@ use anyhow::bail;
 
 use crate::{
     cli::{Admin, AdminAction},
-    db::{Db, types::Role},
-    users,
+    db::Db,
+    users::{self, Role},
 };
 
 pub async fn run(arguments: Admin) -> anyhow::Result<()> {

@@ -7,8 +7,9 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
+use super::Role;
 use crate::{
-    db::{Connection, schema::users, types::Role},
+    db::{Connection, schema::users},
     ids::UserId,
 };
 

@@ -11,7 +11,7 @@ use diesel_async::AsyncConnection as _;
 use serde::Serialize;
 
 use super::{
-    attempt_with_outputs, clean,
+    VideoStatus, attempt_with_outputs, clean,
     queries::{
         self,
         fsck::{self as sql, VideoRecord},
@@ -20,7 +20,6 @@ use super::{
     sweep::{self, Leases, Sweeper},
 };
 use crate::{
-    db::types::VideoStatus,
     ids::VideoId,
     storage::{StorageKey, Stored},
 };

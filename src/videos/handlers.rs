@@ -7,10 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, check_title};
+use super::{
+    Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, VideoStatus, check_title,
+};
 use crate::{
     app::App,
-    db::types::VideoStatus,
     http::{
         Code, Error, Result,
         extract::{Authenticated, Json, VideoPath},

@@ -22,13 +22,12 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::Change;
+use super::{Change, VideoStatus};
 use crate::{
     config::storage::QuotaSettings,
     db::{
         Connection, ago,
         schema::{uploads, users, videos},
-        types::VideoStatus,
     },
     ids::{UserId, VideoId},
 };

@@ -3,10 +3,8 @@
 use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
 
-use crate::{
-    db::{Connection, types::VideoStatus},
-    ids::VideoId,
-};
+use super::VideoStatus;
+use crate::{db::Connection, ids::VideoId};
 
 /// The record of one video, from its row in `videos` or, without one, in `uploads`.
 #[derive(Debug, Clone, QueryableByName)]

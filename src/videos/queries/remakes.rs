@@ -15,8 +15,9 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
+use super::VideoStatus;
 use crate::{
-    db::{Connection, from_now, interval, now, schema::videos, types::VideoStatus},
+    db::{Connection, from_now, interval, now, schema::videos},
     ids::VideoId,
 };
 
