@@ -1,4 +1,4 @@
-//! The payload of the queue, and the errors of a job.
+//! The payload of the queue.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,39 +45,24 @@ impl Job {
         }
     }
 
-    pub fn video(&self) -> VideoId {
-        let Self::ProcessVideo { video_id, .. } = self;
-        *video_id
+    /// Returns the video that the job names, if it names one.
+    pub fn video(&self) -> Option<VideoId> {
+        match self {
+            Self::ProcessVideo { video_id, .. } => Some(*video_id),
+        }
     }
 
     pub fn from_payload(payload: &str) -> Result<Self, UnknownJob> {
         let job: Self = serde_json::from_str(payload).map_err(UnknownJob::Kind)?;
-        let Self::ProcessVideo { v, .. } = job;
-        if v > VERSION {
-            return Err(UnknownJob::Version(v));
+        match job {
+            Self::ProcessVideo { v, .. } if v > VERSION => Err(UnknownJob::Version(v)),
+            Self::ProcessVideo { .. } => Ok(job),
         }
-        Ok(job)
     }
 
     pub fn to_payload(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)?)
     }
-}
-
-/// Why a job did not succeed.
-#[derive(Debug)]
-pub enum JobError<F> {
-    /// Rejected input, which is final because a retry cannot help. `F` is the reason, for the row
-    /// and the player.
-    Rejected(F),
-    /// A failed attempt, which is counted. After `JOB_MAX_ATTEMPTS` of them the job is given up.
-    Failed(anyhow::Error),
-    /// An environment failure, such as a full or missing disk, an unavailable storage or database,
-    /// or a program that cannot be started. It is not counted; the job waits for recovery.
-    Environment(anyhow::Error),
-    /// A program of the job was killed, perhaps by the kernel for lack of memory. The first two
-    /// times count as environment failures, later ones as job failures.
-    Killed(anyhow::Error),
 }
 
 #[cfg(test)]

@@ -21,18 +21,19 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, field};
 
 use self::{environment_failures::EnvironmentFailures, keep::keep, outage::OutageLog};
 use crate::{
     app::WorkerContext,
-    job::{Job, JobError},
+    ids::VideoId,
+    job::Job,
     monitoring::Dependencies,
     queue::Delivery,
     shutdown::Shutdown,
     videos::{
         Claim,
-        process::{self, FailureOutcome, Outcome},
+        process::{self, FailureOutcome, JobError, Outcome},
         remake::{self, Remake},
     },
 };
@@ -172,7 +173,9 @@ impl Worker {
 
     async fn handle(self, delivery: Delivery, slot: Slot) {
         match Job::from_payload(&delivery.payload) {
-            Ok(ticket) => Box::pin(self.next(ticket, delivery)).await,
+            Ok(Job::ProcessVideo {
+                video_id, trace, ..
+            }) => Box::pin(self.next(video_id, trace, delivery)).await,
             Err(unknown) => {
                 tracing::error!(error = %unknown, "message of an unknown kind");
                 self.settle(delivery, Settlement::Unknown).await;
@@ -181,8 +184,8 @@ impl Worker {
         drop(slot);
     }
 
-    /// Runs the next job. A message is a ticket for the next video, not for the one that it names.
-    async fn next(&self, ticket: Job, delivery: Delivery) {
+    /// Processes the next video. A message is a ticket for the next one, not for `named`.
+    async fn next(&self, named: VideoId, trace: String, delivery: Delivery) {
         let claimed = async {
             let claim = process::claim(&self.context).await?;
             let remake = match claim {
@@ -202,7 +205,10 @@ impl Worker {
             Ok((Some(claim), _)) => {
                 let video = claim.video;
                 let span = tracing::info_span!("job", %video, trace = field::Empty, attempt = claim.attempt);
-                let job = Box::pin(self.process_video(claim, ticket, &delivery));
+                if video == named {
+                    span.record("trace", trace);
+                }
+                let job = Box::pin(self.process_video(claim, &delivery));
                 job.instrument(span).await
             }
             Ok((None, Some(remake))) => {
@@ -224,13 +230,7 @@ impl Worker {
         self.settle(delivery, settlement).await;
     }
 
-    async fn process_video(&self, claim: Claim, ticket: Job, delivery: &Delivery) -> Settlement {
-        let Job::ProcessVideo {
-            video_id, trace, ..
-        } = ticket;
-        if video_id == claim.video {
-            Span::current().record("trace", trace);
-        }
+    async fn process_video(&self, claim: Claim, delivery: &Delivery) -> Settlement {
         tracing::info!("job started");
         let started = Instant::now();
         let heartbeat = || Box::pin(process::heartbeat(&self.context, claim));

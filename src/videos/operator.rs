@@ -48,7 +48,7 @@ pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
         .collect();
     let videos: Vec<_> = dead
         .iter()
-        .filter_map(|(job, _)| job.as_ref().map(Job::video))
+        .filter_map(|(job, _)| job.as_ref()?.video())
         .collect();
     let failed: HashSet<_> = {
         let mut connection = db.connection().await?;
@@ -56,7 +56,7 @@ pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
         failed.into_iter().collect()
     };
     for (job, message) in dead {
-        match job.map(|job| job.video()) {
+        match job.and_then(|job| job.video()) {
             None => {
                 message.send_again(queue).await?;
                 redriven.sent_again += 1;

@@ -26,7 +26,6 @@ use super::{
 use crate::{
     app::WorkerContext,
     ids::VideoId,
-    job::JobError,
     media::{self, Clip, Progress, Rejection},
     storage::{self, StorageKey},
 };
@@ -90,6 +89,21 @@ pub async fn heartbeat(context: &WorkerContext, claim: Claim) -> anyhow::Result<
     )
 }
 
+/// Why an attempt did not succeed.
+#[derive(Debug)]
+pub enum JobError {
+    /// Rejected input, which is final because a retry cannot help.
+    Rejected(PermanentFailure),
+    /// A failed attempt, which is counted. After `JOB_MAX_ATTEMPTS` of them the job is given up.
+    Failed(anyhow::Error),
+    /// An environment failure, such as a full or missing disk, an unavailable storage or database,
+    /// or a program that cannot be started. It is not counted; the job waits for recovery.
+    Environment(anyhow::Error),
+    /// A program of the job was killed, perhaps by the kernel for lack of memory. The first two
+    /// times count as environment failures, later ones as job failures.
+    Killed(anyhow::Error),
+}
+
 /// A permanent failure, with the job's report for the row.
 #[derive(Debug)]
 pub struct PermanentFailure {
@@ -114,10 +128,7 @@ impl From<Rejection> for PermanentFailure {
 
 /// Makes and stores the clip. Dropping the future kills the programs that it started. Files that it
 /// stored must then be removed with [`remove_outputs`].
-pub async fn run(
-    context: &WorkerContext,
-    claim: Claim,
-) -> Result<Outcome, JobError<PermanentFailure>> {
+pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobError> {
     let video = claim.video;
     let started = Instant::now();
     let scratch = context.media.scratch();
@@ -250,7 +261,7 @@ async fn show_progress(
 pub async fn record_failure(
     context: &WorkerContext,
     claim: Claim,
-    error: JobError<PermanentFailure>,
+    error: JobError,
 ) -> anyhow::Result<FailureOutcome> {
     match error {
         JobError::Rejected(fault) => fail(context, claim, fault, FailureOutcome::Rejected).await,

@@ -5,12 +5,11 @@ use std::fs;
 use anb::{
     app::WorkerContext,
     ids::VideoId,
-    job::JobError,
     storage::StorageKey,
     videos::{
         Failure,
         clean::{self, Cleaned},
-        process::{self, FailureOutcome},
+        process::{self, FailureOutcome, JobError},
     },
 };
 use anyhow::anyhow;

@@ -223,7 +223,7 @@ async fn dead_letter_names_the_failed_video() {
     let job = Job::from_payload(&dead[0].0).unwrap();
     assert_eq!(
         (job.video(), dead[0].1.as_str()),
-        (lost, "processing_failed")
+        (Some(lost), "processing_failed")
     );
 }
 

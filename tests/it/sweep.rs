@@ -199,8 +199,8 @@ async fn pushed(app: &TestApp) -> Vec<VideoId> {
     let deliveries = deliveries.unwrap().into_iter();
     deliveries
         .map(|delivery| {
-            let Job::ProcessVideo { video_id, .. } = Job::from_payload(&delivery.payload).unwrap();
-            video_id
+            let job = Job::from_payload(&delivery.payload).unwrap();
+            job.video().unwrap()
         })
         .collect()
 }

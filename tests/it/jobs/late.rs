@@ -4,10 +4,9 @@
 use anb::{
     app::WorkerContext,
     ids::VideoId,
-    job::JobError,
     videos::{
         Claim, Failure,
-        process::{self, FailureOutcome, Outcome},
+        process::{self, FailureOutcome, JobError, Outcome},
     },
 };
 use anyhow::anyhow;

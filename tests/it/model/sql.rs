@@ -15,11 +15,11 @@ use anb::{
     app::{App, WorkerContext, counting::Counting},
     db::Connection,
     ids::{UserId, VideoId},
-    job::JobError,
     media::Rejection,
     queue::Queue,
     videos::{
-        self, Change, ChangeOutcome, Claim, clean, operator, process,
+        self, Change, ChangeOutcome, Claim, clean, operator,
+        process::{self, JobError},
         sweep::{self, Sweeper},
         upload,
     },
