@@ -1,8 +1,8 @@
 //! ANB Rising Stars Showcase. Players upload videos, workers turn them into branded clips, the
 //! public votes, and a ranking by city determines who plays.
 //!
-//! Starting points: [`server`] lists every route, [`job`] every job, and each slice's `queries` its
-//! SQL. `docs/ARCHITECTURE.md` explains the two main paths.
+//! Starting points: [`server`] lists every route, [`job`] every kind of job, [`metric`] every
+//! metric, and each slice's `queries` its SQL. `docs/ARCHITECTURE.md` explains the two main paths.
 //!
 //! | layer | modules | own |
 //! |---|---|---|
@@ -12,7 +12,7 @@
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
-//! | foundation | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`shutdown`], [`batch`], [`open_files`] | shared by all layers |
+//! | foundation | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`metric`], [`shutdown`], [`batch`], [`open_files`] | shared by all layers |
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
@@ -39,6 +39,7 @@ pub mod keyset;
 pub mod language;
 pub mod listing;
 pub mod media;
+pub mod metric;
 pub mod monitoring;
 pub mod open_files;
 pub mod queue;

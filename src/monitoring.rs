@@ -23,6 +23,7 @@ use crate::{
     config::http::Listener,
     db::Db,
     media::Media,
+    metric,
     queue::Queue,
     shutdown::Shutdown,
     storage::{Storage, WrongInstallation},
@@ -140,7 +141,7 @@ impl Dependencies {
         let answer = timeout(PROBE_TIMEOUT, probe).await;
         let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {PROBE_TIMEOUT:?}")));
         let is_up = if answer.is_ok() { 1.0 } else { 0.0 };
-        metrics::gauge!("anb_dependency_up", "dependency" => name).set(is_up);
+        metrics::gauge!(metric::DEPENDENCY_UP, "dependency" => name).set(is_up);
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(()) => {
@@ -227,7 +228,7 @@ fn not_ready(status: &'static str, failing: Vec<&'static str>) -> HttpResponse {
 /// `GET /metrics`: the Prometheus text format.
 async fn metrics(dependencies: web::Data<Dependencies>) -> HttpResponse {
     if let Some(counting) = &dependencies.counting {
-        metrics::gauge!("anb_votes_lag_seconds").set(counting.lag().as_secs_f64());
+        metrics::gauge!(metric::VOTES_LAG).set(counting.lag().as_secs_f64());
     }
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")

@@ -6,7 +6,10 @@ use std::{io::IsTerminal as _, sync::LazyLock};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::config::log::{LogFormat, Settings};
+use crate::{
+    config::log::{LogFormat, Settings},
+    metric,
+};
 
 /// Libraries whose `info` logs are irrelevant here; the filter of the settings can override this.
 const QUIET: &str = "actix_server=warn";
@@ -54,6 +57,7 @@ static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed: /metrics stays empty");
     }
+    metric::describe();
     handle
 });
 

@@ -28,6 +28,7 @@ use crate::{
     app::WorkerContext,
     ids::VideoId,
     job::Job,
+    metric,
     monitoring::Dependencies,
     queue::Delivery,
     shutdown::Shutdown,
@@ -247,7 +248,7 @@ impl Worker {
             }
             settlement = self.work(claim) => settlement,
         };
-        metrics::histogram!("anb_job_seconds").record(started.elapsed());
+        metrics::histogram!(metric::JOB_DURATION).record(started.elapsed());
         settlement
     }
 
@@ -268,7 +269,7 @@ impl Worker {
             () = self.keep(delivery, heartbeat) => "superseded",
             outcome = remake::run(&self.context, remake) => outcome,
         };
-        metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
+        metrics::counter!(metric::JOBS, "outcome" => outcome).increment(1);
         Settlement::Ack
     }
 
@@ -302,7 +303,7 @@ impl Worker {
                 }
             },
         };
-        metrics::counter!("anb_jobs_total", "outcome" => outcome).increment(1);
+        metrics::counter!(metric::JOBS, "outcome" => outcome).increment(1);
         settlement
     }
 

@@ -21,7 +21,7 @@ use super::{
     Code, Error,
     extract::{self, RequestId},
 };
-use crate::{language::Language, validate::FieldBody};
+use crate::{language::Language, metric, validate::FieldBody};
 
 /// Header with the id of the request, in every response.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -210,8 +210,8 @@ fn count<B>(route: String, response: &ServiceResponse<B>, took: Duration) {
         ("route", route),
         ("status", response.status().as_u16().to_string()),
     ];
-    metrics::counter!("anb_http_requests_total", &labels).increment(1);
-    metrics::histogram!("anb_http_request_seconds", &labels).record(took);
+    metrics::counter!(metric::HTTP_REQUESTS, &labels).increment(1);
+    metrics::histogram!(metric::HTTP_REQUEST_DURATION, &labels).record(took);
 }
 
 fn log<B>(response: &ServiceResponse<B>, took: Duration) {

@@ -24,6 +24,8 @@ use actix_web::{
     web::Bytes,
 };
 
+use crate::metric;
+
 /// Files and sockets of the queue, listeners and logs. The database's are counted separately.
 const RESERVED: usize = 96;
 
@@ -133,7 +135,7 @@ impl Connections {
             .take((max / 16).max(1))
             .filter(|(_, state)| state.close_if_idle())
             .count();
-        metrics::counter!("anb_http_idle_connections_closed_total")
+        metrics::counter!(metric::HTTP_IDLE_CONNECTIONS_CLOSED)
             .increment(u64::try_from(closed).unwrap_or(u64::MAX));
     }
 

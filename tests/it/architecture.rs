@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 7] = [
         "validate",
         "version",
         "telemetry",
+        "metric",
         "shutdown",
         "batch",
         "causes",
@@ -33,9 +34,10 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// The dependencies allowed within a layer: a module and the module that it may use.
-const WITHIN_LAYER: [(&str, &str); 13] = [
+const WITHIN_LAYER: [(&str, &str); 14] = [
     ("aws", "config"),
     ("telemetry", "config"),
+    ("telemetry", "metric"),
     ("validate", "language"),
     ("keyset", "ids"),
     ("batch", "shutdown"),
@@ -114,6 +116,29 @@ fn statements_are_in_queries() {
             assert!(!text.contains("queries"), "{path} bypasses its slice");
         }
     }
+}
+
+#[test]
+fn metrics_are_named_by_the_list() {
+    let mut calls = 0;
+    for file in sources() {
+        let path = file.display().to_string();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("use metrics::"), "{path} hides the macros");
+        if path.ends_with("src/metric.rs") {
+            continue;
+        }
+        for rest in text.split("metrics::").skip(1) {
+            if let Some(call) = rest[head(rest).len()..].strip_prefix("!(") {
+                assert!(
+                    call.trim_start().starts_with("metric::"),
+                    "{path}: a metric that is not in metric.rs: {call:.40}"
+                );
+                calls += 1;
+            }
+        }
+    }
+    assert!(calls > 5, "{calls}");
 }
 
 fn sources() -> Vec<PathBuf> {
