@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Task};
 
 /// Maximum batch size. Larger batches bring no gain, and a batch fails as a whole.
 const MAX_BATCH: usize = 256;
@@ -87,15 +87,19 @@ impl<T, R> Clone for Batcher<T, R> {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
-    /// Starts a task that processes batches with `work`, which returns one result per item, in the
+    /// Starts `task`. It processes batches with `work`, which returns one result per item, in the
     /// same order. A cancelled caller does not cancel the batch.
-    pub fn start<F>(shutdown: &Shutdown, work: impl Fn(Vec<T>) -> F + Send + 'static) -> Self
+    pub fn start<F>(
+        shutdown: &Shutdown,
+        task: Task,
+        work: impl Fn(Vec<T>) -> F + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = Vec<R>> + Send + 'static,
     {
         let (sender, mut receiver) = mpsc::channel(MAX_WAITING);
         let stop = shutdown.clone();
-        shutdown.spawn(async move {
+        shutdown.spawn(task, async move {
             let mut last = 0;
             loop {
                 let entries = tokio::select! {
@@ -160,7 +164,7 @@ mod tests {
     fn doubler(shutdown: &Shutdown) -> (Batcher<u32, u32>, Arc<Mutex<Vec<usize>>>) {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let recorded = Arc::clone(&sizes);
-        let batcher = Batcher::start(shutdown, move |items: Vec<u32>| {
+        let batcher = Batcher::start(shutdown, Task::VoteCommits, move |items: Vec<u32>| {
             recorded.lock().unwrap().push(items.len());
             async move { items.into_iter().map(|item| item * 2).collect() }
         });
@@ -198,7 +202,8 @@ mod tests {
     #[tokio::test]
     async fn full_queue_refuses_items() {
         let shutdown = Shutdown::new(Duration::ZERO);
-        let batcher = Batcher::start(&shutdown, |_: Vec<u32>| std::future::pending::<Vec<u32>>());
+        let never = |_: Vec<u32>| std::future::pending::<Vec<u32>>();
+        let batcher = Batcher::start(&shutdown, Task::VoteCommits, never);
         let many = (0..MAX_WAITING + MAX_BATCH + 10).map(|_| batcher.submit(1));
         let mut many: FuturesUnordered<_> = many.collect();
         assert!(matches!(many.next().await, Some(Err(Overloaded))));

@@ -1,8 +1,9 @@
 //! ANB Rising Stars Showcase. Players upload videos, workers turn them into branded clips, the
 //! public votes, and a ranking by city determines who plays.
 //!
-//! Starting points: [`server`] lists every route, [`job`] every kind of job, [`metric`] every
-//! metric, and each slice's `queries` its SQL. `docs/ARCHITECTURE.md` explains the two main paths.
+//! Starting points: [`server`] lists every route, [`job`] every kind of job, [`shutdown::Task`]
+//! every background task, [`metric`] every metric, and each slice's `queries` its SQL.
+//! `docs/ARCHITECTURE.md` explains the two main paths.
 //!
 //! | layer | modules | own |
 //! |---|---|---|

@@ -25,7 +25,7 @@ use crate::{
     media::Media,
     metric,
     queue::Queue,
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Task},
     storage::{Storage, WrongInstallation},
     telemetry,
     version::VERSION,
@@ -97,7 +97,7 @@ impl Dependencies {
             }
         };
         let stop = self.shutdown.clone();
-        self.shutdown.spawn(async move {
+        self.shutdown.spawn(Task::DependencyReport, async move {
             stop.unless_requested(check).await;
         });
     }
@@ -240,7 +240,8 @@ async fn metrics(dependencies: web::Data<Dependencies>) -> HttpResponse {
 pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result<()> {
     let shutdown = dependencies.shutdown.clone();
     // Called here, so that recording has started when this function returns.
-    shutdown.spawn(run_metrics_upkeep(telemetry::metrics(), shutdown.clone()));
+    let upkeep = run_metrics_upkeep(telemetry::metrics(), shutdown.clone());
+    shutdown.spawn(Task::MetricsUpkeep, upkeep);
     let dependencies = web::Data::new(dependencies);
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -266,7 +267,7 @@ pub fn listen(listener: &Listener, dependencies: Dependencies) -> anyhow::Result
     let handle = server.handle();
     let stop = shutdown.clone();
     // It serves until the hard stop, so that a drain can be observed.
-    shutdown.spawn(async move {
+    shutdown.spawn(Task::InternalListener, async move {
         tokio::select! {
             result = server => if let Err(error) = result {
                 tracing::error!("the internal listener stopped: {error}");

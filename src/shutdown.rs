@@ -7,6 +7,33 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Every background task, with its roles and when it works. Work that ends with its caller is not
+/// listed, such as the heartbeats of a job or the EC2 lifecycle of `anb work`.
+#[derive(Debug, Clone, Copy)]
+pub enum Task {
+    /// All roles, until the stop is forced: waits for SIGTERM and SIGINT.
+    Signals,
+    /// API and worker, at the start: probes the dependencies and logs failures, then verifies the
+    /// storage marker, every 5 s until that succeeds.
+    DependencyReport,
+    /// API and worker: serves `/health`, `/ready` and `/metrics` on `METRICS_ADDR`.
+    InternalListener,
+    /// API and worker, every 5 s: aggregates recorded metrics.
+    MetricsUpkeep,
+    /// API, when requests wait: checks in one statement whether their tokens are revoked.
+    TokenChecks,
+    /// API, when votes wait: commits them in one statement.
+    VoteCommits,
+    /// API, every 200 ms, without a pause while there are many: counts committed votes.
+    VoteCounting,
+    /// Worker, per received message: runs the next job.
+    Job,
+    /// Worker, every 2 s: repairs in the rows what a crash or the broker lost.
+    Sweep,
+    /// Worker, every 10 s: removes orphaned files and expired tokens.
+    Cleanup,
+}
+
 /// Handle to the shutdown of a process. Cheap to clone; clones share state.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
@@ -34,7 +61,7 @@ impl Shutdown {
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let this = self.clone();
         // Does not block the drain: this task ends with `hard`, which `drain` cancels.
-        self.spawn(async move {
+        self.spawn(Task::Signals, async move {
             let mut next = async || {
                 tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
@@ -108,11 +135,12 @@ impl Shutdown {
     }
 
     /// Spawns a background task that the drain waits for.
-    pub fn spawn<F>(&self, task: F)
+    pub fn spawn<F>(&self, task: Task, work: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.tasks.spawn(task);
+        tracing::debug!(?task, "background task started");
+        self.tasks.spawn(work);
     }
 
     /// Forces the stop and waits for all background tasks. Call it after the main work has ended.

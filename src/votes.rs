@@ -14,7 +14,7 @@ use crate::{
     batch::{self, Batcher, SharedError},
     db::{self, Db},
     ids::{UserId, VideoId},
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Task},
 };
 
 /// Interval between rounds of counting while there is little to do.
@@ -53,12 +53,9 @@ impl Votes {
     /// Starts accepting and counting votes.
     pub fn new(db: &Db, counting: &Counting, shutdown: &Shutdown) -> Self {
         let (db, counting) = (db.clone(), counting.clone());
-        shutdown.spawn(keep_counting(
-            db.clone(),
-            counting.clone(),
-            shutdown.clone(),
-        ));
-        let committer = Batcher::start(shutdown, move |ballots| {
+        let count = keep_counting(db.clone(), counting.clone(), shutdown.clone());
+        shutdown.spawn(Task::VoteCounting, count);
+        let committer = Batcher::start(shutdown, Task::VoteCommits, move |ballots| {
             let (db, counting) = (db.clone(), counting.clone());
             async move {
                 counting.backpressure().await;

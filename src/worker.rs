@@ -31,7 +31,7 @@ use crate::{
     metric,
     monitoring::Dependencies,
     queue::Delivery,
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Task},
     videos::{
         Claim,
         process::{self, FailureOutcome, JobError, Outcome},
@@ -102,8 +102,8 @@ impl Worker {
 
     /// Works until the shutdown is requested, then finishes or releases the running jobs.
     pub async fn run(&self) {
-        self.shutdown.spawn(self.clone().sweep());
-        self.shutdown.spawn(self.clone().clean());
+        self.shutdown.spawn(Task::Sweep, self.clone().sweep());
+        self.shutdown.spawn(Task::Cleanup, self.clone().clean());
         tracing::info!(slots = self.context.settings.concurrency, "worker started");
         let mut outage = OutageLog::of("failed to receive jobs");
         Box::pin(self.wait_for_environment()).await;
@@ -152,8 +152,8 @@ impl Worker {
         for delivery in deliveries {
             match permits.pop() {
                 Some(permit) if self.takes_jobs() => {
-                    self.shutdown
-                        .spawn(self.clone().handle(delivery, self.fill(permit)));
+                    let job = self.clone().handle(delivery, self.fill(permit));
+                    self.shutdown.spawn(Task::Job, job);
                     started += 1;
                 }
                 _ => self.settle(delivery, Settlement::Release).await,

@@ -18,7 +18,7 @@ use crate::{
     config::auth::Settings,
     db::{self, Db},
     ids::UserId,
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Task},
 };
 
 /// Lifetime of a cached token status. A revocation takes effect everywhere within 1 s.
@@ -91,7 +91,7 @@ impl Tokens {
         let signing = &settings.jwt_secret;
         let secrets = [signing].into_iter().chain(&settings.jwt_secret_other);
         let queried = db.clone();
-        let checks = Batcher::start(shutdown, move |checks| {
+        let checks = Batcher::start(shutdown, Task::TokenChecks, move |checks| {
             let db = queried.clone();
             async move { run_checks(&db, &checks).await }
         });

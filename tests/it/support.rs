@@ -131,7 +131,7 @@ impl TestApp {
                 let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
                 let server = Server::bind(app, &settings.http, &stop).unwrap();
                 let url = format!("http://{}", server.address());
-                stop.spawn(async move { server.run().await.unwrap() });
+                RUNTIME.spawn(async move { server.run().await.unwrap() });
                 (url, db, queue, storage)
             })
             .await
