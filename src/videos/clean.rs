@@ -7,7 +7,7 @@ use super::{
     attempt_with_outputs,
     queries::{
         self,
-        jobs::{self, OrphanedOutputs},
+        sweeping::{self, OrphanedOutputs},
     },
     remove_files,
     sweep::Sweeper,
@@ -69,7 +69,7 @@ async fn remove_orphaned_outputs(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let timeout = on.upload_timeout + MARGIN;
     let strays = {
         let mut connection = on.db.connection().await?;
-        jobs::orphaned_outputs(&mut connection, timeout, BATCH).await?
+        sweeping::orphaned_outputs(&mut connection, timeout, BATCH).await?
     };
     let mut result = Ok(strays.len());
     for stray in strays {
@@ -85,7 +85,7 @@ async fn remove_outputs(on: &Sweeper<'_>, stray: OrphanedOutputs) -> anyhow::Res
     let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(stray.attempt + 1);
     on.storage.delete_outputs_before(stray.id, kept).await?;
     let mut connection = on.db.connection().await?;
-    jobs::clear_orphans(&mut connection, stray).await
+    sweeping::clear_orphans(&mut connection, stray).await
 }
 
 async fn forget_tokens(on: &Sweeper<'_>) -> anyhow::Result<()> {

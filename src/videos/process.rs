@@ -3,21 +3,21 @@
 //! changes nothing. The outputs of an attempt are removed only after a write that prevents the row
 //! from ever referring to them. [`JobError`] determines what follows a failed attempt.
 
+mod record;
 mod report;
 
 use std::{
     convert::Infallible,
-    future::Future,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
+pub use self::record::{FailureOutcome, record_failure, record_success, release, remove_outputs};
 pub(super) use self::report::Report;
 use super::{
     Failure,
@@ -30,24 +30,9 @@ use crate::{
     storage::{self, StorageKey},
 };
 
-/// Number of killed programs that count as environment failures. Further ones are job failures.
-const MAX_KILLS: i32 = 2;
-
-/// Delay before the first retry. Each further retry doubles it.
-const FIRST_DELAY: Duration = Duration::from_secs(2);
-
-/// Maximum delay before a retry.
-const MAX_DELAY: Duration = Duration::from_mins(5);
-
 /// Minimum time between two progress updates. `ffmpeg` also reports twice a second, so the progress
 /// that a player reads is at most a second old.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Delay before another try to record a result.
-const RECORD_RETRY: Duration = Duration::from_secs(1);
-
-/// Maximum tries to record a result. Then the attempt counts as lost.
-const RECORD_TRIES: u32 = 120;
 
 /// Outcome of a finished attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,21 +40,6 @@ pub enum Outcome {
     /// The clip is stored and recorded.
     Processed,
     /// The video was deleted or claimed by another worker. The outputs of this attempt are removed.
-    Superseded,
-}
-
-/// Outcome of recording a failed attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureOutcome {
-    /// A job failure was counted. The video waits for its next attempt.
-    Waiting,
-    /// An environment failure, not counted. The video waits until the environment has recovered.
-    Postponed,
-    /// The video failed permanently because its original is rejected.
-    Rejected,
-    /// The video failed permanently through a system failure. The job must be dead-lettered.
-    DeadLettered,
-    /// The claim was lost. Nothing was changed.
     Superseded,
 }
 
@@ -208,29 +178,6 @@ pub(super) async fn store(
     Ok(bytes)
 }
 
-/// Records that the clip is stored, with its report, and removes the outputs of earlier attempts.
-/// If the claim was lost, removes the outputs of this attempt instead.
-pub async fn record_success(
-    context: &WorkerContext,
-    claim: Claim,
-    report: &Value,
-) -> anyhow::Result<Outcome> {
-    let Claim { video, attempt, .. } = claim;
-    let held = until_recorded("processed", || async {
-        let mut connection = context.db.connection().await?;
-        jobs::mark_processed(&mut connection, claim, report).await
-    })
-    .await?;
-    if !held {
-        remove_outputs(context, claim).await;
-        return Ok(Outcome::Superseded);
-    }
-    if let Err(error) = context.storage.delete_outputs_before(video, attempt).await {
-        leave_to_cleanup(context, video, &error).await;
-    }
-    Ok(Outcome::Processed)
-}
-
 /// Writes the progress to the row, so that every API process can show it. Writes at most twice a
 /// second, and skips the updates in between.
 async fn show_progress(
@@ -253,188 +200,6 @@ async fn show_progress(
         if let Err(error) = shown.await {
             // The heartbeat already logs a warning if the database is unavailable.
             tracing::debug!("failed to record the progress: {error:#}");
-        }
-    }
-}
-
-/// Records a failed attempt. The video waits for the next one, or fails permanently.
-pub async fn record_failure(
-    context: &WorkerContext,
-    claim: Claim,
-    error: JobError,
-) -> anyhow::Result<FailureOutcome> {
-    match error {
-        JobError::Rejected(fault) => fail(context, claim, fault, FailureOutcome::Rejected).await,
-        JobError::Environment(error) => postpone(context, claim, false, &error).await,
-        JobError::Killed(error) if claim.kills < MAX_KILLS => {
-            postpone(context, claim, true, &error).await
-        }
-        JobError::Killed(error) | JobError::Failed(error) => retry(context, claim, &error).await,
-    }
-}
-
-/// Counts a job failure. The last attempt fails the video.
-async fn retry(
-    context: &WorkerContext,
-    claim: Claim,
-    error: &anyhow::Error,
-) -> anyhow::Result<FailureOutcome> {
-    if claim.failures + 1 >= context.settings.max_attempts {
-        tracing::error!("last attempt failed, giving up: {error:#}");
-        let fault = Failure::ProcessingFailed.into();
-        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
-    }
-    let delay = backoff(claim.failures);
-    tracing::warn!(?delay, "attempt failed, will retry: {error:#}");
-    let held = until_recorded("waiting", || async {
-        let mut connection = context.db.connection().await?;
-        jobs::retry(&mut connection, claim, delay).await
-    });
-    remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Waiting).await
-}
-
-/// Puts the video back without counting a job failure, unless its first environment failure was
-/// more than `JOB_GIVE_UP_AFTER` ago.
-async fn postpone(
-    context: &WorkerContext,
-    claim: Claim,
-    was_killed: bool,
-    error: &anyhow::Error,
-) -> anyhow::Result<FailureOutcome> {
-    let give_up_after = context.settings.give_up_after;
-    let is_over = until_recorded("set back", || async {
-        let mut connection = context.db.connection().await?;
-        jobs::is_environment_failing_since(&mut connection, claim, give_up_after).await
-    });
-    if is_over.await? {
-        tracing::error!(
-            ?give_up_after,
-            "giving up, the environment has not recovered: {error:#}"
-        );
-        let fault = Failure::ProcessingFailed.into();
-        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
-    }
-    let delay = backoff(claim.setbacks);
-    tracing::warn!(
-        ?delay,
-        setbacks = claim.setbacks + 1,
-        "attempt failed because of its environment, will retry: {error:#}"
-    );
-    let held = until_recorded("set back", || async {
-        let mut connection = context.db.connection().await?;
-        jobs::postpone(&mut connection, claim, was_killed, delay).await
-    });
-    remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Postponed).await
-}
-
-/// Records that the video failed permanently.
-async fn fail(
-    context: &WorkerContext,
-    claim: Claim,
-    fault: PermanentFailure,
-    ending: FailureOutcome,
-) -> anyhow::Result<FailureOutcome> {
-    let PermanentFailure { failure, report } = fault;
-    let row = failure.to_row().context("serialize the failure")?;
-    let held = until_recorded("failed", || async {
-        let mut connection = context.db.connection().await?;
-        jobs::mark_failed(&mut connection, claim, &row, report.as_ref()).await
-    })
-    .await?;
-    if held {
-        tracing::info!(code = failure.code(), "video failed");
-        if let Some(report) = &report {
-            tracing::debug!(%report, "how the video failed");
-        }
-    }
-    remove_outputs_if_held(context, claim, held, ending).await
-}
-
-/// Removes the outputs of the attempt if its claim held, since then the row never refers to them.
-async fn remove_outputs_if_held(
-    context: &WorkerContext,
-    claim: Claim,
-    held: bool,
-    ending: FailureOutcome,
-) -> anyhow::Result<FailureOutcome> {
-    if !held {
-        return Ok(FailureOutcome::Superseded);
-    }
-    remove_outputs(context, claim).await;
-    Ok(ending)
-}
-
-/// Releases a video that this worker will not finish, without counting a failure.
-pub async fn release(context: &WorkerContext, claim: Claim) -> anyhow::Result<()> {
-    let is_released = {
-        let mut connection = context.db.connection().await?;
-        jobs::release(&mut connection, claim).await?
-    };
-    if is_released {
-        remove_outputs(context, claim).await;
-    }
-    Ok(())
-}
-
-/// Removes the outputs of this attempt.
-pub async fn remove_outputs(context: &WorkerContext, claim: Claim) {
-    let removed = context
-        .storage
-        .delete_outputs(claim.video, claim.attempt)
-        .await;
-    if let Err(error) = removed {
-        leave_to_cleanup(context, claim.video, &error).await;
-    }
-}
-
-async fn leave_to_cleanup(context: &WorkerContext, video: VideoId, error: &anyhow::Error) {
-    tracing::warn!("failed to remove the outputs of a lost attempt, will retry: {error:#}");
-    let noted = async {
-        let mut connection = context.db.connection().await?;
-        jobs::note_orphans(&mut connection, video).await
-    };
-    if let Err(error) = noted.await {
-        tracing::error!("failed to note the orphaned outputs of a lost attempt: {error:#}");
-    }
-}
-
-/// Retries a conditional write until it succeeds, so that minutes of work survive a short database
-/// outage. The caller's heartbeats continue.
-async fn until_recorded<F>(state: &'static str, write: impl Fn() -> F) -> anyhow::Result<bool>
-where
-    F: Future<Output = anyhow::Result<bool>>,
-{
-    let mut tries = 1;
-    loop {
-        match write().await {
-            Err(error) if tries < RECORD_TRIES => {
-                tracing::warn!(state, tries, "cannot record the result yet: {error:#}");
-            }
-            result => return result.with_context(|| format!("record the video as {state}")),
-        }
-        tries += 1;
-        tokio::time::sleep(RECORD_RETRY).await;
-    }
-}
-
-/// Returns the delay before the next attempt: exponential backoff, with jitter so that jobs that
-/// failed together are not retried together.
-fn backoff(failures: i32) -> Duration {
-    let doublings = u32::try_from(failures).unwrap_or(0).min(16);
-    let delay = FIRST_DELAY.saturating_mul(1 << doublings).min(MAX_DELAY);
-    delay.mul_f64(rand::random_range(0.5..1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_grows_up_to_its_maximum() {
-        for (failures, max) in [(0, 2), (1, 4), (3, 16), (30, 300)] {
-            let max = Duration::from_secs(max);
-            let delay = backoff(failures);
-            assert!(delay >= max / 2 && delay <= max, "{failures}: {delay:?}");
         }
     }
 }

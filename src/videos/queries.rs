@@ -1,18 +1,19 @@
-//! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`ranked`] and [`search`]
-//! the public, [`operator`] `anb queue`.
+//! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
+//! and cleanup, [`ranked`] and [`search`] the public, [`operator`] `anb queue`.
 
 pub mod fsck;
 pub mod jobs;
 pub mod operator;
 pub mod remakes;
+pub mod sweeping;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::{
     AsChangeset, BoolExpressionMethods as _, ExpressionMethods as _, IntoSql as _,
-    OptionalExtension as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
-    delete as delete_from,
+    OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
+    SelectableHelper as _, delete as delete_from,
     dsl::{AsExprOf, not, sql},
     expression::SqlLiteral,
     insert_into, sql_query,
@@ -31,6 +32,20 @@ use crate::{
     },
     ids::{UserId, VideoId},
 };
+
+/// NULL in a column of times.
+const NO_TIME: Option<DateTime<Utc>> = None;
+
+/// A row of a raw SQL statement that returns ids.
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: VideoId,
+}
+
+fn ids(rows: Vec<Id>) -> Vec<VideoId> {
+    rows.into_iter().map(|row| row.id).collect()
+}
 
 /// A video as its owner sees it.
 #[derive(Debug, Clone, Queryable, Selectable)]

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Failure,
-    queries::{jobs, remakes},
+    queries::{remakes, sweeping},
 };
 use crate::{
     app::WorkerContext,
@@ -148,7 +148,7 @@ pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
 async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let failure = Failure::WorkerLost.to_row()?;
     let mut connection = on.db.connection().await?;
-    let lost = jobs::fail_lost(&mut connection, moment, MAX_EXPIRATIONS, &failure).await?;
+    let lost = sweeping::fail_lost(&mut connection, moment, MAX_EXPIRATIONS, &failure).await?;
     for video in &lost {
         tracing::error!(%video, losses = MAX_EXPIRATIONS, "video failed: its workers keep dying");
     }
@@ -158,7 +158,7 @@ async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<us
 /// Rule (b): `processing` with an expired lease returns to `uploaded`, and rule (a) pushes it.
 async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let mut connection = on.db.connection().await?;
-    let expired = jobs::expire_leases(&mut connection, moment, MAX_EXPIRATIONS).await?;
+    let expired = sweeping::expire_leases(&mut connection, moment, MAX_EXPIRATIONS).await?;
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
     }
@@ -169,7 +169,7 @@ async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Resul
 async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
     let due = {
         let mut connection = on.db.connection().await?;
-        jobs::take_due(&mut connection, BATCH).await?
+        sweeping::take_due(&mut connection, BATCH).await?
     };
     push(on.db, on.queue, &due).await
 }
@@ -182,7 +182,7 @@ async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
 async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     let is_needed = {
         let mut connection = on.db.connection().await?;
-        jobs::is_any_pushed(&mut connection, REPUSH_AFTER).await?
+        sweeping::is_any_pushed(&mut connection, REPUSH_AFTER).await?
             || remakes::is_any_due(&mut connection).await?
     };
     if !is_needed || on.queue.stats().await?.waiting > 0 {
@@ -196,7 +196,7 @@ async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     let (again, remakes) = {
         let mut connection = on.db.connection().await?;
         (
-            jobs::take_again(&mut connection, REPUSH_AFTER, limit).await?,
+            sweeping::take_again(&mut connection, REPUSH_AFTER, limit).await?,
             remakes::due(&mut connection, limit).await?,
         )
     };
@@ -220,7 +220,7 @@ pub async fn push(db: &Db, queue: &Queue, videos: &[VideoId]) -> anyhow::Result<
         if let Err(error) = queue.push(&job).await {
             let unpushed = videos.get(done..).unwrap_or_default();
             let mut connection = db.connection().await?;
-            jobs::unmark_enqueued(&mut connection, unpushed).await?;
+            sweeping::unmark_enqueued(&mut connection, unpushed).await?;
             return Err(error);
         }
     }

@@ -1,4 +1,4 @@
-//! SQL of the job life cycle. Every write after the claim carries the claim's attempt number as a
+//! SQL of a worker's job. Every write after the claim carries the claim's attempt number as a
 //! fencing token, which stops a worker whose lease went to another one. An attempt that ends
 //! without success sets `strays_at`, because files may still be stored after it was given up.
 
@@ -7,21 +7,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
-    SelectableHelper as _,
+    OptionalExtension as _, QueryDsl as _, QueryableByName,
     dsl::{exists, sql},
     select, sql_query, sql_types, update,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::VideoStatus;
+use super::{NO_TIME, VideoStatus};
 use crate::{
     db::{Connection, ago, from_now, greatest, interval, now, schema::videos},
     ids::VideoId,
 };
-
-const NO_TIME: Option<DateTime<Utc>> = None;
 
 /// A worker's right to process a video.
 #[derive(Debug, Clone, Copy, QueryableByName)]
@@ -75,13 +72,16 @@ fn held(claim: Claim, ended: VideoStatus) -> _ {
         .filter(videos::status.eq_any(states))
 }
 
+/// The changes that make a video wait again after an attempt.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn expired(moment: DateTime<Utc>) -> _ {
-    let processing: VideoStatus = VideoStatus::Processing;
-    let moment: Option<DateTime<Utc>> = Some(moment);
-    videos::status
-        .eq(processing)
-        .and(videos::lease_until.lt(moment))
+pub fn waits_again() -> _ {
+    let uploaded: VideoStatus = VideoStatus::Uploaded;
+    let no_lease: Option<DateTime<Utc>> = NO_TIME;
+    (
+        videos::status.eq(uploaded),
+        videos::lease_until.eq(no_lease),
+        videos::strays_at.eq(now().nullable()),
+    )
 }
 
 /// Returns whether the claim is the latest, however it ended, so no other worker has the video.
@@ -178,12 +178,10 @@ pub async fn retry(
 ) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
         .set((
-            videos::status.eq(VideoStatus::Uploaded),
+            waits_again(),
             videos::failures.eq(videos::failures + 1),
-            videos::lease_until.eq(NO_TIME),
             videos::run_after.eq(from_now(delay)),
             videos::enqueued_at.eq(NO_TIME),
-            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
@@ -194,12 +192,7 @@ pub async fn retry(
 /// claim, so that a late result has no effect. Returns whether the claim still held.
 pub async fn release(connection: &mut Connection, claim: Claim) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
-        .set((
-            videos::status.eq(VideoStatus::Uploaded),
-            videos::attempt.eq(videos::attempt + 1),
-            videos::lease_until.eq(NO_TIME),
-            videos::strays_at.eq(now().nullable()),
-        ))
+        .set((waits_again(), videos::attempt.eq(videos::attempt + 1)))
         .execute(connection)
         .await?;
     Ok(rows == 1)
@@ -215,15 +208,13 @@ pub async fn postpone(
 ) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
         .set((
-            videos::status.eq(VideoStatus::Uploaded),
+            waits_again(),
             videos::attempt.eq(videos::attempt + 1),
             videos::setbacks.eq(videos::setbacks + 1),
             videos::setback_at.eq(sql("coalesce(setback_at, now())")),
             videos::kills.eq(videos::kills + i32::from(was_killed)),
-            videos::lease_until.eq(NO_TIME),
             videos::run_after.eq(from_now(delay)),
             videos::enqueued_at.eq(NO_TIME),
-            videos::strays_at.eq(now().nullable()),
         ))
         .execute(connection)
         .await?;
@@ -251,127 +242,6 @@ pub async fn mark_enqueued(connection: &mut Connection, video: VideoId) -> anyho
     Ok(())
 }
 
-/// Undoes the record that videos were pushed, so that the next sweep retries.
-pub async fn unmark_enqueued(
-    connection: &mut Connection,
-    unpushed: &[VideoId],
-) -> anyhow::Result<()> {
-    let waiting = videos::id
-        .eq_any(unpushed)
-        .and(videos::status.eq(VideoStatus::Uploaded));
-    update(videos::table.filter(waiting))
-        .set(videos::enqueued_at.eq(NO_TIME))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Rule (b) of the sweeper: the videos whose leases had expired at `moment` wait again, to be
-/// pushed. Returns them. Of concurrent sweepers, exactly one gets each video.
-pub async fn expire_leases(
-    connection: &mut Connection,
-    moment: DateTime<Utc>,
-    max_expirations: i32,
-) -> anyhow::Result<Vec<VideoId>> {
-    let expired = update(
-        videos::table
-            .filter(expired(moment))
-            .filter(videos::losses.lt(max_expirations - 1)),
-    )
-    .set((
-        videos::status.eq(VideoStatus::Uploaded),
-        videos::losses.eq(videos::losses + 1),
-        videos::lease_until.eq(NO_TIME),
-        videos::enqueued_at.eq(NO_TIME),
-        videos::strays_at.eq(now().nullable()),
-    ))
-    .returning(videos::id)
-    .get_results(connection)
-    .await?;
-    Ok(expired)
-}
-
-/// End of rule (b): the last of `max_expirations` lease expirations fails the video. Returns those
-/// videos.
-pub async fn fail_lost(
-    connection: &mut Connection,
-    moment: DateTime<Utc>,
-    max_expirations: i32,
-    failure: &Value,
-) -> anyhow::Result<Vec<VideoId>> {
-    let lost = update(
-        videos::table
-            .filter(expired(moment))
-            .filter(videos::losses.ge(max_expirations - 1)),
-    )
-    .set((
-        videos::status.eq(VideoStatus::Failed),
-        videos::failure.eq(Some(failure)),
-        videos::losses.eq(videos::losses + 1),
-        videos::lease_until.eq(NO_TIME),
-        videos::strays_at.eq(now().nullable()),
-    ))
-    .returning(videos::id)
-    .get_results(connection)
-    .await?;
-    Ok(lost)
-}
-
-#[derive(QueryableByName)]
-pub struct Id {
-    #[diesel(sql_type = sql_types::Uuid)]
-    id: VideoId,
-}
-
-/// Rule (a) of the sweeper: marks up to `limit` due videos that are not pushed as pushed, and
-/// returns them for the caller to push. Concurrent sweepers skip each other's locked rows. The
-/// delay of one second leaves a new upload to the API, which pushes it itself.
-pub async fn take_due(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<VideoId>> {
-    let due = sql_query(
-        "UPDATE videos SET enqueued_at = now() WHERE id IN (
-             SELECT id FROM videos
-             WHERE status = 'uploaded' AND enqueued_at IS NULL
-                 AND run_after <= now() - interval '1 second'
-             ORDER BY run_after, id LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id",
-    );
-    let due = due
-        .bind::<sql_types::BigInt, _>(limit)
-        .load(connection)
-        .await?;
-    Ok(ids(due))
-}
-
-/// Returns whether any waiting video was pushed more than `age` ago.
-pub async fn is_any_pushed(connection: &mut Connection, age: Duration) -> anyhow::Result<bool> {
-    let pushed = videos::table
-        .filter(videos::status.eq(VideoStatus::Uploaded))
-        .filter(videos::enqueued_at.lt(ago(age).nullable()));
-    Ok(select(exists(pushed)).get_result(connection).await?)
-}
-
-/// Rule (c) of the sweeper, for an empty queue: like [`take_due`], for videos pushed more than
-/// `age` ago, in the order of their turns.
-pub async fn take_again(
-    connection: &mut Connection,
-    age: Duration,
-    limit: i64,
-) -> anyhow::Result<Vec<VideoId>> {
-    let again = sql_query(
-        "UPDATE videos SET enqueued_at = now() WHERE id IN (
-             SELECT id FROM videos
-             WHERE status = 'uploaded' AND enqueued_at < now() - $2 AND run_after <= now()
-             ORDER BY turn, id LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id",
-    );
-    let again = again
-        .bind::<sql_types::BigInt, _>(limit)
-        .bind::<sql_types::Interval, _>(interval(age))
-        .load(connection)
-        .await?;
-    Ok(ids(again))
-}
-
 /// Records that the video may have orphaned outputs.
 pub async fn note_orphans(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     update(videos::table.find(video))
@@ -379,48 +249,4 @@ pub async fn note_orphans(connection: &mut Connection, video: VideoId) -> anyhow
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// A video that may have orphaned outputs.
-#[derive(Debug, Clone, Copy, Queryable, Selectable)]
-#[diesel(table_name = videos)]
-pub struct OrphanedOutputs {
-    pub id: VideoId,
-    pub status: VideoStatus,
-    pub attempt: i32,
-    pub strays_at: Option<DateTime<Utc>>,
-}
-
-/// Returns up to `limit` videos whose orphans were recorded more than `timeout` ago. Excludes
-/// waiting videos, because a heartbeat may still revive an attempt, with its outputs.
-pub async fn orphaned_outputs(
-    connection: &mut Connection,
-    timeout: Duration,
-    limit: i64,
-) -> anyhow::Result<Vec<OrphanedOutputs>> {
-    let old = videos::table.filter(videos::strays_at.lt(ago(timeout).nullable()));
-    Ok(old
-        .filter(videos::status.ne(VideoStatus::Uploaded))
-        .order(videos::strays_at)
-        .limit(limit)
-        .select(OrphanedOutputs::as_select())
-        .load(connection)
-        .await?)
-}
-
-/// Clears the record of orphans that `stray` was read from. A newer record stays.
-pub async fn clear_orphans(
-    connection: &mut Connection,
-    stray: OrphanedOutputs,
-) -> anyhow::Result<()> {
-    let same = videos::strays_at.eq(stray.strays_at);
-    update(videos::table.find(stray.id).filter(same))
-        .set(videos::strays_at.eq(NO_TIME))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub fn ids(rows: Vec<Id>) -> Vec<VideoId> {
-    rows.into_iter().map(|row| row.id).collect()
 }

@@ -4,7 +4,7 @@ use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
 use serde::Serialize;
 
-use super::{super::Failure, jobs::ids};
+use super::{super::Failure, ids};
 use crate::{db::Connection, ids::VideoId};
 
 /// The queue depth according to the rows.

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
     QueryableByName,
@@ -15,13 +14,11 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::VideoStatus;
+use super::{NO_TIME, VideoStatus};
 use crate::{
     db::{Connection, from_now, interval, now, schema::videos},
     ids::VideoId,
 };
-
-const NO_TIME: Option<DateTime<Utc>> = None;
 
 /// A worker's right to recreate the outputs of a processed video.
 #[derive(Debug, Clone, Copy, QueryableByName)]
