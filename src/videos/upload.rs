@@ -76,7 +76,7 @@ impl Receiving {
         let file = match app.storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
             Err(error) => {
-                forget(app, video).await;
+                log_failure(video, forget_upload(&app.db, video).await);
                 return Err(error.into());
             }
         };
@@ -121,11 +121,11 @@ impl Receiving {
 
     /// Aborts the upload and removes its row in `uploads`.
     pub async fn abandon(self, app: &App) {
-        let Self { video, file, .. } = self;
-        match file.abort().await {
-            Ok(()) => forget(app, video).await,
-            Err(error) => leave_to_cleanup(video, &error),
-        }
+        let removed = async {
+            self.file.abort().await?;
+            forget_upload(&app.db, self.video).await
+        };
+        log_failure(self.video, removed.await);
     }
 
     /// Makes the file durable, inserts the video, then wakes a worker. Once this returns, the video
@@ -203,19 +203,14 @@ pub async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result
     queries::jobs::mark_enqueued(&mut connection, video).await
 }
 
-/// Removes the file, then its row in `uploads`. The cleanup retries what fails here.
+/// Removes the file, then its row in `uploads`.
 async fn discard(app: &App, video: VideoId) {
-    if let Err(error) = remove_files(&app.db, &app.storage, video).await {
-        leave_to_cleanup(video, &error);
-    }
+    log_failure(video, remove_files(&app.db, &app.storage, video).await);
 }
 
-async fn forget(app: &App, video: VideoId) {
-    if let Err(error) = forget_upload(&app.db, video).await {
-        leave_to_cleanup(video, &error);
+/// Logs a failed removal, which the cleanup retries.
+fn log_failure(video: VideoId, removed: anyhow::Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(%video, "failed to remove an abandoned upload, will retry: {error:#}");
     }
-}
-
-fn leave_to_cleanup(video: VideoId, error: &anyhow::Error) {
-    tracing::warn!(%video, "failed to remove an abandoned upload, will retry: {error:#}");
 }
