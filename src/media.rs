@@ -5,6 +5,7 @@
 //! verified before it is published. `videos` calls [`sniff()`] on upload, `worker` uses [`Media`].
 
 mod admission;
+mod args;
 mod brand;
 mod command;
 mod encoder;
@@ -13,10 +14,12 @@ mod layout;
 mod plan;
 mod poster;
 mod probe;
+mod proc;
 mod progress;
 mod rules;
 mod scratch;
 mod sniff;
+mod target;
 mod tools;
 mod transcode;
 
@@ -32,8 +35,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::{
-    admission::Admission, brand::Brand, command::error::Cause, plan::Target, rules::Rules,
-    tools::Tools,
+    admission::Admission, brand::Brand, command::error::Cause, rules::Rules, target::Target,
+    tools::Tools, transcode::Transcoder,
 };
 pub use self::{
     command::ResourceUsage,
@@ -47,12 +50,8 @@ use crate::config::media::Settings;
 /// The media service: a checked `ffmpeg` and the encoded bumpers.
 #[derive(Debug)]
 pub struct Media {
-    tools: Tools,
-    rules: Rules,
-    target: Target,
+    transcoder: Transcoder,
     scratch_root: PathBuf,
-    brand: Brand,
-    admission: Admission,
 }
 
 /// A finished clip in the job's folder.
@@ -130,8 +129,8 @@ fn is_os_error(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 impl From<Rejection> for Error {
-    fn from(refusal: Rejection) -> Self {
-        Self::Rejected(refusal)
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 
@@ -146,13 +145,16 @@ impl Media {
         scratch::open_root(&root)?;
         let target = Target::from(settings);
         let brand = Brand::prepare(&tools, &Scratch::create(&root)?, target).await?;
-        Ok(Self {
+        let transcoder = Transcoder {
             tools,
             rules: Rules::from(settings),
             target,
-            admission: Admission::of_this_machine(&root),
-            scratch_root: root,
             brand,
+            admission: Admission::of_this_machine(&root),
+        };
+        Ok(Self {
+            transcoder,
+            scratch_root: root,
         })
     }
 
@@ -160,7 +162,7 @@ impl Media {
     #[must_use]
     pub fn shared_by(mut self, jobs: u16) -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        self.target.threads = plan::threads(processors, jobs.into());
+        self.transcoder.target.threads = target::threads(processors, jobs.into());
         self
     }
 
@@ -177,7 +179,7 @@ impl Media {
 
     /// Returns an error unless programs can be started.
     pub async fn ffmpeg_ready(&self) -> anyhow::Result<()> {
-        self.tools.try_start().await
+        self.transcoder.tools.try_start().await
     }
 
     /// Removes the orphaned folders of killed workers.
@@ -196,7 +198,10 @@ impl Media {
         report: &mut Report,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
-        let made = transcode::make_clip(self, source, scratch, report, progress).await;
+        let transcoder = &self.transcoder;
+        let made = transcoder
+            .make_clip(source, scratch, report, progress)
+            .await;
         if let Err(failure @ (Error::Rejected(_) | Error::Failed(_))) = &made
             && let Err(error) = self.check_files(source).await
         {

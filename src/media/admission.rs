@@ -92,7 +92,7 @@ impl Admission {
         loop {
             let head = Arc::clone(&head);
             match spawn_blocking(move || head.admit(need, budget)).await?? {
-                Some(turn) => return Ok(turn),
+                Some(permit) => return Ok(permit),
                 None => sleep(POLL_INTERVAL).await,
             }
         }
@@ -120,8 +120,9 @@ impl Head {
         if taken > 0 && taken.saturating_add(need) > budget {
             return Ok(None);
         }
-        let turn = MemoryPermit::take(&self.folder, need);
-        turn.map(Some)
+        let permit = MemoryPermit::take(&self.folder, need);
+        permit
+            .map(Some)
             .with_context(|| about("create a file in", &self.folder))
     }
 }

@@ -10,8 +10,9 @@ use anyhow::{Context, ensure};
 use super::{
     command::{ResourceUsage, SandboxPaths},
     inspect::{self, Expected},
-    plan::{self, Target},
+    plan,
     scratch::Scratch,
+    target::Target,
     tools::Tools,
 };
 
@@ -85,12 +86,12 @@ async fn encode(
     let (still, made) = (folder.file(&picture_name), folder.file(&film_name));
     write(&still, picture)?;
     let args = plan::bumper(&picture_name, Brand::FRAMES, target, &film_name);
-    let reach = SandboxPaths {
+    let paths = SandboxPaths {
         read: &[&still],
         write: Some(folder.path()),
     };
-    let costs = &mut ResourceUsage::default();
-    let encoded = tools.ffmpeg(&args, folder.path(), reach, costs).await;
+    let usage = &mut ResourceUsage::default();
+    let encoded = tools.ffmpeg(&args, folder.path(), paths, usage).await;
     encoded.with_context(|| format!("encode the {name} bumper"))?;
     let film = inspect::packets(tools, &made).await?;
     film.check(Expected {

@@ -5,8 +5,8 @@
 //! where the kernel supports one. Buffers for its output are bounded. Callers branch on the variant
 //! of the error.
 
-mod awake;
 pub mod error;
+mod running_time;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -25,6 +25,7 @@ use tokio::{
 
 pub use self::error::Error;
 use self::error::failure;
+use super::proc::{cpu_time_at_exit, peak_memory};
 
 /// Clips yield to interactive work. A program gets a thirtieth of a processor that it shares with
 /// interactive work, a quarter of one shared with password hashing (10) and all of an idle one.
@@ -63,7 +64,7 @@ pub struct Invocation<'a> {
     pub args: &'a [OsString],
     /// Absolute path of the working folder; arguments may name files relative to it.
     pub folder: &'a Path,
-    pub reach: SandboxPaths<'a>,
+    pub paths: SandboxPaths<'a>,
     pub limits: Limits,
 }
 
@@ -107,24 +108,24 @@ impl Runner {
     }
 
     /// Runs a program, passes each chunk of its standard output to `on_stdout` and adds its
-    /// resource usage to `costs`. Returns the end of its standard error.
+    /// resource usage to `usage`. Returns the end of its standard error.
     ///
     /// Dropping the future kills the program and all processes that it started.
     pub async fn run(
         &self,
-        call: &Invocation<'_>,
-        costs: &mut ResourceUsage,
+        invocation: &Invocation<'_>,
+        usage: &mut ResourceUsage,
         mut on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
-        let program = name(call.program);
-        let mut child = self.spawn(call)?;
+        let program = name(invocation.program);
+        let mut child = self.spawn(invocation)?;
         let mut group = Group(child.id().and_then(pid));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let work = async {
             let mut tail = Vec::new();
-            let Limits { silence, wall, .. } = call.limits;
+            let Limits { silence, wall, .. } = invocation.limits;
             let on_chunk = |bytes: &[u8]| {
-                costs.peak_bytes = costs.peak_bytes.max(group.0.and_then(peak_memory));
+                usage.peak_bytes = usage.peak_bytes.max(group.0.and_then(peak_memory));
                 on_stdout(bytes);
             };
             tokio::try_join!(
@@ -138,40 +139,40 @@ impl Runner {
             let status = child.wait().await?;
             io::Result::Ok((status, cpu, tail))
         };
-        let (status, cpu, tail) = match awake::timeout(call.limits.wall, work).await {
+        let (status, cpu, tail) = match running_time::timeout(invocation.limits.wall, work).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                let after = call.limits.silence;
+                let after = invocation.limits.silence;
                 return Err(Error::Frozen { program, after });
             }
             Ok(Err(source)) => return Err(Error::Read { program, source }),
-            Err(awake::Elapsed) => {
-                let after = call.limits.wall;
+            Err(running_time::Elapsed) => {
+                let after = invocation.limits.wall;
                 return Err(Error::TimedOut { program, after });
             }
         };
         // Another process may reuse the process id now.
         group.0 = None;
-        costs.spend(cpu);
+        usage.spend(cpu);
         let stderr = String::from_utf8_lossy(&tail).trim().to_owned();
         if status.success() {
             return Ok(stderr);
         }
-        Err(failure(program, status, cpu, call.limits, stderr))
+        Err(failure(program, status, cpu, invocation.limits, stderr))
     }
 
     /// Runs a program and returns its whole standard output (at most `max_bytes`) and the end of
     /// its standard error.
     pub async fn capture(
         &self,
-        call: &Invocation<'_>,
-        costs: &mut ResourceUsage,
+        invocation: &Invocation<'_>,
+        usage: &mut ResourceUsage,
         max_bytes: usize,
     ) -> Result<(Vec<u8>, String), Error> {
         let mut stdout = Vec::new();
         let mut too_much = false;
         let stderr = self
-            .run(call, costs, |bytes| {
+            .run(invocation, usage, |bytes| {
                 if stdout.len().saturating_add(bytes.len()) > max_bytes {
                     too_much = true;
                 } else {
@@ -181,26 +182,26 @@ impl Runner {
             .await?;
         if too_much {
             return Err(Error::OutputTooLarge {
-                program: name(call.program),
+                program: name(invocation.program),
                 limit: max_bytes,
             });
         }
         Ok((stdout, stderr))
     }
 
-    fn sandbox<'a>(&self, reach: SandboxPaths<'a>) -> Vec<&'a OsStr> {
+    fn sandbox<'a>(&self, paths: SandboxPaths<'a>) -> Vec<&'a OsStr> {
         if !self.is_sandboxed {
             return Vec::new();
         }
         let option = |name, path: &'a Path| [OsStr::new(name), path.as_os_str()];
-        let read = reach.read.iter().map(|path| option("--read", path));
-        let write = reach.write.iter().map(|folder| option("--write", folder));
+        let read = paths.read.iter().map(|path| option("--read", path));
+        let write = paths.write.iter().map(|folder| option("--write", folder));
         let mut args = vec![OsStr::new("--sandbox")];
         args.extend(read.chain(write).flatten());
         args
     }
 
-    fn spawn(&self, call: &Invocation<'_>) -> Result<Child, Error> {
+    fn spawn(&self, invocation: &Invocation<'_>) -> Result<Child, Error> {
         #[expect(
             clippy::disallowed_methods,
             reason = "the one sanctioned place: every external program starts here"
@@ -211,18 +212,18 @@ impl Runner {
             .arg("--parent")
             .arg(std::process::id().to_string())
             .arg("--cpu")
-            .arg(call.limits.cpu.as_secs().to_string())
+            .arg(invocation.limits.cpu.as_secs().to_string())
             .arg("--memory")
-            .arg(call.limits.memory_bytes.to_string())
+            .arg(invocation.limits.memory_bytes.to_string())
             .arg("--file-size")
-            .arg(call.limits.file_bytes.to_string())
+            .arg(invocation.limits.file_bytes.to_string())
             .args(["--nice", NICENESS])
             .args(["--death-signal", "kill"])
-            .args(self.sandbox(call.reach))
+            .args(self.sandbox(invocation.paths))
             .arg("--")
-            .arg(call.program)
-            .args(call.args)
-            .current_dir(call.folder)
+            .arg(invocation.program)
+            .args(invocation.args)
+            .current_dir(invocation.folder)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -230,7 +231,7 @@ impl Runner {
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|source| Error::Start {
-            program: name(call.program),
+            program: name(invocation.program),
             launcher: self.launcher.clone(),
             source,
         })
@@ -278,8 +279,8 @@ async fn pump(
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
-        let read = awake::timeout(silence, pipe.read_buf(&mut buffer)).await;
-        if read.map_err(|awake::Elapsed| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
+        let read = running_time::timeout(silence, pipe.read_buf(&mut buffer)).await;
+        if read.map_err(|running_time::Elapsed| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
             return Ok(());
         }
         on_bytes(&buffer);
@@ -290,39 +291,6 @@ async fn pump(
 fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.extend_from_slice(bytes);
     tail.drain(..tail.len().saturating_sub(STDERR_BYTES));
-}
-
-/// Waits until the process has ended and reads its CPU time before it is reaped. The process has
-/// already closed its pipes, so the wait on a blocking thread is short.
-async fn cpu_time_at_exit(pid: Pid) -> Option<Duration> {
-    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let waited = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), ended));
-    waited.await.ok()?.ok()?;
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
-    cpu_time(&stat)
-}
-
-/// Returns the peak memory of a running process (proc(5): `VmHWM`).
-fn peak_memory(pid: Pid) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
-    memory(&status, "VmHWM:")
-}
-
-/// Parses a line of a file in `/proc` (proc(5)), such as `MemTotal: 1962416 kB`, into bytes.
-pub fn memory(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-/// Parses user plus system time in `/proc/PID/stat` (proc(5): fields 14 and 15, ticks of 10 ms).
-fn cpu_time(stat: &str) -> Option<Duration> {
-    // The second field is the program's name in parentheses and may contain anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(Duration::from_millis(10 * (user + system)))
 }
 
 fn pid(id: u32) -> Option<Pid> {
@@ -337,13 +305,6 @@ fn name(program: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cpu_time_is_parsed_after_a_hostile_program_name() {
-        let stat = "12 (a) b) 1) Z 1 12 1 0 -1 4 5 0 0 0 150 25 0 0 20 0 1 0 9 0 0";
-        assert_eq!(cpu_time(stat), Some(Duration::from_millis(1750)));
-        assert_eq!(cpu_time("12 (ffmpeg) Z 1"), None);
-    }
 
     #[test]
     fn only_the_end_of_standard_error_is_kept() {

@@ -3,28 +3,33 @@
 
 use std::ffi::OsString;
 
-use super::plan::{TIMESCALE, Target, words};
+use super::{
+    args::split_args,
+    target::{TIMESCALE, Target},
+};
 use crate::config::media::{Effort, Resolution};
 
 /// Returns the encoder and container options.
 pub fn encoder(target: Target) -> Vec<OsString> {
     let (preset, crf, decisions) = trade(target.effort);
     let level = level(target.frame);
-    let mut args = words("-an -sn -dn -map_metadata -1 -map_chapters -1");
-    args.extend(words(&format!("-c:v libx264 -preset {preset} -crf {crf}")));
-    args.extend(words(&format!(
+    let mut args = split_args("-an -sn -dn -map_metadata -1 -map_chapters -1");
+    args.extend(split_args(&format!(
+        "-c:v libx264 -preset {preset} -crf {crf}"
+    )));
+    args.extend(split_args(&format!(
         "-profile:v high -level:v {level} -pix_fmt yuv420p -threads {}",
         target.threads
     )));
     // A key frame at least every four seconds enables seeking.
     let params = format!("{decisions}keyint=120:stitchable=1:open-gop=0");
-    args.extend(words(&format!("-x264-params {params}")));
-    args.extend(words(
+    args.extend(split_args(&format!("-x264-params {params}")));
+    args.extend(split_args(
         "-color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv",
     ));
     // Also written into the parameter sets, because some decoders report another location.
-    args.extend(words("-chroma_sample_location left"));
-    args.extend(words(&format!("-video_track_timescale {TIMESCALE}")));
+    args.extend(split_args("-chroma_sample_location left"));
+    args.extend(split_args(&format!("-video_track_timescale {TIMESCALE}")));
     args
 }
 

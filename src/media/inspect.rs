@@ -1,14 +1,14 @@
 //! Verifies the films that we made, so that no faulty clip is published.
 
-use std::{ffi::OsString, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use super::{
+    args::{file_url, split_args},
     command::ResourceUsage,
-    plan::{RATE, TIMESCALE},
-    probe::file_url,
+    target::{RATE, TIMESCALE},
     tools::Tools,
 };
 use crate::config::media::Resolution;
@@ -78,9 +78,7 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
     let entries = "stream=codec_name,profile,width,height,sample_aspect_ratio,pix_fmt,\
         r_frame_rate,time_base,color_range,color_space,color_transfer,color_primaries,nb_frames,\
         extradata_hash";
-    let mut args: Vec<OsString> = ["-v", "error", "-f", "mov", "-show_data_hash", "SHA256"]
-        .map(OsString::from)
-        .into();
+    let mut args = split_args("-v error -f mov -show_data_hash SHA256");
     args.extend(["-show_entries".into(), format!("{entries}{more}").into()]);
     args.extend(["-of".into(), "json".into(), file_url(film)]);
     let (report, _) = tools

@@ -6,17 +6,13 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
+    args::{file_url, input_limits, split_args},
     encoder::encoder,
     layout::{Rectangle, fit, watermark},
-    probe::{Matrix, Transfer, Video, file_url, guards},
+    probe::{Matrix, Transfer, Video},
+    target::{RATE, STILLS, TIMESCALE, Target},
 };
-use crate::config::media::{Effort, Resolution, Settings};
-
-/// Frames per second of every clip.
-pub const RATE: u32 = 30;
-
-/// Ticks per second of every clip; each frame lasts exactly 512.
-pub const TIMESCALE: u32 = 15_360;
+use crate::config::media::Resolution;
 
 /// JPEG quantisers of each still, finest first.
 pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
@@ -29,19 +25,6 @@ pub const JOIN_LIST: &str = "join.ffconcat";
 
 /// One name per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
 pub const STILL_PATTERNS: [&str; 3] = ["out/fine-%d.jpg", "out/middle-%d.jpg", "out/coarse-%d.jpg"];
-
-/// Number of evenly spaced stills of a clip, one of which becomes the poster.
-pub const STILLS: u64 = 8;
-
-/// Properties of the clip to make.
-#[derive(Debug, Clone, Copy)]
-pub struct Target {
-    pub frame: Resolution,
-    pub max_seconds: u32,
-    pub effort: Effort,
-    /// Threads per run. Concurrent jobs use the processors better than threads within one job.
-    pub threads: usize,
-}
 
 /// Input files of a run; its outputs have the names above.
 #[derive(Debug)]
@@ -57,61 +40,40 @@ pub struct Plan {
     pub args: Vec<OsString>,
 }
 
-impl From<&Settings> for Target {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            frame: settings.output_resolution,
-            max_seconds: settings.max_video_duration,
-            effort: settings.encode_effort,
-            threads: 1,
-        }
-    }
-}
-
 /// Plans the run that turns the source into the body of a clip.
 pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     let frames = frames(video.duration, target.max_seconds);
-    let mut args = words("-nostdin -hide_banner -loglevel error -nostats");
-    args.extend(words("-progress pipe:1 -stats_period 0.5"));
+    let mut args = split_args("-nostdin -hide_banner -loglevel error -nostats");
+    args.extend(split_args("-progress pipe:1 -stats_period 0.5"));
     let threads = target.threads;
-    args.extend(words(&format!(
+    args.extend(split_args(&format!(
         "-filter_complex_threads {threads} -threads {threads}"
     )));
-    args.extend(guards());
+    args.extend(input_limits());
     args.extend(["-i".into(), file_url(&files.source)]);
-    args.extend(words("-f png_pipe -i"));
+    args.extend(split_args("-f png_pipe -i"));
     args.push(file_url(&files.watermark));
     args.extend([
         "-filter_complex".into(),
         graph(video, target, frames).into(),
     ]);
     let max_frames = u64::from(target.max_seconds) * u64::from(RATE);
-    args.extend(words(&format!("-map [body] -frames:v {max_frames}")));
+    args.extend(split_args(&format!("-map [body] -frames:v {max_frames}")));
     args.extend(encoder(target));
-    args.extend(words("-f mp4"));
+    args.extend(split_args("-f mp4"));
     args.push(file_url(BODY));
     let stills = ["p0", "p1", "p2"].into_iter().zip(STILL_QUALITIES);
     for ((label, quality), still) in stills.zip(STILL_PATTERNS) {
-        args.extend(words(&format!(
+        args.extend(split_args(&format!(
             "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
         )));
         // Each thread of a still encoder would use eight megabytes.
-        args.extend(words(&format!(
+        args.extend(split_args(&format!(
             "-c:v mjpeg -threads 1 -q:v {quality} -f image2"
         )));
         args.push(file_url(still));
     }
     Plan { frames, args }
-}
-
-/// Returns the threads per run for `jobs` concurrent jobs. More than four gain little at this size.
-pub fn threads(processors: usize, jobs: usize) -> usize {
-    (processors / jobs.max(1)).clamp(1, 4)
-}
-
-/// Splits a line of arguments that contain no blanks.
-pub fn words(line: &str) -> Vec<OsString> {
-    line.split_ascii_whitespace().map(OsString::from).collect()
 }
 
 /// Returns the frames of the clip's body: the source's length in frames, at most the target's.
@@ -204,23 +166,23 @@ pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsS
          fade=in:0:{fade},fade=out:{out}:{fade}",
         out = frames - fade,
     );
-    let mut args = words("-nostdin -hide_banner -loglevel error");
-    args.extend(words(&format!("-framerate {RATE} -f png_pipe -i")));
+    let mut args = split_args("-nostdin -hide_banner -loglevel error");
+    args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
     args.extend([file_url(still), "-vf".into(), graph.into()]);
-    args.extend(words(&format!("-frames:v {frames}")));
+    args.extend(split_args(&format!("-frames:v {frames}")));
     args.extend(encoder(target));
-    args.extend(words("-f mp4"));
+    args.extend(split_args("-f mp4"));
     args.push(file_url(bumper));
     args
 }
 
 /// Returns the arguments that join the files of [`JOIN_LIST`] without re-encoding, index first.
 pub fn join() -> Vec<OsString> {
-    let mut args = words("-nostdin -hide_banner -loglevel error");
-    args.extend(words("-f concat -protocol_whitelist file -i"));
+    let mut args = split_args("-nostdin -hide_banner -loglevel error");
+    args.extend(split_args("-f concat -protocol_whitelist file -i"));
     args.push(file_url(JOIN_LIST));
-    args.extend(words("-map 0:v -c copy -map_metadata -1"));
-    args.extend(words(&format!(
+    args.extend(split_args("-map 0:v -c copy -map_metadata -1"));
+    args.extend(split_args(&format!(
         "-video_track_timescale {TIMESCALE} -movflags +faststart -f mp4"
     )));
     args.push(file_url(CLIP));
@@ -230,7 +192,10 @@ pub fn join() -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::probe::{Colour, Probe};
+    use crate::{
+        config::media::Effort,
+        media::probe::{Colour, Probe},
+    };
 
     const TARGET: Target = Target {
         frame: Resolution {
@@ -248,7 +213,7 @@ mod tests {
         Video {
             width,
             height,
-            turned: false,
+            rotated: false,
             ..video
         }
     }
@@ -262,11 +227,11 @@ mod tests {
 
     #[test]
     fn portrait_clip_has_the_expected_arguments() {
-        let turned = Video {
-            turned: true,
+        let rotated = Video {
+            rotated: true,
             ..video(1920, 1080)
         };
-        let plan = plan(&turned, TARGET, &files());
+        let plan = plan(&rotated, TARGET, &files());
         assert_eq!(plan.frames, 180);
         let lines = plan.args.join("\n".as_ref()).into_string().unwrap();
         assert_eq!(lines, include_str!("testdata/portrait.args").trim_end());
@@ -277,15 +242,6 @@ mod tests {
         let graph = graph(&video(3840, 2160), TARGET, 900);
         assert!(!graph.contains("pad="), "{graph}");
         assert!(graph.contains("scale=1280:720:flags=bicubic"), "{graph}");
-    }
-
-    #[test]
-    fn jobs_share_the_processors() {
-        let all = [(2, 4), (2, 2), (2, 1), (8, 3), (64, 1)];
-        assert_eq!(
-            all.map(|(processors, jobs)| threads(processors, jobs)),
-            [1, 1, 2, 2, 4]
-        );
     }
 
     #[test]

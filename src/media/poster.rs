@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{plan::STILLS, transcode::size};
+use super::{scratch::file_size, target::STILLS};
 
 /// Maximum size of a poster before a coarser quality is preferred.
 const MAX_BYTES: u64 = 60 * 1024;
@@ -15,13 +15,13 @@ const MAX_BYTES: u64 = 60 * 1024;
 pub fn choose(folder: &Path, patterns: &[&str]) -> anyhow::Result<PathBuf> {
     let finest = patterns.first().context("no still quality")?;
     let detailed = (1..=STILLS)
-        .filter_map(|number| Some((size(&numbered(folder, finest, number)).ok()?, number)))
+        .filter_map(|number| Some((file_size(&numbered(folder, finest, number)).ok()?, number)))
         .max_by_key(|(bytes, number)| (*bytes, std::cmp::Reverse(*number)));
     let (_, number) = detailed.context("no still was made")?;
     let mut coarsest = None;
     for pattern in patterns {
         let still = numbered(folder, pattern, number);
-        if size(&still)? <= MAX_BYTES {
+        if file_size(&still)? <= MAX_BYTES {
             return Ok(still);
         }
         coarsest = Some(still);

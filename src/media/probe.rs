@@ -6,8 +6,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 use anyhow::Context;
 use serde::Deserialize;
 
-/// Maximum pixels of an accepted picture (4096 x 2176); keeps decompression bombs out.
-pub const MAX_PIXELS: u32 = 8_912_896;
+use super::args::{file_url, input_limits, split_args};
 
 /// A file as the demuxer sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +32,7 @@ pub struct Video {
     /// Shape of a stored pixel.
     pub sample_aspect: Ratio,
     /// The picture is shown rotated by 90 degrees, which swaps width and height.
-    pub turned: bool,
+    pub rotated: bool,
     /// Average frames per second.
     pub rate: Ratio,
     /// Delay of the picture after the start of the file.
@@ -82,8 +81,8 @@ pub enum Transfer {
 impl Probe {
     /// Returns the arguments that make `ffprobe` describe `source` for [`Probe::parse`].
     pub fn args(source: &Path) -> Vec<OsString> {
-        let mut args: Vec<OsString> = ["-v", "error"].map(OsString::from).into();
-        args.extend(guards());
+        let mut args = split_args("-v error");
+        args.extend(input_limits());
         args.extend(
             [
                 "-show_entries",
@@ -119,7 +118,7 @@ impl Video {
     pub fn upright_shape(&self) -> (u64, u64) {
         let across = u64::from(self.width) * u64::from(self.sample_aspect.numerator);
         let down = u64::from(self.height) * u64::from(self.sample_aspect.denominator);
-        if self.turned {
+        if self.rotated {
             (down, across)
         } else {
             (across, down)
@@ -149,25 +148,6 @@ impl Ratio {
         };
         (ratio.numerator > 0 && ratio.denominator > 0).then_some(ratio)
     }
-}
-
-/// Returns options before `-i` that limit what a hostile file can make `ffmpeg` do.
-///
-/// They force the demuxer, so that playlists stay unread, allow only the file protocol, disable
-/// references to other files, and bound pictures and allocations.
-pub fn guards() -> Vec<OsString> {
-    let mut args: Vec<OsString> = ["-max_alloc", "300000000"].map(OsString::from).into();
-    args.extend(["-f", "mov", "-protocol_whitelist", "file"].map(OsString::from));
-    args.extend(["-enable_drefs", "0", "-max_pixels"].map(OsString::from));
-    args.push(MAX_PIXELS.to_string().into());
-    args
-}
-
-/// Prefixes a path with `file:`, so that no part of it is read as a protocol or an option.
-pub fn file_url(path: impl AsRef<Path>) -> OsString {
-    let mut url = OsString::from("file:");
-    url.push(path.as_ref());
-    url
 }
 
 #[derive(Deserialize)]
@@ -231,7 +211,7 @@ impl Stream {
             pixel_bits: pixel_bits(self.pix_fmt.as_deref().unwrap_or_default()),
             sample_aspect: self.sample_aspect(),
             // The same tolerance of one degree as FFmpeg's own rotation.
-            turned: matches!(rotation.unwrap_or_default().rem_euclid(180), 89..=91),
+            rotated: matches!(rotation.unwrap_or_default().rem_euclid(180), 89..=91),
             rate: [&self.avg_frame_rate, &self.r_frame_rate]
                 .into_iter()
                 .find_map(|rate| Ratio::parse(rate.as_deref()?))
@@ -306,12 +286,12 @@ mod tests {
     }
 
     #[test]
-    fn portrait_phone_video_is_turned() {
+    fn portrait_phone_video_is_rotated() {
         let probe = Probe::parse(include_bytes!("testdata/portrait.json")).unwrap();
         assert_eq!(probe.streams, 2);
         let video = probe.video.unwrap();
         assert_eq!((video.width, video.height), (1920, 1080));
-        assert!(video.turned);
+        assert!(video.rotated);
         assert_eq!(video.upright_shape(), (1080, 1920));
         assert_eq!(video.short_side(), 1080);
         assert_eq!(video.duration, Duration::from_secs(6));
@@ -363,7 +343,7 @@ mod tests {
         assert_eq!(video.sample_aspect, Ratio::SQUARE);
         assert_eq!(video.duration, Duration::ZERO);
         assert_eq!(video.codec, "unknown");
-        assert!(video.turned);
+        assert!(video.rotated);
     }
 
     #[test]

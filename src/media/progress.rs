@@ -11,26 +11,26 @@ pub struct Progress {
     /// Never decreases.
     pub percent: u8,
     /// ETA of the clip, estimated from the pace so far; none before the first frames.
-    pub left: Option<Duration>,
+    pub remaining: Option<Duration>,
 }
 
 impl Progress {
     /// The clip is made and only has to be stored.
     pub const MADE: Self = Self {
         percent: 98,
-        left: Some(Duration::ZERO),
+        remaining: Some(Duration::ZERO),
     };
 
     fn of(frames: u64, expected: u64, elapsed: Duration) -> Self {
         let frames = frames.min(expected);
         let percent = frames * ENCODED / expected.max(1);
-        let left = |frames| {
+        let remaining = |frames| {
             let whole = elapsed.mul_f64(ratio(expected, frames) / ratio(ENCODED, 100));
             whole.saturating_sub(elapsed)
         };
         Self {
             percent: u8::try_from(percent).unwrap_or(u8::MAX),
-            left: (frames > 0).then(|| left(frames)),
+            remaining: (frames > 0).then(|| remaining(frames)),
         }
     }
 }
@@ -107,10 +107,12 @@ mod tests {
 
     #[test]
     fn remaining_time_follows_the_pace_so_far() {
-        let left = |frames| Progress::of(frames, 900, Duration::from_secs(19)).left;
-        assert_eq!(left(0), None);
+        let remaining = |frames| Progress::of(frames, 900, Duration::from_secs(19)).remaining;
+        assert_eq!(remaining(0), None);
         for (frames, seconds) in [(450, 21), (900, 1)] {
-            let off = left(frames).unwrap().abs_diff(Duration::from_secs(seconds));
+            let off = remaining(frames)
+                .unwrap()
+                .abs_diff(Duration::from_secs(seconds));
             assert!(off < Duration::from_millis(1), "{frames}: {off:?}");
         }
     }

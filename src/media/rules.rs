@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::probe::{MAX_PIXELS, Probe, Video};
+use super::{
+    args::MAX_PIXELS,
+    probe::{Probe, Video},
+};
 use crate::{config::media::Settings, language::Language};
 
 /// Codecs that phones and cameras record and that editing programs export.

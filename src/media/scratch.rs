@@ -68,6 +68,13 @@ impl Scratch {
     }
 }
 
+/// Returns the size of a file.
+pub fn file_size(file: &Path) -> anyhow::Result<u64> {
+    let metadata = fs::metadata(file);
+    let metadata = metadata.with_context(|| format!("inspect {}", file.display()))?;
+    Ok(metadata.len())
+}
+
 /// Returns an error unless `root` is writable and has room for a job.
 pub fn probe(root: &Path) -> anyhow::Result<()> {
     let place = || format!("SCRATCH_PATH={}", root.display());

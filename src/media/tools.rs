@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow, ensure};
 
 use super::{
     command::{Error, Invocation, Limits, ResourceUsage, Runner, SandboxPaths, find},
-    plan::{Files, Target},
     scratch::Scratch,
+    target::Target,
 };
 use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
 
@@ -127,19 +127,21 @@ impl Tools {
         &self,
         film: &Path,
         args: &[OsString],
-        costs: &mut ResourceUsage,
+        usage: &mut ResourceUsage,
     ) -> Result<(Vec<u8>, String), Error> {
-        let call = Invocation {
+        let invocation = Invocation {
             program: &self.ffprobe,
             args,
             folder: Path::new("/"),
-            reach: SandboxPaths {
+            paths: SandboxPaths {
                 read: &[film],
                 write: None,
             },
             limits: PROBE,
         };
-        self.runner.capture(&call, costs, MAX_REPORT_BYTES).await
+        self.runner
+            .capture(&invocation, usage, MAX_REPORT_BYTES)
+            .await
     }
 
     /// Runs `ffmpeg` in `folder` on our own files.
@@ -147,26 +149,28 @@ impl Tools {
         &self,
         args: &[OsString],
         folder: &Path,
-        reach: SandboxPaths<'_>,
-        costs: &mut ResourceUsage,
+        paths: SandboxPaths<'_>,
+        usage: &mut ResourceUsage,
     ) -> Result<(), Error> {
-        let call = Invocation {
+        let invocation = Invocation {
             program: &self.ffmpeg,
             args,
             folder,
-            reach,
+            paths,
             limits: OWN_FILES,
         };
-        self.runner.run(&call, costs, |_| {}).await.map(drop)
+        self.runner.run(&invocation, usage, |_| {}).await.map(drop)
     }
 
-    /// Encodes a player's file for `target` in the job's folder. Returns `ffmpeg`'s error output.
+    /// Encodes the player's file among `inputs` for `target` in the job's folder. Returns `ffmpeg`'s
+    /// error output.
     pub async fn encode(
         &self,
         args: &[OsString],
         target: Target,
-        (files, scratch): (&Files, &Scratch),
-        costs: &mut ResourceUsage,
+        scratch: &Scratch,
+        inputs: &[&Path],
+        usage: &mut ResourceUsage,
         on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
         // The heaviest legitimate source, 4K at 60 frames with tone mapping, needs 3 s per second.
@@ -184,17 +188,17 @@ impl Tools {
             // the encoder would cost every legitimate clip 3 % of its time.
             file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
         };
-        let call = Invocation {
+        let invocation = Invocation {
             program: &self.ffmpeg,
             args,
             folder: scratch.path(),
-            reach: SandboxPaths {
-                read: &[&files.source, &files.watermark],
+            paths: SandboxPaths {
+                read: inputs,
                 write: Some(&scratch.outputs()),
             },
             limits,
         };
-        self.runner.run(&call, costs, on_stdout).await
+        self.runner.run(&invocation, usage, on_stdout).await
     }
 
     async fn list(&self, list: &str) -> anyhow::Result<String> {
@@ -207,15 +211,18 @@ impl Tools {
     /// Runs a program that accesses no files, and returns its output.
     async fn query(&self, program: &Path, args: &[&str]) -> Result<Vec<u8>, Error> {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        let call = Invocation {
+        let invocation = Invocation {
             program,
             args: &args,
             folder: Path::new("/"),
-            reach: NO_FILES,
+            paths: NO_FILES,
             limits: PROBE,
         };
-        let costs = &mut ResourceUsage::default();
-        let (said, _) = self.runner.capture(&call, costs, MAX_REPORT_BYTES).await?;
+        let usage = &mut ResourceUsage::default();
+        let (said, _) = self
+            .runner
+            .capture(&invocation, usage, MAX_REPORT_BYTES)
+            .await?;
         Ok(said)
     }
 

@@ -14,17 +14,20 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Media, Report, admission,
+    Clip, Error, Report,
+    admission::{self, Admission},
     brand::Brand,
     command::{self, ResourceUsage, SandboxPaths, error::Cause},
     inspect::{self, Expected},
-    plan::{self, BODY, CLIP, Files, JOIN_LIST, RATE, STILL_PATTERNS},
+    plan::{self, BODY, CLIP, Files, JOIN_LIST, STILL_PATTERNS},
     poster,
     probe::Probe,
     progress::{Meter, Progress},
-    rules::{Rejection, check},
-    scratch::Scratch,
+    rules::{Rejection, Rules, check},
+    scratch::{Scratch, file_size},
     sniff::{SNIFF_BYTES, sniff},
+    target::{RATE, Target},
+    tools::Tools,
 };
 use crate::version::VERSION;
 
@@ -34,90 +37,141 @@ const MOSTLY_UNDECODABLE: i32 = 69;
 /// `ffmpeg`'s message when the frames between filters no longer fit into memory.
 const FULL_FILTERS: &str = "Error marking filters as finished";
 
-/// Makes a clip of `source` in the job's folder and fills in `report`.
-pub async fn make_clip(
-    media: &Media,
-    source: &Path,
-    scratch: &Scratch,
-    report: &mut Report,
-    progress: impl Fn(Progress) + Send + Sync,
-) -> Result<Clip, Error> {
-    report.anb = &VERSION;
-    media.tools.version().clone_into(&mut report.ffmpeg);
-    report.source_bytes = size(source)?;
-    check_head(source).await?;
-    let args = Probe::args(source);
-    let json = media.tools.ffprobe(source, &args, &mut report.probing);
-    let (json, complaints) = json.await.map_err(|error| {
-        report.cause = Some(message(&error));
-        probe_failure(error)
-    })?;
-    report.probe = serde_json::from_slice(&json).context("read ffprobe's JSON")?;
-    let probe = Probe::parse(&json)?;
-    let video = check(&probe, media.rules).map_err(|refusal| match refusal {
-        // Above the limit `ffprobe` merely omits the size of some codecs.
-        Rejection::Corrupt if too_many_pixels(&complaints) => Rejection::TooComplex,
-        refusal => refusal,
-    })?;
+/// Everything that the steps of a job need.
+#[derive(Debug)]
+pub struct Transcoder {
+    pub tools: Tools,
+    pub rules: Rules,
+    pub target: Target,
+    pub brand: Brand,
+    pub admission: Admission,
+}
 
-    let files = Files {
-        source: source.to_owned(),
-        watermark: Brand::write_watermark(scratch)?,
-    };
-    // Held until the job ends. Joining needs little, but concurrent jobs were admitted to the rest.
-    let _turn = media
-        .admission
-        .enter(admission::need(video, media.target.threads))
-        .await?;
-    let plan = plan::plan(video, media.target, &files);
-    report.arguments = shown(&plan.args);
-    let mut meter = Meter::start(plan.frames);
-    let costs = &mut report.making;
-    let encoded = media
-        .tools
-        .encode(
-            &plan.args,
-            media.target,
-            (&files, scratch),
-            costs,
-            |bytes| {
-                if let Some(made) = meter.read(bytes) {
-                    progress(made);
-                }
-            },
-        )
-        .await;
-    let complaints = match encoded {
-        Ok(complaints) => complaints,
-        Err(error) => {
+impl Transcoder {
+    /// Makes a clip of `source` in the job's folder and fills in `report`.
+    pub async fn make_clip(
+        &self,
+        source: &Path,
+        scratch: &Scratch,
+        report: &mut Report,
+        progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<Clip, Error> {
+        report.anb = &VERSION;
+        self.tools.version().clone_into(&mut report.ffmpeg);
+        report.source_bytes = file_size(source)?;
+        check_head(source).await?;
+        let args = Probe::args(source);
+        let json = self.tools.ffprobe(source, &args, &mut report.probing);
+        let (json, complaints) = json.await.map_err(|error| {
             report.cause = Some(message(&error));
-            return Err(encode_failure(error, meter.frames()));
+            probe_failure(error)
+        })?;
+        report.probe = serde_json::from_slice(&json).context("read ffprobe's JSON")?;
+        let probe = Probe::parse(&json)?;
+        let video = check(&probe, self.rules).map_err(|rejection| match rejection {
+            // Above the limit `ffprobe` merely omits the size of some codecs.
+            Rejection::Corrupt if too_many_pixels(&complaints) => Rejection::TooComplex,
+            rejection => rejection,
+        })?;
+
+        let files = Files {
+            source: source.to_owned(),
+            watermark: Brand::write_watermark(scratch)?,
+        };
+        // Held until the job ends. Joining needs little, but other jobs were admitted to the rest.
+        let _permit = self
+            .admission
+            .enter(admission::need(video, self.target.threads))
+            .await?;
+        let plan = plan::plan(video, self.target, &files);
+        report.arguments = shown(&plan.args);
+        let mut meter = Meter::start(plan.frames);
+        let usage = &mut report.making;
+        let inputs = [files.source.as_path(), &files.watermark];
+        let on_stdout = |bytes: &[u8]| {
+            if let Some(made) = meter.read(bytes) {
+                progress(made);
+            }
+        };
+        let encoded =
+            self.tools
+                .encode(&plan.args, self.target, scratch, &inputs, usage, on_stdout);
+        let complaints = match encoded.await {
+            Ok(complaints) => complaints,
+            Err(error) => {
+                report.cause = Some(message(&error));
+                return Err(encode_failure(error, meter.frames()));
+            }
+        };
+        let body_frames = meter.frames();
+        if body_frames * 2 < plan.frames {
+            return Err(Rejection::Corrupt.into());
         }
-    };
-    let body_frames = meter.frames();
-    if body_frames * 2 < plan.frames {
-        return Err(Rejection::Corrupt.into());
-    }
-    // Rounding may drop the last frames of a variable frame rate.
-    if body_frames + u64::from(RATE) / 2 < plan.frames {
-        tracing::warn!(
-            frames = body_frames,
-            expected = plan.frames,
-            ffmpeg = complaints,
-            "the source decodes only partly"
-        );
+        // Rounding may drop the last frames of a variable frame rate.
+        if body_frames + u64::from(RATE) / 2 < plan.frames {
+            tracing::warn!(
+                frames = body_frames,
+                expected = plan.frames,
+                ffmpeg = complaints,
+                "the source decodes only partly"
+            );
+        }
+
+        let frames = body_frames + 2 * Brand::FRAMES;
+        let video = self.join(scratch, frames, &mut report.making).await?;
+        progress(Progress::MADE);
+        Ok(Clip {
+            bytes: file_size(&video)?,
+            video,
+            poster: poster::choose(scratch.path(), &STILL_PATTERNS)?,
+            frames,
+            duration_ms: frames * 1000 / u64::from(RATE),
+        })
     }
 
-    let frames = body_frames + 2 * Brand::FRAMES;
-    let video = join(media, scratch, frames, &mut report.making).await?;
-    progress(Progress::MADE);
-    Ok(Clip {
-        bytes: size(&video)?,
-        video,
-        poster: poster::choose(scratch.path(), &STILL_PATTERNS)?,
-        frames,
-        duration_ms: frames * 1000 / u64::from(RATE),
-    })
+    /// Joins the body with the bumpers and verifies the result. Any difference fails the attempt.
+    async fn join(
+        &self,
+        scratch: &Scratch,
+        frames: u64,
+        usage: &mut ResourceUsage,
+    ) -> anyhow::Result<PathBuf> {
+        let (frame, parameter_sets) = (self.target.frame, self.brand.parameter_sets());
+        inspect::headers(&self.tools, &scratch.file(BODY))
+            .await?
+            .check(Expected {
+                frame,
+                frames: frames - 2 * Brand::FRAMES,
+                parameter_sets,
+            })
+            .context("check the body")?;
+
+        self.brand.write_bumpers(scratch)?;
+        let clip = scratch.file(CLIP);
+        fs::write(
+            scratch.file(JOIN_LIST),
+            concat_list(frames - 2 * Brand::FRAMES),
+        )
+        .context("write the concat list")?;
+        let paths = SandboxPaths {
+            read: &[scratch.path()],
+            write: Some(&scratch.outputs()),
+        };
+        let args = plan::join();
+        let joined = self.tools.ffmpeg(&args, scratch.path(), paths, usage);
+        let joined = joined.await;
+        joined.context("join the bumpers")?;
+
+        let film = inspect::packets(&self.tools, &clip).await?;
+        film.check(Expected {
+            frame,
+            frames,
+            parameter_sets,
+        })
+        .and_then(|()| film.check_times())
+        .context("check the clip")?;
+        Ok(clip)
+    }
 }
 
 async fn check_head(source: &Path) -> Result<(), Error> {
@@ -127,50 +181,6 @@ async fn check_head(source: &Path) -> Result<(), Error> {
     let mut file = file.take(limit);
     file.read_to_end(&mut head).await.context("read source")?;
     sniff(&head).map_err(|_not_an_mp4| Rejection::NotAnMp4.into())
-}
-
-/// Joins the body with the bumpers and verifies the result. Any difference fails the attempt.
-async fn join(
-    media: &Media,
-    scratch: &Scratch,
-    frames: u64,
-    costs: &mut ResourceUsage,
-) -> anyhow::Result<PathBuf> {
-    let (frame, parameter_sets) = (media.target.frame, media.brand.parameter_sets());
-    inspect::headers(&media.tools, &scratch.file(BODY))
-        .await?
-        .check(Expected {
-            frame,
-            frames: frames - 2 * Brand::FRAMES,
-            parameter_sets,
-        })
-        .context("check the body")?;
-
-    media.brand.write_bumpers(scratch)?;
-    let clip = scratch.file(CLIP);
-    fs::write(
-        scratch.file(JOIN_LIST),
-        concat_list(frames - 2 * Brand::FRAMES),
-    )
-    .context("write the concat list")?;
-    let reach = SandboxPaths {
-        read: &[scratch.path()],
-        write: Some(&scratch.outputs()),
-    };
-    let args = plan::join();
-    let joined = media.tools.ffmpeg(&args, scratch.path(), reach, costs);
-    let joined = joined.await;
-    joined.context("join the bumpers")?;
-
-    let film = inspect::packets(&media.tools, &clip).await?;
-    film.check(Expected {
-        frame,
-        frames,
-        parameter_sets,
-    })
-    .and_then(|()| film.check_times())
-    .context("check the clip")?;
-    Ok(clip)
 }
 
 /// Returns the concat list of a clip whose body has `body` frames.
@@ -185,12 +195,6 @@ fn concat_list(body: u64) -> String {
     )
 }
 
-pub fn size(file: &Path) -> anyhow::Result<u64> {
-    let metadata = fs::metadata(file);
-    let metadata = metadata.with_context(|| format!("inspect {}", file.display()))?;
-    Ok(metadata.len())
-}
-
 /// Returns whether a failure says something about the video. Read errors say nothing: a video can
 /// cause them, and so can a disk that recovers later.
 fn is_about_video(error: &command::Error) -> bool {
@@ -199,7 +203,7 @@ fn is_about_video(error: &command::Error) -> bool {
 
 /// Distinguishes videos that `ffprobe` cannot read from our failures.
 fn probe_failure(error: command::Error) -> Error {
-    let refusal = match &error {
+    let rejection = match &error {
         error if !is_about_video(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
@@ -210,12 +214,12 @@ fn probe_failure(error: command::Error) -> Error {
         command::Error::Exit { .. } | command::Error::Crashed { .. } => Some(Rejection::Corrupt),
         _ => None,
     };
-    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
+    rejection.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
 }
 
 /// Distinguishes undecodable sources from our failures; a full disk must not reject a video.
 fn encode_failure(error: command::Error, frames: u64) -> Error {
-    let refusal = match &error {
+    let rejection = match &error {
         error if !is_about_video(error) => None,
         command::Error::OutOfCpu { .. }
         | command::Error::OutOfMemory { .. }
@@ -231,7 +235,7 @@ fn encode_failure(error: command::Error, frames: u64) -> Error {
         }
         _ => None,
     };
-    refusal.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
+    rejection.map_or_else(|| anyhow::Error::new(error).into(), Error::Rejected)
 }
 
 /// Removes NUL, which may come from a quoted file and which PostgreSQL's JSON cannot hold.

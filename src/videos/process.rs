@@ -192,10 +192,10 @@ async fn show_progress(
         if progress.changed().await.is_err() {
             return std::future::pending().await;
         }
-        let Progress { percent, left } = *progress.borrow_and_update();
+        let Progress { percent, remaining } = *progress.borrow_and_update();
         let shown = async {
             let mut connection = context.db.connection().await?;
-            jobs::show_progress(&mut connection, claim, percent.into(), left).await
+            jobs::show_progress(&mut connection, claim, percent.into(), remaining).await
         };
         if let Err(error) = shown.await {
             // The heartbeat already logs a warning if the database is unavailable.

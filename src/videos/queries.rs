@@ -1,5 +1,5 @@
 //! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
-//! and cleanup, [`ranked`] and [`search`] the public, [`operator`] `anb queue`.
+//! and cleanup, [`operator`] `anb queue`.
 
 pub mod fsck;
 pub mod jobs;

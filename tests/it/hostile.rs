@@ -104,10 +104,10 @@ impl Lab {
         fs::remove_file(&source).unwrap();
         let outcome = match clip {
             Ok(_clip) => "clip".to_owned(),
-            Err(Error::Rejected(refusal)) => refusal.code().to_owned(),
+            Err(Error::Rejected(rejection)) => rejection.code().to_owned(),
             Err(error) => format!("failed: {error:#}"),
         };
-        let spent = [report.probing, report.making].map(|costs| costs.cpu_ms);
+        let spent = [report.probing, report.making].map(|usage| usage.cpu_ms);
         let is_sniffed = sniff(&bytes[..bytes.len().min(SNIFF_BYTES)]).is_ok();
         assert_eq!(
             is_sniffed,

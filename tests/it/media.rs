@@ -59,9 +59,9 @@ impl Studio {
         (clip, scratch)
     }
 
-    async fn refusal(&self, source: &Path) -> Rejection {
+    async fn rejection(&self, source: &Path) -> Rejection {
         match self.clip(source).await.0 {
-            Err(Error::Rejected(refusal)) => refusal,
+            Err(Error::Rejected(rejection)) => rejection,
             other => panic!("not rejected: {other:?}"),
         }
     }
@@ -335,7 +335,7 @@ async fn each_output_resolution_has_its_own_bumpers() {
 async fn audio_alone_is_not_a_video() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw("-f lavfi -i sine=d=1 -c:a aac");
-    assert_eq!(studio.refusal(&source).await, Rejection::NotAVideo);
+    assert_eq!(studio.rejection(&source).await, Rejection::NotAVideo);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,10 +346,10 @@ async fn disguised_playlist_reads_no_other_file() {
     let source = studio.folder.path().join("playlist.mp4");
     let playlist = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n", secret.display());
     fs::write(&source, &playlist).unwrap();
-    assert_eq!(studio.refusal(&source).await, Rejection::NotAnMp4);
+    assert_eq!(studio.rejection(&source).await, Rejection::NotAnMp4);
     // With a head that passes for an MP4, the forced demuxer rejects it.
     fs::write(&source, format!("\0\0\0\x10ftypisom\0\0\0\0{playlist}")).unwrap();
-    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
+    assert_eq!(studio.rejection(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -359,7 +359,7 @@ async fn video_without_its_index_is_corrupt() {
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
     let bytes = fs::read(&source).unwrap();
     fs::write(&source, &bytes[..bytes.len() / 2]).unwrap();
-    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
+    assert_eq!(studio.rejection(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,7 +377,7 @@ async fn truncated_video_is_accepted_if_half_of_it_decodes() {
     assert!((75..115).contains(&frames), "{frames} frames");
 
     fs::write(&source, &bytes[..bytes.len() * 3 / 10]).unwrap();
-    assert_eq!(studio.refusal(&source).await, Rejection::Corrupt);
+    assert_eq!(studio.rejection(&source).await, Rejection::Corrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -386,7 +386,7 @@ async fn rejections_state_the_measured_and_the_required_value() {
     let source =
         studio.draw("-f lavfi -i testsrc2=s=320x180:r=30:d=2 -c:v libx264 -preset ultrafast");
     assert_eq!(
-        studio.refusal(&source).await,
+        studio.rejection(&source).await,
         Rejection::TooShort {
             seconds: 2,
             min_seconds: 20
@@ -399,7 +399,7 @@ async fn picture_beyond_4k_is_too_complex() {
     let studio = Studio::open(SMALL).await;
     let source =
         studio.draw("-f lavfi -i color=red:s=5000x2000:r=5:d=0.4 -c:v libx264 -preset ultrafast");
-    assert_eq!(studio.refusal(&source).await, Rejection::TooComplex);
+    assert_eq!(studio.rejection(&source).await, Rejection::TooComplex);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,11 +109,11 @@ async fn rejected_video_fails_at_once_with_a_reason_in_both_languages() {
     let app = TestApp::spawn_with(&[], RULES).await;
     let ana = app.insert_user("Ana", "Cali").await;
     let mut uploads = Vec::new();
-    for (what, file, refusal) in rejected().await {
-        uploads.push((what, app.uploaded(&ana, file, true).await, refusal));
+    for (what, file, rejection) in rejected().await {
+        uploads.push((what, app.uploaded(&ana, file, true).await, rejection));
     }
     app.run_pending_jobs().await;
-    for (what, id, refusal) in uploads {
+    for (what, id, rejection) in uploads {
         for language in [Language::Spanish, Language::English] {
             let request = app.as_player(&ana, Method::GET, &format!("/api/videos/{id}"));
             let answer = Answer::of(request.header("accept-language", language.tag())).await;
@@ -123,7 +123,7 @@ async fn rejected_video_fails_at_once_with_a_reason_in_both_languages() {
                 &video["failure_code"],
                 &video["failure_reason"],
             ];
-            let expected = ["failed", refusal.code(), &refusal.message(language)];
+            let expected = ["failed", rejection.code(), &rejection.message(language)];
             assert_eq!(seen, expected.map(|text| json!(text)).each_ref(), "{what}");
         }
         let video = VideoId::parse(&id).unwrap();
@@ -134,7 +134,7 @@ async fn rejected_video_fails_at_once_with_a_reason_in_both_languages() {
             losses: 0,
             is_due: true,
             is_enqueued: true,
-            code: Some(refusal.code().to_owned()),
+            code: Some(rejection.code().to_owned()),
         };
         assert_eq!(app.row(video).await, Some(row), "{what}");
         assert!(app.outputs(video).is_empty(), "{what}");

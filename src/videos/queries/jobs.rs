@@ -114,12 +114,12 @@ pub async fn show_progress(
     connection: &mut Connection,
     claim: Claim,
     percent: i16,
-    left: Option<Duration>,
+    remaining: Option<Duration>,
 ) -> anyhow::Result<()> {
     update(held(claim, VideoStatus::Processing))
         .set((
             videos::progress.eq(greatest(videos::progress, percent)),
-            left.map(|left| videos::ready_at.eq(from_now(left).nullable())),
+            remaining.map(|remaining| videos::ready_at.eq(from_now(remaining).nullable())),
         ))
         .execute(connection)
         .await?;

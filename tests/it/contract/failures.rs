@@ -106,9 +106,9 @@ fn every_failure_code_is_covered() {
         .map(|(code, ..)| (*code).to_owned())
         .collect();
     codes.sort();
-    let refusals = sources::variants("media/verdict.rs", "Rejection");
+    let rejections = sources::variants("media/rules.rs", "Rejection");
     let failures = sources::variants("videos/failure.rs", "Failure");
-    let mut all: Vec<_> = [refusals, failures]
+    let mut all: Vec<_> = [rejections, failures]
         .concat()
         .iter()
         .filter(|variant| *variant != "Rejected")

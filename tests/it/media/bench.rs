@@ -149,15 +149,15 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
         results.push((cpu, clip, report.making, scratch));
     }
     results.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-    let (cpu, clip, costs, _scratch) = results.swap_remove(results.len() / 2);
+    let (cpu, clip, usage, _scratch) = results.swap_remove(results.len() / 2);
     let video = films::folder().join("ours.mp4");
     fs::copy(&clip.video, &video).unwrap();
-    let bare = float(costs.cpu_ms.unwrap()) / 1000.0;
+    let bare = float(usage.cpu_ms.unwrap()) / 1000.0;
     let made = Made {
         cost: Cost {
             cpu,
             bytes: float(clip.bytes),
-            peak: float(costs.peak_bytes.unwrap()),
+            peak: float(usage.peak_bytes.unwrap()),
         },
         video,
         skipped: BUMPERS / 2,
