@@ -1,6 +1,6 @@
 //! The launcher `anb confine -- program args`. It sets its own resource limits, arms the
 //! parent-death signal, optionally enters a [`sandbox`], and then `exec`s the program, so no
-//! `unsafe` `pre_exec` hook is needed. `media::command` and `dev` use it; `--help` hides it.
+//! `unsafe` `pre_exec` hook is needed. `media::run::command` and `dev` use it; `--help` hides it.
 //!
 //! The kernel ties the death signal to the parent *thread*. Spawn from async code, whose threads
 //! live as long as the runtime, never from `spawn_blocking`, whose threads exit when idle. A

@@ -1,26 +1,28 @@
 //! Turns a player's video into the clip: 1280x720, 30 frames per second, silent, branded.
 //!
-//! Only this module runs `ffmpeg`. A source is hostile until proven otherwise. It is sniffed,
-//! probed, checked, then decoded once under limits (`command`, `crate::confine`). The clip is
-//! verified before it is published. `videos` calls [`sniff()`] on upload, `worker` uses [`Media`].
+//! Only this module runs `ffmpeg`. A source is hostile until proven otherwise, so it is decoded
+//! once, under limits, after cheaper checks. `videos` calls [`sniff()`] on upload, `worker` uses
+//! [`Media`], whose `transcode` takes each source through these steps:
+//!
+//! 1. `input::sniff` recognises the file by its first bytes.
+//! 2. `input::probe` has `ffprobe` read the headers.
+//! 3. `input::rules` accepts or rejects what they declare.
+//! 4. `run::admission` waits until the job fits into memory.
+//! 5. `encode::plan` builds the arguments of one run for body and stills.
+//! 6. `run::tools` runs it: `run::command` confines it (`crate::confine`), in the job's
+//!    `run::scratch` folder, and `run::progress` reads its reports.
+//! 7. `encode::brand` has the bumpers, which are joined to the body without re-encoding.
+//! 8. `output::inspect` verifies the clip before it is published.
+//! 9. `output::poster` chooses the poster among the stills.
+//!
+//! The steps share `args` and `target`.
 
-mod admission;
 mod args;
-mod brand;
-mod command;
-mod encoder;
-mod inspect;
-mod layout;
-mod plan;
-mod poster;
-mod probe;
-mod proc;
-mod progress;
-mod rules;
-mod scratch;
-mod sniff;
+mod encode;
+mod input;
+mod output;
+mod run;
 mod target;
-mod tools;
 mod transcode;
 
 use std::{
@@ -35,15 +37,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::{
-    admission::Admission, brand::Brand, command::error::Cause, rules::Rules, target::Target,
-    tools::Tools, transcode::Transcoder,
+    encode::brand::Brand,
+    input::rules::Rules,
+    run::{
+        admission::Admission,
+        command::{self, error::Cause},
+        scratch,
+        tools::Tools,
+    },
+    target::Target,
+    transcode::Transcoder,
 };
 pub use self::{
-    command::ResourceUsage,
-    progress::Progress,
-    rules::Rejection,
-    scratch::Scratch,
-    sniff::{NotAnMp4, SNIFF_BYTES, sniff},
+    input::{
+        rules::Rejection,
+        sniff::{NotAnMp4, SNIFF_BYTES, sniff},
+    },
+    run::{command::ResourceUsage, progress::Progress, scratch::Scratch},
 };
 use crate::config::media::Settings;
 

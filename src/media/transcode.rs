@@ -15,19 +15,27 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     Clip, Error, Report,
-    admission::{self, Admission},
-    brand::Brand,
-    command::{self, ResourceUsage, SandboxPaths, error::Cause},
-    inspect::{self, Expected},
-    plan::{self, BODY, CLIP, Files, JOIN_LIST, STILL_PATTERNS},
-    poster,
-    probe::Probe,
-    progress::{Meter, Progress},
-    rules::{Rejection, Rules, check},
-    scratch::{Scratch, file_size},
-    sniff::{SNIFF_BYTES, sniff},
+    encode::{
+        brand::Brand,
+        plan::{self, BODY, CLIP, Files, JOIN_LIST, STILL_PATTERNS},
+    },
+    input::{
+        probe::Probe,
+        rules::{Rejection, Rules, check},
+        sniff::{SNIFF_BYTES, sniff},
+    },
+    output::{
+        inspect::{self, Expected},
+        poster,
+    },
+    run::{
+        admission::{self, Admission},
+        command::{self, ResourceUsage, SandboxPaths, error::Cause},
+        progress::{Meter, Progress},
+        scratch::{Scratch, file_size},
+        tools::Tools,
+    },
     target::{RATE, Target},
-    tools::Tools,
 };
 use crate::version::VERSION;
 

@@ -76,7 +76,7 @@ def test_only_the_scratch_folder_is_writable(run):
 def test_ffmpeg_has_the_used_components_and_no_network(run):
     said = run("--entrypoint", "bash", IMAGE, "-c", "ffmpeg -hide_banner -protocols; ffmpeg -hide_banner -decoders").stdout
     assert "http" not in said and "tcp" not in said
-    codecs = re.search(r"CODECS: .*? = \[(.*?)\];", (ROOT / "src/media/rules.rs").read_text(), re.S)[1]
+    codecs = re.search(r"CODECS: .*? = \[(.*?)\];", (ROOT / "src/media/input/rules.rs").read_text(), re.S)[1]
     for codec in re.findall(r'"(\w+)"', codecs):
         assert re.search(rf"\(codec {codec}\)| {codec} ", said), codec
 

@@ -11,9 +11,8 @@ use anyhow::{Context, anyhow, ensure};
 use super::{
     command::{Error, Invocation, Limits, ResourceUsage, Runner, SandboxPaths, find},
     scratch::Scratch,
-    target::Target,
 };
-use crate::{config::media::Sandbox, confine::sandbox::landlock_version};
+use crate::{config::media::Sandbox, confine::sandbox::landlock_version, media::target::Target};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -162,8 +161,8 @@ impl Tools {
         self.runner.run(&invocation, usage, |_| {}).await.map(drop)
     }
 
-    /// Encodes the player's file among `inputs` for `target` in the job's folder. Returns `ffmpeg`'s
-    /// error output.
+    /// Encodes the player's file, one of `inputs`, for `target` in the job's folder. Returns
+    /// `ffmpeg`'s error output.
     pub async fn encode(
         &self,
         args: &[OsString],

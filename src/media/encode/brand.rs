@@ -7,18 +7,20 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{
-    command::{ResourceUsage, SandboxPaths},
-    inspect::{self, Expected},
-    plan,
-    scratch::Scratch,
+use super::plan;
+use crate::media::{
+    output::inspect::{self, Expected},
+    run::{
+        command::{ResourceUsage, SandboxPaths},
+        scratch::Scratch,
+        tools::Tools,
+    },
     target::Target,
-    tools::Tools,
 };
 
-const WATERMARK: &[u8] = include_bytes!("../../web/brand/watermark.png");
-const OPENING: &[u8] = include_bytes!("../../web/brand/bumper-opening.png");
-const CLOSING: &[u8] = include_bytes!("../../web/brand/bumper-closing.png");
+const WATERMARK: &[u8] = include_bytes!("../../../web/brand/watermark.png");
+const OPENING: &[u8] = include_bytes!("../../../web/brand/bumper-opening.png");
+const CLOSING: &[u8] = include_bytes!("../../../web/brand/bumper-closing.png");
 
 /// Bumpers and watermark, kept in memory so that they survive an emptied scratch folder.
 #[derive(Debug)]

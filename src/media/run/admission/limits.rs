@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use crate::media::proc::memory;
+use crate::media::run::proc::memory;
 
 /// Mount point of both versions of control groups (cgroups(7)).
 const CGROUPS: &str = "/sys/fs/cgroup";

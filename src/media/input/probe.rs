@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::args::{file_url, input_limits, split_args};
+use crate::media::args::{file_url, input_limits, split_args};
 
 /// A file as the demuxer sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn portrait_phone_video_is_rotated() {
-        let probe = Probe::parse(include_bytes!("testdata/portrait.json")).unwrap();
+        let probe = Probe::parse(include_bytes!("../testdata/portrait.json")).unwrap();
         assert_eq!(probe.streams, 2);
         let video = probe.video.unwrap();
         assert_eq!((video.width, video.height), (1920, 1080));
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn wide_pixels_keep_their_shape() {
-        let video = video(include_bytes!("testdata/wide-pixels.json"));
+        let video = video(include_bytes!("../testdata/wide-pixels.json"));
         assert_eq!(
             video.sample_aspect,
             Ratio {
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn hdr_video_reports_its_transfer_curve() {
-        let video = video(include_bytes!("testdata/hlg.json"));
+        let video = video(include_bytes!("../testdata/hlg.json"));
         assert_eq!(video.codec, "hevc");
         assert_eq!(
             video.colour,
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn cover_art_is_not_a_video() {
-        let probe = Probe::parse(include_bytes!("testdata/song.json")).unwrap();
+        let probe = Probe::parse(include_bytes!("../testdata/song.json")).unwrap();
         assert_eq!(probe.video, None);
         assert_eq!(probe.streams, 2);
     }

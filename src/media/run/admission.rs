@@ -21,7 +21,7 @@ use std::{
 use anyhow::Context;
 use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
 
-use super::probe::{Transfer, Video};
+use crate::media::input::probe::{Transfer, Video};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -127,8 +127,8 @@ impl Head {
     }
 }
 
-/// Unlocks explicitly, like [`MemoryPermit`]. Closing alone would keep the lock while a program that is
-/// being started holds a copy of the file descriptor.
+/// Unlocks explicitly, like [`MemoryPermit`]. Closing alone would keep the lock while a program that
+/// is being started holds a copy of the file descriptor.
 impl Drop for Head {
     fn drop(&mut self) {
         unlock(&self.lock);

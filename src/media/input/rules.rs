@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    args::MAX_PIXELS,
-    probe::{Probe, Video},
-};
-use crate::{config::media::Settings, language::Language};
+use super::probe::{Probe, Video};
+use crate::{config::media::Settings, language::Language, media::args::MAX_PIXELS};
 
 /// Codecs that phones and cameras record and that editing programs export.
 const CODECS: [&str; 8] = [
@@ -237,7 +234,7 @@ mod tests {
     };
 
     fn portrait() -> Probe {
-        Probe::parse(include_bytes!("testdata/portrait.json")).unwrap()
+        Probe::parse(include_bytes!("../testdata/portrait.json")).unwrap()
     }
 
     fn with(change: impl FnOnce(&mut Video)) -> Probe {
@@ -305,7 +302,7 @@ mod tests {
 
     #[test]
     fn song_with_cover_art_is_not_a_video() {
-        let probe = Probe::parse(include_bytes!("testdata/song.json")).unwrap();
+        let probe = Probe::parse(include_bytes!("../testdata/song.json")).unwrap();
         assert_eq!(check(&probe, NO_RULES), Err(Rejection::NotAVideo));
     }
 

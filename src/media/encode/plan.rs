@@ -6,13 +6,17 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
-    args::{file_url, input_limits, split_args},
     encoder::encoder,
     layout::{Rectangle, fit, watermark},
-    probe::{Matrix, Transfer, Video},
-    target::{RATE, STILLS, TIMESCALE, Target},
 };
-use crate::config::media::Resolution;
+use crate::{
+    config::media::Resolution,
+    media::{
+        args::{file_url, input_limits, split_args},
+        input::probe::{Matrix, Transfer, Video},
+        target::{RATE, STILLS, TIMESCALE, Target},
+    },
+};
 
 /// JPEG quantisers of each still, finest first.
 pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
     use crate::{
         config::media::Effort,
-        media::probe::{Colour, Probe},
+        media::input::probe::{Colour, Probe},
     };
 
     const TARGET: Target = Target {
@@ -208,7 +212,7 @@ mod tests {
     };
 
     fn video(width: u32, height: u32) -> Video {
-        let report = include_bytes!("testdata/portrait.json");
+        let report = include_bytes!("../testdata/portrait.json");
         let video = Probe::parse(report).unwrap().video.unwrap();
         Video {
             width,
@@ -234,7 +238,7 @@ mod tests {
         let plan = plan(&rotated, TARGET, &files());
         assert_eq!(plan.frames, 180);
         let lines = plan.args.join("\n".as_ref()).into_string().unwrap();
-        assert_eq!(lines, include_str!("testdata/portrait.args").trim_end());
+        assert_eq!(lines, include_str!("../testdata/portrait.args").trim_end());
     }
 
     #[test]

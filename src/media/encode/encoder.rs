@@ -3,11 +3,13 @@
 
 use std::ffi::OsString;
 
-use super::{
-    args::split_args,
-    target::{TIMESCALE, Target},
+use crate::{
+    config::media::{Effort, Resolution},
+    media::{
+        args::split_args,
+        target::{TIMESCALE, Target},
+    },
 };
-use crate::config::media::{Effort, Resolution};
 
 /// Returns the encoder and container options.
 pub fn encoder(target: Target) -> Vec<OsString> {

@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::{
-    args::{file_url, split_args},
-    command::ResourceUsage,
-    target::{RATE, TIMESCALE},
-    tools::Tools,
+use crate::{
+    config::media::Resolution,
+    media::{
+        args::{file_url, split_args},
+        run::{command::ResourceUsage, tools::Tools},
+        target::{RATE, TIMESCALE},
+    },
 };
-use crate::config::media::Resolution;
 
 /// Ticks per frame.
 const FRAME_TICKS: i64 = 512;
@@ -172,7 +173,7 @@ mod tests {
     };
 
     fn film(change: (&str, &str)) -> anyhow::Result<Film> {
-        let json = include_str!("testdata/film.json").replace(change.0, change.1);
+        let json = include_str!("../testdata/film.json").replace(change.0, change.1);
         Film::parse(json.as_bytes())
     }
 
@@ -208,7 +209,8 @@ mod tests {
 
     #[test]
     fn second_stream_is_detected() {
-        let json = include_str!("testdata/film.json").replace("\"streams\": [", "\"streams\": [@");
+        let json =
+            include_str!("../testdata/film.json").replace("\"streams\": [", "\"streams\": [@");
         let stream = json.split_once('@').unwrap().1.rsplit_once(']').unwrap().0;
         let twice = json.replace('@', &format!("{stream},"));
         assert!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{scratch::file_size, target::STILLS};
+use crate::media::{run::scratch::file_size, target::STILLS};
 
 /// Maximum size of a poster before a coarser quality is preferred.
 const MAX_BYTES: u64 = 60 * 1024;

@@ -1,0 +1,7 @@
+//! The encoding run: the picture's place in the frame (`layout`), the encoder's options (`encoder`)
+//! and all arguments (`plan`). `brand` has the watermark and the bumpers.
+
+pub mod brand;
+mod encoder;
+mod layout;
+pub mod plan;
