@@ -4,7 +4,7 @@
 pub mod counting;
 pub mod installation;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 
@@ -14,6 +14,7 @@ use crate::{
     config::{
         self,
         storage::{QuotaSettings, UploadSettings},
+        worker::DEFAULT_VISIBILITY,
     },
     db::{Db, statement_limit::StatementLimit},
     media::Media,
@@ -30,15 +31,56 @@ const MAX_SEARCHES: usize = 2;
 /// requests then take four times as long as usual (`docs/performance.md`).
 const MAX_SEARCHES_PER_SECOND: u32 = 400;
 
-/// The services of the API.
+/// Database, queue and storage of an installation.
 #[derive(Clone)]
-pub struct App {
+pub struct Backends {
     pub db: Db,
-    /// Limits the rate and concurrency of searches.
-    pub searches: StatementLimit,
     pub queue: Queue,
     pub storage: Storage,
     pub installation: Installation,
+}
+
+impl Backends {
+    /// Connects to all backends. Database and Redis may be down, since they are contacted only when
+    /// needed. `visibility` is that of received messages.
+    pub async fn connect(
+        settings: &config::Backends,
+        visibility: Duration,
+        aws: &SdkConfig,
+    ) -> anyhow::Result<Self> {
+        let storage = Storage::connect(&settings.storage, aws);
+        Self::with_storage(storage, settings, visibility, aws).await
+    }
+
+    /// Connects for a tool, which receives no messages and creates no storage.
+    pub async fn inspect(settings: &config::Backends, aws: &SdkConfig) -> anyhow::Result<Self> {
+        let storage = Storage::inspect(&settings.storage, aws);
+        Self::with_storage(storage, settings, DEFAULT_VISIBILITY, aws).await
+    }
+
+    async fn with_storage(
+        storage: impl Future<Output = anyhow::Result<Storage>>,
+        settings: &config::Backends,
+        visibility: Duration,
+        aws: &SdkConfig,
+    ) -> anyhow::Result<Self> {
+        let db = Db::new(&settings.database)?;
+        let storage = storage.await?;
+        Ok(Self {
+            queue: Queue::connect(&settings.queue, visibility, aws).await?,
+            installation: Installation::new(&db, &storage),
+            storage,
+            db,
+        })
+    }
+}
+
+/// The services of the API.
+#[derive(Clone)]
+pub struct App {
+    pub backends: Backends,
+    /// Limits the rate and concurrency of searches.
+    pub searches: StatementLimit,
     pub media_urls: MediaUrls,
     pub auth: Auth,
     pub upload: UploadSettings,
@@ -47,30 +89,24 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to everything that the API needs. Database and Redis may be down, since they are
-    /// contacted only when needed. Background tasks end with `shutdown`.
+    /// Connects to everything that the API needs. Background tasks end with `shutdown`.
     pub async fn build(
         settings: &config::Serve,
         aws: &SdkConfig,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
-        let db = Db::new(&settings.database)?;
-        let storage = Storage::connect(&settings.storage, aws).await?;
+        let backends = Backends::connect(&settings.backends, DEFAULT_VISIBILITY, aws).await?;
         let auth = &settings.auth;
         let signer = Signer::new(&auth.jwt_secret, auth.jwt_secret_other.as_ref());
         let public_url = settings.http.public_url.as_deref();
-        let visibility = config::worker::DEFAULT_VISIBILITY;
         Ok(Self {
-            queue: Queue::connect(&settings.queue, visibility, aws).await?,
-            installation: Installation::new(&db, &storage),
-            media_urls: MediaUrls::new(&storage, signer, public_url),
-            storage,
-            auth: Auth::new(&settings.auth, db.clone(), shutdown)?,
+            media_urls: MediaUrls::new(&backends.storage, signer, public_url),
+            auth: Auth::new(auth, backends.db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             quota: settings.quota.clone(),
             counting: Counting::default(),
             searches: StatementLimit::new(MAX_SEARCHES, MAX_SEARCHES_PER_SECOND),
-            db,
+            backends,
         })
     }
 }
@@ -78,10 +114,7 @@ impl App {
 /// The worker context: the services of the worker.
 #[derive(Clone)]
 pub struct WorkerContext {
-    pub db: Db,
-    pub queue: Queue,
-    pub storage: Storage,
-    pub installation: Installation,
+    pub backends: Backends,
     pub media: Arc<Media>,
     pub upload: UploadSettings,
     pub settings: config::worker::Settings,
@@ -95,13 +128,9 @@ impl WorkerContext {
         launcher: PathBuf,
         aws: &SdkConfig,
     ) -> anyhow::Result<Self> {
-        let db = Db::new(&settings.database)?;
-        let storage = Storage::connect(&settings.storage, aws).await?;
+        let visibility = settings.worker.visibility;
         Ok(Self {
-            queue: Queue::connect(&settings.queue, settings.worker.visibility, aws).await?,
-            installation: Installation::new(&db, &storage),
-            storage,
-            db,
+            backends: Backends::connect(&settings.backends, visibility, aws).await?,
             media: Arc::new(
                 Media::prepare(&settings.media, launcher)
                     .await?

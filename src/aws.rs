@@ -13,11 +13,7 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use crate::config::{
-    aws::Settings,
-    queue::{self, QueueType},
-    storage::{self, StorageType},
-};
+use crate::config::{Backends, aws::Settings, queue::QueueType, storage::StorageType};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -52,13 +48,10 @@ pub fn provider_config(aws: &SdkConfig) -> ProviderConfig {
 }
 
 /// Calls [`load`] if queue or storage is at AWS. A process that uses neither saves 3 MB.
-pub async fn load_for(
-    settings: &Settings,
-    queue: &queue::Settings,
-    storage: &storage::Settings,
-) -> SdkConfig {
+pub async fn load_for(settings: &Backends) -> SdkConfig {
+    let Backends { queue, storage, .. } = settings;
     if queue.queue_type == QueueType::Sqs || storage.storage_type == StorageType::S3 {
-        return load(settings).await;
+        return load(&settings.aws).await;
     }
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

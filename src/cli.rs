@@ -109,13 +109,7 @@ pub struct Fsck {
     #[command(flatten)]
     pub repair: Repair,
     #[command(flatten)]
-    pub database: config::database::Settings,
-    #[command(flatten)]
-    pub queue: config::queue::Settings,
-    #[command(flatten)]
-    pub storage: config::storage::Settings,
-    #[command(flatten)]
-    pub aws: config::aws::Settings,
+    pub backends: config::Backends,
     #[command(flatten)]
     pub upload: config::storage::UploadSettings,
 }

@@ -19,6 +19,28 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use secrecy::SecretString;
 
+/// Settings of database, queue and storage.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Backends {
+    #[command(flatten)]
+    pub database: database::Settings,
+    #[command(flatten)]
+    pub queue: queue::Settings,
+    #[command(flatten)]
+    pub storage: storage::Settings,
+    #[command(flatten)]
+    pub aws: aws::Settings,
+}
+
+impl Backends {
+    pub fn validate(&self) -> anyhow::Result<()> {
+        self.database.validate()?;
+        self.queue.validate()?;
+        self.storage.validate()
+    }
+}
+
 /// Settings of `anb serve`.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
@@ -40,13 +62,7 @@ pub struct Serve {
     #[command(flatten)]
     pub quota: storage::QuotaSettings,
     #[command(flatten)]
-    pub database: database::Settings,
-    #[command(flatten)]
-    pub queue: queue::Settings,
-    #[command(flatten)]
-    pub storage: storage::Settings,
-    #[command(flatten)]
-    pub aws: aws::Settings,
+    pub backends: Backends,
     #[command(flatten)]
     pub stop: StopSettings,
 }
@@ -54,9 +70,7 @@ pub struct Serve {
 impl Serve {
     pub fn validate(&self) -> anyhow::Result<()> {
         self.auth.validate()?;
-        self.database.validate()?;
-        self.queue.validate()?;
-        self.storage.validate()
+        self.backends.validate()
     }
 }
 
@@ -81,13 +95,7 @@ pub struct Work {
     #[command(flatten)]
     pub upload: storage::UploadSettings,
     #[command(flatten)]
-    pub database: database::Settings,
-    #[command(flatten)]
-    pub queue: queue::Settings,
-    #[command(flatten)]
-    pub storage: storage::Settings,
-    #[command(flatten)]
-    pub aws: aws::Settings,
+    pub backends: Backends,
     #[command(flatten)]
     pub stop: StopSettings,
 }
@@ -96,10 +104,8 @@ impl Work {
     pub fn validate(&self) -> anyhow::Result<()> {
         self.worker.validate()?;
         self.media.validate().map_err(anyhow::Error::msg)?;
-        self.database.validate()?;
-        self.queue.validate()?;
-        self.queue.validate_grace(self.stop.grace)?;
-        self.storage.validate()
+        self.backends.validate()?;
+        self.backends.queue.validate_grace(self.stop.grace)
     }
 }
 

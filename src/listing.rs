@@ -49,6 +49,6 @@ pub async fn search(
 ) -> anyhow::Result<Found> {
     // Taken before the connection, so that waiting searches hold no connections.
     let _permit = app.searches.acquire().await?;
-    let mut connection = app.db.connection().await?;
+    let mut connection = app.backends.db.connection().await?;
     queries::search::search(&mut connection, text, city, range).await
 }

@@ -19,14 +19,12 @@ use serde::Serialize;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::{
-    app::{App, WorkerContext, counting::Counting, installation::Installation},
+    app::{App, Backends, WorkerContext, counting::Counting},
     config::http::Listener,
-    db::Db,
     media::Media,
     metric,
-    queue::Queue,
     shutdown::{Shutdown, Task},
-    storage::{Storage, WrongInstallation},
+    storage::WrongInstallation,
     telemetry,
     version::VERSION,
 };
@@ -46,10 +44,7 @@ const RETRY_AFTER_SECS: u32 = 2;
 /// The dependencies of a process and its shutdown state. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Dependencies {
-    db: Db,
-    queue: Queue,
-    storage: Storage,
-    installation: Installation,
+    backends: Backends,
     /// Only in a worker.
     media: Option<Arc<Media>>,
     /// Only in the API.
@@ -62,10 +57,7 @@ pub struct Dependencies {
 impl Dependencies {
     pub fn of_app(app: &App, shutdown: &Shutdown) -> Self {
         Self {
-            db: app.db.clone(),
-            queue: app.queue.clone(),
-            storage: app.storage.clone(),
-            installation: app.installation.clone(),
+            backends: app.backends.clone(),
             media: None,
             counting: Some(app.counting.clone()),
             failing: Arc::default(),
@@ -75,10 +67,7 @@ impl Dependencies {
 
     pub fn of_worker(context: &WorkerContext, shutdown: &Shutdown) -> Self {
         Self {
-            db: context.db.clone(),
-            queue: context.queue.clone(),
-            storage: context.storage.clone(),
-            installation: context.installation.clone(),
+            backends: context.backends.clone(),
             media: Some(Arc::clone(&context.media)),
             counting: None,
             failing: Arc::default(),
@@ -92,7 +81,7 @@ impl Dependencies {
         let this = self.clone();
         let check = async move {
             Box::pin(this.failing()).await;
-            while Box::pin(this.installation.verify()).await.is_err() {
+            while Box::pin(this.backends.installation.verify()).await.is_err() {
                 sleep(VERIFY_INTERVAL).await;
             }
         };
@@ -105,9 +94,10 @@ impl Dependencies {
     /// Probes all dependencies and returns the names of the failing ones. Logs each change once and
     /// records it as a metric.
     pub async fn failing(&self) -> Vec<&'static str> {
+        let Backends { db, queue, .. } = &self.backends;
         let (database, queue, storage, (scratch, ffmpeg)) = tokio::join!(
-            self.probe("database", self.db.ready()),
-            self.probe("queue", self.queue.ready()),
+            self.probe("database", db.ready()),
+            self.probe("queue", queue.ready()),
             self.probe("storage", self.storage_ready()),
             self.probe_media(),
         );
@@ -162,9 +152,10 @@ impl Dependencies {
     /// Returns an error unless files can be stored and the storage belongs to this database. While
     /// the database is unavailable, this cannot be checked, and the database's own probe fails.
     async fn storage_ready(&self) -> anyhow::Result<()> {
-        self.storage.ready().await?;
-        match Box::pin(self.installation.recheck()).await {
-            Err(error) if error.is::<WrongInstallation>() || self.db.ready().await.is_ok() => {
+        let backends = &self.backends;
+        backends.storage.ready().await?;
+        match Box::pin(backends.installation.recheck()).await {
+            Err(error) if error.is::<WrongInstallation>() || backends.db.ready().await.is_ok() => {
                 Err(error)
             }
             _ => Ok(()),

@@ -139,7 +139,7 @@ pub struct Server {
 impl Server {
     /// Binds the API's address. Returns an error naming the variables if that fails.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        let votes = web::Data::new(Votes::new(&app.db, &app.counting, shutdown));
+        let votes = web::Data::new(Votes::new(&app.backends.db, &app.counting, shutdown));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
@@ -149,7 +149,7 @@ impl Server {
         let drained = web::Data::new(stopping.clone());
         let stop = web::Data::new(shutdown.clone());
         let origins = settings.cors_allowed_origins.clone();
-        let connections = Connections::new(open_files::limit(), app.db.max_connections());
+        let connections = Connections::new(open_files::limit(), app.backends.db.max_connections());
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let max_per_thread = connections.most().div_ceil(threads);
         let factory = move || {

@@ -168,7 +168,7 @@ pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome
         city_key: &city::fold(&sign_up.city),
         country: &sign_up.country,
     };
-    let mut connection = app.db.connection().await?;
+    let mut connection = app.backends.db.connection().await?;
     Ok(match queries::insert(&mut connection, &user).await? {
         Some(id) => {
             tracing::info!(user = %id, "user signed up");
@@ -185,7 +185,7 @@ pub async fn log_in(app: &App, email: &str, password: String) -> anyhow::Result<
     let found = if email.contains('\0') {
         None
     } else {
-        let mut connection = app.db.connection().await?;
+        let mut connection = app.backends.db.connection().await?;
         queries::find_credentials(&mut connection, email).await?
     };
     let (user, stored) = found.unzip();
@@ -201,7 +201,7 @@ pub async fn change_password(
     form: PasswordForm,
 ) -> anyhow::Result<PasswordOutcome> {
     let stored = {
-        let mut connection = app.db.connection().await?;
+        let mut connection = app.backends.db.connection().await?;
         queries::find_password_hash(&mut connection, user).await?
     };
     let passwords = &app.auth.passwords;
@@ -216,7 +216,7 @@ pub async fn change_password(
         .try_reserve(Purpose::LogIn)?
         .hash(form.password1)
         .await?;
-    let mut connection = app.db.connection().await?;
+    let mut connection = app.backends.db.connection().await?;
     // Uses the clock that issues tokens, so that a token issued right afterwards is newer.
     let is_changed =
         queries::replace_password(&mut connection, user, &stored, &hash, Utc::now()).await?;

@@ -15,10 +15,10 @@ pub mod upload;
 use diesel_async::AsyncConnection as _;
 
 use crate::{
-    app::App,
+    app::Backends,
     db::{self, Db},
     ids::{UserId, VideoId},
-    storage::{Storage, StorageKey},
+    storage::StorageKey,
     validate::{Checks, FieldError},
 };
 pub use failure::Failure;
@@ -142,8 +142,13 @@ pub async fn change(
 /// Deletes a video. The row goes first, with its votes and any running job, then the files. A
 /// worker that has not noticed the delete may still store files and then die, so the row in
 /// `uploads` stays for the cleanup.
-pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<DeleteOutcome> {
-    let mut connection = app.db.connection().await?;
+pub async fn delete(
+    backends: &Backends,
+    user: UserId,
+    video: VideoId,
+) -> anyhow::Result<DeleteOutcome> {
+    let Backends { db, storage, .. } = backends;
+    let mut connection = db.connection().await?;
     let is_deleted = connection
         .transaction(async |connection| {
             let is_deleted = queries::delete(connection, user, video).await?;
@@ -155,13 +160,13 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
         .await?;
     drop(connection);
     if !is_deleted {
-        return Ok(match find_own(&app.db, user, video).await? {
+        return Ok(match find_own(db, user, video).await? {
             Err(denial) => DeleteOutcome::Denied(denial),
             Ok(_) => DeleteOutcome::Published,
         });
     }
     tracing::info!(%video, "video deleted");
-    if let Err(error) = app.storage.delete_video(video).await {
+    if let Err(error) = storage.delete_video(video).await {
         // Without its row the video is deleted regardless.
         tracing::warn!(%video, "failed to remove files of a deleted video, will retry: {error:#}");
     }
@@ -169,9 +174,9 @@ pub async fn delete(app: &App, user: UserId, video: VideoId) -> anyhow::Result<D
 }
 
 /// Removes the files of a video without a row, then its row in `uploads`.
-async fn remove_files(db: &Db, storage: &Storage, video: VideoId) -> anyhow::Result<()> {
-    storage.delete_video(video).await?;
-    forget_upload(db, video).await
+async fn remove_files(backends: &Backends, video: VideoId) -> anyhow::Result<()> {
+    backends.storage.delete_video(video).await?;
+    forget_upload(&backends.db, video).await
 }
 
 async fn forget_upload(db: &Db, video: VideoId) -> anyhow::Result<()> {

@@ -120,7 +120,8 @@ impl Worker {
         tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
         // Every job ends, at the latest when the shutdown insists.
         self.idle().await;
-        if let Err(error) = within(self.settle_timeout(), self.context.queue.leave()).await {
+        let queue = &self.context.backends.queue;
+        if let Err(error) = within(self.settle_timeout(), queue.leave()).await {
             tracing::warn!("failed to deregister consumer: {error:#}");
         }
         tracing::info!("worker stopped");
@@ -137,10 +138,11 @@ impl Worker {
         while let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             permits.push(permit);
         }
+        let backends = &self.context.backends;
         let received = async {
             // Jobs would find no originals in another installation's storage.
-            self.context.installation.verify().await?;
-            self.context.queue.receive(permits.len(), wait).await
+            backends.installation.verify().await?;
+            backends.queue.receive(permits.len(), wait).await
         };
         let deliveries = tokio::select! {
             received = received => received?,

@@ -42,7 +42,7 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
         started => started?,
     };
     let (serve, work) = roles(&services, &settings, &data_dir);
-    let tools = tools::prepare(&services, &serve.storage, &data_dir);
+    let tools = tools::prepare(&services, &serve.backends.storage, &data_dir);
     let greet = |port| welcome(port, &data_dir, tools?.as_deref());
     let result = tokio::select! {
         result = run_roles(serve, work, greet, &shutdown) => result,
@@ -63,9 +63,9 @@ async fn run_roles(
 ) -> anyhow::Result<()> {
     serve.validate()?;
     work.validate()?;
-    migrations::run(db::connect(&serve.database).await?).await?;
+    migrations::run(db::connect(&serve.backends.database).await?).await?;
 
-    let aws = aws::load_for(&serve.aws, &serve.queue, &serve.storage).await;
+    let aws = aws::load_for(&serve.backends).await;
     let app = App::build(&serve, &aws, shutdown).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let context = WorkerContext::build(&work, launcher, &aws).await?;
@@ -88,9 +88,12 @@ fn roles(
     settings: &config::Dev,
     data_dir: &Path,
 ) -> (config::Serve, config::Work) {
-    let database = database::Settings::at(&services.postgres.url());
-    let queue = queue::Settings::redis_at(&services.redis.url());
-    let storage = storage::Settings::local_below(data_dir);
+    let backends = config::Backends {
+        database: database::Settings::at(&services.postgres.url()),
+        queue: queue::Settings::redis_at(&services.redis.url()),
+        storage: storage::Settings::local_below(data_dir),
+        aws: config::aws::Settings::default(),
+    };
     let mut media = settings.media.clone();
     media
         .scratch_path
@@ -101,10 +104,7 @@ fn roles(
         auth: settings.auth.clone(),
         upload: settings.upload.clone(),
         quota: settings.quota.clone(),
-        database: database.clone(),
-        queue: queue.clone(),
-        storage: storage.clone(),
-        aws: config::aws::Settings::default(),
+        backends: backends.clone(),
         stop: settings.stop.clone(),
     };
     let work = config::Work {
@@ -115,10 +115,7 @@ fn roles(
         },
         media,
         upload: settings.upload.clone(),
-        database,
-        queue,
-        storage,
-        aws: config::aws::Settings::default(),
+        backends,
         stop: settings.stop.clone(),
     };
     (serve, work)

@@ -7,17 +7,13 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
-    app::installation::{self, Identity},
+    app::{
+        Backends,
+        installation::{self, Identity},
+    },
     aws,
     cli::{Fsck, Repair},
-    config,
-    db::Db,
-    queue::Queue,
-    storage::Storage,
-    videos::{
-        fsck::{self, Advice, Comparison, Finding},
-        sweep::Sweeper,
-    },
+    videos::fsck::{self, Advice, Comparison, Finding},
 };
 
 #[derive(Serialize)]
@@ -33,22 +29,12 @@ struct Report<'a> {
 }
 
 pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
-    arguments.database.validate()?;
-    arguments.queue.validate()?;
-    arguments.storage.validate()?;
-    let aws = aws::load_for(&arguments.aws, &arguments.queue, &arguments.storage).await;
-    let visibility = config::worker::DEFAULT_VISIBILITY;
-    let db = Db::new(&arguments.database)?;
-    let queue = Queue::connect(&arguments.queue, visibility, &aws).await?;
-    let storage = Storage::inspect(&arguments.storage, &aws).await?;
-    let on = Sweeper {
-        db: &db,
-        queue: &queue,
-        storage: &storage,
-        upload_timeout: arguments.upload.upload_timeout,
-    };
-    let identity = installation::compare(&db, &storage).await?;
-    let found = fsck::check(&on).await?;
+    arguments.backends.validate()?;
+    let aws = aws::load_for(&arguments.backends).await;
+    let backends = Backends::inspect(&arguments.backends, &aws).await?;
+    let upload_timeout = arguments.upload.upload_timeout;
+    let identity = installation::compare(&backends.db, &backends.storage).await?;
+    let found = fsck::check(&backends, upload_timeout).await?;
     let refusal = refusal(&identity, &found, arguments.repair);
     let mut reports = Vec::new();
     for finding in &found.findings {
@@ -56,7 +42,7 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
         let is_wanted = refusal.is_none() && is_wanted(advice, arguments.repair);
         let is_repaired = is_wanted && !arguments.repair.dry_run;
         if is_repaired {
-            Box::pin(fsck::repair(&on, finding)).await?;
+            Box::pin(fsck::repair(&backends, upload_timeout, finding)).await?;
         }
         reports.push(Report {
             finding,

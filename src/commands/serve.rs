@@ -30,7 +30,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
 }
 
 async fn start(settings: &config::Serve, shutdown: &Shutdown) -> anyhow::Result<App> {
-    db::pooler::reject_shared_sessions(&settings.database).await?;
-    let aws = aws::load_for(&settings.aws, &settings.queue, &settings.storage).await;
+    db::pooler::reject_shared_sessions(&settings.backends.database).await?;
+    let aws = aws::load_for(&settings.backends).await;
     App::build(settings, &aws, shutdown).await
 }

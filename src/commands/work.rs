@@ -45,11 +45,11 @@ async fn start(
     settings: &config::Work,
     shutdown: &Shutdown,
 ) -> anyhow::Result<(Worker, SdkConfig)> {
-    db::pooler::reject_shared_sessions(&settings.database).await?;
+    db::pooler::reject_shared_sessions(&settings.backends.database).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let aws = match settings.machine.ec2_lifecycle {
-        Switch::On => aws::load(&settings.aws).await,
-        Switch::Off => aws::load_for(&settings.aws, &settings.queue, &settings.storage).await,
+        Switch::On => aws::load(&settings.backends.aws).await,
+        Switch::Off => aws::load_for(&settings.backends).await,
     };
     let context = WorkerContext::build(settings, launcher, &aws).await?;
     Ok((Worker::new(context, shutdown.clone()), aws))

@@ -66,7 +66,7 @@ pub async fn list_videos(
         let (city, range) = (city.as_deref(), page.range());
         let (found, stopped_at) = match &text {
             None => (
-                super::rank(&app.db, Ranking::Videos, city, range).await?,
+                super::rank(&app.backends.db, Ranking::Videos, city, range).await?,
                 None,
             ),
             Some(text) => {
@@ -122,7 +122,7 @@ pub async fn rank(
     let city = filter::city(query.city.as_deref())?;
     let key = format!("rankings {ranking:?} {} {city:?}", page.key());
     let list = async || {
-        let ranked = super::rank(&app.db, ranking, city.as_deref(), page.range()).await?;
+        let ranked = super::rank(&app.backends.db, ranking, city.as_deref(), page.range()).await?;
         let (ranked, end) = page.trim_with_cursor(&ranked, PublicVideo::rank_key);
         let mut places = Vec::with_capacity(ranked.len());
         for (video, position) in ranked.iter().zip(page.position() + 1..) {

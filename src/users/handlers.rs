@@ -135,7 +135,7 @@ struct ProfileBody {
 
 /// `GET /api/auth/profile`
 pub async fn profile(app: web::Data<App>, caller: Authenticated) -> Result<HttpResponse> {
-    let user = super::find_profile(&app.db, caller.user()).await?;
+    let user = super::find_profile(&app.backends.db, caller.user()).await?;
     let user = user.ok_or(Code::Unauthorized)?;
     Ok(HttpResponse::Ok().json(ProfileBody {
         id: user.id,

@@ -10,9 +10,8 @@ use super::{
         sweeping::{self, OrphanedOutputs},
     },
     remove_files,
-    sweep::Sweeper,
 };
-use crate::{auth, ids::VideoId};
+use crate::{app::Backends, auth, ids::VideoId};
 
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -30,10 +29,11 @@ pub struct Cleaned {
 }
 
 /// Runs one cleanup. A failure of one kind does not stop the others. Returns the first error.
-pub async fn run(on: &Sweeper<'_>) -> anyhow::Result<Cleaned> {
-    let uploads = remove_orphaned_uploads(on).await;
-    let strays = remove_orphaned_outputs(on).await;
-    forget_tokens(on).await?;
+pub async fn run(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Cleaned> {
+    let timeout = upload_timeout + MARGIN;
+    let uploads = remove_orphaned_uploads(backends, timeout).await;
+    let strays = remove_orphaned_outputs(backends, timeout).await;
+    forget_tokens(backends).await?;
     Ok(Cleaned {
         uploads: uploads?,
         strays: strays?,
@@ -42,54 +42,53 @@ pub async fn run(on: &Sweeper<'_>) -> anyhow::Result<Cleaned> {
 
 /// Removes the files of unfinished uploads and deletes, including those that a worker stored after
 /// the delete, then their rows in `uploads`.
-async fn remove_orphaned_uploads(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let timeout = on.upload_timeout + MARGIN;
+async fn remove_orphaned_uploads(backends: &Backends, timeout: Duration) -> anyhow::Result<usize> {
     let stale = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         queries::orphaned_uploads(&mut connection, timeout, BATCH).await?
     };
     let mut result = Ok(stale.len());
     for video in stale {
         // A failed removal must not stop the others.
-        if let Err(error) = remove_upload(on, video).await {
+        if let Err(error) = remove_upload(backends, video).await {
             result = Err(error);
         }
     }
     result
 }
 
-async fn remove_upload(on: &Sweeper<'_>, video: VideoId) -> anyhow::Result<()> {
-    remove_files(on.db, on.storage, video).await?;
+async fn remove_upload(backends: &Backends, video: VideoId) -> anyhow::Result<()> {
+    remove_files(backends, video).await?;
     tracing::info!(%video, "orphaned upload removed");
     Ok(())
 }
 
 /// Removes the outputs of lost attempts, once none of their workers can still be storing.
-async fn remove_orphaned_outputs(on: &Sweeper<'_>) -> anyhow::Result<usize> {
-    let timeout = on.upload_timeout + MARGIN;
+async fn remove_orphaned_outputs(backends: &Backends, timeout: Duration) -> anyhow::Result<usize> {
     let strays = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         sweeping::orphaned_outputs(&mut connection, timeout, BATCH).await?
     };
     let mut result = Ok(strays.len());
     for stray in strays {
-        if let Err(error) = remove_outputs(on, stray).await {
+        if let Err(error) = remove_outputs(backends, stray).await {
             result = Err(error);
         }
     }
     result
 }
 
-async fn remove_outputs(on: &Sweeper<'_>, stray: OrphanedOutputs) -> anyhow::Result<()> {
+async fn remove_outputs(backends: &Backends, stray: OrphanedOutputs) -> anyhow::Result<()> {
     // Leaves the outputs of attempts that began after the row was read.
     let kept = attempt_with_outputs(stray.status, stray.attempt).unwrap_or(stray.attempt + 1);
-    on.storage.delete_outputs_before(stray.id, kept).await?;
-    let mut connection = on.db.connection().await?;
+    let Backends { db, storage, .. } = backends;
+    storage.delete_outputs_before(stray.id, kept).await?;
+    let mut connection = db.connection().await?;
     sweeping::clear_orphans(&mut connection, stray).await
 }
 
-async fn forget_tokens(on: &Sweeper<'_>) -> anyhow::Result<()> {
-    let mut connection = on.db.connection().await?;
+async fn forget_tokens(backends: &Backends) -> anyhow::Result<()> {
+    let mut connection = backends.db.connection().await?;
     auth::queries::delete_expired(&mut connection).await?;
     Ok(())
 }

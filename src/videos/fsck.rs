@@ -17,9 +17,10 @@ use super::{
         fsck::{self as sql, VideoRecord},
         remakes,
     },
-    sweep::{self, Leases, Sweeper},
+    sweep::{self, Leases},
 };
 use crate::{
+    app::Backends,
     ids::VideoId,
     storage::{StorageKey, Stored},
 };
@@ -67,13 +68,13 @@ pub struct Comparison {
 }
 
 /// Compares everything and returns the findings.
-pub async fn check(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
-    let first = compare(on).await?;
+pub async fn check(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Comparison> {
+    let first = compare(backends, upload_timeout).await?;
     if first.findings.is_empty() {
         return Ok(first);
     }
     tokio::time::sleep(RECHECK_DELAY).await;
-    let mut again = compare(on).await?;
+    let mut again = compare(backends, upload_timeout).await?;
     let both: HashSet<_> = again.findings.drain(..).collect();
     again.findings = first.findings;
     again.findings.retain(|finding| both.contains(finding));
@@ -131,20 +132,24 @@ pub enum Advice {
 }
 
 /// Repairs a finding, regardless of the advice.
-pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
+pub async fn repair(
+    backends: &Backends,
+    upload_timeout: Duration,
+    finding: &Finding,
+) -> anyhow::Result<()> {
     match finding {
         Finding::MissingOriginal { .. } | Finding::Foreign { .. } => {}
         Finding::MissingOutput { video } => {
-            let mut connection = on.db.connection().await?;
+            let mut connection = backends.db.connection().await?;
             remakes::order(&mut connection, *video).await?;
         }
-        Finding::Orphan { key, .. } => remove(on, *key).await?,
+        Finding::Orphan { key, .. } => remove(backends, *key).await?,
         Finding::Overdue { .. } | Finding::MissingMessages => {
-            sweep::run(on, Leases::expired(on.db).await?).await?;
-            clean::run(on).await?;
+            sweep::run(backends, Leases::expired(&backends.db).await?).await?;
+            clean::run(backends, upload_timeout).await?;
         }
         Finding::WrongVotes { video, .. } => {
-            let mut connection = on.db.connection().await?;
+            let mut connection = backends.db.connection().await?;
             connection
                 .transaction(async |connection| {
                     sql::lock_votes(connection, *video).await?;
@@ -158,33 +163,33 @@ pub async fn repair(on: &Sweeper<'_>, finding: &Finding) -> anyhow::Result<()> {
 }
 
 /// Removes an orphan, unless a row refers to it by now.
-async fn remove(on: &Sweeper<'_>, key: StorageKey) -> anyhow::Result<()> {
+async fn remove(backends: &Backends, key: StorageKey) -> anyhow::Result<()> {
     let video = key.video();
     let found = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         queries::find(&mut connection, video).await?
     };
     match (found, key) {
-        (None, _) => on.storage.delete_video(video).await,
+        (None, _) => backends.storage.delete_video(video).await,
         (Some(_), StorageKey::Original(_)) => Ok(()),
         (Some(found), StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt)) => {
             if attempt_with_outputs(found.status, found.attempt) == Some(attempt) {
                 return Ok(());
             }
-            on.storage.delete_outputs(video, attempt).await
+            backends.storage.delete_outputs(video, attempt).await
         }
     }
 }
 
 /// Compares once. Lists the files first, so it misses files stored later, and the second comparison
 /// does not find files removed later.
-async fn compare(on: &Sweeper<'_>) -> anyhow::Result<Comparison> {
-    let stored = on.storage.list().await?;
+async fn compare(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Comparison> {
+    let stored = backends.storage.list().await?;
     let known = {
-        let mut connection = on.db.connection().await?;
-        sql::records(&mut connection, on.upload_timeout.as_secs_f64()).await?
+        let mut connection = backends.db.connection().await?;
+        sql::records(&mut connection, upload_timeout.as_secs_f64()).await?
     };
-    let messages = on.queue.stats().await?;
+    let messages = backends.queue.stats().await?;
     let mut findings = unexpected(&stored, &known);
     // A file stored after the listing would appear missing.
     findings.extend(missing(&stored, &known));

@@ -135,7 +135,7 @@ pub async fn list_own(
     page: Page,
 ) -> Result<HttpResponse> {
     let (limit, offset) = (page.fetch_limit(), page.offset());
-    let videos = super::list_own(&app.db, caller.user(), limit, offset).await?;
+    let videos = super::list_own(&app.backends.db, caller.user(), limit, offset).await?;
     let (videos, has_next) = page.trim(&videos);
     let mut bodies = Vec::with_capacity(videos.len());
     for video in videos {
@@ -151,7 +151,7 @@ pub async fn detail(
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let video = super::find_own(&app.db, caller.user(), video).await??;
+    let video = super::find_own(&app.backends.db, caller.user(), video).await??;
     let body = VideoBody::with_original(&video, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))
 }
@@ -209,9 +209,9 @@ async fn apply(
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
     let changed = if change.title.is_none() && change.is_public.is_none() {
-        super::find_own(&app.db, caller.user(), video).await??
+        super::find_own(&app.backends.db, caller.user(), video).await??
     } else {
-        match super::change(&app.db, caller.user(), video, &change).await? {
+        match super::change(&app.backends.db, caller.user(), video, &change).await? {
             ChangeOutcome::Changed(video) => *video,
             ChangeOutcome::Denied(denial) => return Err(denial.into()),
             ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
@@ -237,7 +237,7 @@ pub async fn delete(
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
-    match super::delete(&app, caller.user(), video).await? {
+    match super::delete(&app.backends, caller.user(), video).await? {
         DeleteOutcome::Deleted => Ok(HttpResponse::Ok().json(Deleted {
             message: Message::new(
                 language,

@@ -45,14 +45,14 @@ pub enum Outcome {
 
 /// Claims the next video in turn. Returns none if no video is due.
 pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Claim>> {
-    let mut connection = context.db.connection().await?;
+    let mut connection = context.backends.db.connection().await?;
     jobs::claim(&mut connection, context.settings.lease).await
 }
 
 /// Extends the claim's lease. Returns false if the claim is lost, because the video was deleted or
 /// claimed by another worker. A claim that has just ended itself is not lost.
 pub async fn heartbeat(context: &WorkerContext, claim: Claim) -> anyhow::Result<bool> {
-    let mut connection = context.db.connection().await?;
+    let mut connection = context.backends.db.connection().await?;
     Ok(
         jobs::heartbeat(&mut connection, claim, context.settings.lease).await?
             || jobs::is_latest(&mut connection, claim).await?,
@@ -104,11 +104,12 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
     let scratch = context.media.scratch();
     let scratch = scratch.map_err(JobError::Environment)?;
     let source = scratch.file("source.mp4");
-    let fetched = context.storage.fetch(StorageKey::Original(video), &source);
+    let backends = &context.backends;
+    let fetched = backends.storage.fetch(StorageKey::Original(video), &source);
     if let Err(error) = fetched.await {
         // If the volume is unmounted, every original is missing.
         let is_lost =
-            error.is::<storage::Missing>() && context.installation.recheck().await.is_ok();
+            error.is::<storage::Missing>() && backends.installation.recheck().await.is_ok();
         return Err(if is_lost {
             JobError::Failed(error)
         } else {
@@ -170,7 +171,7 @@ pub(super) async fn store(
     attempt: i32,
     clip: &Clip,
 ) -> anyhow::Result<u64> {
-    let storage = &context.storage;
+    let storage = &context.backends.storage;
     let bytes = storage.store(StorageKey::Clip(video, attempt), &clip.video);
     let bytes = bytes.await?;
     let poster = storage.store(StorageKey::Poster(video, attempt), &clip.poster);
@@ -194,7 +195,7 @@ async fn show_progress(
         }
         let Progress { percent, remaining } = *progress.borrow_and_update();
         let shown = async {
-            let mut connection = context.db.connection().await?;
+            let mut connection = context.backends.db.connection().await?;
             jobs::show_progress(&mut connection, claim, percent.into(), remaining).await
         };
         if let Err(error) = shown.await {

@@ -35,14 +35,14 @@ enum Made {
 
 /// Claims the remake that has been due longest. Returns none if none is due.
 pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Remake>> {
-    let mut connection = context.db.connection().await?;
+    let mut connection = context.backends.db.connection().await?;
     remakes::claim(&mut connection, context.settings.lease).await
 }
 
 /// Extends the claim. Returns false if it is lost, because the video was deleted or another worker
 /// has the remake.
 pub async fn heartbeat(context: &WorkerContext, remake: Remake) -> anyhow::Result<bool> {
-    let mut connection = context.db.connection().await?;
+    let mut connection = context.backends.db.connection().await?;
     remakes::extend(&mut connection, remake, context.settings.lease).await
 }
 
@@ -89,7 +89,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     let started = Instant::now();
     let scratch = context.media.scratch()?;
     let source = scratch.file("source.mp4");
-    let storage = &context.storage;
+    let storage = &context.backends.storage;
     storage.fetch(StorageKey::Original(video), &source).await?;
     let mut job = media::Report::default();
     let making = context.media.make_clip(&source, &scratch, &mut job, |_| {});
@@ -105,7 +105,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     process::store(context, video, next, &clip).await?;
     let report = Report::to_row(started, &job, Some(&clip))?;
     let is_shown = {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         remakes::finish(&mut connection, remake, &report).await?
     };
     if !is_shown {
@@ -125,12 +125,12 @@ async fn give_up(
     again: Option<Duration>,
 ) -> anyhow::Result<()> {
     let is_void = {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         remakes::give_up(&mut connection, remake, again).await?
     };
     if is_void {
         let Remake { video, next, .. } = remake;
-        context.storage.delete_outputs(video, next).await?;
+        context.backends.storage.delete_outputs(video, next).await?;
     }
     Ok(())
 }

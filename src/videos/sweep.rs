@@ -10,12 +10,11 @@ use super::{
     queries::{remakes, sweeping},
 };
 use crate::{
-    app::WorkerContext,
+    app::Backends,
     db::{self, Db},
     ids::VideoId,
     job::Job,
     queue::Queue,
-    storage::Storage,
 };
 
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -93,26 +92,6 @@ fn span(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
-/// The services that a sweep uses.
-#[derive(Clone, Copy)]
-pub struct Sweeper<'a> {
-    pub db: &'a Db,
-    pub queue: &'a Queue,
-    pub storage: &'a Storage,
-    pub upload_timeout: Duration,
-}
-
-impl<'a> From<&'a WorkerContext> for Sweeper<'a> {
-    fn from(context: &'a WorkerContext) -> Self {
-        Self {
-            db: &context.db,
-            queue: &context.queue,
-            storage: &context.storage,
-            upload_timeout: context.upload.upload_timeout,
-        }
-    }
-}
-
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Videos that wait again because their leases expired.
@@ -128,13 +107,16 @@ pub struct Swept {
 }
 
 /// Runs one sweep. A failure of one rule does not stop the others. Returns the first error.
-pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
+pub async fn run(backends: &Backends, leases: Leases) -> anyhow::Result<Swept> {
     let (lost, expired) = match leases {
-        Leases::ExpiredAt(moment) => (fail_lost(on, moment).await, expire_leases(on, moment).await),
+        Leases::ExpiredAt(moment) => (
+            fail_lost(backends, moment).await,
+            expire_leases(backends, moment).await,
+        ),
         Leases::Keep => (Ok(0), Ok(0)),
     };
-    let due = push_due(on).await;
-    let refilled = refill(on).await;
+    let due = push_due(backends).await;
+    let refilled = refill(backends).await;
     let (again, remakes) = refilled?;
     Ok(Swept {
         lost: lost?,
@@ -145,9 +127,9 @@ pub async fn run(on: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
     })
 }
 
-async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
+async fn fail_lost(backends: &Backends, moment: DateTime<Utc>) -> anyhow::Result<usize> {
     let failure = Failure::WorkerLost.to_row()?;
-    let mut connection = on.db.connection().await?;
+    let mut connection = backends.db.connection().await?;
     let lost = sweeping::fail_lost(&mut connection, moment, MAX_EXPIRATIONS, &failure).await?;
     for video in &lost {
         tracing::error!(%video, losses = MAX_EXPIRATIONS, "video failed: its workers keep dying");
@@ -156,8 +138,8 @@ async fn fail_lost(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<us
 }
 
 /// Rule (b): `processing` with an expired lease returns to `uploaded`, and rule (a) pushes it.
-async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Result<usize> {
-    let mut connection = on.db.connection().await?;
+async fn expire_leases(backends: &Backends, moment: DateTime<Utc>) -> anyhow::Result<usize> {
+    let mut connection = backends.db.connection().await?;
     let expired = sweeping::expire_leases(&mut connection, moment, MAX_EXPIRATIONS).await?;
     for video in &expired {
         tracing::warn!(%video, "lease expired: the video waits for another worker");
@@ -166,12 +148,12 @@ async fn expire_leases(on: &Sweeper<'_>, moment: DateTime<Utc>) -> anyhow::Resul
 }
 
 /// Rule (a): `uploaded`, due, and not pushed since it began to wait.
-async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
+async fn push_due(backends: &Backends) -> anyhow::Result<usize> {
     let due = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         sweeping::take_due(&mut connection, BATCH).await?
     };
-    push(on.db, on.queue, &due).await
+    push(&backends.db, &backends.queue, &due).await
 }
 
 /// Rule (c): if the queue is empty although pushed videos wait, the broker lost their messages.
@@ -179,22 +161,22 @@ async fn push_due(on: &Sweeper<'_>) -> anyhow::Result<usize> {
 ///
 /// A message is a ticket for the next video, not for a certain one. A few lost messages only make
 /// the queue empty earlier, and a few excess ones find no work.
-async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
+async fn refill(backends: &Backends) -> anyhow::Result<(usize, usize)> {
     let is_needed = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         sweeping::is_any_pushed(&mut connection, REPUSH_AFTER).await?
             || remakes::is_any_due(&mut connection).await?
     };
-    if !is_needed || on.queue.stats().await?.waiting > 0 {
+    if !is_needed || backends.queue.stats().await?.waiting > 0 {
         return Ok((0, 0));
     }
-    let limit = if on.queue.has_exact_stats() {
+    let limit = if backends.queue.has_exact_stats() {
         BATCH
     } else {
         SMALL_BATCH
     };
     let (again, remakes) = {
-        let mut connection = on.db.connection().await?;
+        let mut connection = backends.db.connection().await?;
         (
             sweeping::take_again(&mut connection, REPUSH_AFTER, limit).await?,
             remakes::due(&mut connection, limit).await?,
@@ -208,8 +190,8 @@ async fn refill(on: &Sweeper<'_>) -> anyhow::Result<(usize, usize)> {
     }
     // Remakes that the broker does not accept are due at the next sweep.
     Ok((
-        push(on.db, on.queue, &again).await?,
-        push(on.db, on.queue, &remakes).await?,
+        push(&backends.db, &backends.queue, &again).await?,
+        push(&backends.db, &backends.queue, &remakes).await?,
     ))
 }
 

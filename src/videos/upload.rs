@@ -11,7 +11,7 @@ use super::{
     remove_files,
 };
 use crate::{
-    app::App,
+    app::{App, Backends},
     db,
     ids::{UserId, VideoId},
     job::Job,
@@ -57,10 +57,10 @@ impl Receiving {
     /// Starts receiving a file from `user`. Concurrent calls count each other against the quota.
     pub async fn begin(app: &App, user: UserId) -> Result<Self, UploadError> {
         // A file in another installation's storage would be lost to both.
-        app.installation.verify().await?;
+        app.backends.installation.verify().await?;
         let video = VideoId::generate();
         let noted = db::with_timeout(async {
-            let mut connection = app.db.connection().await?;
+            let mut connection = app.backends.db.connection().await?;
             connection
                 .transaction(async |connection| {
                     queries::lock_user(connection, user).await?;
@@ -73,10 +73,11 @@ impl Receiving {
             Admission::TooManyOpen => return Err(UploadError::TooManyOpen),
             Admission::TooManyWaiting => return Err(UploadError::TooManyWaiting),
         }
-        let file = match app.storage.create(StorageKey::Original(video)).await {
+        let storage = &app.backends.storage;
+        let file = match storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
             Err(error) => {
-                log_failure(video, forget_upload(&app.db, video).await);
+                log_failure(video, forget_upload(&app.backends.db, video).await);
                 return Err(error.into());
             }
         };
@@ -123,7 +124,7 @@ impl Receiving {
     pub async fn abandon(self, app: &App) {
         let removed = async {
             self.file.abort().await?;
-            forget_upload(&app.db, self.video).await
+            forget_upload(&app.backends.db, self.video).await
         };
         log_failure(self.video, removed.await);
     }
@@ -182,7 +183,7 @@ impl Receiving {
 /// timed out.
 async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
     let timeout = app.upload.upload_timeout;
-    let mut connection = app.db.connection().await?;
+    let mut connection = app.backends.db.connection().await?;
     connection
         .transaction(async |connection| {
             let is_ours = queries::take_upload(connection, row.id, timeout).await?;
@@ -198,14 +199,15 @@ async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
 
 /// Wakes a worker for a new video, and marks it as pushed.
 pub async fn enqueue(app: &App, video: VideoId, trace: String) -> anyhow::Result<()> {
-    app.queue.push(&Job::process_video(video, trace)).await?;
-    let mut connection = app.db.connection().await?;
+    let Backends { db, queue, .. } = &app.backends;
+    queue.push(&Job::process_video(video, trace)).await?;
+    let mut connection = db.connection().await?;
     queries::jobs::mark_enqueued(&mut connection, video).await
 }
 
 /// Removes the file, then its row in `uploads`.
 async fn discard(app: &App, video: VideoId) {
-    log_failure(video, remove_files(&app.db, &app.storage, video).await);
+    log_failure(video, remove_files(&app.backends, video).await);
 }
 
 /// Logs a failed removal, which the cleanup retries.

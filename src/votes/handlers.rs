@@ -27,7 +27,7 @@ pub async fn cast(
     let user = caller.user();
     if let Err(refused) = limits.write.take(&user) {
         // Report duplicates even when rate-limited.
-        return Err(if super::is_cast(&app.db, user, video).await? {
+        return Err(if super::is_cast(&app.backends.db, user, video).await? {
             Code::AlreadyVoted.into()
         } else {
             refused
@@ -52,7 +52,7 @@ pub async fn list(
     page: Page,
 ) -> Result<HttpResponse> {
     let (limit, offset) = (page.fetch_limit(), page.offset());
-    let videos = super::list(&app.db, caller.user(), limit, offset).await?;
+    let videos = super::list(&app.backends.db, caller.user(), limit, offset).await?;
     let (videos, has_next) = page.trim(&videos);
     Ok(page.private(&videos, has_next, &request))
 }

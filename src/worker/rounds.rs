@@ -45,7 +45,7 @@ impl Worker {
 
     async fn sweep_once(&self, contact: &mut Contact) -> anyhow::Result<()> {
         let time = async {
-            let mut connection = self.context.db.connection().await?;
+            let mut connection = self.context.backends.db.connection().await?;
             db::time(&mut connection).await
         };
         let now = time.await;
@@ -53,7 +53,7 @@ impl Worker {
             contact.lose();
         }
         let leases = contact.note(now?, self.context.settings.lease);
-        sweep::run(&self.context.as_ref().into(), leases).await?;
+        sweep::run(&self.context.backends, leases).await?;
         Ok(())
     }
 
@@ -61,8 +61,9 @@ impl Worker {
         // At its start, the worker cannot yet remove the folders of one that was just killed.
         let cleared = self.context.media.clear_scratch().await;
         // With another installation's storage, `uploads` would lose rows whose files still exist.
-        self.context.installation.verify().await?;
-        clean::run(&self.context.as_ref().into()).await?;
+        let backends = &self.context.backends;
+        backends.installation.verify().await?;
+        clean::run(backends, self.context.upload.upload_timeout).await?;
         cleared
     }
 }

@@ -149,7 +149,8 @@ async fn break_broker(system: &System, step: Step) {
         }
         Fault::Freeze => freeze(running.as_ref().unwrap().id().unwrap(), step).await,
         Fault::Wipe if system.storage_line.is_some() => {
-            SqsBroker::at(&system.app.serve.queue).await.wipe().await;
+            let queue = &system.app.serve.backends.queue;
+            SqsBroker::at(queue).await.wipe().await;
         }
         Fault::Wipe => {
             let url = running.as_ref().unwrap().url();

@@ -213,8 +213,9 @@ impl System {
                 (line, None)
             }
             Backend::Sqs => {
-                let sqs = app.serve.queue.sqs_endpoint_url.as_deref().unwrap();
-                let s3 = app.serve.storage.s3_endpoint_url.as_deref().unwrap();
+                let backends = &app.serve.backends;
+                let sqs = backends.queue.sqs_endpoint_url.as_deref().unwrap();
+                let s3 = backends.storage.s3_endpoint_url.as_deref().unwrap();
                 let queue = Relay::start(relay::Target::Tcp(address_of(sqs)), "").await;
                 let bucket = Relay::start(relay::Target::Tcp(address_of(s3)), "").await;
                 system.set("AWS_ENDPOINT_URL_SQS", &format!("http://{}", queue.address));

@@ -105,7 +105,7 @@ async fn outputs_stored_after_their_attempt_ended_are_removed() {
             assert_eq!(recorded.unwrap(), FailureOutcome::Rejected);
         }
         let key = StorageKey::Clip(video, 1);
-        context.storage.store(key, &clip).await.unwrap();
+        context.backends.storage.store(key, &clip).await.unwrap();
     }
     app.execute("UPDATE videos SET strays_at = strays_at - interval '32 minutes'")
         .await;
@@ -144,7 +144,7 @@ async fn outputs_stored_after_deletion_are_removed_once_their_worker_cannot_stor
     fs::write(&clip, "x").unwrap();
     for id in [&running, &lost] {
         let key = StorageKey::Clip(VideoId::parse(id).unwrap(), 1);
-        context.storage.store(key, &clip).await.unwrap();
+        context.backends.storage.store(key, &clip).await.unwrap();
     }
     assert_eq!(clean(&context).await.unwrap(), Cleaned::default());
     app.execute("UPDATE uploads SET started_at = started_at - interval '32 minutes'")
@@ -168,7 +168,7 @@ async fn revocation_of_expired_token_is_deleted() {
 }
 
 async fn clean(context: &WorkerContext) -> anyhow::Result<Cleaned> {
-    clean::run(&context.into()).await
+    clean::run(&context.backends, context.upload.upload_timeout).await
 }
 
 /// Adds an `uploads` row and an original for an upload that started `age` ago and never finished.

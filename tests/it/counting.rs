@@ -27,7 +27,7 @@ async fn player_sees_votes_not_yet_counted() {
 async fn votes_are_counted_while_the_pool_is_exhausted() {
     let mut app = TestApp::spawn_with(&["--db-pool-size=1"], &[]).await;
     // The test uses a pool of its own.
-    app.db = Db::new(&app.serve.database).unwrap();
+    app.db = Db::new(&app.serve.backends.database).unwrap();
     let (ana, id) = vote_once(&app).await;
     app.counted().await;
 

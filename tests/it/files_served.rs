@@ -230,16 +230,11 @@ async fn signed_urls_stay_valid_during_secret_rotation() {
     let (old, new) = ("the secret of last year", "the secret of this year");
     let before = TestApp::spawn_with(&["--jwt-secret", old], &[]).await;
     let (ana, id) = video(&before, Seed::PRIVATE).await;
+    let storage = &before.serve.backends.storage;
     let shared = [
         ("--database-url", before.place.database_url.as_str()),
-        (
-            "--upload-path",
-            before.serve.storage.upload_path.to_str().unwrap(),
-        ),
-        (
-            "--processed-path",
-            before.serve.storage.processed_path.to_str().unwrap(),
-        ),
+        ("--upload-path", storage.upload_path.to_str().unwrap()),
+        ("--processed-path", storage.processed_path.to_str().unwrap()),
     ];
     let mut flags = vec!["--jwt-secret", new];
     flags.extend(shared.iter().flat_map(|(flag, value)| [*flag, *value]));

@@ -50,7 +50,8 @@ async fn database_of_another_installation_prevents_repairs(app: &TestApp) {
 
 async fn process_with_wrong_storage_accepts_and_processes_nothing(app: &TestApp) {
     let waiting = app.add_video(&film().await).await;
-    app.context().await.installation.verify().await.unwrap();
+    let context = app.context().await;
+    context.backends.installation.verify().await.unwrap();
     let ana = app.insert_user("Ana", "Cali").await;
     let deleted = VideoId::generate();
     app.execute(&format!(
@@ -118,7 +119,7 @@ async fn volume_unmounted_at_runtime_fails_no_video() {
     let app = TestApp::spawn().await;
     let context = app.context().await;
     let video = app.add_video(&film().await).await;
-    context.installation.verify().await.unwrap();
+    context.backends.installation.verify().await.unwrap();
     assert_eq!(app.get("/ready").await.status, 200);
     let ana = app.insert_user("Ana", "Cali").await;
     let uploads = app.folder.path().join("uploads");
@@ -143,7 +144,8 @@ async fn volume_unmounted_at_runtime_fails_no_video() {
 
 /// Simulates a connection to the database of another installation.
 async fn mistype_database_name(app: &TestApp) {
-    app.context().await.installation.verify().await.unwrap();
+    let context = app.context().await;
+    context.backends.installation.verify().await.unwrap();
     app.execute("UPDATE installation SET id = gen_random_uuid()")
         .await;
 }

@@ -61,7 +61,9 @@ async fn later_claim_supersedes_the_earlier_one() {
     assert_eq!(app.row(video).await.unwrap().attempt, 3);
     // The superseded attempt's outputs are removed once it cannot store any more.
     app.set(video, "strays_at = now() - interval '1 day'").await;
-    clean::run(&(&context).into()).await.unwrap();
+    clean::run(&context.backends, context.upload.upload_timeout)
+        .await
+        .unwrap();
     assert_eq!(app.outputs(video), ["3.jpg", "3.mp4"]);
 }
 
@@ -105,7 +107,7 @@ async fn claim(context: &WorkerContext) -> Option<Remake> {
 
 /// Sweeps and returns the number of remakes pushed.
 async fn sweep(context: &WorkerContext) -> usize {
-    let swept = sweep::run(&context.into(), Leases::Keep).await.unwrap();
+    let swept = sweep::run(&context.backends, Leases::Keep).await.unwrap();
     swept.remakes
 }
 

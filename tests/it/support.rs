@@ -23,7 +23,7 @@ use std::{
 };
 
 use anb::{
-    app::{App, WorkerContext, installation::Installation},
+    app::{App, Backends, WorkerContext, installation::Installation},
     cli::{Cli, Command},
     config,
     db::Db,
@@ -124,24 +124,24 @@ impl TestApp {
         let shutdown = Shutdown::new(Duration::from_secs(30));
         // On the runtime that outlives the test, so that a test that ends early interrupts nothing.
         let (settings, stop) = (serve.clone(), shutdown.clone());
-        let (url, db, queue, storage) = RUNTIME
+        let (url, backends) = RUNTIME
             .spawn(async move {
                 let aws = aws::config().await;
                 let app = App::build(&settings, &aws, &stop).await.unwrap();
-                let (db, queue, storage) = (app.db.clone(), app.queue.clone(), app.storage.clone());
+                let backends = app.backends.clone();
                 let server = Server::bind(app, &settings.http, &stop).unwrap();
                 let url = format!("http://{}", server.address());
                 RUNTIME.spawn(async move { server.run().await.unwrap() });
-                (url, db, queue, storage)
+                (url, backends)
             })
             .await
             .unwrap();
         let client = reqwest::Client::new();
         Self {
             url,
-            db,
-            queue,
-            storage,
+            db: backends.db,
+            queue: backends.queue,
+            storage: backends.storage,
             serve,
             work,
             client,
@@ -178,15 +178,17 @@ impl TestApp {
 
     /// Returns a worker context. `ffmpeg` is checked and the bumpers are encoded once per process.
     pub async fn context(&self) -> WorkerContext {
-        let db = Db::new(&self.work.database).unwrap();
+        let db = Db::new(&self.work.backends.database).unwrap();
         let aws = aws::config().await;
         let visibility = self.work.worker.visibility;
-        let queue = Queue::connect(&self.work.queue, visibility, &aws).await;
+        let queue = Queue::connect(&self.work.backends.queue, visibility, &aws).await;
         WorkerContext {
-            queue: queue.unwrap(),
-            installation: Installation::new(&db, &self.storage),
-            storage: self.storage.clone(),
-            db,
+            backends: Backends {
+                queue: queue.unwrap(),
+                installation: Installation::new(&db, &self.storage),
+                storage: self.storage.clone(),
+                db,
+            },
             media: self.media().await,
             upload: self.work.upload.clone(),
             settings: self.work.worker.clone(),

@@ -92,7 +92,7 @@ async fn expired_leases_can_be_kept() {
     for losses in [0, 9] {
         expire(&app, app.add_row().await, losses).await;
     }
-    let swept = sweep::run(&(&context).into(), Leases::Keep).await.unwrap();
+    let swept = sweep::run(&context.backends, Leases::Keep).await.unwrap();
     assert_eq!(swept, Swept::default());
 }
 
@@ -160,10 +160,8 @@ async fn videos_are_pushed_once_an_absent_broker_is_back() {
     let waiting = app.add_row().await;
     let expired = app.add_row().await;
     expire(&app, expired, 0).await;
-    let absent = WorkerContext {
-        queue: RedisBroker::absent().await,
-        ..context.clone()
-    };
+    let mut absent = context.clone();
+    absent.backends.queue = RedisBroker::absent().await;
     assert!(sweep(&absent).await.is_err());
     for video in [waiting, expired] {
         let row = app.row(video).await.unwrap();
@@ -174,8 +172,8 @@ async fn videos_are_pushed_once_an_absent_broker_is_back() {
 }
 
 pub async fn sweep(context: &WorkerContext) -> anyhow::Result<Swept> {
-    let leases = Leases::expired(&context.db).await?;
-    sweep::run(&context.into(), leases).await
+    let leases = Leases::expired(&context.backends.db).await?;
+    sweep::run(&context.backends, leases).await
 }
 
 pub async fn open() -> (TestApp, WorkerContext) {

@@ -75,7 +75,7 @@ async fn video_of_killed_worker_is_next() {
     app.set(killed, "lease_until = now() - interval '1 second'")
         .await;
     let leases = Leases::expired(&app.db).await.unwrap();
-    sweep::run(&(&context).into(), leases).await.unwrap();
+    sweep::run(&context.backends, leases).await.unwrap();
     assert_eq!(claimed(&app, 1).await, [killed]);
 }
 

@@ -45,7 +45,7 @@ pub async fn media(
         // Clients revalidate each time, so unpublishing takes effect immediately. Unchanged: 304.
         "public, no-cache"
     };
-    let folders = match &app.storage {
+    let folders = match &app.backends.storage {
         Storage::Local(folders) => folders,
         // Clients read from the bucket or the CDN.
         Storage::S3(_) => return Err(Code::NotFound.into()),
@@ -80,7 +80,7 @@ pub async fn media(
 
 /// Returns 404 for a missing video, 403 for a file that is not public.
 async fn check_public(app: &App, key: StorageKey) -> Result<()> {
-    let mut connection = app.db.connection().await?;
+    let mut connection = app.backends.db.connection().await?;
     let video = queries::find(&mut connection, key.video())
         .await?
         .ok_or(Code::NotFound)?;

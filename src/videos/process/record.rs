@@ -54,7 +54,7 @@ pub async fn record_success(
 ) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::mark_processed(&mut connection, claim, report).await
     })
     .await?;
@@ -62,7 +62,8 @@ pub async fn record_success(
         remove_outputs(context, claim).await;
         return Ok(Outcome::Superseded);
     }
-    if let Err(error) = context.storage.delete_outputs_before(video, attempt).await {
+    let storage = &context.backends.storage;
+    if let Err(error) = storage.delete_outputs_before(video, attempt).await {
         leave_to_cleanup(context, video, &error).await;
     }
     Ok(Outcome::Processed)
@@ -98,7 +99,7 @@ async fn retry(
     let delay = backoff(claim.failures);
     tracing::warn!(?delay, "attempt failed, will retry: {error:#}");
     let held = until_recorded("waiting", || async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::retry(&mut connection, claim, delay).await
     });
     remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Waiting).await
@@ -114,7 +115,7 @@ async fn postpone(
 ) -> anyhow::Result<FailureOutcome> {
     let give_up_after = context.settings.give_up_after;
     let is_over = until_recorded("set back", || async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::is_environment_failing_since(&mut connection, claim, give_up_after).await
     });
     if is_over.await? {
@@ -132,7 +133,7 @@ async fn postpone(
         "attempt failed because of its environment, will retry: {error:#}"
     );
     let held = until_recorded("set back", || async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::postpone(&mut connection, claim, was_killed, delay).await
     });
     remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Postponed).await
@@ -148,7 +149,7 @@ async fn fail(
     let PermanentFailure { failure, report } = fault;
     let row = failure.to_row().context("serialize the failure")?;
     let held = until_recorded("failed", || async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::mark_failed(&mut connection, claim, &row, report.as_ref()).await
     })
     .await?;
@@ -178,7 +179,7 @@ async fn remove_outputs_if_held(
 /// Releases a video that this worker will not finish, without counting a failure.
 pub async fn release(context: &WorkerContext, claim: Claim) -> anyhow::Result<()> {
     let is_released = {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::release(&mut connection, claim).await?
     };
     if is_released {
@@ -189,10 +190,8 @@ pub async fn release(context: &WorkerContext, claim: Claim) -> anyhow::Result<()
 
 /// Removes the outputs of this attempt.
 pub async fn remove_outputs(context: &WorkerContext, claim: Claim) {
-    let removed = context
-        .storage
-        .delete_outputs(claim.video, claim.attempt)
-        .await;
+    let storage = &context.backends.storage;
+    let removed = storage.delete_outputs(claim.video, claim.attempt).await;
     if let Err(error) = removed {
         leave_to_cleanup(context, claim.video, &error).await;
     }
@@ -201,7 +200,7 @@ pub async fn remove_outputs(context: &WorkerContext, claim: Claim) {
 async fn leave_to_cleanup(context: &WorkerContext, video: VideoId, error: &anyhow::Error) {
     tracing::warn!("failed to remove the outputs of a lost attempt, will retry: {error:#}");
     let noted = async {
-        let mut connection = context.db.connection().await?;
+        let mut connection = context.backends.db.connection().await?;
         jobs::note_orphans(&mut connection, video).await
     };
     if let Err(error) = noted.await {

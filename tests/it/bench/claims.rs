@@ -40,9 +40,9 @@ async fn a_hundred_workers_claim_ten_thousand_videos() {
     connection.batch_execute(&script).await.unwrap();
     drop(connection);
     let mut context = app.context().await;
-    context.db = Db::new(&app.work.database).unwrap();
+    context.backends.db = Db::new(&app.work.backends.database).unwrap();
     // A running worker has its connections open already.
-    join_all((0..CLAIMERS).map(|_| context.db.ready())).await;
+    join_all((0..CLAIMERS).map(|_| context.backends.db.ready())).await;
     // Without a pause, 100 concurrent claims queue for two processors.
     for pause in [Duration::from_millis(200), Duration::ZERO] {
         measure(&context, pause).await;

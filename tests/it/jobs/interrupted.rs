@@ -71,9 +71,9 @@ async fn heartbeat_restores_a_lease_that_the_sweeper_expired() {
     eventually("the sweeper expires the lease", 60, async || {
         app.set(video, "lease_until = now() - interval '1 minute'")
             .await;
-        let leases = Leases::expired(&context.db).await.unwrap();
+        let leases = Leases::expired(&context.backends.db).await.unwrap();
         // A heartbeat may renew the lease before the sweep.
-        let swept = sweep::run(&(&context).into(), leases).await.unwrap();
+        let swept = sweep::run(&context.backends, leases).await.unwrap();
         swept.expired == 1
     })
     .await;

@@ -20,8 +20,7 @@ use anb::{
     videos::{
         self, Change, ChangeOutcome, Claim, clean, operator,
         process::{self, JobError},
-        sweep::{self, Sweeper},
-        upload,
+        sweep, upload,
     },
     votes::Votes,
 };
@@ -184,7 +183,7 @@ impl<'a> Run<'a> {
             Action::Publish { video } => return self.change(video, true).await,
             Action::Unpublish { video } => return self.change(video, false).await,
             Action::Delete { video } => {
-                let deleted = videos::delete(api, users[0], self.videos[video]).await;
+                let deleted = videos::delete(&api.backends, users[0], self.videos[video]).await;
                 return Reply::Deleted(deleted.unwrap());
             }
             Action::Vote { user, video } => {
@@ -225,18 +224,14 @@ impl<'a> Run<'a> {
                 .await;
             }
             Action::Sweep { leases, broker } => {
-                let queue = match broker {
-                    Broker::Up => &context.queue,
-                    Broker::Down => &self.system.no_queue,
-                };
-                let sweeper = Sweeper {
-                    queue,
-                    ..Sweeper::from(context)
-                };
-                return Reply::Swept(sweep_and_clean(&sweeper, leases).await.ok());
+                let mut context = context.clone();
+                if broker == Broker::Down {
+                    context.backends.queue = self.system.no_queue.clone();
+                }
+                return Reply::Swept(sweep_and_clean(&context, leases).await.ok());
             }
             Action::Redrive => {
-                let redriven = operator::redrive(&context.db, &context.queue)
+                let redriven = operator::redrive(&context.backends.db, &context.backends.queue)
                     .await
                     .unwrap();
                 // The sweeper skips videos that became due within the last second.
@@ -310,7 +305,7 @@ impl<'a> Run<'a> {
             is_public: Some(is_public),
         };
         let SystemUnderTest { api, users, .. } = self.system;
-        let changed = videos::change(&api.db, users[0], self.videos[video], &change).await;
+        let changed = videos::change(&api.backends.db, users[0], self.videos[video], &change).await;
         Reply::Changed(matches!(changed.unwrap(), ChangeOutcome::Changed(_)))
     }
 
@@ -348,14 +343,14 @@ impl<'a> Run<'a> {
     }
 }
 
-async fn sweep_and_clean(sweeper: &Sweeper<'_>, leases: Leases) -> anyhow::Result<Swept> {
+async fn sweep_and_clean(context: &WorkerContext, leases: Leases) -> anyhow::Result<Swept> {
     let leases = match leases {
-        Leases::Expire => sweep::Leases::expired(sweeper.db).await?,
+        Leases::Expire => sweep::Leases::expired(&context.backends.db).await?,
         Leases::Keep => sweep::Leases::Keep,
     };
-    let swept = sweep::run(sweeper, leases).await;
+    let swept = sweep::run(&context.backends, leases).await;
     // The cleanup runs even if the sweep failed.
-    let cleaned = clean::run(sweeper).await?;
+    let cleaned = clean::run(&context.backends, context.upload.upload_timeout).await?;
     let swept = swept?;
     assert_eq!(swept.remakes, 0);
     Ok(Swept {

@@ -50,9 +50,9 @@ impl SystemUnderTest {
 
     /// Creates an environment that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
-        let database = app.serve.database.url.as_ref().unwrap();
-        let queue = &app.serve.queue;
-        let storage = &app.serve.storage;
+        let database = app.serve.backends.database.url.as_ref().unwrap();
+        let queue = &app.serve.backends.queue;
+        let storage = &app.serve.backends.storage;
         let mut system = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
         system.set("UPLOAD_PATH", storage.upload_path.to_str().unwrap());
         system.set("PROCESSED_PATH", storage.processed_path.to_str().unwrap());

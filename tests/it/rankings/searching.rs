@@ -102,7 +102,7 @@ async fn search_and_city_are_limited_to_100_characters() {
 async fn crowd(app: &TestApp, count: u32) {
     app.insert_user("Ana", "Cali").await;
     app.insert_user("Eva", "Leticia").await;
-    let mut connection = db::connect(&app.serve.database).await.unwrap();
+    let mut connection = db::connect(&app.serve.backends.database).await.unwrap();
     let videos = format!(
         "INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt, processed_at)
          SELECT gen_random_uuid(), (SELECT id FROM users WHERE first_name = CASE WHEN n > {count} - 1000 THEN 'Eva' ELSE 'Ana' END),

@@ -40,7 +40,7 @@ impl Broker {
 
     /// Returns the broker of an app.
     pub async fn of(app: &TestApp) -> Self {
-        let settings = &app.serve.queue;
+        let settings = &app.serve.backends.queue;
         let kind = match settings.queue_type {
             QueueType::Redis => {
                 Kind::Redis(RedisBroker::at(settings.redis_url.expose_secret()).await)
