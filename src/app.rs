@@ -128,13 +128,13 @@ impl WorkerContext {
         launcher: PathBuf,
         aws: &SdkConfig,
     ) -> anyhow::Result<Self> {
-        let visibility = settings.worker.visibility;
+        let visibility = settings.worker.job_visibility;
         Ok(Self {
             backends: Backends::connect(&settings.backends, visibility, aws).await?,
             media: Arc::new(
                 Media::prepare(&settings.media, launcher)
                     .await?
-                    .shared_by(settings.worker.concurrency),
+                    .shared_by(settings.worker.worker_concurrency),
             ),
             upload: settings.upload.clone(),
             settings: settings.worker.clone(),

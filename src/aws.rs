@@ -27,11 +27,11 @@ pub async fn load(settings: &Settings) -> SdkConfig {
     let tls = Provider::Rustls(CryptoMode::Ring);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(HttpClient::new().tls_provider(tls).build_https())
-        .region(Region::new(settings.region.clone()))
+        .region(Region::new(settings.aws_region.clone()))
         // Slows down while AWS throttles.
         .retry_config(RetryConfig::adaptive().with_max_attempts(MAX_ATTEMPTS))
         .timeout_config(timeouts.build());
-    if let Some(url) = &settings.endpoint_url {
+    if let Some(url) = &settings.aws_endpoint_url {
         loader = loader.endpoint_url(url);
     }
     loader.load().await

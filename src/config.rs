@@ -1,5 +1,6 @@
 //! Settings. Environment variables are the interface, and flags override them. Both are clap
-//! arguments, with one `Args` struct per concern. Each command combines the concerns it needs.
+//! arguments, with one `Args` struct per concern. Each command combines the concerns it needs. clap
+//! derives flag and variable from the name of the field.
 //!
 //! There is no silent fallback. An invalid value stops the start with the variable's name
 //! ([`crate::cli`]), and so does an impossible combination (`validate`).
@@ -17,7 +18,6 @@ pub mod worker;
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use secrecy::SecretString;
 
 /// Settings of database, queue and storage.
 #[derive(Debug, Clone, Args)]
@@ -46,13 +46,8 @@ impl Backends {
 #[group(skip)]
 pub struct Serve {
     /// Internal listener with `/metrics`; `off` for none
-    #[arg(
-        long = "metrics-addr",
-        env = "METRICS_ADDR",
-        default_value = "127.0.0.1:9464",
-        value_name = "ADDRESS"
-    )]
-    pub metrics: http::Listener,
+    #[arg(long, env, default_value = "127.0.0.1:9464", value_name = "ADDRESS")]
+    pub metrics_addr: http::Listener,
     #[command(flatten)]
     pub http: http::Settings,
     #[command(flatten)]
@@ -79,13 +74,8 @@ impl Serve {
 #[group(skip)]
 pub struct Work {
     /// Internal listener with `/health`, `/ready` and `/metrics`; `off` for none
-    #[arg(
-        long = "metrics-addr",
-        env = "METRICS_ADDR",
-        default_value = "127.0.0.1:9465",
-        value_name = "ADDRESS"
-    )]
-    pub metrics: http::Listener,
+    #[arg(long, env, default_value = "127.0.0.1:9465", value_name = "ADDRESS")]
+    pub metrics_addr: http::Listener,
     #[command(flatten)]
     pub worker: worker::Settings,
     #[command(flatten)]
@@ -105,7 +95,7 @@ impl Work {
         self.worker.validate()?;
         self.media.validate().map_err(anyhow::Error::msg)?;
         self.backends.validate()?;
-        self.backends.queue.validate_grace(self.stop.grace)
+        self.backends.queue.validate_grace(self.stop.shutdown_grace)
     }
 }
 
@@ -114,12 +104,8 @@ impl Work {
 #[group(skip)]
 pub struct Dev {
     /// Folder for the private databases, the media and the logs
-    #[arg(
-        long,
-        env = "ANB_DATA_DIR",
-        default_value = ".anb",
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env = "ANB_DATA_DIR")]
+    #[arg(default_value = ".anb", value_name = "FOLDER")]
     pub data_dir: PathBuf,
     #[command(flatten)]
     pub http: http::Settings,
@@ -143,9 +129,8 @@ pub struct Dev {
 #[command(next_help_heading = "Stopping")]
 pub struct StopSettings {
     /// Time to finish running work after SIGTERM; a second signal ends it at once [unit: 90s, 2m …]
-    #[arg(long = "shutdown-grace", env = "SHUTDOWN_GRACE", default_value = "90s", value_name = "TIME",
-          value_parser = duration)]
-    pub grace: Duration,
+    #[arg(long, env, default_value = "90s", value_name = "TIME", value_parser = duration)]
+    pub shutdown_grace: Duration,
 }
 
 /// Parses a duration: a number with its unit (`500ms`, `45m`, `1h 30m`). Refuses zero.
@@ -167,12 +152,6 @@ pub(crate) fn http_url(text: &str) -> Result<String, String> {
         return Err("write an http:// or https:// URL".to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-/// Wraps a secret, so that it appears in no log and no error.
-#[expect(clippy::unnecessary_wraps, reason = "the shape of a clap value parser")]
-pub(crate) fn secret(text: &str) -> Result<SecretString, String> {
-    Ok(SecretString::from(text))
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Db {
         // The address is unused; `custom_setup` connects.
         let manager = AsyncDieselConnectionManager::new_with_config("", config);
         let pool = Pool::builder(manager)
-            .max_size(settings.pool_size.into())
+            .max_size(settings.db_pool_size.into())
             .post_recycle(Hook::async_fn(move |connection, metrics| {
                 let skip_check = metrics.last_used() < CHECK_AFTER
                     && !AtomicBool::load(&check_always, Ordering::Relaxed);

@@ -17,10 +17,10 @@ const QUIET: &str = "actix_server=warn";
 /// Installs the process's subscriber. Returns an error if the filter is invalid or a subscriber is
 /// already installed.
 pub fn init(settings: &Settings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.filter))
-        .map_err(|error| anyhow::anyhow!("RUST_LOG={}: {error}", settings.filter))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log))
+        .map_err(|error| anyhow::anyhow!("RUST_LOG={}: {error}", settings.log))?;
     let registry = tracing_subscriber::registry().with(filter);
-    match settings.format {
+    match settings.log_format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(std::io::stderr().is_terminal());
             registry

@@ -80,7 +80,7 @@ enum Settlement {
 
 impl Worker {
     pub fn new(context: WorkerContext, shutdown: Shutdown) -> Self {
-        let slots = Arc::new(Semaphore::new(context.settings.concurrency.into()));
+        let slots = Arc::new(Semaphore::new(context.settings.worker_concurrency.into()));
         Self {
             dependencies: Dependencies::of_worker(&context, &shutdown),
             context: Arc::new(context),
@@ -104,7 +104,10 @@ impl Worker {
     pub async fn run(&self) {
         self.shutdown.spawn(Task::Sweep, self.clone().sweep());
         self.shutdown.spawn(Task::Cleanup, self.clone().clean());
-        tracing::info!(slots = self.context.settings.concurrency, "worker started");
+        tracing::info!(
+            slots = self.context.settings.worker_concurrency,
+            "worker started"
+        );
         let mut outage = OutageLog::of("failed to receive jobs");
         Box::pin(self.wait_for_environment()).await;
         while !self.shutdown.is_requested() {
@@ -170,7 +173,7 @@ impl Worker {
 
     /// Waits until no job is running.
     pub async fn idle(&self) {
-        let all = self.context.settings.concurrency.into();
+        let all = self.context.settings.worker_concurrency.into();
         drop(self.slots.acquire_many(all).await);
     }
 
@@ -315,8 +318,8 @@ impl Worker {
     {
         let settings = &self.context.settings;
         Box::pin(keep(
-            settings.lease,
-            settings.visibility,
+            settings.job_lease,
+            settings.job_visibility,
             delivery,
             heartbeat,
         ))

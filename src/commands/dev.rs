@@ -27,7 +27,7 @@ pub async fn run(settings: config::Dev) -> anyhow::Result<()> {
     settings.auth.validate()?;
     open_files::raise();
     let data_dir = std::path::absolute(&settings.data_dir).context("ANB_DATA_DIR")?;
-    let shutdown = Shutdown::new(settings.stop.grace);
+    let shutdown = Shutdown::new(settings.stop.shutdown_grace);
     shutdown.listen()?;
 
     let options = Options {
@@ -69,10 +69,10 @@ async fn run_roles(
     let app = App::build(&serve, &aws, shutdown).await?;
     let launcher = std::env::current_exe().context("find this program")?;
     let context = WorkerContext::build(&work, launcher, &aws).await?;
-    monitoring::listen(&serve.metrics, Dependencies::of_app(&app, shutdown))?;
+    monitoring::listen(&serve.metrics_addr, Dependencies::of_app(&app, shutdown))?;
     let server = Server::bind(app, &serve.http, shutdown)?;
     let worker = Worker::new(context, shutdown.clone());
-    monitoring::listen(&work.metrics, worker.dependencies().clone())?;
+    monitoring::listen(&work.metrics_addr, worker.dependencies().clone())?;
     greet(server.address().port())?;
 
     let work = async {
@@ -99,7 +99,7 @@ fn roles(
         .scratch_path
         .get_or_insert_with(|| data_dir.join("scratch"));
     let serve = config::Serve {
-        metrics: socket(data_dir, "serve.sock"),
+        metrics_addr: socket(data_dir, "serve.sock"),
         http: settings.http.clone(),
         auth: settings.auth.clone(),
         upload: settings.upload.clone(),
@@ -108,7 +108,7 @@ fn roles(
         stop: settings.stop.clone(),
     };
     let work = config::Work {
-        metrics: socket(data_dir, "work.sock"),
+        metrics_addr: socket(data_dir, "work.sock"),
         worker: settings.worker.clone(),
         machine: worker::MachineSettings {
             ec2_lifecycle: worker::Switch::Off,

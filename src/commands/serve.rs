@@ -11,7 +11,7 @@ use crate::{
 
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
-    let shutdown = Shutdown::new(settings.stop.grace);
+    let shutdown = Shutdown::new(settings.stop.shutdown_grace);
     shutdown.listen()?;
     let started = shutdown.unless_requested(Box::pin(start(&settings, &shutdown)));
     let Some(app) = started.await.transpose()? else {
@@ -20,7 +20,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     open_files::raise();
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
-    monitoring::listen(&settings.metrics, dependencies)?;
+    monitoring::listen(&settings.metrics_addr, dependencies)?;
     let server = Server::bind(app, &settings.http, &shutdown)?;
     tracing::info!(address = %server.address(), "API is listening");
 

@@ -16,7 +16,7 @@ use crate::{
 
 pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     settings.validate()?;
-    let shutdown = Shutdown::new(settings.stop.grace);
+    let shutdown = Shutdown::new(settings.stop.shutdown_grace);
     shutdown.listen()?;
     let started = shutdown.unless_requested(Box::pin(start(&settings, &shutdown)));
     let Some((worker, aws)) = started.await.transpose()? else {
@@ -24,7 +24,7 @@ pub async fn run(settings: config::Work) -> anyhow::Result<()> {
     };
     open_files::raise();
     worker.dependencies().report();
-    monitoring::listen(&settings.metrics, worker.dependencies().clone())?;
+    monitoring::listen(&settings.metrics_addr, worker.dependencies().clone())?;
 
     match settings.machine.ec2_lifecycle {
         Switch::On => {

@@ -6,6 +6,8 @@ use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::duration;
+
 /// Default signing secret. It is public, and therefore refused in production.
 const DEVELOPMENT_SECRET: &str = "anb-development-secret-not-for-production";
 
@@ -18,24 +20,17 @@ const MIN_SECRET_BYTES: usize = 32;
 #[command(next_help_heading = "Authentication")]
 pub struct Settings {
     /// `production` refuses weak secrets
-    #[arg(
-        long,
-        env = "ENVIRONMENT",
-        default_value = "development",
-        value_name = "NAME"
-    )]
+    #[arg(long, env, default_value = "development", value_name = "NAME")]
     pub environment: Environment,
     /// Secret that signs access tokens and media URLs; at least 32 bytes in production
-    #[arg(long, env = "JWT_SECRET", default_value = DEVELOPMENT_SECRET, hide_default_value = true,
-          hide_env_values = true, value_name = "SECRET", value_parser = super::secret)]
+    #[arg(long, env, default_value = DEVELOPMENT_SECRET, hide_default_value = true,
+          hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: SecretString,
     /// Second secret whose tokens and media URLs are also accepted, for rotating secrets
-    #[arg(long, env = "JWT_SECRET_OTHER", hide_env_values = true, value_name = "SECRET",
-          value_parser = super::secret)]
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret_other: Option<SecretString>,
     /// Lifetime of an access token [unit: 45m, 1h, 24h …]
-    #[arg(long, env = "JWT_EXPIRATION", default_value = "1h", value_name = "TIME",
-          value_parser = super::duration)]
+    #[arg(long, env, default_value = "1h", value_name = "TIME", value_parser = duration)]
     pub jwt_expiration: Duration,
 }
 

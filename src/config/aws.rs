@@ -3,30 +3,26 @@
 
 use clap::Args;
 
+use super::http_url;
+
 /// AWS settings for SQS and S3.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 #[command(next_help_heading = "AWS")]
 pub struct Settings {
     /// Region of the bucket
-    #[arg(
-        long = "aws-region",
-        env = "AWS_REGION",
-        default_value = "us-east-1",
-        value_name = "REGION"
-    )]
-    pub region: String,
+    #[arg(long, env, default_value = "us-east-1", value_name = "REGION")]
+    pub aws_region: String,
     /// Endpoint of an emulator for all services; if unset, AWS
-    #[arg(long = "aws-endpoint-url", env = "AWS_ENDPOINT_URL", value_name = "URL",
-          value_parser = super::http_url)]
-    pub endpoint_url: Option<String>,
+    #[arg(long, env, value_name = "URL", value_parser = http_url)]
+    pub aws_endpoint_url: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            region: "us-east-1".to_owned(),
-            endpoint_url: None,
+            aws_region: "us-east-1".to_owned(),
+            aws_endpoint_url: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::config::Host;
 use url::form_urlencoded;
@@ -17,66 +17,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[command(next_help_heading = "Database")]
 pub struct Settings {
     /// URL of the database; overrides all `DB_…` variables
-    #[arg(long = "database-url", env = "DATABASE_URL", hide_env_values = true, value_name = "URL",
-          value_parser = super::secret)]
-    pub url: Option<SecretString>,
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<SecretString>,
     /// Host of the PostgreSQL server
-    #[arg(
-        id = "db_host",
-        long = "db-host",
-        env = "DB_HOST",
-        default_value = "localhost",
-        value_name = "HOST"
-    )]
-    pub host: String,
+    #[arg(long, env, default_value = "localhost", value_name = "HOST")]
+    pub db_host: String,
     /// Port of the PostgreSQL server
-    #[arg(
-        id = "db_port",
-        long = "db-port",
-        env = "DB_PORT",
-        default_value_t = 5432,
-        value_name = "PORT"
-    )]
-    pub port: u16,
+    #[arg(long, env, default_value_t = 5432, value_name = "PORT")]
+    pub db_port: u16,
     /// Name of the database
-    #[arg(
-        long = "db-name",
-        env = "DB_NAME",
-        default_value = "anb",
-        value_name = "NAME"
-    )]
-    pub name: String,
+    #[arg(long, env, default_value = "anb", value_name = "NAME")]
+    pub db_name: String,
     /// Database user
-    #[arg(
-        long = "db-user",
-        env = "DB_USER",
-        default_value = "postgres",
-        value_name = "USER"
-    )]
-    pub user: String,
+    #[arg(long, env, default_value = "postgres", value_name = "USER")]
+    pub db_user: String,
     /// Password of that user
-    #[arg(long = "db-password", env = "DB_PASSWORD", hide_env_values = true, value_name = "SECRET",
-          value_parser = super::secret)]
-    pub password: Option<SecretString>,
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET")]
+    pub db_password: Option<SecretString>,
     /// Encryption of the connection
-    #[arg(
-        long = "db-ssl-mode",
-        env = "DB_SSL_MODE",
-        default_value = "disable",
-        value_name = "MODE"
-    )]
-    pub ssl_mode: SslMode,
+    #[arg(long, env, default_value = "disable", value_name = "MODE")]
+    pub db_ssl_mode: SslMode,
     /// PEM file with the certificate authorities for `verify-full`; if unset, the system's
-    #[arg(
-        long = "db-ssl-root-cert",
-        env = "DB_SSL_ROOT_CERT",
-        value_name = "FILE"
-    )]
-    pub ssl_root_cert: Option<PathBuf>,
+    #[arg(long, env, value_name = "FILE")]
+    pub db_ssl_root_cert: Option<PathBuf>,
     /// Maximum connections of this process; an API has one more, which counts votes
-    #[arg(long = "db-pool-size", env = "DB_POOL_SIZE", default_value_t = 16, value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(1..))]
-    pub pool_size: u16,
+    #[arg(long, env, default_value_t = 16, value_name = "COUNT",
+          value_parser = value_parser!(u16).range(1..))]
+    pub db_pool_size: u16,
 }
 
 /// Encryption of the connection to the database; the names are libpq's.
@@ -103,15 +70,15 @@ pub struct Endpoint {
 impl Settings {
     pub fn at(url: &str) -> Self {
         Self {
-            url: Some(SecretString::from(url)),
-            host: String::new(),
-            port: 0,
-            name: String::new(),
-            user: String::new(),
-            password: None,
-            ssl_mode: SslMode::Disable,
-            ssl_root_cert: None,
-            pool_size: 16,
+            database_url: Some(SecretString::from(url)),
+            db_host: String::new(),
+            db_port: 0,
+            db_name: String::new(),
+            db_user: String::new(),
+            db_password: None,
+            db_ssl_mode: SslMode::Disable,
+            db_ssl_root_cert: None,
+            db_pool_size: 16,
         }
     }
 
@@ -121,7 +88,7 @@ impl Settings {
 
     /// Returns the address from `DATABASE_URL` or, if it is unset, from the `DB_…` variables.
     pub fn endpoint(&self) -> anyhow::Result<Endpoint> {
-        let mut endpoint = match &self.url {
+        let mut endpoint = match &self.database_url {
             Some(url) => self.endpoint_from_url(url.expose_secret())?,
             None => self.endpoint_from_parts(),
         };
@@ -143,7 +110,7 @@ impl Settings {
     }
 
     pub fn variables(&self) -> &'static str {
-        match self.url {
+        match self.database_url {
             Some(_) => "DATABASE_URL",
             None => "DB_HOST, DB_PORT, DB_NAME",
         }
@@ -152,17 +119,17 @@ impl Settings {
     fn endpoint_from_parts(&self) -> Endpoint {
         let mut postgres = tokio_postgres::Config::new();
         postgres
-            .host(&self.host)
-            .port(self.port)
-            .dbname(&self.name)
-            .user(&self.user);
-        if let Some(password) = &self.password {
+            .host(&self.db_host)
+            .port(self.db_port)
+            .dbname(&self.db_name)
+            .user(&self.db_user);
+        if let Some(password) = &self.db_password {
             postgres.password(password.expose_secret());
         }
         Endpoint {
             postgres,
-            ssl_mode: self.ssl_mode,
-            ssl_root_cert: self.ssl_root_cert.clone(),
+            ssl_mode: self.db_ssl_mode,
+            ssl_root_cert: self.db_ssl_root_cert.clone(),
             place: String::new(),
         }
     }
@@ -171,8 +138,8 @@ impl Settings {
     /// `sslrootcert`, so these two are removed before it parses the URL.
     fn endpoint_from_url(&self, url: &str) -> anyhow::Result<Endpoint> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut ssl_mode = self.ssl_mode;
-        let mut ssl_root_cert = self.ssl_root_cert.clone();
+        let mut ssl_mode = self.db_ssl_mode;
+        let mut ssl_root_cert = self.db_ssl_root_cert.clone();
         let mut rest = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -239,10 +206,10 @@ mod tests {
             assert_eq!(named, format!("DATABASE_URL ({expected})"));
         }
         let parts = Settings {
-            url: None,
-            host: "db".to_owned(),
-            port: 5432,
-            name: "anb".to_owned(),
+            database_url: None,
+            db_host: "db".to_owned(),
+            db_port: 5432,
+            db_name: "anb".to_owned(),
             ..Settings::at("")
         };
         assert_eq!(place(parts), "DB_HOST, DB_PORT, DB_NAME (db:5432/anb)");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Args, value_parser};
 use url::Url;
 
 /// HTTP settings.
@@ -19,48 +19,32 @@ use url::Url;
 #[command(next_help_heading = "HTTP")]
 pub struct Settings {
     /// Address the API listens on
-    #[arg(long, env = "HOST", default_value = "0.0.0.0", value_name = "ADDRESS")]
+    #[arg(long, env, default_value = "0.0.0.0", value_name = "ADDRESS")]
     pub host: IpAddr,
     /// Port the API listens on; 0 picks a free one
-    #[arg(long, env = "PORT", default_value_t = 8080, value_name = "PORT")]
+    #[arg(long, env, default_value_t = 8080)]
     pub port: u16,
     /// Origin of absolute links, as in `https://anb.example`; unset for links relative to the root
-    #[arg(long, env = "PUBLIC_URL", value_name = "ORIGIN", value_parser = origin)]
+    #[arg(long, env, value_name = "ORIGIN", value_parser = origin)]
     pub public_url: Option<String>,
     /// Origins whose pages may call the API, separated by commas; if unset, only the same origin
-    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',',
-          value_parser = origin)]
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_allowed_origins: Vec<String>,
     /// Number of trusted reverse proxies: this many last hops of `X-Forwarded-For` are trusted
-    #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0, value_name = "COUNT",
-          value_parser = clap::value_parser!(u8).range(..=10))]
+    #[arg(long, env, default_value_t = 0, value_name = "COUNT",
+          value_parser = value_parser!(u8).range(..=10))]
     pub trusted_proxies: u8,
     /// Failed logins per account and address; 10 times as many per account, 100 times per address
-    #[arg(
-        long,
-        env = "LOGIN_RATE",
-        default_value = "10/min",
-        value_name = "RATE"
-    )]
+    #[arg(long, env, default_value = "10/min", value_name = "RATE")]
     pub login_rate: Rate,
     /// Sign-ups per address
-    #[arg(
-        long,
-        env = "SIGNUP_RATE",
-        default_value = "300/min",
-        value_name = "RATE"
-    )]
+    #[arg(long, env, default_value = "300/min", value_name = "RATE")]
     pub signup_rate: Rate,
     /// Uploads, votes and changes per account
-    #[arg(
-        long,
-        env = "WRITE_RATE",
-        default_value = "600/min",
-        value_name = "RATE"
-    )]
+    #[arg(long, env, default_value = "600/min", value_name = "RATE")]
     pub write_rate: Rate,
     /// Requests per address
-    #[arg(long, env = "ADDRESS_RATE", default_value = "off", value_name = "RATE")]
+    #[arg(long, env, default_value = "off", value_name = "RATE")]
     pub address_rate: Rate,
 }
 

@@ -8,23 +8,12 @@ use clap::{Args, ValueEnum};
 #[command(next_help_heading = "Logging")]
 pub struct Settings {
     /// Format of a log line
-    #[arg(
-        long = "log-format",
-        env = "LOG_FORMAT",
-        default_value = "text",
-        value_name = "SHAPE",
-        global = true
-    )]
-    pub format: LogFormat,
+    #[arg(long, env, default_value = "text", value_name = "SHAPE", global = true)]
+    pub log_format: LogFormat,
     /// Log filter: a level, or directives as in `info,anb=debug`
-    #[arg(
-        long = "log",
-        env = "RUST_LOG",
-        default_value = "info",
-        value_name = "FILTER",
-        global = true
-    )]
-    pub filter: String,
+    #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(global = true)]
+    pub log: String,
 }
 
 /// Format of a log line.

@@ -8,74 +8,33 @@ use std::{path::PathBuf, str::FromStr};
 #[command(next_help_heading = "Media")]
 pub struct Settings {
     /// Minimum duration of a video, in seconds; 0 for only the one second that every clip needs
-    #[arg(
-        long,
-        env = "MIN_INPUT_DURATION",
-        default_value_t = 0,
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env, default_value_t = 0, value_name = "SECONDS")]
     pub min_input_duration: u32,
     /// Maximum duration of a video, in seconds; 0 for no limit
-    #[arg(
-        long,
-        env = "MAX_INPUT_DURATION",
-        default_value_t = 0,
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env, default_value_t = 0, value_name = "SECONDS")]
     pub max_input_duration: u32,
     /// Minimum lines of a video, counted on the shorter side of the upright picture; 0 for no limit
-    #[arg(
-        long,
-        env = "MIN_INPUT_HEIGHT",
-        default_value_t = 0,
-        value_name = "LINES"
-    )]
+    #[arg(long, env, default_value_t = 0, value_name = "LINES")]
     pub min_input_height: u32,
     /// Seconds of the source that the clip keeps, from its start
-    #[arg(
-        long,
-        env = "MAX_VIDEO_DURATION",
-        default_value_t = 30,
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env, default_value_t = 30, value_name = "SECONDS")]
     pub max_video_duration: u32,
     /// Width and height of the clip in pixels, both even
-    #[arg(
-        long,
-        env = "OUTPUT_RESOLUTION",
-        default_value = "1280x720",
-        value_name = "WxH"
-    )]
+    #[arg(long, env, default_value = "1280x720", value_name = "WxH")]
     pub output_resolution: Resolution,
     /// Aspect ratio that the resolution must have
-    #[arg(
-        long,
-        env = "OUTPUT_ASPECT_RATIO",
-        default_value = "16:9",
-        value_name = "W:H"
-    )]
+    #[arg(long, env, default_value = "16:9", value_name = "W:H")]
     pub output_aspect_ratio: AspectRatio,
     /// Priority of the encoder: speed and small files, a balance, or the best picture
-    #[arg(
-        long,
-        env = "ENCODE_EFFORT",
-        default_value = "balanced",
-        value_name = "EFFORT"
-    )]
+    #[arg(long, env, default_value = "balanced", value_name = "EFFORT")]
     pub encode_effort: Effort,
     /// Folder for the files of running jobs, on a real disk: a job stores its source and its clip
     /// there, up to twice `MAX_FILE_SIZE` (default: `anb-scratch` in the system's temporary folder,
     /// which is in memory on some systems)
-    #[arg(long, env = "SCRATCH_PATH", value_name = "FOLDER")]
+    #[arg(long, env, value_name = "FOLDER")]
     pub scratch_path: Option<PathBuf>,
     /// Sandbox of FFmpeg: no files except the job's, no network, no other processes
-    #[arg(
-        long,
-        env = "MEDIA_SANDBOX",
-        value_enum,
-        default_value = "auto",
-        value_name = "MODE"
-    )]
+    #[arg(long, env, default_value = "auto", value_name = "MODE")]
     pub media_sandbox: Sandbox,
 }
 

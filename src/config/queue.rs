@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use deadpool_redis::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::http_url;
+
 /// Minimum drain time with SQS: a long poll of 20 s, and the release of its messages.
 const MIN_SQS_GRACE: Duration = Duration::from_secs(25);
 
@@ -16,43 +18,26 @@ const MIN_SQS_GRACE: Duration = Duration::from_secs(25);
 #[command(next_help_heading = "Queue")]
 pub struct Settings {
     /// Broker that wakes the workers
-    #[arg(
-        long = "queue-type",
-        env = "QUEUE_TYPE",
-        default_value = "redis",
-        value_name = "BROKER"
-    )]
+    #[arg(long, env, default_value = "redis", value_name = "BROKER")]
     pub queue_type: QueueType,
     /// Redis: `host:port`, or a URL (`redis://`, `rediss://` for TLS, `redis+unix://` for sockets)
-    #[arg(long = "redis-url", env = "REDIS_URL", default_value = "redis:6379", hide_env_values = true,
-          value_name = "ADDRESS", value_parser = super::secret)]
+    #[arg(long, env, default_value = "redis:6379", value_name = "ADDRESS")]
+    #[arg(hide_env_values = true)]
     pub redis_url: SecretString,
     /// PEM file with the certificate authorities for `rediss://`; if unset, the system's
-    #[arg(
-        long = "redis-ssl-root-cert",
-        env = "REDIS_SSL_ROOT_CERT",
-        value_name = "FILE"
-    )]
+    #[arg(long, env, value_name = "FILE")]
     pub redis_ssl_root_cert: Option<PathBuf>,
     /// SQS: region of the queue
-    #[arg(
-        long = "sqs-region",
-        env = "SQS_REGION",
-        default_value = "us-east-1",
-        value_name = "REGION"
-    )]
+    #[arg(long, env, default_value = "us-east-1", value_name = "REGION")]
     pub sqs_region: String,
     /// SQS: URL of the queue, a standard queue; required with `QUEUE_TYPE=sqs`
-    #[arg(long = "sqs-queue-url", env = "SQS_QUEUE_URL", value_name = "URL",
-          value_parser = super::http_url)]
+    #[arg(long, env, value_name = "URL", value_parser = http_url)]
     pub sqs_queue_url: Option<String>,
     /// SQS: URL of the dead-letter queue; if unset, the one in the queue's redrive policy
-    #[arg(long = "sqs-dlq-url", env = "SQS_DLQ_URL", value_name = "URL",
-          value_parser = super::http_url)]
+    #[arg(long, env, value_name = "URL", value_parser = http_url)]
     pub sqs_dlq_url: Option<String>,
     /// SQS: endpoint of an emulator; if unset, `AWS_ENDPOINT_URL`, else the host of `SQS_QUEUE_URL`
-    #[arg(long = "sqs-endpoint-url", env = "AWS_ENDPOINT_URL_SQS", value_name = "URL",
-          value_parser = super::http_url)]
+    #[arg(long, env = "AWS_ENDPOINT_URL_SQS", value_name = "URL", value_parser = http_url)]
     pub sqs_endpoint_url: Option<String>,
 }
 

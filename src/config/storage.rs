@@ -3,7 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
+
+use super::{duration, http_url};
 
 /// Storage settings.
 #[derive(Debug, Clone, Args)]
@@ -11,47 +13,28 @@ use clap::{Args, ValueEnum};
 #[command(next_help_heading = "Storage")]
 pub struct Settings {
     /// Where files are stored
-    #[arg(
-        long = "storage-type",
-        env = "STORAGE_TYPE",
-        default_value = "local",
-        value_name = "PLACE"
-    )]
+    #[arg(long, env, default_value = "local", value_name = "PLACE")]
     pub storage_type: StorageType,
     /// Folder of the originals
-    #[arg(
-        long = "upload-path",
-        env = "UPLOAD_PATH",
-        default_value = "./uploads",
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env, default_value = "./uploads", value_name = "FOLDER")]
     pub upload_path: PathBuf,
     /// Folder of the clips and posters
-    #[arg(
-        long = "processed-path",
-        env = "PROCESSED_PATH",
-        default_value = "./processed",
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env, default_value = "./processed", value_name = "FOLDER")]
     pub processed_path: PathBuf,
     /// S3: the bucket; required with `STORAGE_TYPE=s3`
-    #[arg(long = "s3-bucket-name", env = "S3_BUCKET_NAME", value_name = "BUCKET")]
+    #[arg(long, env, value_name = "BUCKET")]
     pub s3_bucket_name: Option<String>,
     /// S3: prefix of the originals
-    #[arg(long = "s3-upload-prefix", env = "S3_UPLOAD_PREFIX", default_value = "uploads",
-          value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, env, default_value = "uploads", value_name = "PREFIX", value_parser = prefix)]
     pub s3_upload_prefix: String,
     /// S3: prefix of the clips and posters
-    #[arg(long = "s3-processed-prefix", env = "S3_PROCESSED_PREFIX", default_value = "processed",
-          value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, env, default_value = "processed", value_name = "PREFIX", value_parser = prefix)]
     pub s3_processed_prefix: String,
     /// S3: URL at which a CDN serves the processed prefix; if unset, signed URLs of the bucket
-    #[arg(long = "media-base-url", env = "MEDIA_BASE_URL", value_name = "URL",
-          value_parser = super::http_url)]
+    #[arg(long, env, value_name = "URL", value_parser = http_url)]
     pub media_base_url: Option<String>,
     /// S3: endpoint of an emulator; if unset, `AWS_ENDPOINT_URL`, else AWS
-    #[arg(long = "s3-endpoint-url", env = "AWS_ENDPOINT_URL_S3", value_name = "URL",
-          value_parser = super::http_url)]
+    #[arg(long, env = "AWS_ENDPOINT_URL_S3", value_name = "URL", value_parser = http_url)]
     pub s3_endpoint_url: Option<String>,
 }
 
@@ -124,12 +107,11 @@ fn prefix(text: &str) -> Result<String, String> {
 #[command(next_help_heading = "Uploads")]
 pub struct UploadSettings {
     /// Maximum size of a video file [unit: bytes, inclusive]
-    #[arg(long, env = "MAX_FILE_SIZE", default_value_t = 104_857_600, value_name = "BYTES",
-          value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env, default_value_t = 104_857_600, value_name = "BYTES",
+          value_parser = value_parser!(u64).range(1..))]
     pub max_file_size: u64,
     /// Maximum duration of an upload, after which its remains are removed [unit: 30m, 1h …]
-    #[arg(long, env = "UPLOAD_TIMEOUT", default_value = "30m", value_name = "TIME",
-          value_parser = super::duration)]
+    #[arg(long, env, default_value = "30m", value_name = "TIME", value_parser = duration)]
     pub upload_timeout: Duration,
 }
 
@@ -149,12 +131,12 @@ impl UploadSettings {
 #[command(next_help_heading = "Uploads")]
 pub struct QuotaSettings {
     /// Maximum concurrent uploads of one account
-    #[arg(long, env = "MAX_OPEN_UPLOADS", default_value_t = 10, value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env, default_value_t = 10, value_name = "COUNT",
+          value_parser = value_parser!(u16).range(1..))]
     pub max_open_uploads: u16,
     /// Maximum videos of one account that wait for their clips
-    #[arg(long, env = "MAX_WAITING_VIDEOS", default_value_t = 100, value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env, default_value_t = 100, value_name = "COUNT",
+          value_parser = value_parser!(u16).range(1..))]
     pub max_waiting_videos: u16,
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
+
+use super::duration;
 
 /// Visibility timeout for a process that only pushes, and therefore hides no messages.
 pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
@@ -14,26 +16,23 @@ pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
 #[command(next_help_heading = "Worker")]
 pub struct Settings {
     /// Maximum concurrent jobs in this worker
-    #[arg(long = "worker-concurrency", env = "WORKER_CONCURRENCY", default_value_t = 5,
-          value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
+    #[arg(long, env, default_value_t = 5, value_name = "COUNT",
+          value_parser = value_parser!(u16).range(1..=256))]
+    pub worker_concurrency: u16,
     /// Number of reported failures after which a job is given up
-    #[arg(long = "job-max-attempts", env = "JOB_MAX_ATTEMPTS", default_value_t = 3,
-          value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=100))]
-    pub max_attempts: i32,
+    #[arg(long, env, default_value_t = 3, value_name = "COUNT",
+          value_parser = value_parser!(i32).range(1..=100))]
+    pub job_max_attempts: i32,
     /// Time after which a job is given up if environment failures (a full disk, an unavailable
     /// storage) keep it from completing
-    #[arg(long = "job-give-up-after", env = "JOB_GIVE_UP_AFTER", default_value = "24h", value_name = "TIME",
-          value_parser = super::duration)]
-    pub give_up_after: Duration,
+    #[arg(long, env, default_value = "24h", value_name = "TIME", value_parser = duration)]
+    pub job_give_up_after: Duration,
     /// Time without a heartbeat after which a job is given to another worker [unit: 10s …]
-    #[arg(long = "job-lease", env = "JOB_LEASE", default_value = "10s", value_name = "TIME",
-          value_parser = super::duration)]
-    pub lease: Duration,
+    #[arg(long, env, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub job_lease: Duration,
     /// How long the broker hides a message without a heartbeat [unit: 60s …]
-    #[arg(long = "job-visibility", env = "JOB_VISIBILITY", default_value = "60s", value_name = "TIME",
-          value_parser = super::duration)]
-    pub visibility: Duration,
+    #[arg(long, env, default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub job_visibility: Duration,
 }
 
 /// How a worker handles the end of its machine.
@@ -42,12 +41,7 @@ pub struct Settings {
 #[command(next_help_heading = "Worker")]
 pub struct MachineSettings {
     /// Follow notices of EC2 and the auto scaling group, and protect this instance while jobs run
-    #[arg(
-        long = "ec2-lifecycle",
-        env = "EC2_LIFECYCLE",
-        default_value = "off",
-        value_name = "SWITCH"
-    )]
+    #[arg(long, env, default_value = "off", value_name = "SWITCH")]
     pub ec2_lifecycle: Switch,
 }
 
@@ -62,16 +56,16 @@ impl Settings {
     /// Refuses durations that contradict each other.
     pub fn validate(&self) -> anyhow::Result<()> {
         ensure!(
-            self.lease >= Duration::from_secs(1),
+            self.job_lease >= Duration::from_secs(1),
             "JOB_LEASE={:?} is below 1s: the heartbeat could not keep up",
-            self.lease
+            self.job_lease
         );
         ensure!(
-            self.visibility >= self.lease,
+            self.job_visibility >= self.job_lease,
             "JOB_VISIBILITY={:?} is shorter than JOB_LEASE={:?}: the broker would hand out jobs that \
              still run",
-            self.visibility,
-            self.lease
+            self.job_visibility,
+            self.job_lease
         );
         Ok(())
     }

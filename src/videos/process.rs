@@ -46,7 +46,7 @@ pub enum Outcome {
 /// Claims the next video in turn. Returns none if no video is due.
 pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Claim>> {
     let mut connection = context.backends.db.connection().await?;
-    jobs::claim(&mut connection, context.settings.lease).await
+    jobs::claim(&mut connection, context.settings.job_lease).await
 }
 
 /// Extends the claim's lease. Returns false if the claim is lost, because the video was deleted or
@@ -54,7 +54,7 @@ pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Claim>> {
 pub async fn heartbeat(context: &WorkerContext, claim: Claim) -> anyhow::Result<bool> {
     let mut connection = context.backends.db.connection().await?;
     Ok(
-        jobs::heartbeat(&mut connection, claim, context.settings.lease).await?
+        jobs::heartbeat(&mut connection, claim, context.settings.job_lease).await?
             || jobs::is_latest(&mut connection, claim).await?,
     )
 }

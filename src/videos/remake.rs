@@ -36,14 +36,14 @@ enum Made {
 /// Claims the remake that has been due longest. Returns none if none is due.
 pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Remake>> {
     let mut connection = context.backends.db.connection().await?;
-    remakes::claim(&mut connection, context.settings.lease).await
+    remakes::claim(&mut connection, context.settings.job_lease).await
 }
 
 /// Extends the claim. Returns false if it is lost, because the video was deleted or another worker
 /// has the remake.
 pub async fn heartbeat(context: &WorkerContext, remake: Remake) -> anyhow::Result<bool> {
     let mut connection = context.backends.db.connection().await?;
-    remakes::extend(&mut connection, remake, context.settings.lease).await
+    remakes::extend(&mut connection, remake, context.settings.job_lease).await
 }
 
 /// Leaves the remake to the next worker.

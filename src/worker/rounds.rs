@@ -52,7 +52,7 @@ impl Worker {
         if now.is_err() {
             contact.lose();
         }
-        let leases = contact.note(now?, self.context.settings.lease);
+        let leases = contact.note(now?, self.context.settings.job_lease);
         sweep::run(&self.context.backends, leases).await?;
         Ok(())
     }

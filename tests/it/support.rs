@@ -180,7 +180,7 @@ impl TestApp {
     pub async fn context(&self) -> WorkerContext {
         let db = Db::new(&self.work.backends.database).unwrap();
         let aws = aws::config().await;
-        let visibility = self.work.worker.visibility;
+        let visibility = self.work.worker.job_visibility;
         let queue = Queue::connect(&self.work.backends.queue, visibility, &aws).await;
         WorkerContext {
             backends: Backends {

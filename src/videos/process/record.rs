@@ -91,7 +91,7 @@ async fn retry(
     claim: Claim,
     error: &anyhow::Error,
 ) -> anyhow::Result<FailureOutcome> {
-    if claim.failures + 1 >= context.settings.max_attempts {
+    if claim.failures + 1 >= context.settings.job_max_attempts {
         tracing::error!("last attempt failed, giving up: {error:#}");
         let fault = Failure::ProcessingFailed.into();
         return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
@@ -113,7 +113,7 @@ async fn postpone(
     was_killed: bool,
     error: &anyhow::Error,
 ) -> anyhow::Result<FailureOutcome> {
-    let give_up_after = context.settings.give_up_after;
+    let give_up_after = context.settings.job_give_up_after;
     let is_over = until_recorded("set back", || async {
         let mut connection = context.backends.db.connection().await?;
         jobs::is_environment_failing_since(&mut connection, claim, give_up_after).await

@@ -50,7 +50,7 @@ impl SystemUnderTest {
 
     /// Creates an environment that shares everything with `app`.
     pub fn of(app: &TestApp) -> Self {
-        let database = app.serve.backends.database.url.as_ref().unwrap();
+        let database = app.serve.backends.database.database_url.as_ref().unwrap();
         let queue = &app.serve.backends.queue;
         let storage = &app.serve.backends.storage;
         let mut system = Self::at(database.expose_secret(), queue.redis_url.expose_secret());
