@@ -28,12 +28,12 @@ use crate::{
     db,
     http::{
         Code, Error,
-        body_guard::read_to_the_end,
+        body_guard::discard_rest,
         cache::PageCache,
         extract::{self, ClientAddress, TrustedProxies},
         range,
         rate::Limits,
-        respond::{PROBES, REQUEST_ID, respond},
+        respond::{PROBES, REQUEST_ID, finish_response},
     },
     listing,
     monitoring::{self, Dependencies},
@@ -50,7 +50,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// closes a connection on which the balancer has just sent a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a connection is still read at its end, after [`read_to_the_end`] gave up. Closing at
+/// How long a connection is still read at its end, after [`discard_rest`] gave up. Closing at
 /// once would reset it, and a client that is still sending might miss the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -181,14 +181,14 @@ impl Server {
                             Err::<&str, _>(Error::from(Code::NotFound))
                         })),
                 )
-                // The middleware added last runs first. `read_to_the_end` discards a rejected body
+                // The middleware added last runs first. `discard_rest` discards a rejected body
                 // after the response, when the connection is no longer busy. `drain` covers
                 // rejections too. `respond` gives each response an id and each error a body,
                 // including those of inner middleware.
-                .wrap(from_fn(respond))
+                .wrap(from_fn(finish_response))
                 .wrap(from_fn(drain))
                 .wrap(from_fn(mark_busy))
-                .wrap(from_fn(read_to_the_end))
+                .wrap(from_fn(discard_rest))
         };
         let address = settings.listen();
         let server = HttpServer::new(factory)

@@ -153,7 +153,7 @@ pub async fn delete(
         .transaction(async |connection| {
             let is_deleted = queries::delete(connection, user, video).await?;
             if is_deleted {
-                queries::note_delete(connection, user, video).await?;
+                queries::record_delete(connection, user, video).await?;
             }
             anyhow::Ok(is_deleted)
         })
@@ -176,13 +176,13 @@ pub async fn delete(
 /// Removes the files of a video without a row, then its row in `uploads`.
 async fn remove_files(backends: &Backends, video: VideoId) -> anyhow::Result<()> {
     backends.storage.delete_video(video).await?;
-    forget_upload(&backends.db, video).await
+    clear_upload(&backends.db, video).await
 }
 
-async fn forget_upload(db: &Db, video: VideoId) -> anyhow::Result<()> {
+async fn clear_upload(db: &Db, video: VideoId) -> anyhow::Result<()> {
     db::with_timeout(async {
         let mut connection = db.connection().await?;
-        queries::forget_upload(&mut connection, video).await
+        queries::clear_upload(&mut connection, video).await
     })
     .await
 }

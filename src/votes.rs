@@ -145,7 +145,7 @@ async fn keep_counting(db: Db, counting: Counting, shutdown: Shutdown) {
                 Some(connection) => connection,
                 None => db.dedicated_connection().await?,
             };
-            let counted = queries::count(&mut connection).await?;
+            let counted = queries::apply_vote_deltas(&mut connection).await?;
             Ok((connection, counted))
         };
         let counted = tokio::select! {

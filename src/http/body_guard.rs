@@ -115,7 +115,7 @@ impl MessageBody for ResponseBody {
 
 /// Reads a request's body to its end even if the handler does not. The outermost middleware, for
 /// [`actix_web::middleware::from_fn`].
-pub async fn read_to_the_end(
+pub async fn discard_rest(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<ResponseBody>, Error> {

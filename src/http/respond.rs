@@ -66,7 +66,7 @@ impl Message {
 }
 
 /// Handles one request; for [`actix_web::middleware::from_fn`].
-pub async fn respond(
+pub async fn finish_response(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {

@@ -81,7 +81,7 @@ struct Changes<'a> {
 
 /// Records in `uploads` that the files of `video` no longer have a row, so that the cleanup removes
 /// them even after a crash.
-pub async fn note_delete(
+pub async fn record_delete(
     connection: &mut Connection,
     user: UserId,
     video: VideoId,
@@ -111,7 +111,7 @@ pub async fn lock_user(connection: &mut Connection, user: UserId) -> anyhow::Res
 
 /// Records in `uploads` that an upload of `video` is running, so that the cleanup removes its files
 /// after a crash, unless the account has reached a quota. Call [`lock_user`] before.
-pub async fn note_upload(
+pub async fn record_upload(
     connection: &mut Connection,
     user: UserId,
     video: VideoId,
@@ -154,7 +154,7 @@ pub enum Admission {
 }
 
 /// Removes the row of `video` in `uploads`.
-pub async fn forget_upload(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+pub async fn clear_upload(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
     delete_from(uploads::table.find(video))
         .execute(connection)
         .await?;
@@ -163,7 +163,7 @@ pub async fn forget_upload(connection: &mut Connection, video: VideoId) -> anyho
 
 /// Removes the row of an upload that is not older than `timeout`. Returns whether it existed. An
 /// older row belongs to the cleanup, and its file may already be removed.
-pub async fn take_upload(
+pub async fn claim_upload(
     connection: &mut Connection,
     video: VideoId,
     timeout: Duration,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use diesel_async::AsyncConnection as _;
 
 use super::{
-    forget_upload,
+    clear_upload,
     queries::{self, Admission, NewVideo},
     remove_files,
 };
@@ -64,7 +64,7 @@ impl Receiving {
             connection
                 .transaction(async |connection| {
                     queries::lock_user(connection, user).await?;
-                    queries::note_upload(connection, user, video, &app.quota).await
+                    queries::record_upload(connection, user, video, &app.quota).await
                 })
                 .await
         });
@@ -77,7 +77,7 @@ impl Receiving {
         let file = match storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
             Err(error) => {
-                log_failure(video, forget_upload(&app.backends.db, video).await);
+                log_failure(video, clear_upload(&app.backends.db, video).await);
                 return Err(error.into());
             }
         };
@@ -124,7 +124,7 @@ impl Receiving {
     pub async fn abandon(self, app: &App) {
         let removed = async {
             self.file.abort().await?;
-            forget_upload(&app.backends.db, self.video).await
+            clear_upload(&app.backends.db, self.video).await
         };
         log_failure(self.video, removed.await);
     }
@@ -186,7 +186,7 @@ async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
     let mut connection = app.backends.db.connection().await?;
     connection
         .transaction(async |connection| {
-            let is_ours = queries::take_upload(connection, row.id, timeout).await?;
+            let is_ours = queries::claim_upload(connection, row.id, timeout).await?;
             if is_ours {
                 queries::lock_user(connection, row.user).await?;
                 queries::insert(connection, row).await?;

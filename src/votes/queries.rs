@@ -104,7 +104,7 @@ pub async fn cast(
 }
 
 /// Applies the oldest vote deltas to the videos' counters (`count_votes` in the migrations).
-pub async fn count(connection: &mut Connection) -> anyhow::Result<Counted> {
+pub async fn apply_vote_deltas(connection: &mut Connection) -> anyhow::Result<Counted> {
     let counted = prepared("SELECT is_more, oldest_left FROM count_votes(?)")
         .bind::<BigInt, _>(MAX_ROUND_ROWS)
         .get_result(connection)

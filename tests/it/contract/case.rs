@@ -13,7 +13,7 @@ use crate::support::{Answer, Seed};
 pub enum Who {
     Nobody,
     /// A client with an invalid token.
-    Stranger(BadToken),
+    InvalidToken(BadToken),
     Owner,
     /// Another player.
     Fan,

@@ -68,7 +68,7 @@ fn wrong_methods(successes: &[Case]) -> Vec<Case> {
 
 /// 401 for clients without a valid token.
 fn unauthorized(success: &Case) -> Vec<Case> {
-    let strangers = BadToken::ALL.map(Who::Stranger);
+    let strangers = BadToken::ALL.map(Who::InvalidToken);
     [&[Who::Nobody], &strangers[..]]
         .concat()
         .into_iter()
@@ -95,7 +95,7 @@ fn common_errors(success: &Case) -> Vec<Case> {
             .refuses(429, Code::TooManyRequests),
         success
             .clone()
-            .within(Setting::Away)
+            .within(Setting::NoDatabase)
             .refuses(503, Code::Unavailable),
         success.clone().within(broken).refuses(500, Code::Internal),
     ]

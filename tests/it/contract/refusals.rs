@@ -317,7 +317,7 @@ fn files() -> Vec<Case> {
             .header("if-match", "\"another\"")
             .refuses(412, Code::PreconditionFailed),
         get("/ready")
-            .within(Setting::Away)
+            .within(Setting::NoDatabase)
             .answers(503, Object(&["status", "failing"])),
     ]
 }

@@ -31,7 +31,7 @@ pub enum Setting {
     /// Uploads are limited to one second and 6000 bytes.
     Strict,
     /// The database is unavailable.
-    Away,
+    NoDatabase,
     /// The account tables are missing, which the program does not expect.
     NoAccounts,
     /// The video tables are missing.
@@ -69,7 +69,7 @@ impl World {
             Setting::Crowded => &["--address-rate", "1/h"],
             Setting::Waiting => &["--max-open-uploads", "1", "--max-waiting-videos", "1"],
             Setting::Strict => &["--upload-timeout", "1s", "--max-file-size", "6000"],
-            Setting::Away => &["--database-url", "postgres://anb:hush@127.0.0.1:1/anb"],
+            Setting::NoDatabase => &["--database-url", "postgres://anb:hush@127.0.0.1:1/anb"],
             Setting::Full => {
                 let place = TempDir::new().unwrap();
                 let mount = Mount::tmpfs(place.path(), "nr_inodes=8")?;
@@ -79,7 +79,7 @@ impl World {
             }
         };
         let app = TestApp::spawn_with(flags, &[]).await;
-        let (owner, fan) = if setting == Setting::Away {
+        let (owner, fan) = if setting == Setting::NoDatabase {
             (UserId(1), UserId(2))
         } else {
             let ana = app.insert_user("Ana", "Cali").await;
@@ -140,7 +140,7 @@ impl World {
                 let mut names = (0..).map(|number: u32| disk.path().join(number.to_string()));
                 while std::fs::write(names.next().unwrap(), "").is_ok() {}
             }
-            Setting::Strict | Setting::Away => {}
+            Setting::Strict | Setting::NoDatabase => {}
         }
     }
 
@@ -176,7 +176,7 @@ impl World {
     pub async fn token(&self, who: Who) -> Option<String> {
         match who {
             Who::Nobody => None,
-            Who::Stranger(token) => Some(self.bad_token(token).await),
+            Who::InvalidToken(token) => Some(self.bad_token(token).await),
             Who::Owner => Some(self.tokens.issue(self.owner).unwrap()),
             Who::Fan => Some(self.tokens.issue(self.fan).unwrap()),
             Who::Newcomer => Some(self.newcomer().await),
@@ -247,7 +247,7 @@ impl World {
     fn has_tables(&self) -> bool {
         !matches!(
             self.setting,
-            Setting::Away | Setting::NoAccounts | Setting::NoVideos
+            Setting::NoDatabase | Setting::NoAccounts | Setting::NoVideos
         )
     }
 }
