@@ -13,12 +13,12 @@
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
-//! | foundation | [`config`], [`aws`], [`ids`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`metric`], [`shutdown`], [`batch`], [`open_files`] | shared by all layers |
+//! | foundation | [`config`], [`aws`], [`ids`], [`keyset`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`metric`], [`shutdown`], [`batch`], [`causes`], [`open_files`] | shared by all layers |
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
-//! `votes → videos` and `videos → users`. In a slice, only `handlers` use
-//! [`http`]. `tests/it/architecture.rs` checks every `crate::` path.
+//! `votes → videos` and `videos → users`. In a slice, only `handlers` use [`http`]. The modules of a
+//! folder form no cycle. `tests/it/architecture.rs` checks every path.
 
 pub mod app;
 pub mod auth;

@@ -1,8 +1,17 @@
-//! Enforces the layering rule of the crate documentation by reading `crate::` paths.
+//! Enforces the layering rule of the crate documentation, and that no dependencies form a cycle.
+
+mod cycles;
+mod paths;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+};
+
+use self::{
+    cycles::{cycles, dependencies},
+    paths::Module,
 };
 
 /// The layers, lowest first. A module may use modules of lower layers.
@@ -51,6 +60,14 @@ const WITHIN_LAYER: [(&str, &str); 14] = [
     ("commands", "cli"),
 ];
 
+/// The dependencies that are part of a cycle. In each, a type of the parent has some of its methods,
+/// or their parts, in a file of their own.
+const CYCLES: [&str; 3] = [
+    "storage::s3::objects uses storage::s3::Bucket",
+    "storage::s3::upload uses storage::s3::Bucket",
+    "worker::environment_failures uses worker::Worker",
+];
+
 #[test]
 fn modules_do_not_depend_on_higher_layers() {
     let mut wrong = Vec::new();
@@ -63,7 +80,7 @@ fn modules_do_not_depend_on_higher_layers() {
             );
             continue;
         };
-        for used in used(&fs::read_to_string(&file).unwrap()) {
+        for used in used(&file) {
             let allowed = used == module
                 || level > self::level(&used).unwrap_or_else(|| panic!("{used} has no layer"))
                 || WITHIN_LAYER.contains(&(module.as_str(), used.as_str()));
@@ -81,11 +98,7 @@ fn only_handlers_of_a_slice_use_http() {
         let path = file.display().to_string();
         let is_slice = level(&module_of(&file)) == level("videos");
         if is_slice && !path.contains("handlers") {
-            let text = fs::read_to_string(&file).unwrap();
-            assert!(
-                !used(&text).contains(&"http".to_owned()),
-                "{path} uses http"
-            );
+            assert!(!used(&file).contains("http"), "{path} uses http");
         }
     }
 }
@@ -129,7 +142,8 @@ fn metrics_are_named_by_the_list() {
             continue;
         }
         for rest in text.split("metrics::").skip(1) {
-            if let Some(call) = rest[head(rest).len()..].strip_prefix("!(") {
+            let name = |letter: char| letter.is_alphanumeric() || letter == '_';
+            if let Some(call) = rest.trim_start_matches(name).strip_prefix("!(") {
                 assert!(
                     call.trim_start().starts_with("metric::"),
                     "{path}: a metric that is not in metric.rs: {call:.40}"
@@ -139,6 +153,22 @@ fn metrics_are_named_by_the_list() {
         }
     }
     assert!(calls > 5, "{calls}");
+}
+
+/// Modules of a folder use each other in one direction, and no item of their parent that uses them.
+/// The rule holds for each folder: a module and all modules below it count as one. Re-exports lead to
+/// the module that defines the item. Tests are exempt.
+#[test]
+fn dependencies_form_no_cycle() {
+    let modules: Vec<_> = sources().iter().map(|file| parse(file).0).collect();
+    let mut found = dependencies(&modules);
+    for known in CYCLES {
+        let before = found.len();
+        found.retain(|(from, to)| format!("{from} uses {to}") != known);
+        assert!(found.len() < before, "no longer true: {known}");
+    }
+    let cycles = cycles(&found);
+    assert!(cycles.is_empty(), "{cycles:#?}");
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -160,71 +190,32 @@ fn sources() -> Vec<PathBuf> {
 
 /// Returns the top-level module that a file belongs to.
 fn module_of(file: &Path) -> String {
-    let below = file
-        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
-        .unwrap();
-    let first = below
-        .components()
-        .next()
-        .unwrap()
-        .as_os_str()
-        .to_str()
-        .unwrap();
-    first.trim_end_matches(".rs").to_owned()
+    module_path(file)[0].clone()
+}
+
+fn module_path(file: &Path) -> paths::Path {
+    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let below = below.unwrap().with_extension("");
+    let segments = below.iter().map(|segment| segment.to_str().unwrap());
+    segments.map(str::to_owned).collect()
 }
 
 fn level(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// Returns the top-level modules that a source names after `crate::`, in a path or in a group.
-fn used(text: &str) -> Vec<String> {
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let mut modules = Vec::new();
-    for (start, _) in code.match_indices("crate::") {
-        let rest = &code[start + "crate::".len()..];
-        if let Some(group) = rest.strip_prefix('{') {
-            modules.extend(heads_of_group(group));
-        } else {
-            modules.push(head(rest));
-        }
-    }
-    modules
+/// Parses a file without its tests, and its tests.
+fn parse(file: &Path) -> (Module, Module) {
+    let text = fs::read_to_string(file).unwrap();
+    let (code, tests) = text.split_once("\nmod tests {\n").unwrap_or((&text, ""));
+    let path = module_path(file);
+    let of_tests = paths::joined(&path, &["tests"]);
+    (Module::parse(path, code), Module::parse(of_tests, tests))
 }
 
-/// Returns the first path segment of each entry of `{…}`, ignoring nested groups.
-fn heads_of_group(group: &str) -> Vec<String> {
-    let mut heads = Vec::new();
-    let (mut depth, mut at_entry) = (0, true);
-    for (index, letter) in group.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => at_entry = true,
-            _ if depth == 0 && at_entry && letter.is_alphabetic() => {
-                heads.push(head(&group[index..]));
-                at_entry = false;
-            }
-            _ => {}
-        }
-    }
-    heads
-}
-
-fn head(path: &str) -> String {
-    path.chars()
-        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-        .collect()
-}
-
-#[test]
-fn uses_are_found_in_paths_and_groups() {
-    let text = "use crate::db::Db;\nuse crate::{\n    app::App,\n    http::{Code, page::Page},\n    ids,\n};\n\
-                // crate::nowhere\nfn f() { crate::media::x() }";
-    assert_eq!(used(text), ["db", "app", "http", "ids", "media"]);
+/// Returns the top-level modules that a file uses.
+fn used(file: &Path) -> BTreeSet<String> {
+    let (module, tests) = parse(file);
+    let used = module.used().chain(tests.used());
+    used.filter_map(|path| path.first().cloned()).collect()
 }
