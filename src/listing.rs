@@ -4,12 +4,8 @@
 pub mod handlers;
 mod queries;
 
-use crate::{
-    app::App,
-    db::Db,
-    keyset::{ListRange, RankKey},
-};
-pub use queries::PublicVideo;
+use crate::{app::App, db::Db, keyset::ListRange};
+pub use queries::{PublicVideo, search::Found};
 
 /// The two rankings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,14 +14,6 @@ pub enum Ranking {
     Players,
     /// Videos. The earlier upload wins a tie.
     Videos,
-}
-
-/// A range of a search result.
-#[derive(Debug)]
-pub struct Found {
-    pub videos: Vec<PublicVideo>,
-    /// The rank key at which the search stopped, if it stopped before it had found enough.
-    pub stopped_at: Option<RankKey>,
 }
 
 /// Returns a range of a ranking, nationwide or of a folded city name.

@@ -107,6 +107,19 @@ pub async fn find_own(
     })
 }
 
+/// Returns whether a file may be read without a signature: the clip or poster of a public video.
+/// Returns none if the video does not exist.
+pub async fn is_public(db: &Db, key: StorageKey) -> anyhow::Result<Option<bool>> {
+    let mut connection = db.connection().await?;
+    let found = queries::find(&mut connection, key.video()).await?;
+    Ok(found.map(|video| {
+        let is_output = video
+            .outputs()
+            .is_some_and(|(clip, poster)| key == clip || key == poster);
+        video.is_watchable() && is_output
+    }))
+}
+
 /// Returns a range of a user's own videos, newest first.
 pub async fn list_own(
     db: &Db,

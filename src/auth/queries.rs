@@ -8,11 +8,18 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
 
-use super::token::{Caller, TokenCheck};
 use crate::{
     db::{Connection, now, prepared, schema::revoked_tokens},
     ids::UserId,
 };
+
+/// A token whose status is to be queried.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenCheck {
+    pub user: UserId,
+    pub token: Uuid,
+    pub issued_at: DateTime<Utc>,
+}
 
 #[derive(QueryableByName)]
 struct TokenStatus {
@@ -56,14 +63,14 @@ pub async fn are_valid(
     Ok(valid.collect())
 }
 
-/// Revokes a token. Concurrent logouts insert one row.
-pub async fn revoke(connection: &mut Connection, caller: Caller) -> anyhow::Result<()> {
-    let expires = i64::try_from(caller.expires)
+/// Revokes a token that expires at `expires` (s since 1970). Concurrent logouts insert one row.
+pub async fn revoke(connection: &mut Connection, token: Uuid, expires: u64) -> anyhow::Result<()> {
+    let expires = i64::try_from(expires)
         .ok()
         .and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     insert_into(revoked_tokens::table)
         .values((
-            revoked_tokens::jti.eq(caller.token),
+            revoked_tokens::jti.eq(token),
             revoked_tokens::expires_at.eq(expires.unwrap_or(DateTime::<Utc>::MAX_UTC)),
         ))
         .on_conflict_do_nothing()

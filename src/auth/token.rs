@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::queries;
+use super::queries::{self, TokenCheck};
 use crate::{
     batch::{self, Batcher, SharedError},
     config::auth::Settings,
@@ -41,14 +41,6 @@ pub struct Tokens {
     status_cache: Cache<Uuid, bool>,
     /// Queries the database, with one statement for all concurrent checks.
     checks: Batcher<TokenCheck, Result<bool, SharedError>>,
-}
-
-/// A token whose status is to be queried.
-#[derive(Debug, Clone, Copy)]
-pub struct TokenCheck {
-    pub user: UserId,
-    pub token: Uuid,
-    pub issued_at: DateTime<Utc>,
 }
 
 /// The user who made a request, according to a valid token.
@@ -168,7 +160,7 @@ impl Tokens {
     /// Revokes the caller's token: at once in this process, within 1 s in all others.
     pub async fn revoke(&self, caller: Caller) -> anyhow::Result<()> {
         let mut connection = self.db.connection().await?;
-        queries::revoke(&mut connection, caller).await?;
+        queries::revoke(&mut connection, caller.token, caller.expires).await?;
         self.status_cache.insert(caller.token, false).await;
         Ok(())
     }

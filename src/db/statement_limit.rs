@@ -21,19 +21,19 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct StatementLimit {
     places: Arc<Semaphore>,
     running: Arc<Semaphore>,
-    /// Minimum time between the starts of two statement_limit.
+    /// Minimum time between the starts of two statements.
     spacing: Duration,
     next: Arc<Mutex<Instant>>,
 }
 
 /// A permit to run one statement, released on drop.
 pub struct StatementPermit {
-    _turn: OwnedSemaphorePermit,
+    _running: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
 
 impl StatementLimit {
-    /// Creates a limit of `count` concurrent statement_limit and `per_second` starts.
+    /// Creates a limit of `count` concurrent statements and `per_second` starts.
     pub fn new(count: usize, per_second: u32) -> Self {
         Self {
             places: Arc::new(Semaphore::new(MAX_IN_QUEUE)),
@@ -57,7 +57,7 @@ impl StatementLimit {
             .await
             .map_err(|_elapsed| Overloaded)?;
         Ok(StatementPermit {
-            _turn: turn.map_err(|_closed| Overloaded)?,
+            _running: turn.map_err(|_closed| Overloaded)?,
             _place: place,
         })
     }

@@ -69,7 +69,7 @@ async fn break_process(
             "{target:?}: exited unexpectedly, {code:?}: {}",
             process.log()
         ));
-        return slot.revive(&system.system, &mut process).await;
+        return slot.revive(&system.processes, &mut process).await;
     }
     let code = match step.fault {
         Fault::Kill => {
@@ -100,7 +100,7 @@ async fn break_process(
             step.fault
         ));
     }
-    slot.revive(&system.system, &mut process).await;
+    slot.revive(&system.processes, &mut process).await;
 }
 
 /// Removes a worker's scratch folder temporarily.

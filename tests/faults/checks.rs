@@ -87,7 +87,7 @@ fn is_given_up(row: &Row) -> bool {
 /// Compares rows, files, votes and processes with the clients' history.
 pub async fn compare(system: &System, history: &History) {
     let breach = |what: String| history.breach(what);
-    let ran = system.system.output("fsck --json").await;
+    let ran = system.processes.output("fsck --json").await;
     if !ran.status.success() {
         breach(format!("fsck: {ran:?}"));
     }

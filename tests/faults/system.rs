@@ -68,7 +68,7 @@ pub struct Slot {
 pub struct System {
     /// Accesses the services directly, not through the relays.
     pub app: TestApp,
-    pub system: SystemUnderTest,
+    pub processes: SystemUnderTest,
     pub apis: Vec<Slot>,
     pub workers: Vec<Slot>,
     pub postgres: Mutex<Option<Postgres>>,
@@ -234,7 +234,7 @@ impl System {
                 .map(|number| start(Role::Work, number))
                 .collect(),
             app,
-            system,
+            processes: system,
             postgres: Mutex::new(Some(postgres)),
             redis: Mutex::new(Some(redis)),
             database_line,
@@ -310,7 +310,7 @@ impl System {
         let restarts = self.slots().map(async |slot| {
             let mut process = slot.process.lock().await;
             Slot::stop(&mut process).await;
-            slot.revive(&self.system, &mut process).await;
+            slot.revive(&self.processes, &mut process).await;
             process.until_ready().await;
         });
         join_all(restarts).await;
@@ -338,7 +338,7 @@ impl System {
 
     /// Returns all log lines that contain `text`.
     pub fn said_about(&self, text: &str) -> Vec<String> {
-        let logs = fs::read_dir(self.system.scratch().parent().unwrap()).unwrap();
+        let logs = fs::read_dir(self.processes.scratch().parent().unwrap()).unwrap();
         let logs = logs.map(|entry| entry.unwrap().path());
         let logs = logs.filter_map(|log| fs::read_to_string(log).ok());
         logs.flat_map(|log| {

@@ -9,11 +9,19 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{super::Found, AFTER_BLANK, ENTRY, PublicVideo};
+use super::{AFTER_BLANK, ENTRY, PublicVideo};
 use crate::{
     db::{Connection, prepared},
-    keyset::ListRange,
+    keyset::{ListRange, RankKey},
 };
+
+/// A range of a search result.
+#[derive(Debug)]
+pub struct Found {
+    pub videos: Vec<PublicVideo>,
+    /// The rank key at which the search stopped, if it stopped before it had found enough.
+    pub stopped_at: Option<RankKey>,
+}
 
 #[derive(QueryableByName)]
 struct Row {

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     http::{Code, Result},
     storage::{Storage, StorageKey},
-    videos::queries,
+    videos,
 };
 
 #[derive(Deserialize)]
@@ -41,7 +41,11 @@ pub async fn media(
         }
         "private, max-age=3600"
     } else {
-        check_public(&app, key).await?;
+        match videos::is_public(&app.backends.db, key).await? {
+            None => return Err(Code::NotFound.into()),
+            Some(false) => return Err(Code::MediaNotSigned.into()),
+            Some(true) => {}
+        }
         // Clients revalidate each time, so unpublishing takes effect immediately. Unchanged: 304.
         "public, no-cache"
     };
@@ -76,20 +80,4 @@ pub async fn media(
     let policy = HeaderValue::from_static("default-src 'none'; media-src 'self'; sandbox");
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
-}
-
-/// Returns 404 for a missing video, 403 for a file that is not public.
-async fn check_public(app: &App, key: StorageKey) -> Result<()> {
-    let mut connection = app.backends.db.connection().await?;
-    let video = queries::find(&mut connection, key.video())
-        .await?
-        .ok_or(Code::NotFound)?;
-    let is_output = video
-        .outputs()
-        .is_some_and(|(clip, poster)| key == clip || key == poster);
-    if video.is_watchable() && is_output {
-        Ok(())
-    } else {
-        Err(Code::MediaNotSigned.into())
-    }
 }
