@@ -23,6 +23,8 @@ run: setup ## Runs the whole system at http://localhost:8080, or PORT; Ctrl-C st
 	@cargo build --release --locked
 	@exec "$${CARGO_TARGET_DIR:-target}/release/anb" dev
 
+# Tests wait much of their time, for leases and servers. Two threads per core keep the cores busy.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## Installs what the tests need, and runs all of them.
 	@.config/setup tests
 	@cargo test --locked

@@ -109,7 +109,7 @@ pub async fn find_own(
 
 /// Returns whether a file may be read without a signature: the clip or poster of a public video.
 /// Returns none if the video does not exist.
-pub async fn is_public(db: &Db, key: StorageKey) -> anyhow::Result<Option<bool>> {
+pub async fn is_public_file(db: &Db, key: StorageKey) -> anyhow::Result<Option<bool>> {
     let mut connection = db.connection().await?;
     let found = queries::find(&mut connection, key.video()).await?;
     Ok(found.map(|video| {

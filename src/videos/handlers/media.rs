@@ -41,7 +41,7 @@ pub async fn media(
         }
         "private, max-age=3600"
     } else {
-        match videos::is_public(&app.backends.db, key).await? {
+        match videos::is_public_file(&app.backends.db, key).await? {
             None => return Err(Code::NotFound.into()),
             Some(false) => return Err(Code::MediaNotSigned.into()),
             Some(true) => {}
