@@ -166,14 +166,14 @@ fn later(source: &Source, condition: &str) -> String {
     )
 }
 
-/// Looks up what is shown of the entry `place.id`. With `LIMIT 1` each is looked up by key; without
-/// it, the planner overestimates the number of entries and scans all videos.
+/// Joins the shown columns of the video `place.id`. `LIMIT 1` makes the planner look up each by key.
+/// Without it, the planner overestimates the number of places and scans all videos.
 const ENTRY: &str = "CROSS JOIN LATERAL (
     SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
     FROM videos v JOIN users u ON u.id = v.user_id
     WHERE v.id = place.id LIMIT 1) AS entry";
 
-/// The entries of a range of `places`.
+/// Returns the SQL of a range of `places` with the shown columns.
 fn shown(places: &str) -> String {
     format!(
         "SELECT entry.*, place.votes, place.since

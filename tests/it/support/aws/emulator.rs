@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::support::{eventually, free_port};
 
-/// Tries: somebody may take the port before the emulator does.
+/// Maximum number of tries, since another process may take the port first.
 const MAX_STARTS: u32 = 5;
 
 /// Returns the address of the running emulator; the first caller starts it.

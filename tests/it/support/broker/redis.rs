@@ -97,7 +97,7 @@ impl RedisBroker {
         let _: String = self.run(&words).await;
     }
 
-    /// Returns the payloads of the messages that nobody has ended.
+    /// Returns the payloads of the messages that are not settled.
     pub async fn waiting(&self) -> Vec<String> {
         let reply: StreamRangeReply = self.run(&["XRANGE", STREAM, "-", "+"]).await;
         let payload = |entry: &StreamId| entry.get("job").unwrap();
