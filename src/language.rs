@@ -7,7 +7,7 @@
 //! |---|---|
 //! | error of a request | `http/error.rs`, one row per code |
 //! | error of a field | `validate.rs` |
-//! | reason for a rejected video | `media/rules.rs` |
+//! | reason for a rejected video | `media/input/rules.rs` |
 //! | reason for a video that failed otherwise | `videos/failure.rs` |
 //! | success | the handler, `http::respond::Message` |
 

@@ -183,7 +183,7 @@ impl Server {
                 )
                 // The middleware added last runs first. `discard_rest` discards a rejected body
                 // after the response, when the connection is no longer busy. `drain` covers
-                // rejections too. `respond` gives each response an id and each error a body,
+                // rejections too. `finish_response` gives each response an id and each error a body,
                 // including those of inner middleware.
                 .wrap(from_fn(finish_response))
                 .wrap(from_fn(drain))
