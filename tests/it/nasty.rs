@@ -268,8 +268,14 @@ fn every_query_parameter_is_covered() {
             }
             let text = std::fs::read_to_string(path).unwrap();
             // Structs whose names end in `Query` hold query parameters.
-            for part in text.split("Query {\n").skip(1) {
-                let (fields, _) = part.split_once("\n}").unwrap();
+            for part in text.split("struct ").skip(1) {
+                let Some((name, rest)) = part.split_once(" {\n") else {
+                    continue;
+                };
+                if !name.ends_with("Query") || name.contains(' ') {
+                    continue;
+                }
+                let (fields, _) = rest.split_once("\n}").unwrap();
                 let names = fields
                     .lines()
                     .filter_map(|line| line.trim().split_once(": "));

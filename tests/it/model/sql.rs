@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         for row in state.rows() {
             let id = VideoId::generate();
             let insert = format!(
-                "INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after, lease_expirations)
+                "INSERT INTO videos (id, user_id, title, is_public, original_bytes, run_after, losses)
                  VALUES ('{id}', {}, 'Mi jugada', false, 1, '2020-01-01', {});",
                 system.users[0], row.lease_expirations
             );

@@ -44,7 +44,7 @@ impl Stored {
     pub async fn read(connection: &mut Connection, videos: &[VideoId]) -> Vec<Self> {
         let query = sql_query(
             "SELECT status::text, failure->>'code' AS code,
-                 array_remove(ARRAY[attempt, failures, lease_expirations], NULL) AS counters,
+                 array_remove(ARRAY[attempt, failures, losses], NULL) AS counters,
                  lease_until < now() AS lease, run_after <= now() AS is_due,
                  enqueued_at < now() - interval '1 minute' AS pushed,
                  strays_at < now() - interval '31 minutes' AS strays,
