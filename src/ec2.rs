@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::{
-    group::{CallResult, Group},
+    group::{AutoScalingGroup, CallResult},
     metadata::{Metadata, Notice},
 };
 use crate::shutdown::Shutdown;
@@ -45,7 +45,7 @@ impl Default for Pace {
 
 pub struct Instance {
     metadata: Metadata,
-    group: Group,
+    group: AutoScalingGroup,
     shutdown: Shutdown,
     pace: Pace,
 }
@@ -72,7 +72,7 @@ impl Instance {
         let id = id.context("EC2_LIFECYCLE=on: read the instance id from the metadata")?;
         Ok(Self {
             metadata,
-            group: Group::new(aws, id),
+            group: AutoScalingGroup::new(aws, id),
             shutdown,
             pace,
         })

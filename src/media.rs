@@ -82,7 +82,7 @@ pub struct Clip {
 
 /// Inputs, arguments and resource usage of a job as far as it got; enough to reproduce it.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub struct JobReport {
     /// Versions of this program and of `ffmpeg`.
     pub anb: &'static str,
     pub ffmpeg: String,
@@ -205,7 +205,7 @@ impl Media {
         &self,
         source: &Path,
         scratch: &Scratch,
-        report: &mut Report,
+        report: &mut JobReport,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         let transcoder = &self.transcoder;

@@ -33,10 +33,10 @@ pub enum Storage {
     S3(s3::Bucket),
 }
 
-/// A file being written. Dropping it before [`Upload::finish`] removes it.
-pub enum Upload {
-    Local(local::Upload),
-    S3(s3::Upload),
+/// A file being written. Dropping it before [`NewFile::finish`] removes it.
+pub enum NewFile {
+    Local(local::NewFile),
+    S3(s3::NewFile),
 }
 
 /// A file or object in the storage.
@@ -80,26 +80,26 @@ impl Storage {
     }
 
     /// Returns the name of each storage marker with the installation id in it, if it exists.
-    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+    pub async fn markers(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
         match self {
-            Self::Local(folders) => folders.marks().await,
-            Self::S3(bucket) => bucket.marks().await,
+            Self::Local(folders) => folders.markers().await,
+            Self::S3(bucket) => bucket.markers().await,
         }
     }
 
     /// Writes the missing storage markers with the installation `id`.
-    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+    pub async fn write_markers(&self, id: Uuid) -> anyhow::Result<()> {
         match self {
-            Self::Local(folders) => folders.mark(id).await,
-            Self::S3(bucket) => bucket.mark(id).await,
+            Self::Local(folders) => folders.write_markers(id).await,
+            Self::S3(bucket) => bucket.write_markers(id).await,
         }
     }
 
-    /// Starts writing the file under `key`. Nothing is visible before [`Upload::finish`].
-    pub async fn create(&self, key: StorageKey) -> anyhow::Result<Upload> {
+    /// Starts writing the file under `key`. Nothing is visible before [`NewFile::finish`].
+    pub async fn create(&self, key: StorageKey) -> anyhow::Result<NewFile> {
         match self {
-            Self::Local(folders) => Ok(Upload::Local(folders.create(key).await?)),
-            Self::S3(bucket) => Ok(Upload::S3(bucket.create(key))),
+            Self::Local(folders) => Ok(NewFile::Local(folders.create(key).await?)),
+            Self::S3(bucket) => Ok(NewFile::S3(bucket.create(key))),
         }
     }
 
@@ -160,7 +160,7 @@ impl Storage {
     }
 }
 
-impl Upload {
+impl NewFile {
     pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
         match self {
             Self::Local(upload) => upload.write(bytes).await,

@@ -133,7 +133,7 @@ async fn recorded(db: &Db) -> anyhow::Result<Recorded> {
 
 async fn compare_with(known: &Recorded, storage: &Storage) -> anyhow::Result<Identity> {
     let database = known.id;
-    for (place, stored) in storage.marks().await? {
+    for (place, stored) in storage.markers().await? {
         match stored {
             Some(stored) if stored == database => {}
             Some(stored) => {
@@ -160,7 +160,7 @@ async fn compare_with(known: &Recorded, storage: &Storage) -> anyhow::Result<Ide
 async fn establish(db: &Db, storage: &Storage) -> anyhow::Result<()> {
     let known = recorded(db).await?;
     if !known.was_marked {
-        storage.mark(known.id).await?;
+        storage.write_markers(known.id).await?;
     }
     let identity = compare_with(&known, storage).await?;
     if identity != Identity::Same {

@@ -1,4 +1,4 @@
-//! `anb fsck`: checks that rows, files and queue agree, and reports inconsistencies. It repairs
+//! `anb fsck`: checks that rows, files and queue agree, and lines inconsistencies. It repairs
 //! only if database and storage belong together, and deletes files only with a separate flag.
 
 use std::io::{self, Write as _};
@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct FindingLine<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
     is_repaired: bool,
@@ -36,7 +36,7 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     let identity = installation::compare(&backends.db, &backends.storage).await?;
     let found = fsck::check(&backends, upload_timeout).await?;
     let refusal = refusal(&identity, &found, arguments.repair);
-    let mut reports = Vec::new();
+    let mut lines = Vec::new();
     for finding in &found.findings {
         let advice = found.advise(finding);
         let is_wanted = refusal.is_none() && is_wanted(advice, arguments.repair);
@@ -44,18 +44,18 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
         if is_repaired {
             Box::pin(fsck::repair(&backends, upload_timeout, finding)).await?;
         }
-        reports.push(Report {
+        lines.push(FindingLine {
             finding,
             is_repaired,
             would_repair: arguments.repair.dry_run.then_some(is_wanted),
             note: note(advice),
         });
     }
-    print(&reports, arguments.json)?;
+    print(&lines, arguments.json)?;
     if let Some(refusal) = refusal {
         bail!("nothing was repaired: {refusal}");
     }
-    match reports.len() {
+    match lines.len() {
         0 => Ok(()),
         1 => bail!("1 finding"),
         count => bail!("{count} findings"),
@@ -102,12 +102,12 @@ fn note(advice: Advice) -> Option<&'static str> {
     }
 }
 
-fn print(reports: &[Report<'_>], json: bool) -> anyhow::Result<()> {
+fn print(lines: &[FindingLine<'_>], json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        return Ok(writeln!(out, "{}", serde_json::to_string(reports)?)?);
+        return Ok(writeln!(out, "{}", serde_json::to_string(lines)?)?);
     }
-    for report in reports {
+    for report in lines {
         writeln!(out, "{}", serde_json::to_string(report)?)?;
     }
     Ok(())

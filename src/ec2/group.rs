@@ -26,7 +26,7 @@ const HEARTBEATS_PER_TIMEOUT: u32 = 3;
 
 /// The Auto Scaling group of an instance.
 #[derive(Debug)]
-pub struct Group {
+pub struct AutoScalingGroup {
     client: Client,
     instance: String,
     membership: OnceCell<Option<Membership>>,
@@ -56,7 +56,7 @@ pub enum CallResult {
     Failed,
 }
 
-impl Group {
+impl AutoScalingGroup {
     pub fn new(aws: &SdkConfig, instance: String) -> Self {
         let timeouts = aws::timeouts(aws, ATTEMPT_TIMEOUT);
         let config = Builder::from(aws).timeout_config(timeouts);

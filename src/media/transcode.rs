@@ -14,7 +14,7 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, Report,
+    Clip, Error, JobReport,
     encode::{
         brand::Brand,
         plan::{self, BODY, CLIP, Files, JOIN_LIST, STILL_PATTERNS},
@@ -61,7 +61,7 @@ impl Transcoder {
         &self,
         source: &Path,
         scratch: &Scratch,
-        report: &mut Report,
+        report: &mut JobReport,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         report.anb = &VERSION;

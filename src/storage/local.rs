@@ -2,7 +2,7 @@
 //! reader sees all of it or nothing, even after a power failure.
 
 mod list;
-mod mark;
+mod marker;
 
 use std::{
     fmt::Display,
@@ -50,7 +50,7 @@ pub struct Folders {
 }
 
 /// A file being written, removed if dropped unfinished.
-pub struct Upload {
+pub struct NewFile {
     key: StorageKey,
     file: Arc<File>,
     /// Received chunks. Copying them into one buffer took a tenth of an upload's time.
@@ -131,7 +131,7 @@ impl Folders {
         self.processed.join(video.to_string())
     }
 
-    pub async fn create(&self, key: StorageKey) -> anyhow::Result<Upload> {
+    pub async fn create(&self, key: StorageKey) -> anyhow::Result<NewFile> {
         let path = part_path(&self.path(key));
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
@@ -141,7 +141,7 @@ impl Folders {
         let file = fs::File::create(&path)
             .await
             .map_err(|error| cause(key, error))?;
-        Ok(Upload {
+        Ok(NewFile {
             key,
             file: Arc::new(file.into_std().await),
             collected: Vec::new(),
@@ -243,7 +243,7 @@ impl Folders {
     }
 }
 
-impl Upload {
+impl NewFile {
     pub async fn write(&mut self, bytes: Bytes) -> anyhow::Result<()> {
         self.collected_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.collected.push(bytes);

@@ -2,7 +2,7 @@
 //! written with a single PUT, a longer one with a multipart upload, aborted unless it completes.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
-mod mark;
+mod marker;
 mod objects;
 mod upload;
 
@@ -29,7 +29,7 @@ use crate::{
     config::storage::Settings,
     ids::VideoId,
 };
-pub use upload::Upload;
+pub use upload::NewFile;
 
 /// Timeout of a call. Does not limit the transfer of a body that makes progress.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -130,8 +130,8 @@ impl Bucket {
         Ok(signed.uri().to_owned())
     }
 
-    pub fn create(&self, key: StorageKey) -> Upload {
-        Upload::new(self.clone(), key)
+    pub fn create(&self, key: StorageKey) -> NewFile {
+        NewFile::new(self.clone(), key)
     }
 
     pub async fn store(&self, key: StorageKey, from: &Path) -> anyhow::Result<u64> {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub use self::record::{FailureOutcome, record_failure, record_success, release, remove_outputs};
-pub(super) use self::report::Report;
+pub(super) use self::report::ReportRow;
 use super::{
     Failure,
     queries::jobs::{self, Claim},
@@ -121,7 +121,7 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
     let note = |progress| {
         sender.send_replace(progress);
     };
-    let mut job = media::Report::default();
+    let mut job = media::JobReport::default();
     let made = tokio::select! {
         made = context.media.make_clip(&source, &scratch, &mut job, note) => made,
         never = show_progress(context, claim, progress) => match never {},
@@ -129,7 +129,7 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
     let clip = match made {
         Ok(clip) => clip,
         Err(media::Error::Rejected(rejection)) => {
-            let report = Report::to_row(started, &job, None);
+            let report = ReportRow::to_row(started, &job, None);
             return Err(JobError::Rejected(PermanentFailure {
                 failure: rejection.into(),
                 report: Some(report.map_err(JobError::Failed)?),
@@ -142,7 +142,7 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
     let bytes = store(context, video, claim.attempt, &clip).await;
     let bytes = bytes.map_err(JobError::Environment)?;
 
-    let report = Report::to_row(started, &job, Some(&clip)).map_err(JobError::Failed)?;
+    let report = ReportRow::to_row(started, &job, Some(&clip)).map_err(JobError::Failed)?;
     let outcome = record_success(context, claim, &report).await;
     let outcome = outcome.map_err(JobError::Environment)?;
     if outcome == Outcome::Processed {

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 
 pub use super::queries::remakes::Remake;
 use super::{
-    process::{self, Report},
+    process::{self, ReportRow},
     queries::remakes,
 };
 use crate::{
@@ -91,7 +91,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     let source = scratch.file("source.mp4");
     let storage = &context.backends.storage;
     storage.fetch(StorageKey::Original(video), &source).await?;
-    let mut job = media::Report::default();
+    let mut job = media::JobReport::default();
     let making = context.media.make_clip(&source, &scratch, &mut job, |_| {});
     let clip = match making.await {
         Ok(clip) => clip,
@@ -103,7 +103,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
         ) => return Err(error),
     };
     process::store(context, video, next, &clip).await?;
-    let report = Report::to_row(started, &job, Some(&clip))?;
+    let report = ReportRow::to_row(started, &job, Some(&clip))?;
     let is_shown = {
         let mut connection = context.backends.db.connection().await?;
         remakes::finish(&mut connection, remake, &report).await?

@@ -16,7 +16,7 @@ use crate::{
     ids::{UserId, VideoId},
     job::Job,
     media::{SNIFF_BYTES, sniff},
-    storage::{StorageKey, Upload},
+    storage::{NewFile, StorageKey},
 };
 
 /// Why an upload is rejected.
@@ -46,7 +46,7 @@ impl From<anyhow::Error> for UploadError {
 pub struct Receiving {
     video: VideoId,
     user: UserId,
-    file: Upload,
+    file: NewFile,
     bytes: u64,
     max_bytes: u64,
     /// The first bytes, until there are enough to check the file type.

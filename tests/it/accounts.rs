@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, Player, TestApp, UNSIGNED_HEAD, seconds, sign};
+use crate::support::{PASSWORD, Player, Response, TestApp, UNSIGNED_HEAD, seconds, sign};
 
 const SECRET: &str = "a secret that only these tests know about";
 
@@ -23,19 +23,19 @@ fn with(field: &str, value: &str) -> Value {
     form
 }
 
-async fn sign_up(app: &TestApp, form: &Value) -> Answer {
-    Answer::of(app.request(Method::POST, "/api/auth/signup").json(form)).await
+async fn sign_up(app: &TestApp, form: &Value) -> Response {
+    Response::of(app.request(Method::POST, "/api/auth/signup").json(form)).await
 }
 
-async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
+async fn log_in(app: &TestApp, email: &str, password: &str) -> Response {
     let credentials = json!({ "email": email, "password": password });
     let request = app.request(Method::POST, "/api/auth/login");
-    Answer::of(request.json(&credentials)).await
+    Response::of(request.json(&credentials)).await
 }
 
-async fn profile(app: &TestApp, token: &str) -> Answer {
+async fn profile(app: &TestApp, token: &str) -> Response {
     let request = app.request(Method::GET, "/api/auth/profile");
-    Answer::of(request.header("authorization", format!("Bearer {token}"))).await
+    Response::of(request.header("authorization", format!("Bearer {token}"))).await
 }
 
 /// Signs a token for `player` with the given secret and expiry.
@@ -209,7 +209,7 @@ async fn login_without_required_fields_is_malformed() {
     ] {
         let request = app.request(Method::POST, "/api/auth/login").json(&body);
         assert_eq!(
-            Answer::of(request).await.refusal(),
+            Response::of(request).await.refusal(),
             (400, "invalid_json"),
             "{body}"
         );
@@ -268,7 +268,10 @@ async fn failed_logins_from_one_address_do_not_block_another() {
         let request = app
             .request(Method::POST, "/api/auth/login")
             .header("x-forwarded-for", address);
-        Answer::of(request.json(&credentials)).await.status.as_u16()
+        Response::of(request.json(&credentials))
+            .await
+            .status
+            .as_u16()
     };
     for status in [401, 401, 401, 429] {
         assert_eq!(log_in_from("6.6.6.6:4000", "guess").await, status);
@@ -284,7 +287,7 @@ async fn sign_ups_are_limited_per_address() {
         let request = app
             .request(Method::POST, "/api/auth/signup")
             .header("x-forwarded-for", address);
-        Answer::of(request.json(&form(email))).await
+        Response::of(request.json(&form(email))).await
     };
     for (number, status) in [201, 201, 429].into_iter().enumerate() {
         let answer = sign_up_from("6.6.6.6", &format!("p{number}@example.com")).await;
@@ -431,7 +434,7 @@ async fn request_without_bearer_token_is_rejected() {
         &ana.token,
     ] {
         let request = app.request(Method::GET, "/api/auth/profile");
-        let answer = Answer::of(request.header("authorization", value)).await;
+        let answer = Response::of(request.header("authorization", value)).await;
         assert_eq!(answer.refusal(), (401, "unauthorized"), "{value}");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }

@@ -18,7 +18,7 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use crate::support::{Answer, PASSWORD, Place, RUNTIME, Seed, TestApp, eventually, mp4};
+use crate::support::{PASSWORD, Place, RUNTIME, Response, Seed, TestApp, eventually, mp4};
 
 /// Takes the advisory lock that a running migration holds.
 const LOCK: &str = "SELECT pg_advisory_lock(x'616e62'::bigint)";
@@ -98,8 +98,8 @@ async fn read_only_database_still_serves_reads() {
     let path = format!("/api/videos/{id}");
     let rename = app.as_player(&ana, Method::PATCH, &path);
     for answer in [
-        Answer::of(sign_up).await,
-        Answer::of(rename.json(&json!({"title": "Otro título"}))).await,
+        Response::of(sign_up).await,
+        Response::of(rename.json(&json!({"title": "Otro título"}))).await,
         app.upload(&ana, mp4(5000), true).await,
         app.vote(&luis, &id).await,
         app.call(&luis, Method::POST, "/api/auth/logout").await,

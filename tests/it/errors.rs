@@ -5,12 +5,12 @@ use std::fs;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Mount, TestApp};
+use crate::support::{Mount, Response, TestApp};
 
 const NOWHERE: &str = "postgres://anb:hush@127.0.0.1:1/anb";
 
 /// Asserts that a response has the common error format.
-fn assert_shape(answer: &Answer) {
+fn assert_shape(answer: &Response) {
     let body = answer.body.as_object().unwrap();
     assert_eq!(body["error"], body["message"]);
     assert!(!body["message"].as_str().unwrap().is_empty());
@@ -20,9 +20,9 @@ fn assert_shape(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
 }
 
-async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Response {
     let request = app.request(Method::POST, "/api/auth/login");
-    Answer::of(request.header("content-type", content_type).body(body)).await
+    Response::of(request.header("content-type", content_type).body(body)).await
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn wrong_method_lists_the_allowed_ones() {
         ),
         (Method::POST, "/health", &["GET", "HEAD"]),
     ] {
-        let answer = Answer::of(app.request(method, path)).await;
+        let answer = Response::of(app.request(method, path)).await;
         assert_eq!(answer.refusal(), (405, "method_not_allowed"), "{path}");
         assert_shape(&answer);
         let allow = answer.header("allow");
@@ -114,7 +114,7 @@ async fn compressed_bodies_are_rejected() {
     let request = request
         .header("content-type", "application/json")
         .header("content-encoding", "gzip");
-    let answer = Answer::of(request.body(COMPRESSED)).await;
+    let answer = Response::of(request.body(COMPRESSED)).await;
     assert_eq!(answer.refusal(), (415, "unsupported_encoding"));
     assert_eq!(answer.header("accept-encoding"), "identity");
     assert_shape(&answer);
@@ -145,7 +145,7 @@ async fn errors_use_the_requested_language() {
         if let Some(accepted) = accepted {
             request = request.header("accept-language", accepted);
         }
-        let answer = Answer::of(request).await;
+        let answer = Response::of(request).await;
         assert_eq!(answer.body["message"], message, "{accepted:?}");
         assert_eq!(answer.header("content-language"), language);
         assert!(
@@ -163,7 +163,7 @@ async fn field_errors_are_translated() {
     let request = app
         .request(Method::GET, "/api/public/videos?limit=0")
         .header("accept-language", "en");
-    let answer = Answer::of(request).await;
+    let answer = Response::of(request).await;
     assert_eq!(
         answer.body["fields"],
         json!([{
@@ -189,7 +189,7 @@ async fn trailing_slash_is_accepted_below_api() {
     let login = app
         .request(Method::POST, "/api/auth/login/")
         .json(&json!({}));
-    assert_eq!(Answer::of(login).await.refusal(), (400, "invalid_json"));
+    assert_eq!(Response::of(login).await.refusal(), (400, "invalid_json"));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn missing_database_returns_503_without_the_cause() {
     let login = app
         .request(Method::POST, "/api/auth/login")
         .json(&credentials);
-    let mut answers = vec![Answer::of(login).await];
+    let mut answers = vec![Response::of(login).await];
     for path in ["/api/public/videos", "/api/public/rankings"] {
         answers.push(app.get(path).await);
     }
@@ -285,7 +285,7 @@ async fn json_without_content_type_names_the_missing_header() {
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
-        let answer = Answer::of(request).await;
+        let answer = Response::of(request).await;
         assert_eq!(answer.refusal(), (400, "json_expected"), "{content_type:?}");
         let message = answer.body["message"].as_str().unwrap();
         assert!(
@@ -315,7 +315,7 @@ async fn every_accept_encoding_gets_a_well_formed_response() {
     ] {
         for path in ["/api/public/videos", "/nothing"] {
             let request = app.request(Method::GET, path);
-            let answer = Answer::of(request.header("accept-encoding", accepted)).await;
+            let answer = Response::of(request.header("accept-encoding", accepted)).await;
             if status == 406 {
                 assert_eq!(
                     answer.refusal(),
@@ -332,8 +332,8 @@ async fn every_accept_encoding_gets_a_well_formed_response() {
     }
 }
 
-async fn from_origin(app: &TestApp, origin: &str, path: &str) -> Answer {
-    Answer::of(app.request(Method::GET, path).header("origin", origin)).await
+async fn from_origin(app: &TestApp, origin: &str, path: &str) -> Response {
+    Response::of(app.request(Method::GET, path).header("origin", origin)).await
 }
 
 #[tokio::test]
@@ -385,7 +385,7 @@ async fn preflight_allows_configured_origins() {
                 "access-control-request-headers",
                 "authorization, content-type",
             );
-        Answer::of(request)
+        Response::of(request)
     };
     let allowed = preflight("https://anb.example").await;
     assert_eq!(allowed.status, 200);
@@ -419,7 +419,7 @@ async fn preflight_allows_range_and_conditional_requests() {
                 .header("origin", origin)
                 .header("access-control-request-method", method)
                 .header("access-control-request-headers", headers);
-            let answer = Answer::of(request).await;
+            let answer = Response::of(request).await;
             assert_eq!(answer.status, 200, "{method} {headers} {path}");
             assert_eq!(answer.header("access-control-allow-origin"), origin);
             assert!(
@@ -448,7 +448,7 @@ async fn requests_are_limited_per_address_if_configured() {
     }
     for path in ["/api/public/videos", "/api/nothing", "/media/x"] {
         let request = app.request(Method::GET, path).header("origin", origin);
-        let refused = Answer::of(request).await;
+        let refused = Response::of(request).await;
         assert_eq!(refused.refusal(), (429, "too_many_requests"), "{path}");
         assert_shape(&refused);
         assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);

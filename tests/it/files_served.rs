@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Player, Seed, TestApp, seconds, sign};
+use crate::support::{Player, Response, Seed, TestApp, seconds, sign};
 
 /// Requests a file and returns the response with its body as text.
-async fn fetch(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
+async fn fetch(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (Response, String) {
     send(app, Method::GET, path, headers).await
 }
 
@@ -15,13 +15,13 @@ async fn send(
     method: Method,
     path: &str,
     headers: &[(&str, &str)],
-) -> (Answer, String) {
+) -> (Response, String) {
     let mut request = app.request(method, path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let response = request.send().await.unwrap();
-    let answer = Answer {
+    let answer = Response {
         status: response.status(),
         headers: response.headers().clone(),
         body: Value::Null,
@@ -266,7 +266,7 @@ async fn unpublishing_disables_the_unsigned_url_at_once() {
     let (first, _) = fetch(&app, &path, &[]).await;
     assert_eq!(first.status, 200);
     let change = app.as_player(&ana, Method::PATCH, &format!("/api/videos/{id}"));
-    Answer::of(change.json(&json!({"is_public": false})))
+    Response::of(change.json(&json!({"is_public": false})))
         .await
         .ok();
     let (answer, _) = fetch(&app, &path, &[("if-none-match", &first.header("etag"))]).await;

@@ -20,7 +20,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Error, Media, Report, SNIFF_BYTES, sniff},
+    media::{Error, JobReport, Media, SNIFF_BYTES, sniff},
 };
 use clap::Parser;
 use futures_util::StreamExt as _;
@@ -97,7 +97,7 @@ impl Lab {
         fs::write(&source, bytes).unwrap();
         let scratch = self.media.scratch().unwrap();
         let started = Instant::now();
-        let mut report = Report::default();
+        let mut report = JobReport::default();
         let made = self.media.make_clip(&source, &scratch, &mut report, |_| {});
         let clip = made.await;
         let time = started.elapsed();
@@ -215,7 +215,7 @@ async fn ffmpeg_runs_without_environment_or_privilege_in_its_own_group() {
     let look = |_| {
         seen.get_or_init(|| Inmate::in_folder(scratch.path()));
     };
-    let mut report = Report::default();
+    let mut report = JobReport::default();
     let made = lab.media.make_clip(&source, &scratch, &mut report, look);
     made.await.unwrap();
     let Inmate {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, TestApp, film, on_both};
+use crate::support::{Response, TestApp, film, on_both};
 
 on_both! { video_is_uploaded_processed_voted_for_ranked_and_deleted }
 
@@ -40,13 +40,13 @@ async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp)
             "video_id": id, "title": "Mi mejor jugada", "video_url": video["processed_url"],
         }])
     );
-    let votes = Answer::of(app.as_player(&luis, Method::GET, "/api/user/votes"))
+    let votes = Response::of(app.as_player(&luis, Method::GET, "/api/user/votes"))
         .await
         .ok();
     assert_eq!(votes, json!([id]));
 
     let hidden = app.as_player(&ana, Method::PATCH, &format!("/api/videos/{id}"));
-    Answer::of(hidden.json(&json!({"is_public": false})))
+    Response::of(hidden.json(&json!({"is_public": false})))
         .await
         .ok();
     app.call(&ana, Method::DELETE, &format!("/api/videos/{id}"))

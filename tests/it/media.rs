@@ -14,7 +14,7 @@ use std::{
 
 use anb::{
     config,
-    media::{Clip, Error, Media, Progress, Rejection, Report, Scratch},
+    media::{Clip, Error, JobReport, Media, Progress, Rejection, Scratch},
 };
 use clap::Parser;
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl Studio {
 
     async fn clip(&self, source: &Path) -> (Result<Clip, Error>, Scratch) {
         let scratch = self.media.scratch().unwrap();
-        let report = &mut Report::default();
+        let report = &mut JobReport::default();
         let clip = self.media.make_clip(source, &scratch, report, |_| {}).await;
         (clip, scratch)
     }
@@ -133,7 +133,7 @@ async fn long_landscape_video_is_cut_to_30_seconds_between_bumpers() {
     let scratch = studio.media.scratch().unwrap();
     let note = |progress: Progress| reports.lock().unwrap().push(progress.percent);
 
-    let mut report = Report::default();
+    let mut report = JobReport::default();
     let clip = studio
         .media
         .make_clip(&source, &scratch, &mut report, note)
@@ -411,7 +411,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let folder = scratch.path().to_owned();
     let started = tokio::sync::Notify::new();
     let note = |_: Progress| started.notify_one();
-    let mut report = Report::default();
+    let mut report = JobReport::default();
 
     // Boxed with `Send`, as the task of a worker requires.
     let clip: Pin<Box<dyn Future<Output = _> + Send>> =

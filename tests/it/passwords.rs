@@ -10,19 +10,19 @@ use diesel_async::RunQueryDsl as _;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, PASSWORD, Player, TestApp};
+use crate::support::{PASSWORD, Player, Response, TestApp};
 
 const NEW: &str = "tablero-2027";
 
-async fn change(app: &TestApp, player: &Player, current: &str, new: [&str; 2]) -> Answer {
+async fn change(app: &TestApp, player: &Player, current: &str, new: [&str; 2]) -> Response {
     let form = json!({ "current": current, "password1": new[0], "password2": new[1] });
     let request = app.as_player(player, Method::POST, "/api/auth/password");
-    Answer::of(request.json(&form)).await
+    Response::of(request.json(&form)).await
 }
 
-async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
+async fn log_in(app: &TestApp, email: &str, password: &str) -> Response {
     let credentials = json!({ "email": email, "password": password });
-    Answer::of(
+    Response::of(
         app.request(Method::POST, "/api/auth/login")
             .json(&credentials),
     )
@@ -31,7 +31,7 @@ async fn log_in(app: &TestApp, email: &str, password: &str) -> Answer {
 
 async fn profile_status(app: &TestApp, player: &Player) -> u16 {
     let request = app.as_player(player, Method::GET, "/api/auth/profile");
-    Answer::of(request).await.status.as_u16()
+    Response::of(request).await.status.as_u16()
 }
 
 fn admin(app: &TestApp, words: &[&str]) -> Output {

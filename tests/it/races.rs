@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Player, Seed, TestApp, eventually, film};
+use crate::support::{Player, Response, Seed, TestApp, eventually, film};
 
 /// Number of videos, which are deleted at different moments.
 const VIDEOS: usize = 20;
@@ -101,7 +101,7 @@ async fn publish_and_hide(app: &TestApp, ana: &Player, id: &str, is_kept: bool) 
     eventually("the video ends", TIMEOUT_SECONDS, async || {
         is_public = !is_public;
         let change = app.as_player(ana, Method::PATCH, &path);
-        let answer = Answer::of(change.json(&json!({ "is_public": is_public }))).await;
+        let answer = Response::of(change.json(&json!({ "is_public": is_public }))).await;
         if answer.refusal() == (404, "not_found") {
             return true;
         }

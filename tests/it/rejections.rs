@@ -4,7 +4,7 @@ use anb::{ids::VideoId, language::Language, media::Rejection};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Row, TestApp, draw, mp4};
+use crate::support::{Response, Row, TestApp, draw, mp4};
 
 /// Rules that short, small videos can violate.
 const RULES: &[&str] = &[
@@ -116,7 +116,7 @@ async fn rejected_video_fails_at_once_with_a_reason_in_both_languages() {
     for (what, id, rejection) in uploads {
         for language in [Language::Spanish, Language::English] {
             let request = app.as_player(&ana, Method::GET, &format!("/api/videos/{id}"));
-            let answer = Answer::of(request.header("accept-language", language.tag())).await;
+            let answer = Response::of(request.header("accept-language", language.tag())).await;
             let video = answer.ok();
             let seen = [
                 &video["status"],

@@ -39,7 +39,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
-pub use client::{Answer, PASSWORD, Player};
+pub use client::{PASSWORD, Player, Response};
 pub use film::{draw, film, long_film, mp4, tool};
 pub use mount::Mount;
 pub use processes::{

@@ -14,7 +14,7 @@ use reqwest::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Answer, Player, TestApp, eventually, mp4, read};
+use crate::support::{Player, Response, TestApp, eventually, mp4, read};
 
 const MAX: usize = 100_000;
 
@@ -32,9 +32,9 @@ fn titled() -> Form {
     Form::new().text("title", "Mi mejor jugada")
 }
 
-async fn send(app: &TestApp, player: &Player, form: Form) -> Answer {
+async fn send(app: &TestApp, player: &Player, form: Form) -> Response {
     let request = app.as_player(player, Method::POST, "/api/videos/upload");
-    Answer::of(request.multipart(form)).await
+    Response::of(request.multipart(form)).await
 }
 
 async fn start(flags: &[&str]) -> (TestApp, Player) {
@@ -198,7 +198,7 @@ async fn malformed_form_is_rejected() {
     ] {
         let request = app.as_player(&ana, Method::POST, "/api/videos/upload");
         let request = request.header("content-type", content_type).body(body);
-        let answer = Answer::of(request).await;
+        let answer = Response::of(request).await;
         assert_eq!(
             answer.refusal(),
             (400, "invalid_form"),

@@ -5,7 +5,7 @@ mod deleting;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Player, Seed, TestApp, eventually, mp4};
+use crate::support::{Player, Response, Seed, TestApp, eventually, mp4};
 
 const STATES: [&str; 4] = ["uploaded", "processing", "processed", "failed"];
 const UNKNOWN: [&str; 3] = [
@@ -25,18 +25,18 @@ fn actions(id: &str) -> [(Method, String); 5] {
     ]
 }
 
-async fn act(app: &TestApp, player: &Player, (method, path): (Method, String)) -> Answer {
+async fn act(app: &TestApp, player: &Player, (method, path): (Method, String)) -> Response {
     let request = app.as_player(player, method.clone(), &path);
     if method == Method::PATCH {
-        Answer::of(request.json(&json!({"title": "Otro título"}))).await
+        Response::of(request.json(&json!({"title": "Otro título"}))).await
     } else {
-        Answer::of(request).await
+        Response::of(request).await
     }
 }
 
-async fn patch(app: &TestApp, player: &Player, id: &str, change: Value) -> Answer {
+async fn patch(app: &TestApp, player: &Player, id: &str, change: Value) -> Response {
     let path = format!("/api/videos/{id}");
-    Answer::of(app.as_player(player, Method::PATCH, &path).json(&change)).await
+    Response::of(app.as_player(player, Method::PATCH, &path).json(&change)).await
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn every_action_requires_a_token() {
     let app = TestApp::spawn().await;
     for id in UNKNOWN {
         for (method, path) in actions(id) {
-            let answer = Answer::of(app.request(method, &path)).await;
+            let answer = Response::of(app.request(method, &path)).await;
             assert_eq!(answer.refusal(), (401, "unauthorized"), "{path}");
         }
     }
@@ -296,7 +296,7 @@ async fn failure_reason_is_in_the_requested_language() {
         let request = app
             .as_player(&ana, Method::GET, &path)
             .header("accept-language", language);
-        let video = Answer::of(request).await.ok();
+        let video = Response::of(request).await.ok();
         assert_eq!(video["failure_code"], "corrupt");
         reasons.push(video["failure_reason"].as_str().unwrap().to_owned());
     }

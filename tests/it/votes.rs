@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Seed, TestApp, eventually};
+use crate::support::{Response, Seed, TestApp, eventually};
 
 const COUNTS: &str = "SELECT count(*) FROM votes";
 
@@ -73,7 +73,7 @@ async fn vote_requires_a_token() {
     let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PUBLIC).await;
     let path = format!("/api/public/videos/{id}/vote");
-    let answer = Answer::of(app.request(Method::POST, &path)).await;
+    let answer = Response::of(app.request(Method::POST, &path)).await;
     assert_eq!(answer.refusal(), (401, "unauthorized"));
 }
 
@@ -107,7 +107,7 @@ async fn votes_racing_with_unpublish_and_delete_are_counted_or_not_found() {
         let path = format!("/api/videos/{id}");
         let remove = async {
             let unpublish = app.as_player(&ana, Method::PATCH, &path);
-            let unpublish = Answer::of(unpublish.json(&json!({"is_public": false})));
+            let unpublish = Response::of(unpublish.json(&json!({"is_public": false})));
             assert_eq!(unpublish.await.status, 200);
             let delete = app.call(&ana, Method::DELETE, &path);
             assert_eq!(delete.await.status, 200);
@@ -162,7 +162,7 @@ async fn concurrent_votes_each_get_their_own_response() {
         assert_eq!(answers[1].refusal(), (200, ""));
         assert_eq!(answers[2].refusal(), (404, "not_found"));
     }
-    let refused: Vec<_> = ana_answers.iter().map(Answer::refusal).collect();
+    let refused: Vec<_> = ana_answers.iter().map(Response::refusal).collect();
     let own = (400, "own_video");
     assert_eq!(refused, [own, own, (404, "not_found"), own]);
     for id in [&one, &other] {

@@ -100,7 +100,7 @@ impl Probe {
     }
 
     pub fn parse(json: &[u8]) -> anyhow::Result<Self> {
-        let report: Report = serde_json::from_slice(json).context("parse ffprobe's JSON")?;
+        let report: FfprobeOutput = serde_json::from_slice(json).context("parse ffprobe's JSON")?;
         let video = report
             .streams
             .iter()
@@ -151,7 +151,7 @@ impl Ratio {
 }
 
 #[derive(Deserialize)]
-struct Report {
+struct FfprobeOutput {
     #[serde(default)]
     streams: Vec<Stream>,
     #[serde(default)]

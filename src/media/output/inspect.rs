@@ -35,7 +35,7 @@ pub struct Expected<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Report {
+struct FfprobeOutput {
     #[serde(default)]
     packets: Vec<Packet>,
     streams: Vec<Stream>,
@@ -91,7 +91,8 @@ async fn read(tools: &Tools, film: &Path, more: &str) -> anyhow::Result<Film> {
 
 impl Film {
     fn parse(json: &[u8]) -> anyhow::Result<Self> {
-        let mut report: Report = serde_json::from_slice(json).context("parse ffprobe's JSON")?;
+        let mut report: FfprobeOutput =
+            serde_json::from_slice(json).context("parse ffprobe's JSON")?;
         let Some(stream) = report.streams.pop() else {
             bail!("the film has no stream");
         };

@@ -119,7 +119,7 @@ impl Runner {
     ) -> Result<String, Error> {
         let program = name(invocation.program);
         let mut child = self.spawn(invocation)?;
-        let mut group = Group(child.id().and_then(pid));
+        let mut group = ProcessGroup(child.id().and_then(pid));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let work = async {
             let mut tail = Vec::new();
@@ -256,9 +256,9 @@ pub fn find(program: &str) -> Result<PathBuf, Error> {
 }
 
 /// A process group; dropping it kills the group unless the program is known to have ended.
-struct Group(Option<Pid>);
+struct ProcessGroup(Option<Pid>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(pid) = self.0
             && let Err(error) = kill_process_group(pid, Signal::KILL)

@@ -13,7 +13,7 @@ use crate::aws::explain;
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// An object being written. Dropping it unfinished aborts the upload in the background.
-pub struct Upload {
+pub struct NewFile {
     bucket: Bucket,
     key: StorageKey,
     /// Id of the multipart upload, once the first part is full.
@@ -24,7 +24,7 @@ pub struct Upload {
     parts: i32,
 }
 
-impl Upload {
+impl NewFile {
     pub fn new(bucket: Bucket, key: StorageKey) -> Self {
         Self {
             bucket,
@@ -175,7 +175,7 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
+impl Drop for NewFile {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         self.sending.abort_all();

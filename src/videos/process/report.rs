@@ -10,20 +10,20 @@ use crate::media::{self, Clip};
 
 /// Details of how the clip was made, or why the original was rejected.
 #[derive(Serialize)]
-pub struct Report<'a> {
+pub struct ReportRow<'a> {
     /// Time from the fetch to the stored poster, or to the rejection.
     took_ms: u64,
     #[serde(flatten)]
-    job: &'a media::Report,
+    job: &'a media::JobReport,
     #[serde(flatten)]
     clip: Option<&'a Clip>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> ReportRow<'a> {
     /// Serializes the report of a job that began at `start` and has just ended.
     pub fn to_row(
         start: Instant,
-        job: &'a media::Report,
+        job: &'a media::JobReport,
         clip: Option<&'a Clip>,
     ) -> anyhow::Result<Value> {
         let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

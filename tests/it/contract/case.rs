@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, multipart};
 use serde_json::Value;
 
 use super::world::{Setting, World};
-use crate::support::{Answer, Seed};
+use crate::support::{Response, Seed};
 
 /// The client that sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,11 +223,11 @@ impl Case {
             request
         };
         let answer = if self.is_repeated {
-            let first = Answer::of(request()).await;
+            let first = Response::of(request()).await;
             let tag = first.header("etag");
-            Answer::of(request().header("if-none-match", tag)).await
+            Response::of(request().header("if-none-match", tag)).await
         } else {
-            Answer::of(attach(request(), body, world)).await
+            Response::of(attach(request(), body, world)).await
         };
         let wrong = self.compare(&answer, language);
         if wrong.is_empty() {
@@ -252,7 +252,7 @@ impl Case {
         format!("{}{}", path.replace("{key:.*}", &key), self.tail)
     }
 
-    fn compare(&self, answer: &Answer, language: Language) -> Vec<String> {
+    fn compare(&self, answer: &Response, language: Language) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut check = |is_right: bool, what: &str| {
             if !is_right {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::sources;
-use crate::support::{Answer, Seed, TestApp};
+use crate::support::{Response, Seed, TestApp};
 
 /// Code, stored facts, Spanish and English sentence.
 fn failures() -> Vec<(&'static str, Value, &'static str, &'static str)> {
@@ -88,7 +88,7 @@ async fn every_failure_is_reported_in_both_languages() {
                 "/api/videos?limit=1".to_owned(),
             ] {
                 let request = app.as_player(&ana, Method::GET, &path);
-                let answer = Answer::of(request.header("accept-language", language)).await;
+                let answer = Response::of(request.header("accept-language", language)).await;
                 let body = answer.ok();
                 let video = body.get(0).unwrap_or(&body);
                 assert_eq!(video["failure_code"], code);

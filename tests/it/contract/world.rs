@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::case::{BadToken, Video, Who};
 use crate::support::{
-    Answer, Mount, PASSWORD, Player, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
+    Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
 };
 
 /// The state of the app in which a case runs.
@@ -151,20 +151,20 @@ impl World {
             .request(Method::PATCH, &format!("/api/videos/{id}"))
             .bearer_auth(self.token(Who::Owner).await.unwrap())
             .json(&json!({"title": "Otro título"}));
-        Answer::of(rename).await.ok();
+        Response::of(rename).await.ok();
         let vote = app
             .request(Method::POST, &format!("/api/public/videos/{id}/vote"))
             .bearer_auth(self.token(Who::Fan).await.unwrap());
-        Answer::of(vote).await.ok();
+        Response::of(vote).await.ok();
         let wrong = json!({"email": "eva@example.com", "password": "x"});
         let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
-        assert_eq!(Answer::of(login).await.status, 401);
+        assert_eq!(Response::of(login).await.status, 401);
         let wrong = json!({"current": "otra", "password1": PASSWORD, "password2": PASSWORD});
         let change = app
             .request(Method::POST, "/api/auth/password")
             .bearer_auth(self.token(Who::Owner).await.unwrap())
             .json(&wrong);
-        assert_eq!(Answer::of(change).await.status, 401);
+        assert_eq!(Response::of(change).await.status, 401);
         app.sign_up("Once", "Cali").await;
     }
 
@@ -200,7 +200,7 @@ impl World {
             BadToken::Expired => sign(self.owner, secret, seconds() - 1),
             BadToken::LoggedOut => {
                 let logout = self.app.request(Method::POST, "/api/auth/logout");
-                Answer::of(logout.bearer_auth(&good)).await.ok();
+                Response::of(logout.bearer_auth(&good)).await.ok();
                 good
             }
         }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::PROTECT;
 use crate::support::{
     TestApp,
-    aws::{self, Answer, Asked, Script},
+    aws::{self, Asked, Script, ScriptedResponse},
     eventually,
 };
 
@@ -63,21 +63,21 @@ impl State {
         refused.insert(operation.to_owned(), (status, code));
     }
 
-    fn answer(&self, operation: &str) -> Answer {
+    fn answer(&self, operation: &str) -> ScriptedResponse {
         if operation == "api/token" {
             let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "21600");
-            return Answer::ok("token").header(ttl.0, ttl.1);
+            return ScriptedResponse::ok("token").header(ttl.0, ttl.1);
         }
         if operation.starts_with("meta-data/") {
             let value = self.metadata.lock().unwrap().get(operation).cloned();
-            return value.map_or_else(|| Answer::status(404, ""), Answer::ok);
+            return value.map_or_else(|| ScriptedResponse::status(404, ""), ScriptedResponse::ok);
         }
         let event = self.events.lock().unwrap().remove(operation);
         if let Some(event) = event {
             event(self);
         }
         if let Some((status, code)) = self.refused.lock().unwrap().get(operation) {
-            return Answer::query_error(*status, code);
+            return ScriptedResponse::query_error(*status, code);
         }
         let result = match operation {
             "DescribeAutoScalingInstances" => format!(
@@ -91,7 +91,7 @@ impl State {
             ),
             _ => String::new(),
         };
-        Answer::ok(format!(
+        ScriptedResponse::ok(format!(
             "<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"
         ))
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anb::media::Report;
+use anb::media::JobReport;
 
 use self::films::{FILMS, Film};
 use super::{BUMPERS, Studio, run};
@@ -139,7 +139,7 @@ async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
     for _ in 0..rounds() {
         let before = own_cpu();
         let scratch = studio.media.scratch().unwrap();
-        let mut report = Report::default();
+        let mut report = JobReport::default();
         let clip = studio
             .media
             .make_clip(source, &scratch, &mut report, |_| {})

@@ -10,7 +10,7 @@ use super::{
     process::{Process, Role, SystemUnderTest},
     system,
 };
-use crate::support::{Answer, eventually};
+use crate::support::{Response, eventually};
 
 /// Number of idle connections, more than the file limits of the processes here.
 const IDLE_CONNECTIONS: usize = 300;
@@ -56,7 +56,7 @@ async fn idle_connections_do_not_block_other_clients() {
             .is_ok_and(|answer| answer.status() == 200)
     })
     .await;
-    let answer = Answer::of(app.request(Method::GET, "/api/public/videos")).await;
+    let answer = Response::of(app.request(Method::GET, "/api/public/videos")).await;
     assert_eq!(answer.status, 200);
 
     busy.write_all(b"{}").await.unwrap();

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::{Process, Role, SystemUnderTest};
-use crate::support::{Answer, LARGE, Player, TestApp, eventually, long_film};
+use crate::support::{LARGE, Player, Response, TestApp, eventually, long_film};
 
 #[tokio::test]
 async fn progress_never_decreases_and_survives_an_api_restart() {
@@ -64,5 +64,5 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
 async fn read(app: &TestApp, api: &Process, player: &Player, id: &str) -> Value {
     let url = format!("{}/api/videos/{id}", api.url);
     let request = app.client.get(url).bearer_auth(&player.token);
-    Answer::of(request).await.ok()
+    Response::of(request).await.ok()
 }

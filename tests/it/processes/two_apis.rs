@@ -16,7 +16,7 @@ use super::{
     process::{Process, Role, SystemUnderTest},
     until_stopping,
 };
-use crate::support::{Answer, PASSWORD, Player, Seed, TestApp, eventually};
+use crate::support::{PASSWORD, Player, Response, Seed, TestApp, eventually};
 
 /// Number of concurrent requests of one kind.
 const REQUESTS: usize = 64;
@@ -45,7 +45,7 @@ impl TwoApis {
     }
 
     /// Sends requests to the two APIs alternately.
-    async fn post(&self, path: &str, player: Option<&Player>, body: Option<&Value>) -> Answer {
+    async fn post(&self, path: &str, player: Option<&Player>, body: Option<&Value>) -> Response {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let api = &self.apis[turn % self.apis.len()];
         let url = format!("{}{path}", api.url);
@@ -56,17 +56,17 @@ impl TwoApis {
         if let Some(body) = body {
             request = request.json(body);
         }
-        Answer::of(request).await
+        Response::of(request).await
     }
 
-    async fn vote(&self, fan: &Player, id: &str) -> Answer {
+    async fn vote(&self, fan: &Player, id: &str) -> Response {
         let path = format!("/api/public/videos/{id}/vote");
         self.post(&path, Some(fan), None).await
     }
 }
 
 /// Checks that exactly one request succeeded and all others failed with the same error.
-fn assert_one(answers: &[Answer], success: u16, code: &str) {
+fn assert_one(answers: &[Response], success: u16, code: &str) {
     let (succeeded, others): (Vec<_>, Vec<_>) = answers
         .iter()
         .partition(|answer| answer.status.as_u16() == success);
@@ -185,7 +185,7 @@ async fn stopping_api_answers_all_received_votes() {
     let url = format!("{}/api/public/videos/{id}/vote", two.apis[0].url);
     let votes = fans
         .iter()
-        .map(|fan| Answer::of(two.app.client.post(&url).bearer_auth(&fan.token)));
+        .map(|fan| Response::of(two.app.client.post(&url).bearer_auth(&fan.token)));
     let stop = async {
         two.app.until_blocked().await;
         eventually("all votes have arrived", 60, async || {

@@ -16,7 +16,7 @@ use super::{
     process::{Process, Role, SystemUnderTest},
     system,
 };
-use crate::support::{Answer, Mount, Player, TestApp, eventually, mp4, read};
+use crate::support::{Mount, Player, Response, TestApp, eventually, mp4, read};
 
 /// `MAX_FILE_SIZE` by default: 100 MiB.
 const MAX: usize = 104_857_600;
@@ -196,10 +196,10 @@ async fn traces(app: &TestApp) -> (Vec<String>, i64) {
 }
 
 /// Uploads a shared film, so that the client needs no memory for each upload.
-async fn upload(app: &TestApp, player: &Player, film: Bytes) -> Answer {
+async fn upload(app: &TestApp, player: &Player, film: Bytes) -> Response {
     let length = u64::try_from(film.len()).unwrap();
     let part = Part::stream_with_length(Body::from(film), length).file_name("jugada.mp4");
     let form = Form::new().text("title", "Mi mejor jugada");
     let request = app.as_player(player, Method::POST, "/api/videos/upload");
-    Answer::of(request.multipart(form.part("video_file", part))).await
+    Response::of(request.multipart(form.part("video_file", part))).await
 }

@@ -9,14 +9,14 @@ use anb::{
 use serde_json::json;
 
 use super::{NEVER_EXPIRES, NOW, job, one};
-use crate::support::aws::{self, Answer, Script};
+use crate::support::aws::{self, Script, ScriptedResponse};
 
 const THROTTLED: &str = "ThrottlingException";
 
 #[tokio::test]
 async fn throttled_call_is_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
-        ("SendMessage", 0 | 1) => Answer::sqs_error(400, THROTTLED),
+        ("SendMessage", 0 | 1) => ScriptedResponse::sqs_error(400, THROTTLED),
         _ => good(operation),
     })
     .await;
@@ -31,9 +31,9 @@ async fn throttled_call_is_retried() {
 async fn internal_aws_failure_is_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
         ("SendMessage" | "ReceiveMessage" | "DeleteMessage", 0) => {
-            Answer::sqs_error(500, "InternalFailure")
+            ScriptedResponse::sqs_error(500, "InternalFailure")
         }
-        ("ChangeMessageVisibility", 0) => Answer::status(503, "<html>busy</html>"),
+        ("ChangeMessageVisibility", 0) => ScriptedResponse::status(503, "<html>busy</html>"),
         _ => good(operation),
     })
     .await;
@@ -55,7 +55,7 @@ async fn internal_aws_failure_is_retried() {
 #[tokio::test]
 async fn persistent_throttling_is_an_error() {
     let script = Script::start(|operation, _| match operation {
-        "SendMessage" => Answer::sqs_error(400, THROTTLED),
+        "SendMessage" => ScriptedResponse::sqs_error(400, THROTTLED),
         _ => good(operation),
     })
     .await;
@@ -72,7 +72,7 @@ async fn missing_permission_prevents_the_start() {
         let script = Script::start(move |asked, earlier| {
             let is_dead = asked == "GetQueueAttributes" && earlier == 1;
             if is_dead == (operation == "dead") {
-                Answer::sqs_error(403, "AccessDenied")
+                ScriptedResponse::sqs_error(403, "AccessDenied")
             } else {
                 good(asked)
             }
@@ -97,7 +97,7 @@ async fn expired_receipt_handle_is_ignored() {
         "ReceiptHandleIsInvalid",
     ] {
         let script = Script::start(move |operation, _| match operation {
-            "ChangeMessageVisibility" | "DeleteMessage" => Answer::sqs_error(400, code),
+            "ChangeMessageVisibility" | "DeleteMessage" => ScriptedResponse::sqs_error(400, code),
             _ => good(operation),
         })
         .await;
@@ -115,7 +115,9 @@ async fn expired_receipt_handle_is_ignored() {
 #[tokio::test]
 async fn other_client_errors_are_reported() {
     let script = Script::start(|operation, _| match operation {
-        "ChangeMessageVisibility" | "DeleteMessage" => Answer::sqs_error(403, "AccessDenied"),
+        "ChangeMessageVisibility" | "DeleteMessage" => {
+            ScriptedResponse::sqs_error(403, "AccessDenied")
+        }
         _ => good(operation),
     })
     .await;
@@ -133,7 +135,7 @@ async fn other_client_errors_are_reported() {
 #[tokio::test]
 async fn message_is_kept_if_dead_lettering_fails() {
     let script = Script::start(|operation, _| match operation {
-        "SendMessage" => Answer::sqs_error(403, "AccessDenied"),
+        "SendMessage" => ScriptedResponse::sqs_error(403, "AccessDenied"),
         _ => good(operation),
     })
     .await;
@@ -222,7 +224,7 @@ fn queue_url(script: &Script) -> String {
 }
 
 /// Responds like SQS without failures and with one waiting message.
-fn good(operation: &str) -> Answer {
+fn good(operation: &str) -> ScriptedResponse {
     let body = match operation {
         "GetQueueAttributes" => json!({"Attributes": {
             "ApproximateNumberOfMessages": "1",
@@ -235,5 +237,5 @@ fn good(operation: &str) -> Answer {
         "SendMessage" => json!({"MessageId": "id"}),
         _ => json!({}),
     };
-    Answer::ok(body.to_string())
+    ScriptedResponse::ok(body.to_string())
 }

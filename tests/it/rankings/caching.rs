@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{places, season};
-use crate::support::Answer;
+use crate::support::Response;
 
 #[tokio::test]
 async fn unchanged_list_is_not_sent_again() {
@@ -19,7 +19,7 @@ async fn unchanged_list_is_not_sent_again() {
         assert!(age <= max_age.parse().unwrap() && max_age == "1");
         let known = |tag: &str| {
             let request = app.request(Method::GET, path).header("if-none-match", tag);
-            Answer::of(request)
+            Response::of(request)
         };
         let again = known(&first.header("etag")).await;
         assert_eq!((again.status.as_u16(), &again.body), (304, &Value::Null));
@@ -46,12 +46,12 @@ async fn compressed_lists_keep_their_etag() {
     for path in ["/api/public/rankings", "/api/public/videos"] {
         let plain = app.get(path).await;
         let request = app.request(Method::GET, path);
-        let packed = Answer::of(request.header("accept-encoding", "gzip")).await;
+        let packed = Response::of(request.header("accept-encoding", "gzip")).await;
         assert_eq!(packed.header("content-encoding"), "gzip", "{path}");
         assert!(packed.header("vary").contains("accept-encoding"), "{path}");
         assert_eq!(packed.header("etag"), plain.header("etag"), "{path}");
         let request = app.request(Method::HEAD, path);
-        let head = Answer::of(request).await;
+        let head = Response::of(request).await;
         assert_eq!(
             (head.status.as_u16(), head.header("etag")),
             (200, plain.header("etag"))

@@ -10,16 +10,16 @@ use anb::{
 
 use super::PART_BYTES;
 use crate::support::{
-    aws::{self, Answer, Script},
+    aws::{self, Script, ScriptedResponse},
     eventually,
 };
 
 #[tokio::test]
 async fn throttling_and_internal_failures_are_retried() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
-        ("PutObject" | "UploadPart", 0) => Answer::s3_error(503, "SlowDown"),
+        ("PutObject" | "UploadPart", 0) => ScriptedResponse::s3_error(503, "SlowDown"),
         ("CreateMultipartUpload" | "CompleteMultipartUpload", 0) => {
-            Answer::s3_error(500, "InternalError")
+            ScriptedResponse::s3_error(500, "InternalError")
         }
         _ => good(operation),
     })
@@ -43,7 +43,7 @@ async fn throttling_and_internal_failures_are_retried() {
 #[tokio::test]
 async fn rejected_part_aborts_the_upload() {
     let script = Script::start(|operation, _| match operation {
-        "UploadPart" => Answer::s3_error(403, "AccessDenied"),
+        "UploadPart" => ScriptedResponse::s3_error(403, "AccessDenied"),
         _ => good(operation),
     })
     .await;
@@ -58,7 +58,7 @@ async fn rejected_part_aborts_the_upload() {
 #[tokio::test]
 async fn error_in_the_body_of_a_completion_is_an_error() {
     let script = Script::start(|operation, _| match operation {
-        "CompleteMultipartUpload" => Answer::s3_error(200, "InvalidPart"),
+        "CompleteMultipartUpload" => ScriptedResponse::s3_error(200, "InvalidPart"),
         _ => good(operation),
     })
     .await;
@@ -92,7 +92,7 @@ async fn abort_completes_before_it_returns() {
 #[tokio::test]
 async fn aborting_a_missing_upload_succeeds() {
     let script = Script::start(|operation, _| match operation {
-        "AbortMultipartUpload" => Answer::s3_error(404, "NoSuchUpload"),
+        "AbortMultipartUpload" => ScriptedResponse::s3_error(404, "NoSuchUpload"),
         _ => good(operation),
     })
     .await;
@@ -133,7 +133,7 @@ async fn file_smaller_than_a_part_needs_one_call() {
 
 #[tokio::test]
 async fn missing_permission_prevents_the_start() {
-    let script = Script::start(|_, _| Answer::status(403, "")).await;
+    let script = Script::start(|_, _| ScriptedResponse::status(403, "")).await;
     let error = refused(&script).await;
     assert_eq!(
         error,
@@ -143,7 +143,7 @@ async fn missing_permission_prevents_the_start() {
 
 #[tokio::test]
 async fn bucket_in_another_region_prevents_the_start_and_is_reported() {
-    let elsewhere = || Answer::status(301, "").header("x-amz-bucket-region", "eu-west-1");
+    let elsewhere = || ScriptedResponse::status(301, "").header("x-amz-bucket-region", "eu-west-1");
     let script = Script::start(move |_, _| elsewhere()).await;
     let error = refused(&script).await;
     assert!(
@@ -155,11 +155,11 @@ async fn bucket_in_another_region_prevents_the_start_and_is_reported() {
 #[tokio::test]
 async fn failed_deletion_of_an_object_is_an_error() {
     let script = Script::start(|operation, _| match operation {
-        "ListObjectVersions" => Answer::ok(
+        "ListObjectVersions" => ScriptedResponse::ok(
             "<ListVersionsResult><Version><Key>uploads/x</Key><VersionId>1</VersionId></Version>\
              </ListVersionsResult>",
         ),
-        "DeleteObjects" => Answer::ok(
+        "DeleteObjects" => ScriptedResponse::ok(
             "<DeleteResult><Error><Key>uploads/x</Key><Code>AccessDenied</Code>\
              <Message>No.</Message></Error></DeleteResult>",
         ),
@@ -178,12 +178,12 @@ async fn failed_deletion_of_an_object_is_an_error() {
 async fn versions_of_all_pages_are_deleted() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
         // Two pages for the original, then one for the outputs.
-        ("ListObjectVersions", 0) => Answer::ok(
+        ("ListObjectVersions", 0) => ScriptedResponse::ok(
             "<ListVersionsResult><IsTruncated>true</IsTruncated>\
              <NextKeyMarker>key</NextKeyMarker>\
              <NextVersionIdMarker>version</NextVersionIdMarker></ListVersionsResult>",
         ),
-        ("ListObjectVersions", 2) => Answer::ok(
+        ("ListObjectVersions", 2) => ScriptedResponse::ok(
             "<ListVersionsResult>\
              <Version><Key>processed/x</Key><VersionId>1</VersionId></Version>\
              <DeleteMarker><Key>processed/x</Key><VersionId>2</VersionId></DeleteMarker>\
@@ -211,8 +211,10 @@ async fn versions_of_all_pages_are_deleted() {
 #[tokio::test]
 async fn objects_are_listed_where_versions_and_uploads_are_unsupported() {
     let script = Script::start(|operation, _| match operation {
-        "ListObjectVersions" | "ListMultipartUploads" => Answer::s3_error(501, "NotImplemented"),
-        "ListObjectsV2" => Answer::ok(
+        "ListObjectVersions" | "ListMultipartUploads" => {
+            ScriptedResponse::s3_error(501, "NotImplemented")
+        }
+        "ListObjectsV2" => ScriptedResponse::ok(
             "<ListBucketResult><Contents><Key>uploads/x</Key></Contents></ListBucketResult>",
         ),
         _ => good(operation),
@@ -275,23 +277,23 @@ async fn until_aborted(script: &Script) {
 }
 
 /// Responds like S3 without failures and with an empty bucket.
-fn good(operation: &str) -> Answer {
+fn good(operation: &str) -> ScriptedResponse {
     match operation {
-        "CreateMultipartUpload" => Answer::ok(
+        "CreateMultipartUpload" => ScriptedResponse::ok(
             "<InitiateMultipartUploadResult><UploadId>upload</UploadId>\
              </InitiateMultipartUploadResult>",
         ),
-        "CompleteMultipartUpload" => Answer::ok(
+        "CompleteMultipartUpload" => ScriptedResponse::ok(
             "<CompleteMultipartUploadResult><ETag>\"etag\"</ETag></CompleteMultipartUploadResult>",
         ),
-        "UploadPart" => Answer::ok("").header("etag", "\"etag\""),
-        "ListObjectVersions" => Answer::ok("<ListVersionsResult></ListVersionsResult>"),
+        "UploadPart" => ScriptedResponse::ok("").header("etag", "\"etag\""),
+        "ListObjectVersions" => ScriptedResponse::ok("<ListVersionsResult></ListVersionsResult>"),
         "ListMultipartUploads" => {
-            Answer::ok("<ListMultipartUploadsResult></ListMultipartUploadsResult>")
+            ScriptedResponse::ok("<ListMultipartUploadsResult></ListMultipartUploadsResult>")
         }
-        "ListObjectsV2" => Answer::ok("<ListBucketResult></ListBucketResult>"),
-        "DeleteObjects" => Answer::ok("<DeleteResult></DeleteResult>"),
-        "AbortMultipartUpload" => Answer::status(204, ""),
-        _ => Answer::ok(""),
+        "ListObjectsV2" => ScriptedResponse::ok("<ListBucketResult></ListBucketResult>"),
+        "DeleteObjects" => ScriptedResponse::ok("<DeleteResult></DeleteResult>"),
+        "AbortMultipartUpload" => ScriptedResponse::status(204, ""),
+        _ => ScriptedResponse::ok(""),
     }
 }

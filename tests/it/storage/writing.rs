@@ -265,7 +265,7 @@ fn original() -> StorageKey {
 }
 
 /// Starts a file without finishing it.
-async fn started(storage: &Storage, key: StorageKey, bytes: usize) -> anb::storage::Upload {
+async fn started(storage: &Storage, key: StorageKey, bytes: usize) -> anb::storage::NewFile {
     let mut upload = storage.create(key).await.unwrap();
     upload.write(vec![1; bytes].into()).await.unwrap();
     upload

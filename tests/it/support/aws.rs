@@ -10,7 +10,7 @@ use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 
 pub use bucket::{BUCKET, Bucket};
 pub use emulator::emulator;
-pub use script::{Answer, Asked, Script};
+pub use script::{Asked, Script, ScriptedResponse};
 
 /// Access key and secret key of all emulators.
 pub const KEY: &str = "test";

@@ -9,13 +9,13 @@ pub const PASSWORD: &str = "canasta-2026";
 
 /// A complete response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     /// Sends a request and reads its response. A body that is not JSON becomes null.
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
@@ -82,13 +82,13 @@ impl TestApp {
     }
 
     /// Sends a request of `player` without a body.
-    pub async fn call(&self, player: &Player, method: Method, path: &str) -> Answer {
-        Answer::of(self.as_player(player, method, path)).await
+    pub async fn call(&self, player: &Player, method: Method, path: &str) -> Response {
+        Response::of(self.as_player(player, method, path)).await
     }
 
     /// Sends a GET request without a token.
-    pub async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path)).await
+    pub async fn get(&self, path: &str) -> Response {
+        Response::of(self.request(Method::GET, path)).await
     }
 
     /// Signs up a user and logs in.
@@ -98,7 +98,7 @@ impl TestApp {
             "first_name": name, "last_name": "Prueba", "email": email,
             "password1": PASSWORD, "password2": PASSWORD, "city": city, "country": "Colombia",
         });
-        Answer::of(self.request(Method::POST, "/api/auth/signup").json(&form))
+        Response::of(self.request(Method::POST, "/api/auth/signup").json(&form))
             .await
             .ok();
         self.log_in(&email).await
@@ -106,7 +106,7 @@ impl TestApp {
 
     pub async fn log_in(&self, email: &str) -> Player {
         let credentials = json!({ "email": email, "password": PASSWORD });
-        let answer = Answer::of(
+        let answer = Response::of(
             self.request(Method::POST, "/api/auth/login")
                 .json(&credentials),
         )
@@ -118,7 +118,7 @@ impl TestApp {
         }
     }
 
-    pub async fn upload(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> Answer {
+    pub async fn upload(&self, player: &Player, bytes: Vec<u8>, is_public: bool) -> Response {
         let form = multipart::Form::new()
             .part(
                 "video_file",
@@ -127,7 +127,7 @@ impl TestApp {
             .text("title", "Mi mejor jugada")
             .text("is_public", is_public.to_string());
         let request = self.as_player(player, Method::POST, "/api/videos/upload");
-        Answer::of(request.multipart(form)).await
+        Response::of(request.multipart(form)).await
     }
 
     /// Uploads `bytes`, which must be accepted. Returns the video's id.
@@ -139,7 +139,7 @@ impl TestApp {
     /// Returns a video as its owner sees it.
     pub async fn video(&self, player: &Player, id: &str) -> Value {
         let path = format!("/api/videos/{id}");
-        Answer::of(self.as_player(player, Method::GET, &path))
+        Response::of(self.as_player(player, Method::GET, &path))
             .await
             .ok()
     }
@@ -153,8 +153,8 @@ impl TestApp {
         file
     }
 
-    pub async fn vote(&self, player: &Player, id: &str) -> Answer {
+    pub async fn vote(&self, player: &Player, id: &str) -> Response {
         let path = format!("/api/public/videos/{id}/vote");
-        Answer::of(self.as_player(player, Method::POST, &path)).await
+        Response::of(self.as_player(player, Method::POST, &path)).await
     }
 }

@@ -36,7 +36,7 @@ pub struct Asked {
 }
 
 /// What the server answers.
-pub struct Answer {
+pub struct ScriptedResponse {
     status: u16,
     header: Option<(&'static str, &'static str)>,
     body: String,
@@ -44,7 +44,9 @@ pub struct Answer {
 
 impl Script {
     /// Starts one. `answer` is told the operation, and how many of its kind came before.
-    pub async fn start(answer: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        answer: impl Fn(&str, usize) -> ScriptedResponse + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::default();
@@ -93,7 +95,7 @@ fn form(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     fields.map(|(name, value)| (name.into_owned(), value.into_owned()))
 }
 
-impl Answer {
+impl ScriptedResponse {
     pub fn ok(body: impl Into<String>) -> Self {
         Self::status(200, body)
     }
@@ -133,7 +135,7 @@ impl Answer {
 
 async fn serve<A>(listener: TcpListener, answer: Arc<A>, asked: Arc<Mutex<Vec<Asked>>>)
 where
-    A: Fn(&str, usize) -> Answer + Send + Sync + 'static,
+    A: Fn(&str, usize) -> ScriptedResponse + Send + Sync + 'static,
 {
     while let Ok((stream, _)) = listener.accept().await {
         let (answer, asked) = (Arc::clone(&answer), Arc::clone(&asked));

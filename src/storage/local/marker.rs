@@ -13,12 +13,12 @@ use super::{Folders, cause};
 use crate::storage::MARKER_NAME;
 
 impl Folders {
-    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
-        let mut marks = Vec::new();
+    pub async fn markers(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+        let mut markers = Vec::new();
         for (_, folder) in self.places() {
             let file = folder.join(MARKER_NAME);
             let name = file.display().to_string();
-            let mark = match fs::read_to_string(&file).await {
+            let marker = match fs::read_to_string(&file).await {
                 Ok(text) => {
                     let place = || format!("{name}: parse the installation id");
                     Some(Uuid::try_parse(text.trim()).with_context(place)?)
@@ -26,12 +26,12 @@ impl Folders {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error).with_context(|| format!("read {name}")),
             };
-            marks.push((name, mark));
+            markers.push((name, marker));
         }
-        Ok(marks)
+        Ok(markers)
     }
 
-    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+    pub async fn write_markers(&self, id: Uuid) -> anyhow::Result<()> {
         for (variable, folder) in self.places() {
             let place = folder.clone();
             let written = spawn_blocking(move || write(&place, id)).await?;

@@ -11,18 +11,18 @@ use super::Bucket;
 use crate::{aws::explain, storage::MARKER_NAME};
 
 impl Bucket {
-    pub async fn marks(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
-        let mut marks = Vec::new();
+    pub async fn markers(&self) -> anyhow::Result<Vec<(String, Option<Uuid>)>> {
+        let mut markers = Vec::new();
         for name in self.mark_names() {
-            let mark = self.read_mark(&name).await?;
-            marks.push((format!("s3://{}/{name}", self.inner.name), mark));
+            let marker = self.read_marker(&name).await?;
+            markers.push((format!("s3://{}/{name}", self.inner.name), marker));
         }
-        Ok(marks)
+        Ok(markers)
     }
 
-    pub async fn mark(&self, id: Uuid) -> anyhow::Result<()> {
+    pub async fn write_markers(&self, id: Uuid) -> anyhow::Result<()> {
         for name in self.mark_names() {
-            if self.read_mark(&name).await?.is_some() {
+            if self.read_marker(&name).await?.is_some() {
                 continue;
             }
             let mut put = self.put_mark(&name, id, true).await;
@@ -63,7 +63,7 @@ impl Bucket {
         [&self.inner.uploads, &self.inner.processed].map(|prefix| format!("{prefix}/{MARKER_NAME}"))
     }
 
-    async fn read_mark(&self, name: &str) -> anyhow::Result<Option<Uuid>> {
+    async fn read_marker(&self, name: &str) -> anyhow::Result<Option<Uuid>> {
         let place = || format!("read {name} in the bucket");
         let get = self.inner.client.get_object();
         let got = match get.bucket(&self.inner.name).key(name).send().await {
