@@ -43,7 +43,8 @@ impl StatementLimit {
         }
     }
 
-    /// Waits for a turn in FIFO order. Returns [`Overloaded`] if the queue is full or the wait times out.
+    /// Waits for a permit in FIFO order. Returns [`Overloaded`] if the queue is full or the wait
+    /// times out.
     pub async fn acquire(&self) -> Result<StatementPermit, Overloaded> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()

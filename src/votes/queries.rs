@@ -19,8 +19,8 @@ use crate::{
 /// Casts votes. Rows are inserted in one order, so that concurrent statements cannot deadlock. The
 /// foreign keys lock a video against deletion only, so votes for the same video do not wait for
 /// each other. A vote that runs concurrently with unpublishing still counts. The second of two
-/// equal votes inserts nothing. Counters are left to `apply_vote_deltas`: updating four indexes of `videos` and
-/// three of `standings` was more than half of the cost of a vote.
+/// equal votes inserts nothing. Counters are left to `apply_vote_deltas`: updating four indexes of
+/// `videos` and three of `standings` was more than half of the cost of a vote.
 ///
 /// Each video is looked up by key. Another condition on `videos` would allow indexes of all videos,
 /// and `= ANY` a sequential scan in a plan that was made while the table was small.

@@ -1,6 +1,7 @@
-//! SQL of a worker's job. Every write after the claim carries the claim's attempt number as a
-//! fencing token, which stops a worker whose lease went to another one. An attempt that ends
-//! without success sets `strays_at`, because files may still be stored after it was given up.
+//! SQL of a worker's job. Every write after the claim that changes the state of the video carries
+//! the claim's attempt number as a fencing token, which stops a worker whose lease went to another
+//! one. An attempt that ends without success sets `strays_at`, because files may still be stored
+//! after it was given up.
 
 use std::time::Duration;
 
