@@ -45,7 +45,7 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// Timeout of a call at the end of a job.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same once the shutdown insists. Unsettled jobs return by lease and visibility timeout.
+/// The same once the stop is forced. Unsettled jobs return by lease and visibility timeout.
 const LAST_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A worker. Cheap to clone; clones share its slots.
@@ -121,7 +121,7 @@ impl Worker {
             }
         }
         tracing::info!(running = *self.jobs.borrow(), "worker takes no more jobs");
-        // Every job ends, at the latest when the shutdown insists.
+        // Every job ends, at the latest when the stop is forced.
         self.idle().await;
         let queue = &self.context.backends.queue;
         if let Err(error) = within(self.settle_timeout(), queue.leave()).await {
@@ -150,7 +150,7 @@ impl Worker {
         let deliveries = tokio::select! {
             received = received => received?,
             // A mere request waits for the receive, so that its messages can be released. Once the
-            // shutdown insists, they return when their visibility timeout expires.
+            // stop is forced, they return when their visibility timeout expires.
             () = self.shutdown.forced() => return Ok(0),
         };
         let mut started = 0;

@@ -76,7 +76,9 @@ pub async fn record_failure(
     error: JobError,
 ) -> anyhow::Result<FailureOutcome> {
     match error {
-        JobError::Rejected(fault) => fail(context, claim, fault, FailureOutcome::Rejected).await,
+        JobError::Rejected(failure) => {
+            fail(context, claim, failure, FailureOutcome::Rejected).await
+        }
         JobError::Environment(error) => postpone(context, claim, false, &error).await,
         JobError::Killed(error) if claim.kills < MAX_KILLS => {
             postpone(context, claim, true, &error).await
@@ -93,8 +95,8 @@ async fn retry(
 ) -> anyhow::Result<FailureOutcome> {
     if claim.failures + 1 >= context.settings.job_max_attempts {
         tracing::error!("last attempt failed, giving up: {error:#}");
-        let fault = Failure::ProcessingFailed.into();
-        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
+        let failure = Failure::ProcessingFailed.into();
+        return fail(context, claim, failure, FailureOutcome::DeadLettered).await;
     }
     let delay = backoff(claim.failures);
     tracing::warn!(?delay, "attempt failed, will retry: {error:#}");
@@ -114,7 +116,7 @@ async fn postpone(
     error: &anyhow::Error,
 ) -> anyhow::Result<FailureOutcome> {
     let give_up_after = context.settings.job_give_up_after;
-    let is_over = until_recorded("set back", || async {
+    let is_over = until_recorded("postponed", || async {
         let mut connection = context.backends.db.connection().await?;
         jobs::is_environment_failing_since(&mut connection, claim, give_up_after).await
     });
@@ -123,8 +125,8 @@ async fn postpone(
             ?give_up_after,
             "giving up, the environment has not recovered: {error:#}"
         );
-        let fault = Failure::ProcessingFailed.into();
-        return fail(context, claim, fault, FailureOutcome::DeadLettered).await;
+        let failure = Failure::ProcessingFailed.into();
+        return fail(context, claim, failure, FailureOutcome::DeadLettered).await;
     }
     let delay = backoff(claim.setbacks);
     tracing::warn!(
@@ -132,7 +134,7 @@ async fn postpone(
         setbacks = claim.setbacks + 1,
         "attempt failed because of its environment, will retry: {error:#}"
     );
-    let held = until_recorded("set back", || async {
+    let held = until_recorded("postponed", || async {
         let mut connection = context.backends.db.connection().await?;
         jobs::postpone(&mut connection, claim, was_killed, delay).await
     });
@@ -143,10 +145,10 @@ async fn postpone(
 async fn fail(
     context: &WorkerContext,
     claim: Claim,
-    fault: PermanentFailure,
+    permanent: PermanentFailure,
     ending: FailureOutcome,
 ) -> anyhow::Result<FailureOutcome> {
-    let PermanentFailure { failure, report } = fault;
+    let PermanentFailure { failure, report } = permanent;
     let row = failure.to_row().context("serialize the failure")?;
     let held = until_recorded("failed", || async {
         let mut connection = context.backends.db.connection().await?;
