@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anb::{
     app::counting::Counting,
+    db::Db,
     ids::VideoId,
     shutdown::Shutdown,
     votes::{CastOutcome, Votes},
@@ -225,7 +226,7 @@ async fn vote_of_disconnected_client_is_counted_or_not_cast() {
 
 #[tokio::test]
 async fn votes_on_a_broken_connection_all_fail_and_none_is_counted() {
-    let app = TestApp::spawn().await;
+    let mut app = TestApp::spawn().await;
     let ana = app.insert_user("Ana", "Cali").await;
     let fans = app.insert_users(24).await;
     let id = app.add(&ana, Seed::PUBLIC).await;
@@ -249,9 +250,14 @@ async fn votes_on_a_broken_connection_all_fail_and_none_is_counted() {
         assert_ne!(answer.header("retry-after"), "");
     }
     lock.batch_execute("ROLLBACK").await.unwrap();
+    // A busy client may not have noticed yet that a connection in its pool was terminated.
+    app.db = Db::new(&app.serve.backends.database).unwrap();
     assert_eq!(app.number(COUNTS).await, 0);
-    for answer in join_all(fans.iter().map(|fan| app.vote(fan, &id))).await {
-        answer.ok();
+    for fan in &fans {
+        eventually("the vote is accepted", 60, async || {
+            app.vote(fan, &id).await.status == 200
+        })
+        .await;
     }
     assert_eq!(app.video(&ana, &id).await["votes"], fans.len());
     assert_eq!(app.stale_standings().await, 0);
