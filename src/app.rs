@@ -4,7 +4,7 @@
 pub mod counting;
 pub mod installation;
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 
@@ -48,26 +48,27 @@ impl Backends {
         visibility: Duration,
         aws: &SdkConfig,
     ) -> anyhow::Result<Self> {
-        let storage = Storage::connect(&settings.storage, aws);
-        Self::with_storage(storage, settings, visibility, aws).await
+        let db = Db::new(&settings.database)?;
+        let storage = Storage::connect(&settings.storage, aws).await?;
+        Self::with_queue(db, storage, &settings.queue, visibility, aws).await
     }
 
     /// Connects for a tool, which receives no messages and creates no storage.
     pub async fn inspect(settings: &config::Backends, aws: &SdkConfig) -> anyhow::Result<Self> {
-        let storage = Storage::inspect(&settings.storage, aws);
-        Self::with_storage(storage, settings, DEFAULT_VISIBILITY, aws).await
+        let db = Db::new(&settings.database)?;
+        let storage = Storage::inspect(&settings.storage, aws).await?;
+        Self::with_queue(db, storage, &settings.queue, DEFAULT_VISIBILITY, aws).await
     }
 
-    async fn with_storage(
-        storage: impl Future<Output = anyhow::Result<Storage>>,
-        settings: &config::Backends,
+    async fn with_queue(
+        db: Db,
+        storage: Storage,
+        queue: &config::queue::Settings,
         visibility: Duration,
         aws: &SdkConfig,
     ) -> anyhow::Result<Self> {
-        let db = Db::new(&settings.database)?;
-        let storage = storage.await?;
         Ok(Self {
-            queue: Queue::connect(&settings.queue, visibility, aws).await?,
+            queue: Queue::connect(queue, visibility, aws).await?,
             installation: Installation::new(&db, &storage),
             storage,
             db,

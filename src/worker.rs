@@ -7,6 +7,7 @@ mod environment_failures;
 mod keep;
 mod outage;
 mod rounds;
+mod settlement;
 
 use std::{
     future::Future,
@@ -23,7 +24,10 @@ use tokio::{
 };
 use tracing::{Instrument as _, field};
 
-use self::{environment_failures::EnvironmentFailures, keep::keep, outage::OutageLog};
+use self::{
+    environment_failures::EnvironmentFailures, keep::keep, outage::OutageLog,
+    settlement::Settlement,
+};
 use crate::{
     app::WorkerContext,
     ids::VideoId,
@@ -63,19 +67,6 @@ pub struct Worker {
 struct Slot {
     jobs: watch::Sender<usize>,
     _permit: OwnedSemaphorePermit,
-}
-
-/// How a message is settled.
-#[derive(Debug, PartialEq, Eq)]
-enum Settlement {
-    /// The message is done.
-    Ack,
-    /// The message returns to the queue, for another worker.
-    Release,
-    /// The message is dead-lettered because its kind is unknown.
-    Unknown,
-    /// The job has permanently failed and is dead-lettered.
-    Dead(Job),
 }
 
 impl Worker {
@@ -299,7 +290,7 @@ impl Worker {
                 Ok(FailureOutcome::Waiting) => ("retried", Settlement::Ack),
                 Ok(FailureOutcome::Postponed) => ("set_back", Settlement::Ack),
                 Ok(FailureOutcome::Rejected) => ("refused", Settlement::Ack),
-                Ok(FailureOutcome::DeadLettered) => ("failed", dead_letter(claim)),
+                Ok(FailureOutcome::DeadLettered) => ("failed", Settlement::dead_letter(claim)),
                 Ok(FailureOutcome::Superseded) => ("superseded", Settlement::Ack),
                 Err(error) => {
                     // The lease expires, and the sweeper pushes the video again.
@@ -335,23 +326,8 @@ impl Worker {
         Settlement::Release
     }
 
-    /// Settles a message. If that fails, the broker redelivers the message, as another ticket.
     async fn settle(&self, delivery: Delivery, settlement: Settlement) {
-        let limit = self.settle_timeout();
-        let settled = match &settlement {
-            Settlement::Ack => within(limit, delivery.ack()).await,
-            Settlement::Release => within(limit, delivery.release()).await,
-            Settlement::Unknown => within(limit, delivery.dead_letter("unknown_job")).await,
-            Settlement::Dead(job) => {
-                within(limit, delivery.dead_letter_job(job, "processing_failed")).await
-            }
-        };
-        if let Err(error) = settled {
-            tracing::warn!(
-                ?settlement,
-                "failed to settle the message, it will be redelivered: {error:#}"
-            );
-        }
+        settlement.settle(delivery, self.settle_timeout()).await;
     }
 
     /// Returns the current timeout of a call at the end of a job.
@@ -384,12 +360,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.jobs.send_modify(|jobs| *jobs -= 1);
     }
-}
-
-/// Returns the dead letter of a failed video, for the operator.
-fn dead_letter(claim: Claim) -> Settlement {
-    let trace = format!("attempt {}", claim.attempt);
-    Settlement::Dead(Job::process_video(claim.video, trace))
 }
 
 /// Runs `work` for at most `time`.

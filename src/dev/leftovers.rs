@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// What identifies the process of a server.
+/// Identifies the process of a server.
 #[derive(Debug)]
 pub struct Trace<'a> {
     /// The program's file name, at most 15 bytes.

@@ -45,7 +45,7 @@ pub struct Clients<'a> {
     fans: Vec<Player>,
 }
 
-/// What happens to an upload.
+/// The course of an upload.
 #[derive(Debug, Clone, Copy)]
 struct Scenario {
     number: usize,
