@@ -10,7 +10,7 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image faults fuzz-media image artifact plots bench bench-uploads \
+.PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman plots bench bench-uploads \
 	bench-queue bench-media load lint brand clean
 
 help: ## Lists the targets.
@@ -43,6 +43,9 @@ test-image: ## Tests the image as the instances run it, and the media code with 
 image: ## Builds the image anb:VERSION with docker or podman; IMAGE_FLAGS are passed to the build.
 	@.config/image build
 
+postman: ## Writes the Postman collection of docs/postman from api/openapi.json.
+	@cargo test --locked --test it -- --ignored contract::postman::write_collection
+
 artifact: ## Packs the image: deployments/VERSION/anb-image.tar.zst and its checksum.
 	@.config/image pack
 
@@ -50,6 +53,11 @@ faults: ## Runs the fault test: SEED, FAULTS, UPLOADS, VOTES, BACKEND (redis or 
 	@.config/setup tests
 	@FAULTS=$${FAULTS:-1000} UPLOADS=$${UPLOADS:-500} VOTES=$${VOTES:-20000} \
 		cargo test --locked --test faults -- --nocapture nothing_is_lost
+
+fuzz-api: ## Compares the API with api/openapi.json by generated requests: FUZZ_SEED (random), FUZZ_EXAMPLES (100).
+	@.config/setup tests
+	@FUZZ_SEED="$${FUZZ_SEED:-$$RANDOM}" FUZZ_EXAMPLES="$${FUZZ_EXAMPLES:-100}" \
+		cargo test --locked --test it -- --nocapture contract::fuzz
 
 plots: ## Redraws the plots of docs/scaling.md.
 	@.config/setup tests

@@ -8,8 +8,10 @@ pub mod filter;
 pub mod multipart;
 pub mod pace;
 pub mod page;
+pub mod path;
 pub mod range;
 pub mod rate;
+pub mod representation;
 pub mod respond;
 
 pub use error::{Code, Error, Result};

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`listing`] | the domain: rules, endpoints, SQL |
+//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
@@ -30,6 +30,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod confine;
+pub mod contract;
 pub mod db;
 pub mod dev;
 pub mod ec2;

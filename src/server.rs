@@ -12,7 +12,7 @@ use actix_web::{
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
     http::{Method, header},
-    middleware::{Compress, Next, NormalizePath, from_fn},
+    middleware::{Compress, Next, from_fn},
     web::{self, ServiceConfig, patch, post, put},
 };
 use anyhow::Context as _;
@@ -25,15 +25,16 @@ use self::{
 use crate::{
     app::App,
     config::http::Settings,
-    db,
+    contract, db,
     http::{
         Code, Error,
         body_guard::discard_rest,
         cache::PageCache,
         extract::{self, ClientAddress, TrustedProxies},
+        path::trim_slash,
         range,
         rate::Limits,
-        respond::{PROBES, REQUEST_ID, finish_response},
+        respond::{PROBES, PublicUrl, REQUEST_ID, finish_response},
     },
     listing,
     monitoring::{self, Dependencies},
@@ -67,6 +68,15 @@ fn probes(config: &mut ServiceConfig) {
 fn files(config: &mut ServiceConfig) {
     let media = resource("/media/{key:.*}").route(read().to(videos::handlers::media));
     config.service(media.wrap(from_fn(range::normalise)));
+}
+
+/// The published contract.
+fn documentation(config: &mut ServiceConfig) {
+    config
+        .service(resource("/openapi.json").route(read().to(contract::handlers::document)))
+        .service(web::redirect("/swagger", "/swagger/").permanent())
+        .service(resource("/swagger/{file:.*}").route(read().to(contract::handlers::swagger)))
+        .service(resource("/errors/{code}").route(read().to(contract::handlers::explain_code)));
 }
 
 /// Routes below `/api`: resources, not single routes, so that a wrong method yields 405, not 404.
@@ -144,6 +154,7 @@ impl Server {
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
         let answers = web::Data::new(PageCache::default());
+        let public_url = PublicUrl(settings.public_url.clone());
         let proxies = TrustedProxies(settings.trusted_proxies);
         let stopping = Drain::new(shutdown);
         let drained = web::Data::new(stopping.clone());
@@ -159,6 +170,7 @@ impl Server {
                 .app_data(answers.clone())
                 .app_data(votes.clone())
                 .app_data(proxies)
+                .app_data(public_url.clone())
                 .app_data(dependencies.clone())
                 .app_data(drained.clone())
                 .app_data(stop.clone())
@@ -171,12 +183,8 @@ impl Server {
                         .wrap(from_fn(limit_address))
                         .wrap(cors(&origins))
                         .configure(files)
-                        // Only the API accepts a trailing slash; elsewhere it can be significant.
-                        .service(
-                            web::scope("/api")
-                                .wrap(NormalizePath::trim())
-                                .configure(api),
-                        )
+                        .configure(documentation)
+                        .service(web::scope("/api").configure(api))
                         .default_service(web::to(async || {
                             Err::<&str, _>(Error::from(Code::NotFound))
                         })),
@@ -189,6 +197,7 @@ impl Server {
                 .wrap(from_fn(drain))
                 .wrap(from_fn(mark_busy))
                 .wrap(from_fn(discard_rest))
+                .wrap(from_fn(trim_slash))
         };
         let address = settings.listen();
         let server = HttpServer::new(factory)

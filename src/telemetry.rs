@@ -1,10 +1,19 @@
 //! Logging and metrics. Each process has one subscriber, which writes text or JSON to standard
 //! error, and one recorder, which `/metrics` reads.
 
-use std::{io::IsTerminal as _, sync::LazyLock};
+use std::{fmt, io::IsTerminal as _, sync::LazyLock};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::layer,
+    layer::{Context, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     config::log::{LogFormat, Settings},
@@ -14,21 +23,26 @@ use crate::{
 /// Libraries whose `info` logs are irrelevant here; the filter of the settings can override this.
 const QUIET: &str = "actix_server=warn";
 
+/// The module of Actix that reads and writes connections.
+const ACTIX_CONNECTION: &str = "actix_http::h1::dispatcher";
+
 /// Installs the process's subscriber. Returns an error if the filter is invalid or a subscriber is
 /// already installed.
 pub fn init(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log))
         .map_err(|error| anyhow::anyhow!("RUST_LOG={}: {error}", settings.log))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(IgnoreBrokenConnections);
     match settings.log_format {
         LogFormat::Text => {
-            let layer = fmt::layer().with_ansi(std::io::stderr().is_terminal());
+            let layer = layer().with_ansi(std::io::stderr().is_terminal());
             registry
                 .with(layer.with_writer(std::io::stderr))
                 .try_init()?;
         }
         LogFormat::Json => {
-            let layer = fmt::layer()
+            let layer = layer()
                 .json()
                 .flatten_event(true)
                 .with_current_span(true)
@@ -38,6 +52,34 @@ pub fn init(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Drops what Actix logs as an error when a client sends a malformed head or disconnects. Otherwise
+/// strangers could fill the log, and trigger alarms on errors.
+struct IgnoreBrokenConnections;
+
+impl<S: Subscriber> Layer<S> for IgnoreBrokenConnections {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        if *metadata.level() != Level::ERROR || metadata.target() != ACTIX_CONNECTION {
+            return true;
+        }
+        let mut message = Message::default();
+        event.record(&mut message);
+        !message.0.starts_with("stream error: ")
+    }
+}
+
+/// The text of an event.
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
 }
 
 /// Histogram buckets (s), from a cached response to a long upload or job.

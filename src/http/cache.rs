@@ -3,7 +3,6 @@
 //! are current, and get 304 for an unchanged one (RFC 9110 §8.8.3, §13.1.2; RFC 9111 §5.1).
 
 use std::{
-    io::Write as _,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -13,17 +12,16 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{
-        self, AcceptEncoding, Encoding, EntityTag, Header as _, HeaderValue, IfNoneMatch,
-    },
+    http::header::{self, EntityTag, HeaderValue},
     web::Bytes,
 };
-use flate2::{Compression, write::GzEncoder};
 use moka::{Expiry, future::Cache};
-use ring::digest;
 use serde::Serialize;
 
-use super::page::{Next, Page};
+use super::{
+    page::{Next, Page},
+    representation::{accepts_gzip, gzip, has_current, tag_of},
+};
 use crate::{app::counting, batch::SharedError};
 
 /// Age from which the next request refreshes a page while all others get the cached one
@@ -149,10 +147,8 @@ impl Drop for RefreshGuard<'_> {
 impl CachedPage {
     fn new<T: Serialize>(entries: &[T], next: Next, since: Instant) -> anyhow::Result<Self> {
         let body = serde_json::to_vec(entries)?;
-        let digest = digest::digest(&digest::SHA256, &body);
         Ok(Self {
-            // Weak: the compressed and the plain body differ in bytes, not in meaning.
-            tag: EntityTag::new_weak(hex::encode(digest)),
+            tag: tag_of(&body),
             body: body.into(),
             gzipped: OnceLock::new(),
             next,
@@ -168,11 +164,7 @@ impl CachedPage {
     }
 
     pub fn respond(&self, request: &HttpRequest, page: Page) -> HttpResponse {
-        let is_known = match IfNoneMatch::parse(request) {
-            Ok(IfNoneMatch::Any) => true,
-            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&self.tag)),
-            Err(_) => false,
-        };
+        let is_known = has_current(request, &self.tag);
         let mut response = if is_known {
             HttpResponse::NotModified()
         } else {
@@ -195,23 +187,6 @@ impl CachedPage {
             return response.body(self.gzipped.get_or_init(|| gzip(&self.body)).clone());
         }
         response.body(self.body.clone())
-    }
-}
-
-fn accepts_gzip(request: &HttpRequest) -> bool {
-    request.headers().contains_key(header::ACCEPT_ENCODING)
-        && AcceptEncoding::parse(request).is_ok_and(|accepted| {
-            let ours = [Encoding::gzip(), Encoding::identity()];
-            accepted.negotiate(ours.iter()) == Some(Encoding::gzip())
-        })
-}
-
-fn gzip(body: &Bytes) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory cannot fail.
-    match encoder.write_all(body).and_then(|()| encoder.finish()) {
-        Ok(gzipped) => gzipped.into(),
-        Err(_) => Bytes::new(),
     }
 }
 

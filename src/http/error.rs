@@ -54,6 +54,7 @@ pub enum Code {
     NotAnMp4,
     NotFound,
     NotPublishable,
+    NothingToChange,
     OwnVideo,
     PreconditionFailed,
     PublishedVideo,
@@ -70,6 +71,41 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: &[Self] = &[
+        Self::AlreadyVoted,
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::EmailTaken,
+        Self::FileTooLarge,
+        Self::Forbidden,
+        Self::Internal,
+        Self::InvalidForm,
+        Self::InvalidJson,
+        Self::JsonExpected,
+        Self::MediaNotSigned,
+        Self::MethodNotAllowed,
+        Self::MissingFile,
+        Self::NotAcceptable,
+        Self::NotAnMp4,
+        Self::NotFound,
+        Self::NotPublishable,
+        Self::NothingToChange,
+        Self::OwnVideo,
+        Self::PreconditionFailed,
+        Self::PublishedVideo,
+        Self::RangeNotSatisfiable,
+        Self::StorageFull,
+        Self::TooManyOpenUploads,
+        Self::TooManyRequests,
+        Self::TooManyWaitingVideos,
+        Self::Unauthorized,
+        Self::Unavailable,
+        Self::UnsupportedEncoding,
+        Self::ValidationFailed,
+        Self::WrongCredentials,
+    ];
+
     /// Returns status, stable name, Spanish and English sentence.
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> (StatusCode, &'static str, &'static str, &'static str) {
@@ -177,6 +213,12 @@ impl Code {
                 "not_publishable",
                 "El procesamiento de este video falló, así que no se puede publicar.",
                 "This video could not be processed, so it cannot be published.",
+            ),
+            Self::NothingToChange => (
+                StatusCode::BAD_REQUEST,
+                "nothing_to_change",
+                "No hay nada que cambiar: envía title, is_public o ambos.",
+                "There is nothing to change: send title, is_public or both.",
             ),
             Self::OwnVideo => (
                 StatusCode::BAD_REQUEST,

@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header, web};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -214,6 +214,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             }
         })
     }
+}
+
+/// Deserializes a member that is present, for `deserialize_with`. Rejects null, which Serde would
+/// treat as an absent member.
+pub fn non_null<'de, D, T>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Rejects a body without a JSON media type, with an error that names the missing header.

@@ -28,9 +28,14 @@ pub fn text(parameter: Option<&str>) -> Result<Option<String>> {
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Returns a parameter without surrounding blanks; none if it is absent or blank.
+/// Returns a parameter without surrounding blanks; none if it is absent or blank. Returns 400 if it
+/// is too long or not UTF-8.
 fn bounded<'a>(field: &'static str, parameter: Option<&'a str>) -> Result<Option<&'a str>> {
     let text = parameter.unwrap_or_default().trim();
+    // Decoding replaces bytes that are not UTF-8, such as `%FF`.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Error::field(field, Problem::Invalid));
+    }
     if text.chars().nth(MAX_LENGTH).is_some() {
         return Err(Error::field(field, Problem::TooLong { max: MAX_LENGTH }));
     }

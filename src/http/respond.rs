@@ -4,18 +4,18 @@
 use std::time::{Duration, Instant};
 
 use actix_web::{
-    HttpMessage as _, HttpResponse,
+    HttpMessage as _, HttpRequest, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, Accept, Header as _, HeaderName, HeaderValue, Quality},
     },
     middleware::Next,
 };
 use serde::Serialize;
 use tracing::{Instrument as _, Span, field};
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Urn};
 
 use super::{
     Code, Error,
@@ -41,11 +41,28 @@ const DESCRIBES_BODY: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
 ];
 
+/// The media type of problem details (RFC 9457), for clients that accept it.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The links to the published contract (RFC 8631).
+const CONTRACT_LINKS: HeaderValue = HeaderValue::from_static(
+    "</openapi.json>; rel=\"service-desc\", </swagger/>; rel=\"service-doc\"",
+);
+
+/// Origin for absolute URLs, without which they are relative to the root.
+#[derive(Debug, Clone)]
+pub struct PublicUrl(pub Option<String>);
+
+/// Problem details (RFC 9457), with further members.
 #[derive(Debug, Serialize)]
 struct ErrorBody<'a> {
-    error: &'a str,
+    r#type: String,
+    title: &'a str,
+    status: u16,
     code: &'a str,
+    error: &'a str,
     message: &'a str,
+    instance: Urn,
     request_id: Uuid,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldBody>,
@@ -128,7 +145,8 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
         fallback = Error::from(code_of(status)?);
         &fallback
     };
-    let language = extract::language(response.request());
+    let request = response.request();
+    let language = extract::language(request);
     let message = error.code.message(language);
     let mut builder = HttpResponse::build(status);
     // Keeps the headers of inner middleware, such as CORS: allowed pages must read this response.
@@ -138,7 +156,7 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
         }
     }
     builder.insert_header((header::CONTENT_LANGUAGE, language.tag()));
-    builder.append_header((header::VARY, "Accept-Language"));
+    builder.append_header((header::VARY, "Accept, Accept-Language"));
     if let Some(wait) = error.retry_after {
         builder.insert_header((header::RETRY_AFTER, whole_seconds(wait).to_string()));
     }
@@ -149,11 +167,21 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
         // The accepted coding (RFC 9110 §15.5.16).
         builder.insert_header((header::ACCEPT_ENCODING, "identity"));
     }
+    if error.code == Code::NotFound {
+        builder.append_header((header::LINK, CONTRACT_LINKS));
+    }
+    if accepts_problem_json(request) {
+        builder.content_type(PROBLEM_JSON);
+    }
     Some(
         builder.json(ErrorBody {
-            error: message,
+            r#type: error_url(request, error.code),
+            title: message,
+            status: status.as_u16(),
             code: error.code.name(),
+            error: message,
             message,
+            instance: id.0.urn(),
             request_id: id.0,
             fields: error
                 .fields
@@ -162,6 +190,21 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
                 .collect(),
         }),
     )
+}
+
+/// Returns the address that explains `code`.
+fn error_url(request: &HttpRequest, code: Code) -> String {
+    let public_url = request.app_data::<PublicUrl>();
+    let origin = public_url.and_then(|url| url.0.as_deref());
+    format!("{}/errors/{}", origin.unwrap_or_default(), code.name())
+}
+
+fn accepts_problem_json(request: &HttpRequest) -> bool {
+    Accept::parse(request).is_ok_and(|accepted| {
+        let mut ranges = accepted.iter();
+        ranges
+            .any(|range| range.item.essence_str() == PROBLEM_JSON && range.quality > Quality::ZERO)
+    })
 }
 
 /// Returns the code of an error raised by the framework.

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, Json, VideoPath},
+        extract::{Authenticated, Json, VideoPath, non_null},
         page::Page,
         rate::Limits,
         respond::Message,
@@ -156,9 +156,12 @@ pub async fn detail(
     Ok(HttpResponse::Ok().json(body))
 }
 
+/// The members to change; those that are absent stay unchanged.
 #[derive(Deserialize)]
 pub struct ChangeRequest {
+    #[serde(default, deserialize_with = "non_null")]
     title: Option<String>,
+    #[serde(default, deserialize_with = "non_null")]
     is_public: Option<bool>,
 }
 
@@ -172,6 +175,9 @@ pub async fn change(
     Json(change): Json<ChangeRequest>,
 ) -> Result<HttpResponse> {
     let ChangeRequest { title, is_public } = change;
+    if title.is_none() && is_public.is_none() {
+        return Err(Code::NothingToChange.into());
+    }
     let title = title.as_deref().map(check_title).transpose()?;
     apply(
         &app,
@@ -208,14 +214,10 @@ async fn apply(
     change: Change,
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
-    let changed = if change.title.is_none() && change.is_public.is_none() {
-        super::find_own(&app.backends.db, caller.user(), video).await??
-    } else {
-        match super::change(&app.backends.db, caller.user(), video, &change).await? {
-            ChangeOutcome::Changed(video) => *video,
-            ChangeOutcome::Denied(denial) => return Err(denial.into()),
-            ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
-        }
+    let changed = match super::change(&app.backends.db, caller.user(), video, &change).await? {
+        ChangeOutcome::Changed(video) => *video,
+        ChangeOutcome::Denied(denial) => return Err(denial.into()),
+        ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
     };
     let body = VideoBody::with_original(&changed, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))

@@ -37,7 +37,7 @@ const LAYERS: [&[&str]; 7] = [
     ],
     &["app"],
     &["http"],
-    &["users", "videos", "votes", "listing"],
+    &["users", "videos", "votes", "listing", "contract"],
     &["server", "worker", "monitoring", "dev"],
     &["cli", "commands"],
 ];

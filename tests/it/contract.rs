@@ -1,10 +1,14 @@
 //! The API contract as a table: every status and error code of every endpoint, requested in Spanish
-//! and in English. A route, status or code without a row fails the test.
+//! and in English. The published document judges each response; a route, status or code without a
+//! row, or without a place in the document, fails the test.
 
+mod agreement;
 mod case;
+mod document;
 mod failures;
+mod fuzz;
 mod general;
-mod promises;
+mod postman;
 mod refusals;
 pub mod sources;
 mod table;
@@ -65,6 +69,18 @@ fn every_route_has_a_row() {
         .collect();
     rows.sort();
     assert_eq!(rows, sources::endpoints());
+}
+
+#[test]
+fn every_route_rejects_unsupported_methods() {
+    let routes: BTreeSet<_> = sources::endpoints()
+        .into_iter()
+        .map(|(_, route)| route)
+        .collect();
+    let cases = cases();
+    let rejected = cases.iter().filter(|case| case.status == 405);
+    let rejected: BTreeSet<_> = rejected.map(|case| case.route.to_owned()).collect();
+    assert_eq!(rejected, routes);
 }
 
 #[test]

@@ -44,6 +44,42 @@ async fn unknown_paths_are_not_found() {
 }
 
 #[tokio::test]
+async fn errors_are_problem_details_for_clients_that_accept_them() {
+    let app = TestApp::spawn_with(&["--public-url", "https://anb.example"], &[]).await;
+    for (accept, content_type) in [
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/problem+json", "application/problem+json"),
+        (
+            "text/html, Application/Problem+JSON;q=0.1",
+            "application/problem+json",
+        ),
+        ("application/problem+json;q=0", "application/json"),
+        ("nonsense", "application/json"),
+    ] {
+        let request = app.request(Method::GET, "/nothing");
+        let answer = Response::of(request.header("accept", accept)).await;
+        assert_eq!(answer.header("content-type"), content_type, "{accept}");
+        let id = answer.header("x-request-id");
+        assert_eq!(
+            answer.body,
+            json!({
+                "type": "https://anb.example/errors/not_found",
+                "title": "No se encontró lo solicitado.",
+                "status": 404,
+                "code": "not_found",
+                "error": "No se encontró lo solicitado.",
+                "message": "No se encontró lo solicitado.",
+                "instance": format!("urn:uuid:{id}"),
+                "request_id": id,
+            })
+        );
+        let links = answer.header("link");
+        assert!(links.contains("</openapi.json>; rel=\"service-desc\""));
+    }
+}
+
+#[tokio::test]
 async fn wrong_method_lists_the_allowed_ones() {
     let app = TestApp::spawn().await;
     for (method, path, allowed) in [

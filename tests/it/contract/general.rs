@@ -5,6 +5,7 @@ use reqwest::Method;
 
 use super::{
     case::{BadToken, Body, Case, Expected, Who},
+    table::{ERROR_CODE, OPENAPI, SWAGGER},
     world::Setting,
 };
 
@@ -13,6 +14,9 @@ const LARGE: usize = 70_000;
 
 /// Endpoints that answer without their dependencies and without a rate limit.
 const PROBES: [&str; 2] = ["/health", "/ready"];
+
+/// Endpoints that need no dependency, and have a rate limit.
+const STATIC: [&str; 3] = [ERROR_CODE, OPENAPI, SWAGGER];
 
 /// Returns the general rows of all endpoints.
 pub fn rows(successes: &[Case]) -> Vec<Case> {
@@ -24,7 +28,7 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
         if !PROBES.contains(&success.route) {
             cases.extend(common_errors(success));
         }
-        if success.route.starts_with("/api/") {
+        if success.route.starts_with("/api/") || PROBES.contains(&success.route) {
             cases.push(success.clone().tail("/"));
         }
         if success.has_json() {
@@ -84,7 +88,7 @@ fn common_errors(success: &Case) -> Vec<Case> {
     } else {
         Setting::NoVideos
     };
-    vec![
+    let mut cases = vec![
         success
             .clone()
             .header("accept-encoding", "identity;q=0")
@@ -93,12 +97,18 @@ fn common_errors(success: &Case) -> Vec<Case> {
             .clone()
             .within(Setting::Crowded)
             .refuses(429, Code::TooManyRequests),
+    ];
+    if STATIC.contains(&success.route) {
+        return cases;
+    }
+    cases.extend([
         success
             .clone()
             .within(Setting::NoDatabase)
             .refuses(503, Code::Unavailable),
         success.clone().within(broken).refuses(500, Code::Internal),
-    ]
+    ]);
+    cases
 }
 
 /// 400 for invalid JSON, 408 for a body that never ends, and 413 for one that is too large.

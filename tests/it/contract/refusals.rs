@@ -11,8 +11,9 @@ use super::{
         Part, Video, Who,
     },
     table::{
-        CHANGE_PASSWORD, CLIP, LOG_IN, MEDIA, MY_VOTES, PUBLIC_VIDEOS, PUBLISH, RANKINGS, SIGN_UP,
-        TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, changed, film, password_form, sign_up_form, successes,
+        CHANGE_PASSWORD, CLIP, ERROR_CODE, FILM, LOG_IN, MEDIA, MY_VOTES, PUBLIC_VIDEOS, PUBLISH,
+        RANKINGS, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, changed, film,
+        password_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -79,13 +80,14 @@ fn accounts() -> Vec<Case> {
         sign_up("country", "Colom\0bia", &[("country", "invalid")]),
         sign_up("last_name", " ", &[("last_name", "required")]),
         sign_up("email", "ana", &[("email", "invalid")]),
-        sign_up("password2", "otra-clave", &[("password2", "mismatch")]),
+        sign_up("password2", "otra-clave", &[("password2", "mismatch")])
+            .beyond_schema("the passwords differ"),
         sign_up(
             "password1",
             &"x".repeat(129),
             &[("password1", "too_long"), ("password2", "mismatch")],
         ),
-        sign_up("city", "...", &[("city", "invalid")]),
+        sign_up("city", "...", &[("city", "invalid")]).beyond_schema("without letters and digits"),
         sign_up("country", "", &[("country", "required")]),
         post(SIGN_UP)
             .json(json!({}))
@@ -202,6 +204,10 @@ fn videos() -> Vec<Case> {
             .about(failed)
             .refuses(400, Code::NotPublishable),
         patch(json!({"is_public": "true"})).refuses(400, Code::InvalidJson),
+        patch(json!({"is_public": null})).refuses(400, Code::InvalidJson),
+        patch(json!({"title": null, "is_public": true})).refuses(400, Code::InvalidJson),
+        patch(json!({})).refuses(400, Code::NothingToChange),
+        patch(json!({"titel": "Otro título"})).refuses(400, Code::NothingToChange),
         patch(json!(["Otro título", true])).refuses(400, Code::InvalidJson),
         Case::new(Method::DELETE, VIDEO, 200, Nothing)
             .by(Who::Owner)
@@ -285,10 +291,18 @@ fn lists() -> Vec<Case> {
             .refuses_fields(400, Code::ValidationFailed, problems)
     };
     cases.push(invalid(RANKINGS, "?by=city", &[("by", "invalid")]));
+    cases.push(invalid(PUBLIC_VIDEOS, "?q=%FF", &[("q", "invalid")]).beyond_schema("not UTF-8"));
+    cases.push(invalid(PUBLIC_VIDEOS, "?after=1", &[("after", "invalid")]));
     for route in [RANKINGS, PUBLIC_VIDEOS] {
-        cases.push(invalid(route, "?city=...", &[("city", "invalid")]));
+        cases.push(
+            invalid(route, "?city=...", &[("city", "invalid")])
+                .beyond_schema("without letters and digits"),
+        );
+        cases.push(
+            invalid(route, "?city=Cali%FF", &[("city", "invalid")]).beyond_schema("not UTF-8"),
+        );
         // The error for an unparsable query names no field.
-        cases.push(invalid(route, "?page=1&page=2", &[]));
+        cases.push(invalid(route, "?page=1&page=2", &[]).beyond_schema("a repeated parameter"));
     }
     cases
 }
@@ -308,23 +322,43 @@ fn files() -> Vec<Case> {
             .about(Video::Unknown)
             .refuses(404, Code::NotFound),
         file("processed/%2e%2e/x").refuses(404, Code::NotFound),
+        file(CLIP)
+            .tail("?expires=1&expires=2")
+            .refuses_fields(400, Code::ValidationFailed, &[])
+            .beyond_schema("a repeated parameter"),
         file("").refuses(404, Code::NotFound),
         file(CLIP)
             .header("range", "bytes=10-")
             .refuses(416, Code::RangeNotSatisfiable),
-        file(CLIP).header("range", "bytes=ñ").answers(200, File),
+        file(CLIP)
+            .header("range", "bytes=ñ")
+            .answers(200, File(FILM)),
         file(CLIP)
             .header("if-match", "\"another\"")
             .refuses(412, Code::PreconditionFailed),
         get("/ready")
             .within(Setting::NoDatabase)
-            .answers(503, Object(&["status", "failing"])),
+            .answers(503, Object),
     ]
 }
 
-/// Paths without an endpoint. Metrics are served to operators by another listener.
+/// Paths without an endpoint, and unknown keys. Metrics are served to operators by another listener.
 fn unknown_paths() -> Vec<Case> {
-    ["/nothing", "/api", "/api/nothing", "/metrics"]
-        .map(|address| get(address).refuses(404, Code::NotFound))
-        .to_vec()
+    let mut cases = [
+        "/",
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api//videos",
+        "/api/videos//",
+        "/openapi.json/",
+        "/metrics",
+    ]
+    .map(|address| get(address).refuses(404, Code::NotFound))
+    .to_vec();
+    for route in [ERROR_CODE, SWAGGER] {
+        cases.push(get(route).key("nothing").refuses(404, Code::NotFound));
+    }
+    cases
 }

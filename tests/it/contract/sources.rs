@@ -1,6 +1,6 @@
 //! The endpoints and codes to cover, read from the sources.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// Returns method and route of every endpoint in `src/server.rs`, sorted.
 pub fn endpoints() -> Vec<(String, String)> {
@@ -43,6 +43,36 @@ pub fn variants(file: &str, name: &str) -> Vec<String> {
         })
     });
     variants.collect()
+}
+
+/// Returns the query parameters: the fields of all structs whose name ends in `Query`.
+pub fn query_parameters() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            for part in text.split("struct ").skip(1) {
+                let Some((name, rest)) = part.split_once(" {\n") else {
+                    continue;
+                };
+                if !name.ends_with("Query") || name.contains(' ') {
+                    continue;
+                }
+                let (fields, _) = rest.split_once("\n}").unwrap();
+                let names = fields
+                    .lines()
+                    .filter_map(|line| line.trim().split_once(": "));
+                found.extend(names.map(|(name, _)| name.trim_start_matches("pub ").to_owned()));
+            }
+        }
+    }
+    found
 }
 
 /// Returns the stable name of a variant.

@@ -1,16 +1,21 @@
 //! Clients that open connections and send nothing.
 
 use reqwest::Method;
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use super::{
+    STOP,
     process::{Process, Role, SystemUnderTest},
     system,
 };
-use crate::support::{Response, eventually};
+use crate::support::{Response, eventually, read};
+
+/// Maximum size of a request's head in Actix (bytes).
+const MAX_HEAD: usize = 131_072;
 
 /// Number of idle connections, more than the file limits of the processes here.
 const IDLE_CONNECTIONS: usize = 300;
@@ -66,6 +71,37 @@ async fn idle_connections_do_not_block_other_clients() {
     assert_eq!(&start, b"HTTP/1.1 4");
     let first = idle.first_mut().unwrap();
     assert_eq!(first.read(&mut [0]).await.unwrap_or(0), 0, "not closed");
+}
+
+#[tokio::test]
+async fn malformed_heads_are_rejected_without_an_error_in_the_log() {
+    let system = SystemUnderTest::bare().await;
+    system.run("migrate").await;
+    let mut serve = system.start(Role::Serve);
+    serve.until_ready().await;
+    // Nothing stays unread, which would reset the connection.
+    let mut large = "GET / HTTP/1.1\r\nx-large: ".to_owned();
+    large += &"a".repeat(MAX_HEAD - large.len());
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nx-bad: a\u{1}b\r\n\r\n", "400"),
+        ("nonsense\r\n\r\n", "400"),
+        (&large, "431"),
+    ] {
+        let mut connection = connect(&serve).await;
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let answer = read(&mut connection).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-length: 0"), "{answer}");
+        assert_eq!(body, "");
+    }
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.ended(STOP).await, Some(0));
+    let log = serve.log();
+    assert!(!log.contains("ERROR"), "{log}");
 }
 
 async fn connect(process: &Process) -> TcpStream {
