@@ -139,6 +139,7 @@ fn welcome(port: u16, data_dir: &Path, tools: Option<&str>) -> anyhow::Result<()
         "\n  ANB Rising Stars is up: {url}\n\n  \
            ranking   {url}/api/public/rankings\n  \
            videos    {url}/api/public/videos\n  \
+           API       {url}/swagger/\n  \
            health    {url}/ready\n  \
            data      {data}\n\n  \
          {tools}\

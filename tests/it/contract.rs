@@ -8,6 +8,7 @@ mod document;
 mod failures;
 mod fuzz;
 mod general;
+mod pages;
 mod postman;
 mod refusals;
 pub mod sources;
@@ -18,9 +19,11 @@ use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use anb::language::Language;
 use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
 
 use self::{
     case::{Case, Expected},
+    document::DOCUMENT,
     world::World,
 };
 
@@ -41,24 +44,54 @@ async fn every_endpoint_follows_the_contract() {
         let world = worlds[&case.setting].as_ref();
         LANGUAGES.map(|language| async move {
             match world {
-                Some(world) => case.problems(world, language).await,
+                Some(world) => Some(case.run(world, language).await),
                 None => None,
             }
         })
     });
     // Boxed because hundreds of futures of this size would overflow the stack.
     let requests: Vec<_> = requests.map(Box::pin).collect();
-    let problems: Vec<_> = stream::iter(requests)
+    let results: Vec<_> = stream::iter(requests)
         .buffer_unordered(CONCURRENCY)
         .filter_map(std::future::ready)
         .collect()
         .await;
+    let (answers, problems): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    let problems: Vec<_> = problems.into_iter().flatten().collect();
     println!(
         "{} cases, {} requests",
         cases.len(),
         cases.len() * LANGUAGES.len()
     );
     assert!(problems.is_empty(), "{problems:#?}");
+    let mut shown = BTreeSet::new();
+    for answer in &answers {
+        collect_members(&answer.body, &mut shown);
+    }
+    let documented = DOCUMENT.response_members();
+    let missing: Vec<_> = documented.difference(&shown).collect();
+    assert!(
+        missing.is_empty(),
+        "no response has the members {missing:?}"
+    );
+}
+
+/// Collects the names of all members. A document in a response has members of its own.
+fn collect_members(body: &Value, found: &mut BTreeSet<String>) {
+    match body {
+        Value::Object(members) if !members.contains_key("openapi") => {
+            for (name, member) in members {
+                found.insert(name.clone());
+                collect_members(member, found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                collect_members(item, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[test]

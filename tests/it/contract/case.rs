@@ -219,8 +219,8 @@ impl Case {
         !matches!(self.body, Body::None)
     }
 
-    /// Sends the request and returns what is wrong with its response.
-    pub async fn problems(&self, world: &World, language: Language) -> Option<String> {
+    /// Sends the request. Returns its response and what is wrong with it.
+    pub async fn run(&self, world: &World, language: Language) -> (Response, Option<String>) {
         let path = self.path(world).await;
         let token = world.token(self.who).await;
         let body = self.body.clone();
@@ -245,13 +245,14 @@ impl Case {
         let mut wrong = self.compare(&answer, language);
         wrong.extend(DOCUMENT.problems(&self.method, self.route, &answer));
         if wrong.is_empty() {
-            return None;
+            return (answer, None);
         }
         let Self {
             method, setting, ..
         } = self;
         let wrong = wrong.join(", ");
-        Some(format!("{method} {path} {setting:?}: {wrong}: {answer:?}"))
+        let problem = format!("{method} {path} {setting:?}: {wrong}: {answer:?}");
+        (answer, Some(problem))
     }
 
     async fn path(&self, world: &World) -> String {

@@ -235,6 +235,25 @@ impl Document {
         own.chain(inherited).collect()
     }
 
+    /// Returns the names of all members of the schemas that are not those of a request.
+    pub fn response_members(&self) -> BTreeSet<String> {
+        let mut requests = BTreeSet::new();
+        for operation in self.operations() {
+            let content = operation.value["requestBody"]["content"].as_object();
+            for (_, media) in content.into_iter().flatten() {
+                requests.insert(media["schema"]["$ref"].as_str().unwrap().to_owned());
+            }
+        }
+        let schemas = self.root["components"]["schemas"].as_object().unwrap();
+        let mut names = BTreeSet::new();
+        for (name, schema) in schemas {
+            if !requests.contains(&format!("#/components/schemas/{name}")) {
+                collect_properties(schema, &mut names);
+            }
+        }
+        names
+    }
+
     /// Returns name and pointer of the query parameters of an operation.
     pub fn query_parameters(&self, operation: &Operation<'_>) -> BTreeMap<String, String> {
         let count = operation.value["parameters"].as_array().map_or(0, Vec::len);
@@ -324,6 +343,17 @@ fn schema_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
         } else if !["example", "examples"].contains(&key.as_str()) || pointer == "/components" {
             schema_pointers(child, &place, found);
         }
+    }
+}
+
+fn collect_properties(schema: &Value, names: &mut BTreeSet<String>) {
+    let members = schema["properties"].as_object();
+    for (name, member) in members.into_iter().flatten() {
+        names.insert(name.clone());
+        collect_properties(member, names);
+    }
+    for branch in schema["allOf"].as_array().into_iter().flatten() {
+        collect_properties(branch, names);
     }
 }
 

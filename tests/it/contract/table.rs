@@ -155,6 +155,14 @@ pub fn variants() -> Vec<Case> {
         cases.push(list.clone().tail("?city=Leticia"));
         cases.push(list.tail("?page=2"));
     }
+    for status in ["uploaded", "processing", "failed"] {
+        let seed = Seed {
+            status,
+            ..Seed::PRIVATE
+        };
+        let video = Video::Fresh(seed);
+        cases.push(success(&Method::GET, VIDEO).about(video));
+    }
     for (file, content_type) in [
         ("index.html", "text/html"),
         ("init.js", "text/javascript"),

@@ -233,6 +233,14 @@ impl World {
         if self.setting != Setting::Full {
             self.app.add_files(&id);
         }
+        if seed.status == "processing" {
+            self.app
+                .execute(&format!(
+                    "UPDATE videos SET progress = 40, ready_at = now() + interval '1 minute'
+                     WHERE id = '{id}'"
+                ))
+                .await;
+        }
         if is_voted {
             let fan = self.fan;
             self.app
