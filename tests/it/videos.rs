@@ -165,12 +165,6 @@ async fn title_and_visibility_change_separately_or_together() {
     let ana = app.insert_user("Ana", "Cali").await;
     let id = app.add(&ana, Seed::PRIVATE).await;
     for (change, title, is_public) in [
-        (json!({}), "Mi mejor jugada", false),
-        (
-            json!({"title": null, "is_public": null}),
-            "Mi mejor jugada",
-            false,
-        ),
         (json!({"title": "  Triple doble  "}), "Triple doble", false),
         (json!({"is_public": true}), "Triple doble", true),
         (
