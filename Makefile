@@ -23,12 +23,16 @@ run: setup ## Runs the whole system at http://localhost:8080, or PORT; Ctrl-C st
 	@cargo build --release --locked
 	@exec "$${CARGO_TARGET_DIR:-target}/release/anb" dev
 
-# Tests wait much of their time, for leases and servers. Two threads per core keep the cores busy.
+# Tests wait much of their time, for leases and servers. Two threads per core, and the tests of the templates beside
+# them, keep the cores busy.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## Installs what the tests need, and runs all of them.
 	@.config/setup tests
-	@cargo test --locked
-	@$(MAKE) --no-print-directory test-infra
+	@cargo test --locked --no-run
+	@mkdir -p .anb; $(MAKE) --no-print-directory test-infra >.anb/test-infra.log 2>&1 & infra=$$!; failed=0; \
+		cargo test --locked || failed=1; \
+		wait $$infra || failed=1; \
+		cat .anb/test-infra.log; exit $$failed
 
 test-infra: ## Checks the templates, deploys them to an emulator and simulates their scaling, without cargo.
 	@.config/setup tests
