@@ -20,6 +20,11 @@ pub fn classify(cause: &anyhow::Error) -> Code {
     }
 }
 
+/// How PostgreSQL's message to a session begins that it terminates (class 57P) while the session
+/// parses a statement. Such an error points into the statement, like a defect of it. A server with
+/// messages in another language is not recognized in this rare case.
+const SESSION_END: &str = "terminating connection";
+
 /// Returns whether the database was unreachable, disconnected, overloaded or read-only. Diesel
 /// classifies errors by SQLSTATE. Among the unclassified ones, those that point at a position in
 /// the statement are defects of the statement (class 42). All others are failures of the server: a
@@ -42,6 +47,7 @@ fn is_transient(cause: &(dyn std::error::Error + 'static)) -> bool {
         )) => true,
         Some(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information)) => {
             information.statement_position().is_none()
+                || information.message().starts_with(SESSION_END)
         }
         _ => false,
     }
@@ -49,8 +55,43 @@ fn is_transient(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use diesel::result::DatabaseErrorInformation;
+
     use super::*;
     use crate::http::Error;
+
+    /// An error that points into the statement.
+    struct Positioned(&'static str);
+
+    impl DatabaseErrorInformation for Positioned {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn details(&self) -> Option<&str> {
+            None
+        }
+
+        fn hint(&self) -> Option<&str> {
+            None
+        }
+
+        fn table_name(&self) -> Option<&str> {
+            None
+        }
+
+        fn column_name(&self) -> Option<&str> {
+            None
+        }
+
+        fn constraint_name(&self) -> Option<&str> {
+            None
+        }
+
+        fn statement_position(&self) -> Option<i32> {
+            Some(1)
+        }
+    }
 
     #[test]
     fn transient_errors_are_unavailable_and_all_others_internal() {
@@ -76,6 +117,17 @@ mod tests {
             DatabaseErrorKind::UniqueViolation,
         ] {
             assert_eq!(code(kind, "connection closed"), Code::Internal);
+        }
+        for (message, expected) in [
+            ("relation \"videos\" does not exist", Code::Internal),
+            (
+                "terminating connection due to administrator command",
+                Code::Unavailable,
+            ),
+        ] {
+            let information = Box::new(Positioned(message));
+            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, information);
+            assert_eq!(Error::from(anyhow::Error::new(error)).code, expected);
         }
         let other = anyhow::Error::new(DieselError::NotFound);
         assert_eq!(Error::from(other).code, Code::Internal);

@@ -29,7 +29,7 @@ use super::proc::{cpu_time_at_exit, peak_memory};
 
 /// Clips yield to interactive work. A program gets a thirtieth of a processor that it shares with
 /// interactive work, a quarter of one shared with password hashing (10) and all of an idle one.
-const NICENESS: &str = "15";
+pub const NICENESS: &str = "15";
 
 /// Number of bytes kept from the end of standard error.
 const STDERR_BYTES: usize = 8 * 1024;
@@ -45,6 +45,7 @@ pub struct Limits {
     pub silence: Duration,
     pub memory_bytes: u64,
     pub file_bytes: u64,
+    pub niceness: &'static str,
 }
 
 /// Files that a program may access in the sandbox besides its own.
@@ -217,7 +218,7 @@ impl Runner {
             .arg(invocation.limits.memory_bytes.to_string())
             .arg("--file-size")
             .arg(invocation.limits.file_bytes.to_string())
-            .args(["--nice", NICENESS])
+            .args(["--nice", invocation.limits.niceness])
             .args(["--death-signal", "kill"])
             .args(self.sandbox(invocation.paths))
             .arg("--")

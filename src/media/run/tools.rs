@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, anyhow, ensure};
 
 use super::{
-    command::{Error, Invocation, Limits, ResourceUsage, Runner, SandboxPaths, find},
+    command::{Error, Invocation, Limits, NICENESS, ResourceUsage, Runner, SandboxPaths, find},
     scratch::Scratch,
 };
 use crate::{config::media::Sandbox, confine::sandbox::landlock_version, media::target::Target};
@@ -24,6 +24,14 @@ const PROBE: Limits = Limits {
     // A 4K video needs 400 MiB.
     memory_bytes: 640 * MEBIBYTE,
     file_bytes: MEBIBYTE,
+    niceness: NICENESS,
+};
+
+/// Limits for questions about a program itself. They take milliseconds, and `/ready` waits for them
+/// while clips use all processors.
+const QUERY: Limits = Limits {
+    niceness: "0",
+    ..PROBE
 };
 
 /// Limits for joining and bumpers, which process only our own files.
@@ -33,6 +41,7 @@ const OWN_FILES: Limits = Limits {
     silence: Duration::from_mins(5),
     memory_bytes: 2048 * MEBIBYTE,
     file_bytes: 1024 * MEBIBYTE,
+    niceness: NICENESS,
 };
 
 /// An encoding run that reports nothing for this long is frozen.
@@ -186,6 +195,7 @@ impl Tools {
             // 29 Mbit/s at 720 lines, ten times a busy court; pure noise needs 75. A rate cap in
             // the encoder would cost every legitimate clip 3 % of its time.
             file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
+            niceness: NICENESS,
         };
         let invocation = Invocation {
             program: &self.ffmpeg,
@@ -215,7 +225,7 @@ impl Tools {
             args: &args,
             folder: Path::new("/"),
             paths: NO_FILES,
-            limits: PROBE,
+            limits: QUERY,
         };
         let usage = &mut ResourceUsage::default();
         let (said, _) = self

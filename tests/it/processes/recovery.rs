@@ -37,7 +37,7 @@ async fn database_restart_under_load_loses_no_job() {
     let data = Data::new();
     let (folder, options) = data.open();
     let postgres = Postgres::start(&folder, &options).await.unwrap();
-    let (app, system, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let (app, system, serve) = serve(&["--database-url", &postgres.url()]).await;
     let mut work = system.start(Role::Work);
     work.until_ready().await;
     let job = app.add_video(&long_film().await).await;
@@ -56,7 +56,7 @@ async fn database_restart_under_load_loses_no_job() {
         postgres
     };
     let ((), _postgres) = tokio::join!(load.run(&app), restart);
-    load.check();
+    load.check(&serve);
     until_processed(&app, job).await;
     let row = app.row(job).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (1, 0, 0));
@@ -67,7 +67,7 @@ async fn no_request_hangs_on_a_frozen_database() {
     let data = Data::new();
     let (folder, options) = data.open();
     let postgres = Postgres::start(&folder, &options).await.unwrap();
-    let (app, _house, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let (app, _system, serve) = serve(&["--database-url", &postgres.url()]).await;
 
     let load = Load::default();
     let freeze = async {
@@ -79,7 +79,7 @@ async fn no_request_hangs_on_a_frozen_database() {
         load.stop();
     };
     tokio::join!(load.run(&app), freeze);
-    load.check();
+    load.check(&serve);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn running_statements_time_out_when_the_database_freezes() {
     let data = Data::new();
     let (folder, options) = data.open();
     let postgres = Postgres::start(&folder, &options).await.unwrap();
-    let (app, _house, _serve) = serve(&["--database-url", &postgres.url()]).await;
+    let (app, _system, _serve) = serve(&["--database-url", &postgres.url()]).await;
     let ana = app.insert_user("Ana", "Cali").await;
     let luis = app.insert_user("Luis", "Cali").await;
     let video = app.add(&ana, Seed::PUBLIC).await;
@@ -267,8 +267,8 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// Checks the status of every response.
-    fn check(&self) {
+    /// Checks the status of every response of `serve`.
+    fn check(&self, serve: &Process) {
         let answers = self.answers.lock().unwrap();
         for seen in answers.iter() {
             let Seen { kind, status, .. } = seen;
@@ -276,7 +276,7 @@ impl Load {
                 200 => {}
                 400 => assert_eq!(*kind, "vote"),
                 503 => assert!(*kind != "health" && seen.has_retry_after, "{kind}"),
-                _ => panic!("{kind}: {status}"),
+                _ => panic!("{kind}: {status}: {}", failures(&serve.log(), *status)),
             }
         }
         let refused = answers.iter().filter(|seen| seen.status == 503).count();
@@ -286,4 +286,11 @@ impl Load {
             answers.len()
         );
     }
+}
+
+/// Returns the lines of a log about failed requests with `status`.
+fn failures(log: &str, status: u16) -> String {
+    let status = format!("status={status} ");
+    let lines = log.lines().filter(|line| line.contains(&status));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -183,6 +183,7 @@ mod tests {
             silence: Duration::from_secs(9),
             memory_bytes: 9,
             file_bytes: 9,
+            niceness: "0",
         };
         // As in wait(2): a signal, or an exit code in the second byte.
         let ended = |status, stderr: &str| {
