@@ -1,4 +1,5 @@
-//! Unpacks the script and the style sheet of Swagger UI into `OUT_DIR`, as gzip files.
+//! Writes gzip files into `OUT_DIR`: the OpenAPI document, and the script and the style sheet of
+//! Swagger UI.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,19 +10,29 @@ use std::{
     env,
     error::Error,
     fs,
-    io::{Cursor, Read as _},
+    io::{Cursor, Read as _, Write as _},
     path::Path,
 };
 
+use flate2::{Compression, write::GzEncoder};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{CompressionMethod, ZipArchive};
 
 /// The archive has one folder, named after the version.
 const NAMES: [&str; 2] = ["dist/swagger-ui-bundle.js", "dist/swagger-ui.css"];
 
+const DOCUMENT: &str = "api/openapi.json";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={DOCUMENT}");
     let folder = env::var("OUT_DIR")?;
+    let mut document = GzEncoder::new(Vec::new(), Compression::best());
+    document.write_all(&fs::read(DOCUMENT)?)?;
+    fs::write(
+        Path::new(&folder).join("openapi.json.gz"),
+        document.finish()?,
+    )?;
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     let mut unpacked = 0;
     for index in 0..archive.len() {

@@ -16,15 +16,17 @@ use crate::{
 };
 
 /// The document: kept by hand, and compared with the program by `tests/it/contract`.
-static DOCUMENT: LazyLock<StaticFile> =
-    LazyLock::new(|| StaticFile::new("application/json", include_bytes!("../../api/openapi.json")));
+static DOCUMENT: LazyLock<StaticFile> = LazyLock::new(|| {
+    let document = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
+    StaticFile::from_gzip("application/json", Bytes::from_static(document))
+});
 
 /// What Swagger UI may load: only files of this origin. Its styles are partly inline.
 const SWAGGER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
 );
 
-/// The files of Swagger UI by name. `build.rs` unpacks the large ones from the crate that vendors
+/// The files of Swagger UI by name. `build.rs` takes the large ones from the crate that vendors
 /// them.
 static SWAGGER: LazyLock<BTreeMap<&str, StaticFile>> = LazyLock::new(|| {
     let page = || {
