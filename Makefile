@@ -10,8 +10,8 @@ ifeq ($(ANB_COMMIT),)
 unexport ANB_COMMIT
 endif
 
-.PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman plots bench bench-uploads \
-	bench-queue bench-media load lint brand clean
+.PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
+	plots bench bench-uploads bench-queue bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile

@@ -8,7 +8,7 @@ use actix_web::{
     web::{self, Bytes},
 };
 use anyhow::Context as _;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     http::{Code, Result, representation::StaticFile},
@@ -21,7 +21,8 @@ static DOCUMENT: LazyLock<StaticFile> = LazyLock::new(|| {
     StaticFile::from_gzip("application/json", Bytes::from_static(document))
 });
 
-/// What Swagger UI may load: only files of this origin. Its styles are partly inline.
+/// The content security policy of Swagger UI: it loads only files of this origin. Its styles are
+/// partly inline.
 const SWAGGER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
 );
@@ -54,26 +55,18 @@ static SWAGGER: LazyLock<BTreeMap<&str, StaticFile>> = LazyLock::new(|| {
     ])
 });
 
-/// An error code as its address explains it.
-#[derive(Serialize)]
-struct Explanation {
-    code: &'static str,
-    status: u16,
-    /// Sentence by language tag.
-    messages: BTreeMap<&'static str, &'static str>,
-}
-
-/// The explanations by code.
-static EXPLANATIONS: LazyLock<BTreeMap<&str, Explanation>> = LazyLock::new(|| {
+/// The explanations of the error codes, by code: status, and sentence by language tag.
+static EXPLANATIONS: LazyLock<BTreeMap<&str, StaticFile>> = LazyLock::new(|| {
     let explanations = Code::ALL.iter().map(|code| {
         let languages = [Language::Spanish, Language::English];
         let messages = languages.map(|language| (language.tag(), code.message(language)));
-        let explanation = Explanation {
-            code: code.name(),
-            status: code.status().as_u16(),
-            messages: messages.into(),
-        };
-        (code.name(), explanation)
+        let body = json!({
+            "code": code.name(),
+            "status": code.status().as_u16(),
+            "messages": BTreeMap::from(messages),
+        });
+        let file = StaticFile::new("application/json", body.to_string().as_bytes());
+        (code.name(), file)
     });
     explanations.collect()
 });
@@ -95,7 +88,6 @@ pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<Ht
 /// `GET /errors/{code}`
 pub async fn explain_code(request: HttpRequest, code: web::Path<String>) -> Result<HttpResponse> {
     let explanation = EXPLANATIONS.get(code.as_str()).ok_or(Code::NotFound)?;
-    let body = serde_json::to_vec(explanation).context("explain a code")?;
-    let file = StaticFile::new("application/json", &body);
-    Ok(file.respond(&request).context("explain a code")?)
+    let response = explanation.respond(&request);
+    Ok(response.context("unpack an explanation")?)
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::{
     page::{Next, Page},
-    representation::{accepts_gzip, gzip, has_current, tag_of},
+    representation::{accepts_gzip, begin_response, gzip, tag_of},
 };
 use crate::{app::counting, batch::SharedError};
 
@@ -164,17 +164,8 @@ impl CachedPage {
     }
 
     pub fn respond(&self, request: &HttpRequest, page: Page) -> HttpResponse {
-        let is_known = has_current(request, &self.tag);
-        let mut response = if is_known {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
-        };
-        response
-            .insert_header((header::ETAG, self.tag.to_string()))
-            .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
-            .insert_header((header::AGE, self.since.elapsed().as_secs()))
-            .insert_header((header::VARY, "accept-encoding"));
+        let (mut response, is_known) = begin_response(request, &self.tag, CACHE_CONTROL);
+        response.insert_header((header::AGE, self.since.elapsed().as_secs()));
         if let Some(link) = page.link(self.next, request) {
             response.insert_header((header::LINK, link));
         }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header::{
         self, AcceptEncoding, Encoding, EntityTag, Header as _, HeaderValue, IfNoneMatch,
     },
@@ -25,12 +25,32 @@ pub fn accepts_gzip(request: &HttpRequest) -> bool {
 }
 
 /// Returns whether `If-None-Match` names `tag` (RFC 9110 §13.1.2).
-pub fn has_current(request: &HttpRequest, tag: &EntityTag) -> bool {
+fn has_current(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(tag)),
         Err(_) => false,
     }
+}
+
+/// Begins the response to a request for the representation with `tag`: 200, or 304 if the client has
+/// it. Returns whether it is 304, which has no body.
+pub fn begin_response(
+    request: &HttpRequest,
+    tag: &EntityTag,
+    cache_control: HeaderValue,
+) -> (HttpResponseBuilder, bool) {
+    let is_current = has_current(request, tag);
+    let mut response = if is_current {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response
+        .insert_header((header::ETAG, tag.to_string()))
+        .insert_header((header::CACHE_CONTROL, cache_control))
+        .insert_header((header::VARY, "accept-encoding"));
+    (response, is_current)
 }
 
 /// Returns the tag of a body. It is weak: the compressed and the plain body differ in bytes, not in
@@ -70,16 +90,7 @@ impl StaticFile {
     }
 
     pub fn respond(&self, request: &HttpRequest) -> std::io::Result<HttpResponse> {
-        let is_current = has_current(request, &self.tag);
-        let mut response = if is_current {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
-        };
-        response
-            .insert_header((header::ETAG, self.tag.to_string()))
-            .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
-            .insert_header((header::VARY, "accept-encoding"));
+        let (mut response, is_current) = begin_response(request, &self.tag, CACHE_CONTROL);
         if is_current {
             return Ok(response.finish());
         }
