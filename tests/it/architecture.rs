@@ -13,6 +13,7 @@ use self::{
     cycles::{cycles, dependencies},
     paths::Module,
 };
+use crate::support::files_below;
 
 /// The layers, lowest first. A module may use modules of lower layers.
 const LAYERS: [&[&str]; 7] = [
@@ -172,18 +173,10 @@ fn dependencies_form_no_cycle() {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files_below(&folder).into_iter();
+    let mut found: Vec<_> = files.map(|file| folder.join(file)).collect();
+    found.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
     assert!(found.len() > 50, "{found:?}");
     found
 }

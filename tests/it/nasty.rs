@@ -11,7 +11,7 @@ use tokio::{io::AsyncReadExt as _, time::timeout};
 
 use self::values::{ANY_HEADER, HEADERS, PARAMETERS, VALUES};
 use crate::{
-    contract::sources::{endpoints, query_parameters},
+    contract::sources::{endpoints, query_parameters, with_parameters},
     support::{Seed, TestApp},
 };
 
@@ -103,11 +103,13 @@ async fn system() -> (TestApp, Vec<u8>, Vec<(String, String)>) {
     let routes = endpoints()
         .into_iter()
         .map(|(method, route)| {
-            let route = route
-                .replace("{video_id}", &video)
-                .replace("{key:.*}", &format!("processed/{video}/1.mp4"))
-                .replace("{file:.*}", "index.html")
-                .replace("{code}", "not_found");
+            let route = with_parameters(&route, |name| match name {
+                "video_id" => video.clone(),
+                "key" => format!("processed/{video}/1.mp4"),
+                "file" => "index.html".to_owned(),
+                "code" => "not_found".to_owned(),
+                other => panic!("no value for {other}"),
+            });
             (method, route)
         })
         .collect();
@@ -175,11 +177,7 @@ async fn hostile_paths_cause_no_server_error() {
     let mut requests = Vec::new();
     for (method, route) in endpoints() {
         for value in values() {
-            let path = route
-                .replace("{video_id}", &value)
-                .replace("{key:.*}", &value)
-                .replace("{file:.*}", &value)
-                .replace("{code}", &value);
+            let path = with_parameters(&route, |_| value.clone());
             let paths = [
                 format!("{path}/{value}"),
                 format!("{path}//"),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     case::{Body, Case, Expected, Part},
     cases,
-    document::{DOCUMENT, TEXT, path_of},
+    document::{DOCUMENT, TEXT, escape, path_of},
     sources,
 };
 
@@ -207,8 +207,7 @@ fn check_examples(value: &Value, pointer: &str, count: &mut usize) {
         *count += 1;
     }
     for (key, child) in value.as_object().into_iter().flatten() {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        check_examples(child, &format!("{pointer}/{key}"), count);
+        check_examples(child, &format!("{pointer}/{}", escape(key)), count);
     }
 }
 

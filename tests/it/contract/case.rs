@@ -1,5 +1,7 @@
 //! One row of the contract table: a request and the promised response.
 
+use std::slice;
+
 use anb::{http::Code, language::Language};
 use futures_util::StreamExt as _;
 use reqwest::{Method, RequestBuilder, multipart};
@@ -7,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     document::DOCUMENT,
+    sources::with_parameters,
     world::{Setting, World},
 };
 use crate::support::{Response, Seed};
@@ -263,10 +266,10 @@ impl Case {
             String::new()
         };
         let key = self.key.replace("{id}", &id);
-        let mut path = self.route.replace("{video_id}", &id);
-        for parameter in ["{key:.*}", "{file:.*}", "{code}"] {
-            path = path.replace(parameter, &key);
-        }
+        let path = with_parameters(self.route, |name| match name {
+            "video_id" => id.clone(),
+            _ => key.clone(),
+        });
         format!("{path}{}", self.tail)
     }
 
@@ -279,7 +282,16 @@ impl Case {
         };
         let status = answer.status.as_u16();
         check(status == self.status, &format!("not {}", self.status));
+        check(!answer.header("x-request-id").is_empty(), "no request id");
         let body = &answer.body;
+        let entries = body.as_array().map_or(slice::from_ref(body), Vec::as_slice);
+        for entry in entries {
+            if let Some(expected) = optional_members(entry["status"].as_str()) {
+                let mut found = OPTIONAL.to_vec();
+                found.retain(|name| entry.get(name).is_some());
+                check(found == expected, &format!("not {expected:?}"));
+            }
+        }
         match &self.expected {
             Expected::Error(code, fields) => {
                 let message = code.message(language);
@@ -296,6 +308,16 @@ impl Case {
                     answer.header("content-language") == language.tag(),
                     "wrong language",
                 );
+                let is_retryable = matches!(self.status, 429 | 503);
+                check(
+                    is_retryable != answer.header("retry-after").is_empty(),
+                    "retry-after",
+                );
+                let is_challenged = !answer.header("www-authenticate").is_empty();
+                check((self.status == 401) == is_challenged, "www-authenticate");
+                let encoding = answer.header("accept-encoding");
+                let expected = if self.status == 415 { "identity" } else { "" };
+                check(encoding == expected, "accept-encoding");
             }
             Expected::Sentence(spanish, english) => {
                 let sentence = language.select(spanish, english);
@@ -315,6 +337,30 @@ impl Case {
             Expected::Nothing => check(body.is_null(), "a body"),
         }
         wrong
+    }
+}
+
+/// Members that depend on the `status` of a video or of a probe, which the document cannot express
+/// without conditions.
+const OPTIONAL: [&str; 7] = [
+    "processed_at",
+    "processed_url",
+    "poster_url",
+    "progress",
+    "failure_code",
+    "failure_reason",
+    "failing",
+];
+
+/// Returns those that an object with this status has; none for an object without such a status.
+fn optional_members(status: Option<&str>) -> Option<&'static [&'static str]> {
+    match status? {
+        "uploaded" | "ready" | "healthy" | "stopping" => Some(&[]),
+        "processed" => Some(&OPTIONAL[..3]),
+        "processing" => Some(&OPTIONAL[3..4]),
+        "failed" => Some(&OPTIONAL[4..6]),
+        "unavailable" => Some(&OPTIONAL[6..]),
+        _ => None,
     }
 }
 

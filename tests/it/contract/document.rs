@@ -257,11 +257,8 @@ impl Document {
     /// Returns name and pointer of the query parameters of an operation.
     pub fn query_parameters(&self, operation: &Operation<'_>) -> BTreeMap<String, String> {
         let count = operation.value["parameters"].as_array().map_or(0, Vec::len);
-        let parameters = (0..count).map(|index| {
-            let place = format!("{}/parameters/{index}", operation.pointer);
-            let (parameter, pointer) = self.resolve(&place);
-            (parameter, pointer)
-        });
+        let parameters = (0..count)
+            .map(|index| self.resolve(&format!("{}/parameters/{index}", operation.pointer)));
         parameters
             .filter(|(parameter, _)| parameter["in"] == "query")
             .map(|(parameter, pointer)| (parameter["name"].as_str().unwrap().to_owned(), pointer))
@@ -319,7 +316,7 @@ pub fn path_of(route: &str) -> String {
 }
 
 /// Escapes a key for a JSON pointer (RFC 6901 §3).
-fn escape(key: &str) -> String {
+pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use crate::support::files_below;
+
 /// Returns method and route of every endpoint in `src/server.rs`, sorted.
 pub fn endpoints() -> Vec<(String, String)> {
     let text = source("server.rs");
@@ -45,31 +47,37 @@ pub fn variants(file: &str, name: &str) -> Vec<String> {
     variants.collect()
 }
 
+/// Returns a route with the value of each of its parameters, given by name.
+pub fn with_parameters(route: &str, value: impl Fn(&str) -> String) -> String {
+    let mut parts = route.split('{');
+    let mut path = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (parameter, rest) = part.split_once('}').unwrap();
+        let name = parameter.split(':').next().unwrap();
+        path += &value(name);
+        path += rest;
+    }
+    path
+}
+
 /// Returns the query parameters: the fields of all structs whose name ends in `Query`.
 pub fn query_parameters() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in files_below(&folder) {
+        let text = source(&file);
+        for part in text.split("struct ").skip(1) {
+            let Some((name, rest)) = part.split_once(" {\n") else {
+                continue;
+            };
+            if !name.ends_with("Query") || name.contains(' ') {
                 continue;
             }
-            let text = fs::read_to_string(path).unwrap();
-            for part in text.split("struct ").skip(1) {
-                let Some((name, rest)) = part.split_once(" {\n") else {
-                    continue;
-                };
-                if !name.ends_with("Query") || name.contains(' ') {
-                    continue;
-                }
-                let (fields, _) = rest.split_once("\n}").unwrap();
-                let names = fields
-                    .lines()
-                    .filter_map(|line| line.trim().split_once(": "));
-                found.extend(names.map(|(name, _)| name.trim_start_matches("pub ").to_owned()));
-            }
+            let (fields, _) = rest.split_once("\n}").unwrap();
+            let names = fields
+                .lines()
+                .filter_map(|line| line.trim().split_once(": "));
+            found.extend(names.map(|(name, _)| name.trim_start_matches("pub ").to_owned()));
         }
     }
     found
