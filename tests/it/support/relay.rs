@@ -108,10 +108,18 @@ impl Line {
         if !*changes.borrow_and_update() {
             return;
         }
+        let is_broken = changes.clone();
+        let is_broken = || is_broken.has_changed().unwrap_or(true);
         let carried = async {
             match &self.target {
-                Target::Tcp(address) => self.pass(client, TcpStream::connect(address).await?).await,
-                Target::Unix(path) => self.pass(client, UnixStream::connect(path).await?).await,
+                Target::Tcp(address) => {
+                    let server = TcpStream::connect(address).await?;
+                    self.pass(client, server, is_broken).await
+                }
+                Target::Unix(path) => {
+                    let server = UnixStream::connect(path).await?;
+                    self.pass(client, server, is_broken).await
+                }
             }
         };
         tokio::select! {
@@ -121,10 +129,13 @@ impl Line {
         }
     }
 
+    /// Checks `is_broken` after each read, because a client that breaks a connection and then sends
+    /// must not reach the server even if the relay has not noticed yet.
     async fn pass(
         &self,
         mut client: TcpStream,
         mut server: impl AsyncRead + AsyncWrite + Unpin,
+        is_broken: impl Fn() -> bool,
     ) -> std::io::Result<()> {
         client.set_nodelay(true)?;
         let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
@@ -133,6 +144,7 @@ impl Line {
             tokio::select! {
                 length = client.read(&mut asked) => match length? {
                     0 => return Ok(()),
+                    _ if is_broken() => return Ok(()),
                     length => {
                         server.write_all(&asked[..length]).await?;
                         if has(&asked[..length], self.pattern) {
