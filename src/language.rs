@@ -5,7 +5,7 @@
 //!
 //! | message | place |
 //! |---|---|
-//! | error of a request | `http/error.rs`, one row per code |
+//! | error of a request | `http/error/code.rs`, one row per code |
 //! | error of a field | `validate.rs` |
 //! | reason for a rejected video | `media/input/rules.rs` |
 //! | reason for a video that failed otherwise | `videos/failure.rs` |

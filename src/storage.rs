@@ -4,6 +4,7 @@
 mod addresses;
 mod key;
 pub mod local;
+mod resume;
 mod s3;
 mod signature;
 
@@ -19,6 +20,8 @@ use crate::{
 };
 pub use addresses::{MEDIA_PATH, MediaUrls};
 pub use key::StorageKey;
+pub use resume::{Progress, ResumableFile};
+pub use s3::Parts;
 pub use signature::Signer;
 
 /// Name of the storage marker, the file with the id of the installation that owns the storage.
@@ -56,6 +59,10 @@ pub struct Full(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is not in the storage")]
 pub struct Missing(pub StorageKey);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} still has another writer")]
+pub struct Busy(pub StorageKey);
 
 /// Storage and database belong to different installations.
 #[derive(Debug, thiserror::Error)]

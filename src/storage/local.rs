@@ -3,6 +3,7 @@
 
 mod list;
 mod marker;
+mod resume;
 
 use std::{
     fmt::Display,
@@ -62,15 +63,15 @@ pub struct NewFile {
     part: PartFile,
 }
 
-/// An unfinished file, removed on drop unless it was renamed.
+/// An unfinished file, removed on drop unless it was renamed or may be resumed.
 struct PartFile {
     path: PathBuf,
-    is_finished: bool,
+    is_kept: bool,
 }
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.is_finished
+        if !self.is_kept
             && let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -150,7 +151,7 @@ impl Folders {
             unsynced: 0..0,
             part: PartFile {
                 path,
-                is_finished: false,
+                is_kept: false,
             },
         })
     }
@@ -262,7 +263,7 @@ impl NewFile {
             spawn_blocking(move || file.sync_all()).await??;
             let path = self.part.path.with_extension("");
             fs::rename(&self.part.path, &path).await?;
-            self.part.is_finished = true;
+            self.part.is_kept = true;
             // The rename is durable once the folder is synced.
             match path.parent() {
                 Some(folder) => fs::File::open(folder).await?.sync_all().await,

@@ -4,6 +4,7 @@
 
 mod marker;
 mod objects;
+mod resume;
 mod upload;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
     config::storage::Settings,
     ids::VideoId,
 };
+pub use resume::{Parts, ResumableFile};
 pub use upload::NewFile;
 
 /// Timeout of a call. Does not limit the transfer of a body that makes progress.
@@ -186,6 +188,7 @@ impl Bucket {
         let outputs = self.outputs(video);
         // The prefix also matches longer names.
         objects::delete(self, &original, |name| name == original).await?;
+        objects::delete(self, &self.tails(video), |_| true).await?;
         objects::delete(self, &outputs, |_| true).await
     }
 
@@ -212,10 +215,11 @@ impl Bucket {
                 if name.strip_prefix(&prefix) == Some(MARKER_NAME) {
                     continue;
                 }
+                let tail_of = self.tail_of(&name);
                 stored.push(Stored {
-                    key: self.key(&name),
+                    is_finished: is_finished && tail_of.is_none(),
+                    key: tail_of.or_else(|| self.key(&name)),
                     name,
-                    is_finished,
                 });
             }
         }

@@ -6,11 +6,12 @@ mod fetching;
 mod only_disk;
 mod only_s3;
 mod place;
+mod resuming;
 mod scripted;
 mod versions;
 mod writing;
 
-use crate::support::Mount;
+use crate::support::{Mount, content};
 
 use anb::{ids::VideoId, storage::StorageKey};
 
@@ -42,19 +43,4 @@ fn keys(video: VideoId) -> [StorageKey; 3] {
         StorageKey::Clip(video, 1),
         StorageKey::Poster(video, 1),
     ]
-}
-
-/// Returns content that differs at every position and from that of every other `seed`.
-fn content(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut content = Vec::with_capacity(bytes + 8);
-    let mut state = seed.wrapping_mul(2) | 1;
-    while content.len() < bytes {
-        // xorshift64 suffices to distinguish positions.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        content.extend_from_slice(&state.to_le_bytes());
-    }
-    content.truncate(bytes);
-    content
 }

@@ -18,11 +18,7 @@ pub async fn delete(
     should_delete: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
     let place = || format!("delete {prefix}* from the bucket");
-    for (name, id) in uploads(bucket, prefix).await? {
-        if should_delete(&name) {
-            abort_upload(bucket, &name, &id).await?;
-        }
-    }
+    abort_uploads(bucket, prefix, &should_delete).await?;
     let mut found = match versions(bucket, prefix).await.with_context(place)? {
         Some(found) => found,
         None => objects(bucket, prefix).await.with_context(place)?,
@@ -31,6 +27,21 @@ pub async fn delete(
     // The maximum of one call.
     for batch in found.chunks(1000) {
         delete_batch(bucket, batch).await.with_context(place)?;
+    }
+    Ok(())
+}
+
+/// Aborts the multipart uploads to objects whose names begin with `prefix` and satisfy
+/// `should_abort`.
+pub async fn abort_uploads(
+    bucket: &Bucket,
+    prefix: &str,
+    should_abort: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
+    for (name, id) in uploads(bucket, prefix).await? {
+        if should_abort(&name) {
+            abort_upload(bucket, &name, &id).await?;
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{Bucket, StorageKey};
 use crate::aws::explain;
 
 /// Size of every part except the last, the minimum that S3 accepts (bytes).
-const PART_BYTES: usize = 5 * 1024 * 1024;
+pub const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// An object being written. Dropping it unfinished aborts the upload in the background.
 pub struct NewFile {
@@ -55,7 +55,9 @@ impl NewFile {
 
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let finished = if self.id.is_none() {
-            self.put().await
+            self.bucket
+                .put(self.key, mem::take(&mut self.filling))
+                .await
         } else {
             self.complete().await
         };
@@ -78,31 +80,18 @@ impl NewFile {
         }
         let id = match &self.id {
             Some(id) => id.clone(),
-            None => self.begin().await?,
+            None => self.id.insert(self.bucket.begin(self.key).await?).clone(),
         };
-        let bucket = self.bucket.clone();
+        let (bucket, key) = (self.bucket.clone(), self.key);
         let permit = bucket.inner.sending.clone().acquire_owned().await?;
         self.parts += 1;
-        let (name, number) = (bucket.object(self.key), self.parts);
+        let number = self.parts;
         let part = mem::take(&mut self.filling);
         let runtime = bucket.inner.runtime.clone();
         let send = async move {
-            let request = bucket.inner.client.upload_part();
-            let sent = request
-                .bucket(&bucket.inner.name)
-                .key(name)
-                .upload_id(id)
-                .part_number(number)
-                .body(part.into())
-                .send()
-                .await;
+            let sent = bucket.send_part(key, &id, number, part).await;
             drop(permit);
-            let sent = sent.map_err(explain)?;
-            Ok(CompletedPart::builder()
-                .part_number(number)
-                .set_e_tag(sent.e_tag)
-                .set_checksum_crc32(sent.checksum_crc32)
-                .build())
+            sent
         };
         self.sending.spawn_on(send, &runtime);
         Ok(())
@@ -117,38 +106,6 @@ impl NewFile {
         Ok(())
     }
 
-    async fn begin(&mut self) -> anyhow::Result<String> {
-        let inner = &self.bucket.inner;
-        let request = inner.client.create_multipart_upload();
-        let begun = request
-            .bucket(&inner.name)
-            .key(self.bucket.object(self.key))
-            .content_type(self.key.content_type())
-            .send()
-            .await
-            .map_err(explain)
-            .context("begin a multipart upload")?;
-        let id = begun.upload_id.context("the multipart upload has no id")?;
-        self.id = Some(id.clone());
-        Ok(id)
-    }
-
-    /// Stores an object of a single part.
-    async fn put(&mut self) -> anyhow::Result<()> {
-        let inner = &self.bucket.inner;
-        let _permit = inner.sending.acquire().await?;
-        let request = inner.client.put_object();
-        request
-            .bucket(&inner.name)
-            .key(self.bucket.object(self.key))
-            .content_type(self.key.content_type())
-            .body(mem::take(&mut self.filling).into())
-            .send()
-            .await
-            .map_err(explain)?;
-        Ok(())
-    }
-
     async fn complete(&mut self) -> anyhow::Result<()> {
         if !self.filling.is_empty() {
             self.send_part().await?;
@@ -158,20 +115,86 @@ impl NewFile {
         }
         let mut parts = mem::take(&mut self.sent);
         parts.sort_by_key(CompletedPart::part_number);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts));
-        let inner = &self.bucket.inner;
-        let request = inner.client.complete_multipart_upload();
-        request
-            .bucket(&inner.name)
-            .key(self.bucket.object(self.key))
-            .set_upload_id(self.id.clone())
-            .multipart_upload(parts.build())
+        let id = self.id.as_deref().context("the upload has no id")?;
+        self.bucket.complete(self.key, id, parts).await?;
+        self.id = None;
+        Ok(())
+    }
+}
+
+impl Bucket {
+    /// Begins a multipart upload. Returns its id.
+    pub async fn begin(&self, key: StorageKey) -> anyhow::Result<String> {
+        let request = self.inner.client.create_multipart_upload();
+        let begun = request
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .content_type(key.content_type())
             .send()
             .await
             .map_err(explain)
-            .context("complete the multipart upload")?;
-        self.id = None;
-        Ok(())
+            .context("begin a multipart upload")?;
+        begun.upload_id.context("the multipart upload has no id")
+    }
+
+    pub async fn send_part(
+        &self,
+        key: StorageKey,
+        upload: &str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> anyhow::Result<CompletedPart> {
+        let request = self.inner.client.upload_part();
+        let sent = request
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .upload_id(upload)
+            .part_number(number)
+            .body(bytes.into())
+            .send()
+            .await
+            .map_err(explain)?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc32(sent.checksum_crc32)
+            .build())
+    }
+
+    /// Makes the object visible. `parts` are in the order of their numbers.
+    pub async fn complete(
+        &self,
+        key: StorageKey,
+        upload: &str,
+        parts: Vec<CompletedPart>,
+    ) -> anyhow::Result<()> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts));
+        let request = self.inner.client.complete_multipart_upload();
+        request
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .upload_id(upload)
+            .multipart_upload(parts.build())
+            .send()
+            .await
+            .map(drop)
+            .map_err(explain)
+            .context("complete the multipart upload")
+    }
+
+    /// Stores an object of a single part.
+    pub async fn put(&self, key: StorageKey, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let _permit = self.inner.sending.acquire().await?;
+        let request = self.inner.client.put_object();
+        request
+            .bucket(&self.inner.name)
+            .key(self.object(key))
+            .content_type(key.content_type())
+            .body(bytes.into())
+            .send()
+            .await
+            .map(drop)
+            .map_err(explain)
     }
 }
 

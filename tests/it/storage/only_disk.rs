@@ -5,11 +5,15 @@ use std::fs;
 use anb::{
     config::storage::Settings,
     ids::VideoId,
-    storage::{Full, Storage, StorageKey},
+    storage::{Busy, Full, Storage, StorageKey},
 };
 use tempfile::TempDir;
 
-use super::{keys, place::TestStorage};
+use super::{
+    content, keys,
+    place::TestStorage,
+    resuming::{Record, is_lost, write},
+};
 use crate::support::{Mount, aws, files_below};
 
 #[tokio::test]
@@ -106,4 +110,89 @@ async fn write_three_megabytes(storage: &Storage, key: StorageKey) -> anyhow::Re
         upload.write(vec![2; 1 << 20].into()).await?;
     }
     upload.finish().await
+}
+
+#[tokio::test]
+async fn second_writer_waits_for_the_first_and_gives_up() {
+    let place = TestStorage::disk().await;
+    let bytes = content(1_000_000, 1);
+    let mut record = Record::new(bytes.len());
+    let (mut first, _) = record.resume(&place).await.unwrap();
+    write(&mut first, &bytes[..600_000]).await;
+    let second = record.resume(&place).await;
+    assert!(second.is_err_and(|error| error.is::<Busy>()));
+
+    let waiting = record.resume(&place);
+    let (second, ()) = tokio::join!(waiting, async {
+        record_soon(&mut first).await;
+        drop(first);
+    });
+    let (mut second, _) = second.unwrap();
+    write(&mut second, &bytes).await;
+    second.finish().await.unwrap();
+    place.holds(record.key, &bytes).await;
+}
+
+/// Writes a last checkpoint, as a writer does that has to end.
+async fn record_soon(file: &mut anb::storage::ResumableFile) {
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    file.checkpoint().await.unwrap();
+}
+
+#[tokio::test]
+async fn lost_bytes_are_reported() {
+    let place = TestStorage::disk().await;
+    let bytes = content(100_000, 2);
+    let mut record = Record::new(bytes.len());
+    let (mut file, _) = record.resume(&place).await.unwrap();
+    write(&mut file, &bytes[..60_000]).await;
+    record.progress = file.checkpoint().await.unwrap();
+    drop(file);
+    let path = place
+        .settings
+        .upload_path
+        .join(format!("{}.part", record.key.name()));
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(59_999)
+        .unwrap();
+    assert!(is_lost(&record.resume(&place).await));
+    fs::remove_file(path).unwrap();
+    assert!(is_lost(&record.resume(&place).await));
+}
+
+#[tokio::test]
+async fn full_disk_keeps_the_durable_bytes() {
+    let disk = TempDir::new().unwrap();
+    let Some(_mount) = Mount::tmpfs(disk.path(), "size=4m") else {
+        return;
+    };
+    let settings = Settings::local_below(disk.path());
+    let storage = connect(&settings).await.unwrap();
+    let bytes = content(8 << 20, 3);
+    let mut record = Record::new(bytes.len());
+    let length = u64::try_from(bytes.len()).unwrap();
+    let (key, writer) = (record.key, record.writer());
+    let mut file = storage
+        .resume(key, writer, record.progress.clone(), length)
+        .await
+        .unwrap();
+    write(&mut file, &bytes[..2 << 20]).await;
+    let progress = file.checkpoint().await.unwrap();
+    let mut written = Ok(None);
+    for piece in bytes[2 << 20..].chunks(60_000) {
+        written = file.write(piece.to_vec().into()).await;
+        if written.is_err() {
+            break;
+        }
+    }
+    let error = written.unwrap_err();
+    assert!(error.is::<Full>(), "{error:#}");
+    drop(file);
+    record.progress = progress.clone();
+    let writer = record.writer();
+    let file = storage.resume(key, writer, progress, length).await.unwrap();
+    assert_eq!(file.read_start(4096).await.unwrap(), bytes[..4096]);
 }

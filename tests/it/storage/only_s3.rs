@@ -9,7 +9,11 @@ use aws_sdk_s3::{Client, config::Builder};
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
-use super::{Mount, PART_BYTES, content, keys, place::TestStorage};
+use super::{
+    Mount, PART_BYTES, content, keys,
+    place::TestStorage,
+    resuming::{Record, write},
+};
 use crate::support::{aws, free_port};
 
 #[tokio::test]
@@ -237,4 +241,26 @@ async fn client(settings: &Settings) -> Client {
     let url = settings.s3_endpoint_url.clone().unwrap();
     let config = Builder::from(&aws::config().await).endpoint_url(url);
     Client::from_conf(config.force_path_style(true).build())
+}
+
+#[tokio::test]
+async fn late_part_of_a_fenced_writer_changes_nothing() {
+    let place = TestStorage::s3().await;
+    let bytes = content(13_000_000, 2);
+    let mut record = Record::new(bytes.len());
+    let (mut first, _) = record.resume(&place).await.unwrap();
+    write(&mut first, &bytes[..6_000_000]).await;
+    record.progress = first.checkpoint().await.unwrap();
+
+    // The first writer does not know that a second one took over.
+    let (mut second, _) = record.resume(&place).await.unwrap();
+    write(&mut second, &bytes[6_000_000..12_000_000]).await;
+    let progress = second.checkpoint().await.unwrap();
+    write(&mut first, &bytes[6_000_000..12_500_000]).await;
+    first.checkpoint().await.unwrap();
+    assert_eq!(progress.received, 12_000_000);
+    write(&mut second, &bytes[12_000_000..]).await;
+    second.finish().await.unwrap();
+    assert!(first.finish().await.is_err());
+    place.holds(record.key, &bytes).await;
 }
