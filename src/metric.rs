@@ -25,6 +25,18 @@ metrics! {
         "Duration of the attempts of a worker, whatever the outcome.");
     describe_gauge!(DEPENDENCY_UP = "anb_dependency_up",
         "Whether the last probe of the dependency succeeded (1) or failed (0).");
+    describe_counter!(UPLOADS = "anb_uploads_total",
+        "Ended uploads, by kind (form or resumable) and outcome.");
+    describe_gauge!(UPLOADS_OPEN = "anb_uploads_open",
+        "Requests of resumable uploads that the process is receiving.");
+    describe_counter!(UPLOAD_RESUMES = "anb_upload_resumes_total",
+        "Unfinished uploads whose offset was asked for, so that they continue.");
+    describe_counter!(UPLOAD_BYTES = "anb_upload_bytes_total",
+        "Received bytes of resumable uploads: new, or again because they were not yet durable.");
+    describe_counter!(UPLOADS_FENCED = "anb_upload_fenced_total",
+        "Requests of resumable uploads that ended because a newer one took over.");
+    describe_histogram!(UPLOAD_CHECKPOINT = "anb_upload_checkpoint_seconds",
+        "Time until durable bytes of a resumable upload were recorded.");
     describe_gauge!(VOTES_LAG = "anb_votes_lag_seconds",
         "Age of the oldest vote that no public list shows yet.");
 }

@@ -40,7 +40,8 @@ use crate::{
     monitoring::{self, Dependencies},
     open_files,
     shutdown::Shutdown,
-    users, videos,
+    users,
+    videos::{self, handlers::resumable as uploads, resumable::Writers},
     votes::{self, Votes},
 };
 
@@ -101,6 +102,20 @@ fn api(config: &mut ServiceConfig) {
                 .route(post().to(videos::handlers::publish))
                 .route(put().to(videos::handlers::publish)),
         )
+        .service(
+            resource("/uploads")
+                .route(web::method(Method::OPTIONS).to(uploads::abilities))
+                .route(read().to(uploads::list))
+                .route(post().to(uploads::create)),
+        )
+        // Without a response timeout, as any upload.
+        .service(
+            web::resource("/uploads/{video_id}")
+                .route(web::method(Method::OPTIONS).to(uploads::abilities))
+                .route(web::head().to(uploads::locate))
+                .route(patch().to(uploads::append))
+                .route(web::delete().to(uploads::cancel)),
+        )
         .service(resource("/public/videos").route(read().to(listing::handlers::list_videos)))
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
         .service(resource("/public/rankings").route(read().to(listing::handlers::rank)))
@@ -150,6 +165,7 @@ impl Server {
     /// Binds the API's address. Returns an error naming the variables if that fails.
     pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let votes = web::Data::new(Votes::new(&app.backends.db, &app.counting, shutdown));
+        let writers = web::Data::new(Writers::new(shutdown));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
@@ -169,6 +185,7 @@ impl Server {
                 .app_data(limits.clone())
                 .app_data(answers.clone())
                 .app_data(votes.clone())
+                .app_data(writers.clone())
                 .app_data(proxies)
                 .app_data(public_url.clone())
                 .app_data(dependencies.clone())
@@ -181,6 +198,7 @@ impl Server {
                     web::scope("")
                         .wrap(Compress::default())
                         .wrap(from_fn(limit_address))
+                        .wrap(from_fn(uploads::negotiate_version))
                         .wrap(cors(&origins))
                         .configure(files)
                         .configure(documentation)
@@ -276,6 +294,7 @@ fn cors(origins: &[String]) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
         ])
+        .allowed_headers(uploads::REQUEST_HEADERS)
         .expose_headers([
             header::ACCEPT_RANGES,
             header::CONTENT_LENGTH,
@@ -285,6 +304,7 @@ fn cors(origins: &[String]) -> Cors {
             header::RETRY_AFTER,
             REQUEST_ID,
         ])
+        .expose_headers(uploads::RESPONSE_HEADERS)
         .max_age(CORS_MAX_AGE_SECS)
         // A disallowed origin gets the response without CORS headers, so its pages cannot read it.
         .block_on_origin_mismatch(false);

@@ -8,6 +8,7 @@ pub mod operator;
 pub mod process;
 mod queries;
 pub mod remake;
+pub mod resumable;
 mod status;
 pub mod sweep;
 pub mod upload;

@@ -32,9 +32,9 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
     arguments.backends.validate()?;
     let aws = aws::load_for(&arguments.backends).await;
     let backends = Backends::inspect(&arguments.backends, &aws).await?;
-    let upload_timeout = arguments.upload.upload_timeout;
+    let settings = &arguments.upload;
     let identity = installation::compare(&backends.db, &backends.storage).await?;
-    let found = fsck::check(&backends, upload_timeout).await?;
+    let found = fsck::check(&backends, settings).await?;
     let refusal = refusal(&identity, &found, arguments.repair);
     let mut lines = Vec::new();
     for finding in &found.findings {
@@ -42,7 +42,7 @@ pub async fn run(arguments: Fsck) -> anyhow::Result<()> {
         let is_wanted = refusal.is_none() && is_wanted(advice, arguments.repair);
         let is_repaired = is_wanted && !arguments.repair.dry_run;
         if is_repaired {
-            Box::pin(fsck::repair(&backends, upload_timeout, finding)).await?;
+            Box::pin(fsck::repair(&backends, settings, finding)).await?;
         }
         lines.push(FindingLine {
             finding,

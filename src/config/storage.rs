@@ -113,6 +113,9 @@ pub struct UploadSettings {
     /// Maximum duration of an upload, after which its remains are removed [unit: 30m, 1h …]
     #[arg(long, env, default_value = "30m", value_name = "TIME", value_parser = duration)]
     pub upload_timeout: Duration,
+    /// Time after which an unfinished resumable upload is removed [unit: 24h …, at least 1m]
+    #[arg(long, env, default_value = "24h", value_name = "TIME", value_parser = duration)]
+    pub upload_expiry: Duration,
 }
 
 /// Allowance for the rest of an upload form: boundaries, headers, the other fields (bytes).
@@ -134,6 +137,10 @@ pub struct QuotaSettings {
     #[arg(long, env, default_value_t = 10, value_name = "COUNT",
           value_parser = value_parser!(u16).range(1..))]
     pub max_open_uploads: u16,
+    /// Maximum unfinished resumable uploads of one account
+    #[arg(long, env, default_value_t = 3, value_name = "COUNT",
+          value_parser = value_parser!(u16).range(1..))]
+    pub max_resumable_uploads: u16,
     /// Maximum videos of one account that wait for their clips
     #[arg(long, env, default_value_t = 100, value_name = "COUNT",
           value_parser = value_parser!(u16).range(1..))]

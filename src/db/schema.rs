@@ -35,6 +35,23 @@ diesel::table! {
         user_id -> Int8,
         started_at -> Timestamptz,
         is_upload -> Bool,
+        length -> Nullable<Int8>,
+        received -> Int8,
+        parts -> Jsonb,
+        epoch -> Int4,
+        title -> Text,
+        is_public -> Bool,
+        metadata -> Text,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (user_id, key) {
+        user_id -> Int8,
+        key -> Bytea,
+        video_id -> Uuid,
+        created_at -> Timestamptz,
     }
 }
 
@@ -116,6 +133,7 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
 diesel::joinable!(videos -> users (user_id));
@@ -123,6 +141,7 @@ diesel::joinable!(votes -> users (user_id));
 diesel::joinable!(votes -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    idempotency_keys,
     installation,
     revoked_tokens,
     search_words,

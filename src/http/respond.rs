@@ -160,6 +160,9 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     if let Some(wait) = error.retry_after {
         builder.insert_header((header::RETRY_AFTER, whole_seconds(wait).to_string()));
     }
+    if let Some(offset) = error.upload_offset {
+        builder.insert_header(("upload-offset", offset));
+    }
     if status == StatusCode::UNAUTHORIZED {
         builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }

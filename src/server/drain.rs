@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// period if that is shorter. Clients without a load balancer would never stop sending.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// Resumable uploads, whose clients retry after a second.
+const UPLOADS: &str = "/api/uploads";
+
 /// Decides when to stop listening. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Drain {
@@ -68,7 +71,12 @@ pub async fn drain<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let drain = request.app_data::<web::Data<Drain>>().cloned();
-    if let Some(drain) = drain.as_ref().filter(|_| !PROBES.contains(&request.path())) {
+    // Probes, and uploads that are told to continue at another server, must not delay the stop.
+    let is_ignored = |drain: &&web::Data<Drain>| {
+        let path = request.path();
+        PROBES.contains(&path) || (path.starts_with(UPLOADS) && drain.shutdown.is_requested())
+    };
+    if let Some(drain) = drain.as_ref().filter(|drain| !is_ignored(drain)) {
         *drain.last() = Instant::now();
     }
     let mut response = next.call(request).await?;

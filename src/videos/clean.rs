@@ -9,9 +9,9 @@ use super::{
         self,
         sweeping::{self, OrphanedOutputs},
     },
-    remove_files,
+    remove_files, resumable,
 };
-use crate::{app::Backends, auth, ids::VideoId};
+use crate::{app::Backends, auth, config::storage::UploadSettings, ids::VideoId};
 
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -29,13 +29,15 @@ pub struct Cleaned {
 }
 
 /// Runs one cleanup. A failure of one kind does not stop the others. Returns the first error.
-pub async fn run(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Cleaned> {
-    let timeout = upload_timeout + MARGIN;
+pub async fn run(backends: &Backends, settings: &UploadSettings) -> anyhow::Result<Cleaned> {
+    let timeout = settings.upload_timeout + MARGIN;
     let uploads = remove_orphaned_uploads(backends, timeout).await;
+    let expired = resumable::remove_expired(backends, BATCH).await;
     let strays = remove_orphaned_outputs(backends, timeout).await;
     forget_tokens(backends).await?;
+    forget_creations(backends, settings.upload_expiry).await?;
     Ok(Cleaned {
-        uploads: uploads?,
+        uploads: uploads? + expired?,
         strays: strays?,
     })
 }
@@ -85,6 +87,11 @@ async fn remove_outputs(backends: &Backends, stray: OrphanedOutputs) -> anyhow::
     storage.delete_outputs_before(stray.id, kept).await?;
     let mut connection = db.connection().await?;
     sweeping::clear_orphans(&mut connection, stray).await
+}
+
+async fn forget_creations(backends: &Backends, expiry: Duration) -> anyhow::Result<()> {
+    let mut connection = backends.db.connection().await?;
+    queries::resumable::delete_old_keys(&mut connection, expiry).await
 }
 
 async fn forget_tokens(backends: &Backends) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::Backends,
+    config::storage::UploadSettings,
     ids::VideoId,
     storage::{StorageKey, Stored},
 };
@@ -68,13 +69,13 @@ pub struct Comparison {
 }
 
 /// Compares everything and returns the findings.
-pub async fn check(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Comparison> {
-    let first = compare(backends, upload_timeout).await?;
+pub async fn check(backends: &Backends, settings: &UploadSettings) -> anyhow::Result<Comparison> {
+    let first = compare(backends, settings).await?;
     if first.findings.is_empty() {
         return Ok(first);
     }
     tokio::time::sleep(RECHECK_DELAY).await;
-    let mut again = compare(backends, upload_timeout).await?;
+    let mut again = compare(backends, settings).await?;
     let both: HashSet<_> = again.findings.drain(..).collect();
     again.findings = first.findings;
     again.findings.retain(|finding| both.contains(finding));
@@ -134,7 +135,7 @@ pub enum Advice {
 /// Repairs a finding, regardless of the advice.
 pub async fn repair(
     backends: &Backends,
-    upload_timeout: Duration,
+    settings: &UploadSettings,
     finding: &Finding,
 ) -> anyhow::Result<()> {
     match finding {
@@ -146,7 +147,7 @@ pub async fn repair(
         Finding::Orphan { key, .. } => remove(backends, *key).await?,
         Finding::Overdue { .. } | Finding::MissingMessages => {
             sweep::run(backends, Leases::expired(&backends.db).await?).await?;
-            clean::run(backends, upload_timeout).await?;
+            clean::run(backends, settings).await?;
         }
         Finding::WrongVotes { video, .. } => {
             let mut connection = backends.db.connection().await?;
@@ -171,7 +172,7 @@ async fn remove(backends: &Backends, key: StorageKey) -> anyhow::Result<()> {
     };
     match (found, key) {
         (None, _) => backends.storage.delete_video(video).await,
-        (Some(_), StorageKey::Original(_)) => Ok(()),
+        (Some(_), StorageKey::Original(_)) => backends.storage.remove_unfinished(key).await,
         (Some(found), StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt)) => {
             if attempt_with_outputs(found.status, found.attempt) == Some(attempt) {
                 return Ok(());
@@ -183,11 +184,11 @@ async fn remove(backends: &Backends, key: StorageKey) -> anyhow::Result<()> {
 
 /// Compares once. Lists the files first, so it misses files stored later, and the second comparison
 /// does not find files removed later.
-async fn compare(backends: &Backends, upload_timeout: Duration) -> anyhow::Result<Comparison> {
+async fn compare(backends: &Backends, settings: &UploadSettings) -> anyhow::Result<Comparison> {
     let stored = backends.storage.list().await?;
     let known = {
         let mut connection = backends.db.connection().await?;
-        sql::records(&mut connection, upload_timeout.as_secs_f64()).await?
+        sql::records(&mut connection, settings.upload_timeout.as_secs_f64()).await?
     };
     let messages = backends.queue.stats().await?;
     let mut findings = unexpected(&stored, &known);

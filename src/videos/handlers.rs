@@ -1,6 +1,7 @@
 //! Endpoints of videos.
 
 mod media;
+pub mod resumable;
 mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};

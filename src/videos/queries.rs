@@ -1,10 +1,11 @@
 //! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
-//! and cleanup, [`operator`] `anb queue`.
+//! and cleanup, [`operator`] `anb queue`, [`resumable`] resumable uploads.
 
 pub mod fsck;
 pub mod jobs;
 pub mod operator;
 pub mod remakes;
+pub mod resumable;
 pub mod sweeping;
 
 use std::time::Duration;
@@ -174,7 +175,7 @@ pub async fn claim_upload(
     Ok(delete_from(note).execute(connection).await? == 1)
 }
 
-/// Returns the videos whose rows in `uploads` are older than `timeout`.
+/// Returns the videos whose rows in `uploads` are older than `timeout`, except resumable uploads.
 pub async fn orphaned_uploads(
     connection: &mut Connection,
     timeout: Duration,
@@ -182,6 +183,7 @@ pub async fn orphaned_uploads(
 ) -> anyhow::Result<Vec<VideoId>> {
     let stale = uploads::table
         .filter(uploads::started_at.lt(ago(timeout)))
+        .filter(uploads::length.is_null())
         .order(uploads::started_at)
         .limit(limit)
         .select(uploads::video_id)

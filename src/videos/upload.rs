@@ -16,8 +16,17 @@ use crate::{
     ids::{UserId, VideoId},
     job::Job,
     media::{SNIFF_BYTES, sniff},
+    metric,
     storage::{NewFile, StorageKey},
 };
+
+/// The kind of these uploads in the metrics.
+const KIND: &str = "form";
+
+/// Counts an upload that has ended.
+pub fn count_end(kind: &'static str, outcome: &'static str) {
+    metrics::counter!(metric::UPLOADS, "kind" => kind, "outcome" => outcome).increment(1);
+}
 
 /// Why an upload is rejected.
 #[derive(Debug)]
@@ -122,6 +131,7 @@ impl Receiving {
 
     /// Aborts the upload and removes its row in `uploads`.
     pub async fn abandon(self, app: &App) {
+        count_end(KIND, "abandoned");
         let removed = async {
             self.file.abort().await?;
             clear_upload(&app.backends.db, self.video).await
@@ -171,6 +181,7 @@ impl Receiving {
             // `uploads` remains and the cleanup removes the file. Otherwise the video exists.
             Err(error) => return Err(error.into()),
         }
+        count_end(KIND, "completed");
         tracing::info!(%video, %user, bytes, "video uploaded");
         if let Err(error) = db::with_timeout(enqueue(app, video, trace)).await {
             tracing::warn!(%video, "failed to push the video, the sweeper will retry: {error:#}");

@@ -63,7 +63,7 @@ impl Worker {
         // With another installation's storage, `uploads` would lose rows whose files still exist.
         let backends = &self.context.backends;
         backends.installation.verify().await?;
-        clean::run(backends, self.context.upload.upload_timeout).await?;
+        clean::run(backends, &self.context.upload).await?;
         cleared
     }
 }

@@ -55,7 +55,7 @@ pub async fn records(
          LEFT JOIN (SELECT video_id, sum(votes)::bigint AS votes FROM uncounted GROUP BY 1) AS uncounted
              ON video_id = id, limits
          UNION ALL
-         SELECT video_id, NULL, 0, true, started_at < old, 0, 0, false
+         SELECT video_id, NULL, 0, true, coalesce(expires_at < now() - interval '2 minutes', started_at < old), 0, 0, false
          FROM uploads, limits
          WHERE NOT EXISTS (SELECT FROM videos WHERE id = video_id)",
     );
