@@ -7,6 +7,8 @@ import schemathesis
 
 CREDENTIALS = {"email": "uno@example.com", "password": "canasta-2026"}
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
 
 @schemathesis.hook
 def before_call(context, case, kwargs):

@@ -11,6 +11,7 @@ mod general;
 mod pages;
 mod postman;
 mod refusals;
+mod resumable;
 pub mod sources;
 mod table;
 mod world;
@@ -128,7 +129,7 @@ fn every_code_has_a_row_and_a_stable_name() {
             covered.insert(variant);
         }
     }
-    let all: BTreeSet<_> = sources::variants("http/error.rs", "Code")
+    let all: BTreeSet<_> = sources::variants("http/error/code.rs", "Code")
         .into_iter()
         .collect();
     assert_eq!(covered, all);
@@ -146,5 +147,13 @@ fn rows_are_unique() {
 fn cases() -> Vec<Case> {
     let successes = table::successes();
     let general = general::rows(&successes);
-    [successes, table::variants(), refusals::refusals(), general].concat()
+    [
+        successes,
+        table::variants(),
+        resumable::variants(),
+        refusals::refusals(),
+        resumable::refusals(),
+        general,
+    ]
+    .concat()
 }

@@ -70,7 +70,8 @@ async fn fault(app: &TestApp, request: &Request) -> Option<String> {
         Some(400..500) => {
             let body: Value = serde_json::from_str(body).unwrap_or_default();
             let is_ours = body["code"].is_string() && body["request_id"].is_string();
-            is_ours || (!request.is_http && head.contains("content-length: 0"))
+            let is_head = request.bytes.starts_with(b"HEAD ");
+            is_ours || is_head || (!request.is_http && head.contains("content-length: 0"))
         }
         Some(_) | None => false,
     };

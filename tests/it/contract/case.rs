@@ -1,16 +1,18 @@
 //! One row of the contract table: a request and the promised response.
 
-use std::slice;
+use std::{slice, time::Duration};
 
 use anb::{http::Code, language::Language};
 use futures_util::StreamExt as _;
 use reqwest::{Method, RequestBuilder, multipart};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::{
     document::DOCUMENT,
+    resumable::{LENGTH, METADATA},
     sources::with_parameters,
-    world::{Setting, World},
+    world::{Caller, Setting, World},
 };
 use crate::support::{Response, Seed};
 
@@ -25,6 +27,10 @@ pub enum Who {
     Fan,
     /// A new player with a known password.
     Newcomer,
+    /// A new player, to whom the upload of the row belongs.
+    Uploader,
+    /// A new player with the maximum number of open uploads that can be resumed.
+    BusyUploader,
 }
 
 /// Why a token is invalid.
@@ -61,6 +67,26 @@ pub enum Video {
     Voted(Seed<'static>),
     Unknown,
     Malformed,
+    /// A new upload that can be resumed, of [`Who::Uploader`] or else of a player who sends nothing.
+    Upload(Upload),
+}
+
+/// The state of an upload that can be resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// Without a byte, and with this length.
+    Open(u32),
+    Expired,
+    /// Its bytes are missing in the storage.
+    Lost,
+}
+
+/// The header that a second request changes.
+#[derive(Debug, Clone, Copy)]
+pub enum Again {
+    /// `If-None-Match` has the entity tag of the first response.
+    IfNoneMatch,
+    With(&'static str, &'static str),
 }
 
 #[derive(Debug, Clone)]
@@ -110,10 +136,12 @@ pub struct Case {
     pub key: &'static str,
     /// Appended to the path: a slash or a query.
     pub tail: &'static str,
-    pub header: Option<(&'static str, &'static str)>,
+    pub headers: Vec<(&'static str, String)>,
     pub body: Body,
-    /// Whether the request is repeated with the entity tag of the first response.
-    pub is_repeated: bool,
+    /// How the request is repeated. The second response counts.
+    pub again: Option<Again>,
+    /// Whether other requests ask where the upload is until this one, which sends it, ends.
+    pub is_overtaken: bool,
     pub status: u16,
     pub expected: Expected,
     /// Why the request is refused although it is valid by the schemas of the document.
@@ -130,9 +158,10 @@ impl Case {
             video: Video::Fresh(Seed::PRIVATE),
             key: "",
             tail: "",
-            header: None,
+            headers: Vec::new(),
             body: Body::None,
-            is_repeated: false,
+            again: None,
+            is_overtaken: false,
             status,
             expected,
             beyond_schema: None,
@@ -180,9 +209,28 @@ impl Case {
         Self { tail, ..self }
     }
 
-    pub fn header(self, name: &'static str, value: &'static str) -> Self {
+    /// Adds a header, or replaces its value.
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Self {
+        let mut case = self.without(name);
+        case.headers.push((name, value.into()));
+        case
+    }
+
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self
+    }
+
+    pub fn again(self, again: Again) -> Self {
         Self {
-            header: Some((name, value)),
+            again: Some(again),
+            ..self
+        }
+    }
+
+    pub fn overtaken(self) -> Self {
+        Self {
+            is_overtaken: true,
             ..self
         }
     }
@@ -224,26 +272,41 @@ impl Case {
 
     /// Sends the request. Returns its response and what is wrong with it.
     pub async fn run(&self, world: &World, language: Language) -> (Response, Option<String>) {
-        let path = self.path(world).await;
-        let token = world.token(self.who).await;
-        let body = self.body.clone();
-        let request = || {
-            let mut request = world.app.request(self.method.clone(), &path);
+        let caller = world.caller(self.who).await;
+        let path = self.path(world, &caller).await;
+        let request = |method: &Method, changed: Option<(&str, &str)>| {
+            let mut request = world.app.request(method.clone(), &path);
             request = request.header("accept-language", language.tag());
-            if let Some(token) = &token {
+            if let Some(token) = &caller.token {
                 request = request.bearer_auth(token);
             }
-            if let Some((name, value)) = self.header {
+            let is_changed = |name: &str| changed.is_some_and(|(other, _)| other == name);
+            for (name, value) in &self.headers {
+                if !is_changed(name) {
+                    request = request.header(*name, value);
+                }
+            }
+            if let Some((name, value)) = changed {
                 request = request.header(name, value);
             }
             request
         };
-        let answer = if self.is_repeated {
-            let first = Response::of(request()).await;
-            let tag = first.header("etag");
-            Response::of(request().header("if-none-match", tag)).await
+        let first = attach(request(&self.method, None), self.body.clone(), world);
+        let answer = if self.is_overtaken {
+            let others = async || Response::of(request(&Method::HEAD, None)).await;
+            overtake(first, others).await
         } else {
-            Response::of(attach(request(), body, world)).await
+            let first = Response::of(first).await;
+            match self.again {
+                None => first,
+                Some(Again::IfNoneMatch) => {
+                    let tag = first.header("etag");
+                    Response::of(request(&self.method, Some(("if-none-match", &tag)))).await
+                }
+                Some(Again::With(name, value)) => {
+                    Response::of(request(&self.method, Some((name, value)))).await
+                }
+            }
         };
         let mut wrong = self.compare(&answer, language);
         wrong.extend(DOCUMENT.problems(&self.method, self.route, &answer));
@@ -258,12 +321,12 @@ impl Case {
         (answer, Some(problem))
     }
 
-    async fn path(&self, world: &World) -> String {
+    async fn path(&self, world: &World, caller: &Caller) -> String {
         let is_about_video = self.route.contains("{video_id}") || self.key.contains("{id}");
-        let id = if is_about_video {
-            world.video(self.video).await
-        } else {
-            String::new()
+        let id = match self.video {
+            Video::Upload(upload) => world.upload(upload, self.who, caller).await,
+            video if is_about_video => world.video(video).await,
+            _ => String::new(),
         };
         let key = self.key.replace("{id}", &id);
         let path = with_parameters(self.route, |name| match name {
@@ -283,6 +346,7 @@ impl Case {
         let status = answer.status.as_u16();
         check(status == self.status, &format!("not {}", self.status));
         check(!answer.header("x-request-id").is_empty(), "no request id");
+        self.compare_upload(answer, &mut check);
         let body = &answer.body;
         let entries = body.as_array().map_or(slice::from_ref(body), Vec::as_slice);
         for entry in entries {
@@ -296,19 +360,23 @@ impl Case {
             Expected::Error(code, fields) => {
                 let message = code.message(language);
                 check(code.status().as_u16() == self.status, "wrong code status");
-                check(body["code"] == code.name(), code.name());
-                check(body["message"] == message, message);
-                check(body["error"] == message, "error differs from message");
-                check(
-                    body["request_id"] == answer.header("x-request-id"),
-                    "wrong request id",
-                );
-                check(answer.fields() == *fields, &format!("not {fields:?}"));
+                if self.method == Method::HEAD {
+                    check(body.is_null(), "a body");
+                } else {
+                    check(body["code"] == code.name(), code.name());
+                    check(body["message"] == message, message);
+                    check(body["error"] == message, "error differs from message");
+                    check(
+                        body["request_id"] == answer.header("x-request-id"),
+                        "wrong request id",
+                    );
+                    check(answer.fields() == *fields, &format!("not {fields:?}"));
+                }
                 check(
                     answer.header("content-language") == language.tag(),
                     "wrong language",
                 );
-                let is_retryable = matches!(self.status, 429 | 503);
+                let is_retryable = matches!(self.status, 423 | 429 | 503);
                 check(
                     is_retryable != answer.header("retry-after").is_empty(),
                     "retry-after",
@@ -316,7 +384,8 @@ impl Case {
                 let is_challenged = !answer.header("www-authenticate").is_empty();
                 check((self.status == 401) == is_challenged, "www-authenticate");
                 let encoding = answer.header("accept-encoding");
-                let expected = if self.status == 415 { "identity" } else { "" };
+                let is_compressed = *code == Code::UnsupportedEncoding;
+                let expected = if is_compressed { "identity" } else { "" };
                 check(encoding == expected, "accept-encoding");
             }
             Expected::Sentence(spanish, english) => {
@@ -337,6 +406,44 @@ impl Case {
             Expected::Nothing => check(body.is_null(), "a body"),
         }
         wrong
+    }
+
+    /// Compares the headers of uploads that can be resumed. Some are absent once the video exists,
+    /// which the document cannot express.
+    fn compare_upload(&self, answer: &Response, check: &mut impl FnMut(bool, &str)) {
+        if !self.route.starts_with("/api/uploads") {
+            return;
+        }
+        check(answer.header("tus-resumable") == "1.0.0", "tus-resumable");
+        let offset = answer.header("upload-offset");
+        if offset.is_empty() || !answer.status.is_success() {
+            return;
+        }
+        let is_upload = self.method == Method::POST || matches!(self.video, Video::Upload(_));
+        let is_open = is_upload && offset != LENGTH.to_string();
+        let expires = answer.header("upload-expires");
+        check(is_open != expires.is_empty(), "upload-expires");
+        if self.method == Method::HEAD {
+            let expected = if is_open { METADATA } else { "" };
+            let metadata = answer.header("upload-metadata");
+            check(metadata == expected, "upload-metadata");
+            let is_complete = offset == answer.header("upload-length");
+            check(is_complete != is_open, "upload-length");
+        }
+    }
+}
+
+/// Sends a request, and others until the first one has a response.
+async fn overtake(first: RequestBuilder, others: impl AsyncFn() -> Response) -> Response {
+    let repeat = async {
+        loop {
+            sleep(Duration::from_millis(50)).await;
+            others().await;
+        }
+    };
+    tokio::select! {
+        answer = Response::of(first) => answer,
+        () = repeat => unreachable!(),
     }
 }
 

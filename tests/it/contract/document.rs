@@ -19,7 +19,7 @@ pub const TEXT: &str = include_str!("../../../api/openapi.json");
 const URL: &str = "anb:/openapi.json";
 
 /// Methods of operations; the other keys of a path are not operations.
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const METHODS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
 
 /// Headers that depend on transport or on the encoding, and those that all responses have and the
 /// document describes once.
@@ -105,16 +105,18 @@ impl Document {
         operations
     }
 
-    /// Returns the operation of a method and a route of `src/server.rs`. `HEAD` belongs to `GET`.
+    /// Returns the operation of a method and a route of `src/server.rs`. `HEAD` belongs to `GET` on
+    /// a path without an operation of its own for it.
     pub fn operation(&self, method: &Method, route: &str) -> Option<Operation<'_>> {
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
         let path = path_of(route);
-        let mut operations = self.operations().into_iter();
-        operations.find(|operation| operation.method == *method && operation.path == path)
+        let find = |method: &Method| {
+            let mut operations = self.operations().into_iter();
+            operations.find(|operation| operation.method == *method && operation.path == path)
+        };
+        match find(method) {
+            None if method == Method::HEAD => find(&Method::GET),
+            found => found,
+        }
     }
 
     /// Returns the value at a pointer, or the component that it refers to, with its own pointer.
@@ -254,15 +256,25 @@ impl Document {
         names
     }
 
-    /// Returns name and pointer of the query parameters of an operation.
-    pub fn query_parameters(&self, operation: &Operation<'_>) -> BTreeMap<String, String> {
+    /// Returns name and pointer of the parameters of an operation in a `place`: `query` or `header`.
+    pub fn parameters(&self, operation: &Operation<'_>, place: &str) -> BTreeMap<String, String> {
         let count = operation.value["parameters"].as_array().map_or(0, Vec::len);
         let parameters = (0..count)
             .map(|index| self.resolve(&format!("{}/parameters/{index}", operation.pointer)));
         parameters
-            .filter(|(parameter, _)| parameter["in"] == "query")
+            .filter(|(parameter, _)| parameter["in"] == place)
             .map(|(parameter, pointer)| (parameter["name"].as_str().unwrap().to_owned(), pointer))
             .collect()
+    }
+
+    /// Returns the names of the documented headers of all responses of an operation.
+    pub fn response_headers(&self, operation: &Operation<'_>) -> BTreeSet<String> {
+        let statuses = operation.statuses().into_iter();
+        let headers = statuses.flat_map(|status| {
+            let (response, _) = self.resolve(&format!("{}/responses/{status}", operation.pointer));
+            response["headers"].as_object().into_iter().flatten()
+        });
+        headers.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -281,8 +293,11 @@ impl Operation<'_> {
         names.cloned().collect()
     }
 
-    /// Returns the required members of the JSON body of a status, if it has one.
+    /// Returns the required members of the JSON body of a status, if it has one. `HEAD` has none.
     pub fn members(&self, document: &Document, status: u16) -> Option<Members> {
+        if self.method == Method::HEAD {
+            return None;
+        }
         let place = format!("{}/responses/{status}", self.pointer);
         let (_, pointer) = document.resolve(&place);
         let pointer = format!("{pointer}/content/application~1json/schema");

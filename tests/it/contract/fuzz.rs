@@ -16,8 +16,14 @@ const SEED: &str = "2026";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_requests_find_no_deviation_from_the_document() {
-    let off = ["--login-rate", "--signup-rate", "--write-rate"].map(|flag| [flag, "off"]);
-    let app = TestApp::spawn_with(&off.concat(), &[]).await;
+    let limits = [
+        ["--login-rate", "off"],
+        ["--signup-rate", "off"],
+        ["--write-rate", "off"],
+        ["--max-open-uploads", "60000"],
+        ["--max-resumable-uploads", "60000"],
+    ];
+    let app = TestApp::spawn_with(&limits.concat(), &[]).await;
     for name in ["Uno", "Dos"] {
         let player = app.sign_up(name, "Cali").await;
         for seed in [Seed::PRIVATE, Seed::PUBLIC, Seed::PUBLIC] {

@@ -4,7 +4,7 @@ use anb::http::Code;
 use reqwest::Method;
 
 use super::{
-    case::{BadToken, Body, Case, Expected, Who},
+    case::{Again, BadToken, Body, Case, Expected, Who},
     table::{ERROR_CODE, OPENAPI, SWAGGER},
     world::Setting,
 };
@@ -98,7 +98,7 @@ fn common_errors(success: &Case) -> Vec<Case> {
             .within(Setting::Crowded)
             .refuses(429, Code::TooManyRequests),
     ];
-    if STATIC.contains(&success.route) {
+    if STATIC.contains(&success.route) || success.method == Method::OPTIONS {
         return cases;
     }
     cases.extend([
@@ -139,10 +139,8 @@ fn reads(success: &Case) -> Vec<Case> {
     };
     let mut cases = vec![head(success.clone())];
     if success.who == Who::Nobody && !PROBES.contains(&success.route) {
-        let again = Case {
-            is_repeated: true,
-            ..success.clone().answers(304, Expected::Nothing)
-        };
+        let again = success.clone().again(Again::IfNoneMatch);
+        let again = again.answers(304, Expected::Nothing);
         cases.push(Case {
             method: Method::HEAD,
             ..again.clone()

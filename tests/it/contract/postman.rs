@@ -23,8 +23,9 @@ struct Step {
     status: u16,
     /// The variable with the caller's token.
     token: Option<&'static str>,
-    /// Replaces the example of the body.
+    /// Replaces the example of the body. A string is sent as it is.
     body: Option<Value>,
+    headers: Vec<(&'static str, &'static str)>,
     /// Values of path parameters, and a query.
     path: Vec<(&'static str, &'static str)>,
     query: &'static str,
@@ -41,6 +42,7 @@ fn step(name: &'static str, operation: &'static str, status: u16) -> Step {
         status,
         token: None,
         body: None,
+        headers: Vec::new(),
         path: Vec::new(),
         query: "",
         before: "",
@@ -63,6 +65,11 @@ impl Step {
         }
     }
 
+    fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     fn at(mut self, parameter: &'static str, value: &'static str) -> Self {
         self.path.push((parameter, value));
         self
@@ -81,8 +88,14 @@ impl Step {
     }
 }
 
-/// Returns the requests in their order. Player and fan are new in each run.
+/// Returns the requests in their order.
 fn journey() -> Vec<Step> {
+    let parts = [clip_and_votes(), resumed_upload(), farewell()];
+    parts.into_iter().flatten().collect()
+}
+
+/// Returns the requests from sign-up to the deletion of a video. Player and fan are new in each run.
+fn clip_and_votes() -> Vec<Step> {
     const VIDEO_ID: &str = "{{video_id}}";
     let person = |name: &str, email: &str| {
         json!({
@@ -173,12 +186,56 @@ fn journey() -> Vec<Step> {
         step("The video is gone", "getVideo", 404)
             .by("player_token")
             .at("video_id", VIDEO_ID),
+    ]
+}
+
+/// Returns the last requests.
+fn farewell() -> Vec<Step> {
+    vec![
         step("Change the password", "changePassword", 200)
             .by("player_token")
             .sends(json!({
                 "current": "{{password}}", "password1": "tablero-2027", "password2": "tablero-2027",
             })),
         step("Log out the fan", "logOut", 200).by("fan_token"),
+    ]
+}
+
+/// Returns the requests of an upload that is resumed and cancelled.
+fn resumed_upload() -> Vec<Step> {
+    const UPLOAD_ID: &str = "{{upload_id}}";
+    let tus = |name, operation, status| {
+        step(name, operation, status)
+            .by("player_token")
+            .header("Tus-Resumable", "1.0.0")
+    };
+    vec![
+        step("What uploads support", "describeUploads", 204),
+        tus("Create an upload", "createUpload", 201)
+            .header("Upload-Length", "1048576")
+            .header("Upload-Metadata", "title TWkgbWVqb3IganVnYWRh,filename anVnYWRhLm1wNA==")
+            .header("Idempotency-Key", "{{$guid}}")
+            .after("pm.collectionVariables.set(\"upload_id\", body.task_id);"),
+        step("What this upload supports", "describeUpload", 204).at("video_id", UPLOAD_ID),
+        tus("Send the first bytes", "appendToUpload", 204)
+            .at("video_id", UPLOAD_ID)
+            .header("Upload-Offset", "0")
+            .header("Content-Type", "application/offset+octet-stream")
+            .sends("\0\0\0\u{14}ftypisom\0\0\u{2}\0mp42".into()),
+        tus("Bytes that arrived", "getUploadOffset", 200)
+            .at("video_id", UPLOAD_ID)
+            .after(
+                "pm.test(\"20 bytes are stored\", () => \
+                     pm.response.to.have.header(\"Upload-Offset\", \"20\"));",
+            ),
+        step("Open uploads", "listUploads", 200)
+            .by("player_token")
+            .after(
+                "pm.test(\"the upload is listed\", () => \
+                     pm.expect(body[0].video_id).to.equal(pm.collectionVariables.get(\"upload_id\")));",
+            ),
+        tus("Cancel the upload", "cancelUpload", 204).at("video_id", UPLOAD_ID),
+        tus("The upload is gone", "getUploadOffset", 404).at("video_id", UPLOAD_ID),
     ]
 }
 
@@ -190,6 +247,7 @@ fn collection() -> Value {
         "player_token",
         "fan_token",
         "video_id",
+        "upload_id",
         "key",
         "signature",
     ];
@@ -250,9 +308,13 @@ fn item(step: &Step) -> Value {
             });
         url["query"] = pairs.collect();
     }
+    let headers = step
+        .headers
+        .iter()
+        .map(|(name, value)| json!({"key": name, "value": value}));
     let mut request = json!({
         "method": operation.method.as_str(),
-        "header": [],
+        "header": headers.collect::<Vec<_>>(),
         "url": url,
         "description": operation.value["summary"],
         "auth": match step.token {
@@ -269,6 +331,9 @@ fn item(step: &Step) -> Value {
             {"key": "is_public", "value": "false", "type": "text"},
             {"key": "video_file", "src": VIDEO, "type": "file"},
         ]});
+    } else if let Some(Value::String(text)) = &step.body {
+        let options = json!({"raw": {"language": "text"}});
+        request["body"] = json!({"mode": "raw", "raw": text, "options": options});
     } else if let Some(body) = &step.body {
         let text = serde_json::to_string_pretty(body).unwrap();
         let options = json!({"raw": {"language": "json"}});

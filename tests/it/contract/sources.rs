@@ -20,6 +20,8 @@ pub fn endpoints() -> Vec<(String, String)> {
                     call if call.starts_with("put()") => "PUT",
                     call if call.starts_with("patch()") => "PATCH",
                     call if call.starts_with("delete()") => "DELETE",
+                    call if call.starts_with("head()") => "HEAD",
+                    call if call.starts_with("method(Method::OPTIONS)") => "OPTIONS",
                     other => panic!("unknown method: {other}"),
                 };
                 found.push((method.to_owned(), format!("{prefix}{route}")));

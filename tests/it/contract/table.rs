@@ -10,6 +10,7 @@ use super::{
         Expected::{self, Empty, File, List, Object, Sentence},
         Part, Video, Who,
     },
+    resumable,
     world::Setting,
 };
 use crate::support::{PASSWORD, Seed, mp4};
@@ -89,7 +90,7 @@ pub fn successes() -> Vec<Case> {
         "Password changed. Log in again.",
     );
     let logged_out = Sentence("Sesión cerrada exitosamente.", "Logged out.");
-    vec![
+    let mut cases = vec![
         Case::new(Method::POST, SIGN_UP, 201, signed_up).json(sign_up_form()),
         public(Method::POST, LOG_IN, Object)
             .json(json!({"email": "eva@example.com", "password": PASSWORD})),
@@ -123,7 +124,9 @@ pub fn successes() -> Vec<Case> {
         public(Method::GET, SWAGGER, File("text/html")),
         public(Method::GET, "/health", Object),
         public(Method::GET, "/ready", Object),
-    ]
+    ];
+    cases.extend(resumable::successes());
+    cases
 }
 
 /// Returns rows for further valid inputs.

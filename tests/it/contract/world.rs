@@ -11,7 +11,10 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::case::{BadToken, Video, Who};
+use super::{
+    case::{BadToken, Upload, Video, Who},
+    resumable::{LENGTH, METADATA},
+};
 use crate::support::{
     Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
 };
@@ -46,9 +49,17 @@ pub struct World {
     tokens: Tokens,
     owner: UserId,
     fan: UserId,
+    /// A player who sends nothing.
+    third: UserId,
     count: AtomicU32,
     /// Unmounted before its folder is removed.
     disk: Option<(Mount, TempDir)>,
+}
+
+/// Who sends a request.
+pub struct Caller {
+    user: UserId,
+    pub token: Option<String>,
 }
 
 impl World {
@@ -79,19 +90,21 @@ impl World {
             }
         };
         let app = TestApp::spawn_with(flags, &[]).await;
-        let (owner, fan) = if setting == Setting::NoDatabase {
-            (UserId(1), UserId(2))
-        } else {
-            let ana = app.insert_user("Ana", "Cali").await;
-            let luis = app.insert_user("Luis", "Cali").await;
-            (app.user_id(&ana).await, app.user_id(&luis).await)
-        };
+        let mut players = [UserId(1), UserId(2), UserId(3)];
+        if setting != Setting::NoDatabase {
+            for (player, name) in players.iter_mut().zip(["Ana", "Luis", "Mia"]) {
+                let inserted = app.insert_user(name, "Cali").await;
+                *player = app.user_id(&inserted).await;
+            }
+        }
+        let [owner, fan, third] = players;
         let world = Self {
             tokens: Tokens::new(&app.serve.auth, app.db.clone(), &app.shutdown),
             app,
             setting,
             owner,
             fan,
+            third,
             count: AtomicU32::new(0),
             disk,
         };
@@ -149,12 +162,12 @@ impl World {
         let id = self.video(Video::Fresh(Seed::PUBLIC)).await;
         let rename = app
             .request(Method::PATCH, &format!("/api/videos/{id}"))
-            .bearer_auth(self.token(Who::Owner).await.unwrap())
+            .bearer_auth(self.tokens.issue(self.owner).unwrap())
             .json(&json!({"title": "Otro título"}));
         Response::of(rename).await.ok();
         let vote = app
             .request(Method::POST, &format!("/api/public/videos/{id}/vote"))
-            .bearer_auth(self.token(Who::Fan).await.unwrap());
+            .bearer_auth(self.tokens.issue(self.fan).unwrap());
         Response::of(vote).await.ok();
         let wrong = json!({"email": "eva@example.com", "password": "x"});
         let login = app.request(Method::POST, "/api/auth/login").json(&wrong);
@@ -162,7 +175,7 @@ impl World {
         let wrong = json!({"current": "otra", "password1": PASSWORD, "password2": PASSWORD});
         let change = app
             .request(Method::POST, "/api/auth/password")
-            .bearer_auth(self.token(Who::Owner).await.unwrap())
+            .bearer_auth(self.tokens.issue(self.owner).unwrap())
             .json(&wrong);
         assert_eq!(Response::of(change).await.status, 401);
         app.sign_up("Once", "Cali").await;
@@ -173,14 +186,63 @@ impl World {
         self.count.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub async fn token(&self, who: Who) -> Option<String> {
+    pub async fn caller(&self, who: Who) -> Caller {
+        let with = |user, token| Caller { user, token };
+        let player = |user| with(user, Some(self.tokens.issue(user).unwrap()));
         match who {
-            Who::Nobody => None,
-            Who::InvalidToken(token) => Some(self.bad_token(token).await),
-            Who::Owner => Some(self.tokens.issue(self.owner).unwrap()),
-            Who::Fan => Some(self.tokens.issue(self.fan).unwrap()),
-            Who::Newcomer => Some(self.newcomer().await),
+            Who::Nobody => with(self.third, None),
+            Who::InvalidToken(token) => with(self.third, Some(self.bad_token(token).await)),
+            Who::Owner => player(self.owner),
+            Who::Fan => player(self.fan),
+            Who::Newcomer => with(self.third, Some(self.newcomer().await)),
+            Who::Uploader => player(self.uploader().await),
+            Who::BusyUploader => {
+                let user = self.uploader().await;
+                for _ in 0..self.app.serve.quota.max_resumable_uploads {
+                    self.add_upload(user, Upload::Open(LENGTH)).await;
+                }
+                player(user)
+            }
         }
+    }
+
+    /// Returns a new player, whose quota and rate limit no other row uses up.
+    async fn uploader(&self) -> UserId {
+        if !self.has_tables() {
+            return self.owner;
+        }
+        let name = format!("Sube{}", self.next());
+        let player = self.app.insert_user(&name, "Cali").await;
+        self.app.user_id(&player).await
+    }
+
+    /// Returns the id of a new upload that can be resumed.
+    pub async fn upload(&self, upload: Upload, who: Who, caller: &Caller) -> String {
+        if !self.has_tables() {
+            return VideoId::generate().to_string();
+        }
+        let user = if who == Who::Uploader {
+            caller.user
+        } else {
+            self.third
+        };
+        self.add_upload(user, upload).await
+    }
+
+    async fn add_upload(&self, UserId(user): UserId, upload: Upload) -> String {
+        let id = VideoId::generate().to_string();
+        let (length, received, hours) = match upload {
+            Upload::Open(length) => (length, 0, 1),
+            Upload::Expired => (LENGTH, 0, -1),
+            Upload::Lost => (LENGTH, 100, 1),
+        };
+        let insert = format!(
+            "INSERT INTO uploads (video_id, user_id, length, received, title, metadata, expires_at)
+             VALUES ('{id}', {user}, {length}, {received}, 'Mi mejor jugada', '{METADATA}',
+                 now() + {hours} * interval '1 hour')"
+        );
+        self.app.execute(&insert).await;
+        id
     }
 
     async fn bad_token(&self, token: BadToken) -> String {
@@ -221,6 +283,7 @@ impl World {
             Video::Voted(seed) => (seed, true),
             Video::Unknown => return VideoId::generate().to_string(),
             Video::Malformed => return "7".to_owned(),
+            Video::Upload(_) => unreachable!("see Self::upload"),
         };
         if !self.has_tables() {
             return VideoId::generate().to_string();
