@@ -11,7 +11,7 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots bench bench-uploads bench-queue bench-media load lint brand clean
+	plots clients bench bench-uploads bench-resume bench-queue bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,10 @@ fuzz-media: ## Processes 10,000 damaged videos (or FUZZ_MUTATIONS; FUZZ_SEED for
 	@.config/setup tests
 	@FUZZ_MUTATIONS="$${FUZZ_MUTATIONS:-10000}" cargo test --locked --test it -- --nocapture hostile::no_mutation
 
+clients: ## Tests resumable uploads with tus-js-client and tuspy over bad links; not part of `make test`.
+	@.config/setup clients
+	@cargo test --locked --test it -- --ignored --nocapture resumable_clients --skip resumable_clients::bench
+
 bench: ## Measures all requests at three scales, for docs/performance.md; needs 6 GB of disk in TMPDIR.
 	@.config/setup tests
 	@cargo build --release --locked
@@ -82,6 +86,13 @@ bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of 
 	@cargo build --release --locked
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
 		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 processes::uploads
+
+bench-resume: ## Measures resumable uploads over bad links and on loopback; needs 4 GB of disk in TMPDIR.
+	@.config/setup clients
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture --test-threads 1 \
+			resumable_clients::bench bench::patches
 
 bench-queue: ## Measures the rate of jobs through Redis and through SQS (the emulator).
 	@.config/setup tests

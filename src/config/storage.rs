@@ -113,7 +113,7 @@ pub struct UploadSettings {
     /// Maximum duration of an upload, after which its remains are removed [unit: 30m, 1h …]
     #[arg(long, env, default_value = "30m", value_name = "TIME", value_parser = duration)]
     pub upload_timeout: Duration,
-    /// Time after which an unfinished resumable upload is removed [unit: 24h …, at least 1m]
+    /// Time after which an unfinished resumable upload is removed [unit: 30m, 24h …]
     #[arg(long, env, default_value = "24h", value_name = "TIME", value_parser = duration)]
     pub upload_expiry: Duration,
 }

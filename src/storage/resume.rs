@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::{Storage, StorageKey, local, s3};
 
-/// Written bytes after which a local file gets a checkpoint in any case.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+/// Written bytes after which a local file gets a checkpoint in any case. A checkpoint delays a fast
+/// client, and a slow one gets it earlier.
+const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Written bytes and time after which it gets one, so that a killed process costs little.
 const CHECKPOINT_MIN_BYTES: u64 = 1024 * 1024;

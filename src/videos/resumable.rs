@@ -36,8 +36,8 @@ pub use state::Upload;
 pub use transfer::{Checksum, TransferError};
 pub use writers::Writers;
 
-/// Chunks between the request and the writer, while which the client is slowed down.
-const CHANNEL_CHUNKS: usize = 8;
+/// Maximum chunks between a request and its writer. More would only cost memory.
+const CHANNEL_CHUNKS: usize = 2;
 
 /// What a client creates.
 pub struct Creation {
@@ -230,7 +230,7 @@ pub async fn locate(
     user: UserId,
     video: VideoId,
 ) -> Result<Upload, UploadDenial> {
-    writers.end(video).await;
+    writers.end((user, video)).await;
     let upload = match take_over(app, user, video).await? {
         State::Open(row) => row.into(),
         State::Complete(upload) => upload,
@@ -248,7 +248,7 @@ pub async fn cancel(
     user: UserId,
     video: VideoId,
 ) -> Result<(), UploadDenial> {
-    writers.end(video).await;
+    writers.end((user, video)).await;
     match take_over(app, user, video).await? {
         State::Open(row) => discard(&app.backends, &row).await?,
         State::Complete(_) => return Err(UploadDenial::NotFound),
@@ -310,7 +310,7 @@ pub async fn receive(
         return Err(UploadDenial::Stopping);
     }
     let Request { user, video, .. } = request;
-    let registration = writers.replace(video).await;
+    let registration = writers.replace((user, video)).await;
     let row = match take_over(app, user, video).await? {
         State::Open(row) => row,
         State::Complete(upload) => return Err(UploadDenial::WrongOffset(upload.offset)),

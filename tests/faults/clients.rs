@@ -9,14 +9,17 @@ use std::{
 use anb::ids::VideoId;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use reqwest::{Client, Method, RequestBuilder, multipart};
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, multipart};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
     Size,
     history::{History, Upload, Vote},
-    support::{Player, film, mp4},
+    support::{
+        Player, film, mp4,
+        tus::{BYTES, metadata},
+    },
     system::System,
     watch::Watch,
 };
@@ -134,7 +137,12 @@ impl<'a> Clients<'a> {
         }
         let owner = &self.players[scenario.number % PLAYERS];
         let is_public = matches!(scenario.course, Course::Public);
-        let video = self.upload(owner, scenario.is_film, is_public).await;
+        let video = if scenario.number.is_multiple_of(2) {
+            self.upload(owner, scenario.is_film, is_public).await
+        } else {
+            self.upload_in_pieces(owner, scenario.is_film, is_public)
+                .await
+        };
         match scenario.course {
             Course::Public => {}
             Course::Published(later) => {
@@ -155,11 +163,7 @@ impl<'a> Clients<'a> {
     /// Uploads until accepted. An upload without an answer may have created a video nevertheless.
     async fn upload(&self, owner: &Player, is_film: bool, is_public: bool) -> VideoId {
         loop {
-            let film = if is_film {
-                self.film.clone()
-            } else {
-                mp4(20_000)
-            };
+            let film = self.content(is_film);
             let form = multipart::Form::new()
                 .text("title", "Mi mejor jugada")
                 .text("is_public", is_public.to_string())
@@ -171,12 +175,7 @@ impl<'a> Clients<'a> {
             match self.call("upload", request.multipart(form)).await {
                 Some((201, body)) => {
                     let video = VideoId::parse(body["task_id"].as_str().unwrap()).unwrap();
-                    let upload = Upload {
-                        is_film,
-                        is_public,
-                        is_deleted: false,
-                    };
-                    self.history.upload(video, upload);
+                    self.record_upload(video, is_film, is_public);
                     return video;
                 }
                 None | Some((503 | 507, _)) => self.history.unknown_upload(),
@@ -184,6 +183,94 @@ impl<'a> Clients<'a> {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    fn content(&self, is_film: bool) -> Vec<u8> {
+        if is_film {
+            self.film.clone()
+        } else {
+            mp4(20_000)
+        }
+    }
+
+    fn record_upload(&self, video: VideoId, is_film: bool, is_public: bool) {
+        let upload = Upload {
+            is_film,
+            is_public,
+            is_deleted: false,
+        };
+        self.history.upload(video, upload);
+    }
+
+    /// Uploads by tus. Whatever happens, the upload makes one video and its offset never goes back.
+    async fn upload_in_pieces(&self, owner: &Player, is_film: bool, is_public: bool) -> VideoId {
+        let film = self.content(is_film);
+        let key = rand::random::<u128>().to_string();
+        let pairs = [
+            ("title", "Mi mejor jugada"),
+            ("is_public", if is_public { "true" } else { "false" }),
+        ];
+        let video = loop {
+            let request = self
+                .tus(Method::POST, "/api/uploads", owner)
+                .header("upload-length", film.len())
+                .header("upload-metadata", metadata(&pairs))
+                .header("idempotency-key", &key);
+            match self.call("create", request).await {
+                Some((201, body)) => {
+                    break VideoId::parse(body["task_id"].as_str().unwrap()).unwrap();
+                }
+                None | Some((503, _)) => {}
+                Some(other) => self.history.breach(format!("create: {other:?}")),
+            }
+            sleep(PAUSE).await;
+        };
+        let path = format!("/api/uploads/{video}");
+        let mut acknowledged = 0;
+        while acknowledged < film.len() {
+            let asked = self.tus(Method::HEAD, &path, owner);
+            let found = match self.exchange("offset", asked).await {
+                Some((200, headers, _)) => offset_in(&headers),
+                None | Some((503, ..)) => None,
+                Some(other) => {
+                    self.history.breach(format!("{video}: offset {other:?}"));
+                    None
+                }
+            };
+            let Some(offset) = found else {
+                sleep(PAUSE).await;
+                continue;
+            };
+            if offset < acknowledged {
+                let lost = format!("{video}: offset {offset} after {acknowledged}");
+                self.history.breach(lost);
+            }
+            acknowledged = offset;
+            // Pieces of a third, so that a video takes several requests.
+            let end = film.len().min(offset + film.len() / 3 + 1);
+            if offset == end {
+                break;
+            }
+            let request = self
+                .tus(Method::PATCH, &path, owner)
+                .header("upload-offset", offset)
+                .header("content-type", BYTES)
+                .body(film[offset..end].to_vec());
+            match self.exchange("piece", request).await {
+                Some((204, headers, _)) => {
+                    acknowledged = offset_in(&headers).unwrap_or(acknowledged);
+                }
+                None | Some((409 | 423 | 503, ..)) => sleep(PAUSE).await,
+                Some(other) => self.history.breach(format!("{video}: piece {other:?}")),
+            }
+        }
+        self.record_upload(video, is_film, is_public);
+        video
+    }
+
+    fn tus(&self, method: Method, path: &str, player: &Player) -> RequestBuilder {
+        let request = self.request(method, path, player);
+        request.header("tus-resumable", "1.0.0")
     }
 
     async fn publish(&self, owner: &Player, video: VideoId) {
@@ -279,18 +366,28 @@ impl<'a> Clients<'a> {
         self.http.request(method, url).bearer_auth(&player.token)
     }
 
+    async fn call(&self, kind: &'static str, request: RequestBuilder) -> Option<(u16, Value)> {
+        let answer = self.exchange(kind, request).await;
+        answer.map(|(status, _, body)| (status, body))
+    }
+
     /// Sends a request. Returns none without a complete answer, or for a 408, with which a server
     /// closes an idle connection.
-    async fn call(&self, kind: &'static str, request: RequestBuilder) -> Option<(u16, Value)> {
+    async fn exchange(
+        &self,
+        kind: &'static str,
+        request: RequestBuilder,
+    ) -> Option<(u16, HeaderMap, Value)> {
         let answer = async {
             let answer = request.send().await?;
-            let status = answer.status().as_u16();
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
             let body = answer.bytes().await?;
-            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            Ok((status, headers, body))
         };
-        let answer: reqwest::Result<(u16, Value)> = answer.await;
+        let answer: reqwest::Result<(u16, HeaderMap, Value)> = answer.await;
         let failure = match &answer {
-            Ok((status, body)) if *status >= 500 || *status == 408 => {
+            Ok((status, _, body)) if *status >= 500 || *status == 408 => {
                 Some(format!("{status} {}", body["code"]))
             }
             Ok(_) => None,
@@ -302,6 +399,10 @@ impl<'a> Clients<'a> {
             Err(_) => Some("connection broke".to_owned()),
         };
         self.history.request(kind, failure);
-        answer.ok().filter(|(status, _)| *status != 408)
+        answer.ok().filter(|(status, ..)| *status != 408)
     }
+}
+
+fn offset_in(headers: &HeaderMap) -> Option<usize> {
+    headers.get("upload-offset")?.to_str().ok()?.parse().ok()
 }

@@ -201,6 +201,7 @@ impl System {
         }
         // A few players upload hundreds of videos during worker outages.
         system.set("MAX_OPEN_UPLOADS", "1000");
+        system.set("MAX_RESUMABLE_UPLOADS", "1000");
         system.set("MAX_WAITING_VIDEOS", "10000");
         let database_line = Relay::start(socket_of(&postgres.url()), "").await;
         let url = format!("postgres://postgres@{}/anb", database_line.address);

@@ -92,7 +92,7 @@ def test_bucket_requires_tls_and_only_cloudfront_reads_clips(account):
 def test_lifecycle_rules_do_not_affect_current_objects(account):
     rules = account.s3.get_bucket_lifecycle_configuration(Bucket=account.bucket())["Rules"]
     rules = {rule["ID"]: rule for rule in rules}
-    assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
     assert rules["noncurrent-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 7
     for rule in rules.values():
         assert "Transitions" not in rule and "NoncurrentVersionTransitions" not in rule

@@ -168,7 +168,7 @@ async fn revocation_of_expired_token_is_deleted() {
 }
 
 async fn clean(context: &WorkerContext) -> anyhow::Result<Cleaned> {
-    clean::run(&context.backends, context.upload.upload_timeout).await
+    clean::run(&context.backends, &context.upload).await
 }
 
 /// Adds an `uploads` row and an original for an upload that started `age` ago and never finished.

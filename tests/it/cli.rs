@@ -117,6 +117,7 @@ fn help_lists_each_variable_with_its_default() {
         ("ADDRESS_RATE", "off"),
         ("MAX_FILE_SIZE", "104857600"),
         ("MAX_OPEN_UPLOADS", "10"),
+        ("MAX_RESUMABLE_UPLOADS", "3"),
         ("MAX_WAITING_VIDEOS", "100"),
     ];
     let worker = [
@@ -133,7 +134,11 @@ fn help_lists_each_variable_with_its_default() {
         ("JOB_LEASE", "10s"),
         ("JOB_VISIBILITY", "60s"),
     ];
-    let both = [("UPLOAD_TIMEOUT", "30m"), ("SHUTDOWN_GRACE", "90s")];
+    let both = [
+        ("UPLOAD_TIMEOUT", "30m"),
+        ("UPLOAD_EXPIRY", "24h"),
+        ("SHUTDOWN_GRACE", "90s"),
+    ];
     let log = [("LOG_FORMAT", "text"), ("RUST_LOG", "info")];
     let metrics = |default| [("METRICS_ADDR", default)];
     let data = [("ANB_DATA_DIR", ".anb")];

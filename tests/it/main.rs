@@ -12,6 +12,7 @@
 mod accounts;
 mod architecture;
 mod bench;
+mod browser;
 mod clean;
 mod cli;
 mod confine;
@@ -42,6 +43,8 @@ mod races;
 mod rankings;
 mod rejections;
 mod remakes;
+mod resumable;
+mod resumable_clients;
 mod storage;
 mod support;
 mod surroundings;

@@ -204,7 +204,7 @@ async fn api_killed_during_an_upload_leaves_a_row_for_the_sweeper() {
     assert!(answer.is_err());
 
     let context = app.context().await;
-    let cleaned = clean::run(&context.backends, context.upload.upload_timeout)
+    let cleaned = clean::run(&context.backends, &context.upload)
         .await
         .unwrap();
     assert_eq!(cleaned.uploads, 1);

@@ -192,7 +192,7 @@ async fn sweep_orphans(app: &TestApp) {
     let long_ago = "UPDATE uploads SET started_at = started_at - interval '1 hour'";
     let count = app.execute(long_ago).await;
     let context = app.context().await;
-    let cleaned = clean::run(&context.backends, context.upload.upload_timeout)
+    let cleaned = clean::run(&context.backends, &context.upload)
         .await
         .unwrap();
     assert_eq!(cleaned.uploads, count);

@@ -61,7 +61,7 @@ async fn later_claim_supersedes_the_earlier_one() {
     assert_eq!(app.row(video).await.unwrap().attempt, 3);
     // The superseded attempt's outputs are removed once it cannot store any more.
     app.set(video, "strays_at = now() - interval '1 day'").await;
-    clean::run(&context.backends, context.upload.upload_timeout)
+    clean::run(&context.backends, &context.upload)
         .await
         .unwrap();
     assert_eq!(app.outputs(video), ["3.jpg", "3.mp4"]);

@@ -5,14 +5,17 @@ pub mod aws;
 mod broker;
 mod client;
 mod film;
+pub mod link;
 mod mount;
 pub mod processes;
+pub mod proxy;
 mod raw;
 pub mod relay;
 mod rows;
 mod seed;
 mod services;
 mod token;
+pub mod tus;
 
 use std::{
     fs,
@@ -40,7 +43,7 @@ use tokio::sync::OnceCell;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{PASSWORD, Player, Response};
-pub use film::{draw, film, long_film, mp4, tool};
+pub use film::{content, draw, film, long_film, mp4, tool};
 pub use mount::Mount;
 pub use processes::{
     Share, Suspended, command_line, cpu_seconds, descendants, hold, memory, processes_about,

@@ -270,6 +270,13 @@ pub async fn append(
         trace: id.0.to_string(),
     };
     let receiver = resumable::receive(&app, &writers, request).await;
+    // A client that lost the last response may send no more than its offset.
+    if let Err(UploadDenial::WrongOffset(end)) = receiver
+        && (offset, length) == (end, Some(0))
+    {
+        let mut response = HttpResponse::NoContent();
+        return Ok(response.insert_header((UPLOAD_OFFSET, end)).finish());
+    }
     let Receiver { chunks, result } = receiver.map_err(refuse)?;
     let max_bytes = if is_checked {
         MAX_CHECKED_BYTES

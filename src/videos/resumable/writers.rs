@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ids::VideoId,
+    ids::{UserId, VideoId},
     metric,
     shutdown::{Shutdown, Task},
 };
@@ -22,10 +22,13 @@ use crate::{
 /// Maximum time to wait until a writer has recorded what it received.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// An upload of a player, so that nobody ends the writer of another player's upload.
+pub type Upload = (UserId, VideoId);
+
 /// The running writers. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Writers {
-    running: Arc<Mutex<HashMap<VideoId, Running>>>,
+    running: Arc<Mutex<HashMap<Upload, Running>>>,
     count: Arc<AtomicU64>,
     shutdown: Shutdown,
     /// Outlives the threads of the HTTP server, whose runtimes end with their requests.
@@ -42,7 +45,7 @@ struct Running {
 /// The registration of a writer, which ends when it is dropped.
 pub struct Registration {
     writers: Writers,
-    video: VideoId,
+    upload: Upload,
     running: Running,
 }
 
@@ -57,31 +60,31 @@ impl Writers {
         }
     }
 
-    /// Registers a writer of `video` in place of the running one, which it asks to end and waits for.
-    pub async fn replace(&self, video: VideoId) -> Registration {
+    /// Registers a writer of `upload` in place of the running one, which it asks to end and waits for.
+    pub async fn replace(&self, upload: Upload) -> Registration {
         let running = Running {
             number: self.count.fetch_add(1, Ordering::Relaxed),
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
         };
         metrics::gauge!(metric::UPLOADS_OPEN).increment(1);
-        let replaced = self.lock().insert(video, running.clone());
+        let replaced = self.lock().insert(upload, running.clone());
         let registration = Registration {
             writers: self.clone(),
-            video,
+            upload,
             running,
         };
         if let Some(replaced) = replaced {
-            replaced.end(video).await;
+            replaced.end(upload).await;
         }
         registration
     }
 
-    /// Asks the writer of `video` to end, and waits until it has.
-    pub async fn end(&self, video: VideoId) {
-        let running = self.lock().get(&video).cloned();
+    /// Asks the writer of `upload` to end, and waits until it has.
+    pub async fn end(&self, upload: Upload) {
+        let running = self.lock().get(&upload).cloned();
         if let Some(running) = running {
-            running.end(video).await;
+            running.end(upload).await;
         }
     }
 
@@ -95,13 +98,13 @@ impl Writers {
         &self.shutdown
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<VideoId, Running>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Upload, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Running {
-    async fn end(&self, video: VideoId) {
+    async fn end(&self, (_, video): Upload) {
         self.stop.cancel();
         let ended = timeout(END_TIMEOUT, self.ended.cancelled()).await;
         if ended.is_err() {
@@ -121,8 +124,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut running = self.writers.lock();
         let is_ours = |other: &Running| other.number == self.running.number;
-        if running.get(&self.video).is_some_and(is_ours) {
-            running.remove(&self.video);
+        if running.get(&self.upload).is_some_and(is_ours) {
+            running.remove(&self.upload);
         }
         drop(running);
         metrics::gauge!(metric::UPLOADS_OPEN).decrement(1);

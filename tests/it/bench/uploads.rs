@@ -107,7 +107,7 @@ async fn dd(folder: &Path, number: usize, megabytes: usize) {
 }
 
 /// Returns a form with a film of the given size.
-fn film_form(bytes: usize) -> Vec<u8> {
+pub fn film_form(bytes: usize) -> Vec<u8> {
     let title = "content-disposition: form-data; name=\"title\"\r\n\r\nMi mejor jugada";
     let film =
         "content-disposition: form-data; name=\"video_file\"; filename=\"jugada.mp4\"\r\n\r\n";
@@ -117,7 +117,7 @@ fn film_form(bytes: usize) -> Vec<u8> {
 }
 
 /// Uploads the same form `count` times concurrently.
-async fn send_all(address: &str, token: &str, form: &Path, count: usize) {
+pub async fn send_all(address: &str, token: &str, form: &Path, count: usize) {
     let all = (0..count).map(|_| {
         let (address, token, form) = (address.to_owned(), token.to_owned(), form.to_owned());
         spawn_blocking(move || send(&address, &token, &form).unwrap())

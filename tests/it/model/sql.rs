@@ -350,7 +350,7 @@ async fn sweep_and_clean(context: &WorkerContext, leases: Leases) -> anyhow::Res
     };
     let swept = sweep::run(&context.backends, leases).await;
     // The cleanup runs even if the sweep failed.
-    let cleaned = clean::run(&context.backends, context.upload.upload_timeout).await?;
+    let cleaned = clean::run(&context.backends, &context.upload).await?;
     let swept = swept?;
     assert_eq!(swept.remakes, 0);
     Ok(Swept {

@@ -51,3 +51,18 @@ pub fn mp4(length: usize) -> Vec<u8> {
     bytes.resize(length, 7);
     bytes
 }
+
+/// Returns content that differs at every position and from that of every other `seed`.
+pub fn content(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut content = Vec::with_capacity(bytes + 8);
+    let mut state = seed.wrapping_mul(2) | 1;
+    while content.len() < bytes {
+        // xorshift64 suffices to distinguish positions.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    content.truncate(bytes);
+    content
+}
