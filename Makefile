@@ -11,7 +11,7 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots clients bench bench-uploads bench-resume bench-queue bench-media load lint brand clean
+	plots random-uploads clients bench bench-uploads bench-resume bench-queue bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,10 @@ fuzz-api: ## Compares the API with api/openapi.json by generated requests: FUZZ_
 	@.config/setup tests
 	@FUZZ_SEED="$${FUZZ_SEED:-$$RANDOM}" FUZZ_EXAMPLES="$${FUZZ_EXAMPLES:-100}" \
 		cargo test --locked --test it -- --nocapture contract::fuzz
+
+random-uploads: ## Sends random requests to resumable uploads and compares with a model: UPLOAD_STEPS (10,000).
+	@.config/setup tests
+	@UPLOAD_STEPS="$${UPLOAD_STEPS:-10000}" cargo test --locked --test it -- --nocapture resumable::random
 
 plots: ## Redraws the plots of docs/scaling.md.
 	@.config/setup tests

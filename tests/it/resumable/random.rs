@@ -10,7 +10,7 @@ use reqwest::Method;
 use super::assert_complete;
 use crate::support::{Response, TestApp, eventually, on_both, tus::film_of};
 
-/// Steps of one test: `ANB_STEPS`, or enough for a first look.
+/// Steps of one test without `UPLOAD_STEPS`.
 const STEPS: usize = 150;
 
 const MAX_LENGTH: usize = 14_000_000;
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn offset_never_goes_back(app: &TestApp) {
-    let steps = std::env::var("ANB_STEPS").map_or(STEPS, |steps| steps.parse().unwrap());
+    let steps = std::env::var("UPLOAD_STEPS").map_or(STEPS, |steps| steps.parse().unwrap());
     let mut runner = TestRunner::new(Config::default());
     let ana = app.insert_user("Ana", "Cali").await;
     let mut done = 0;
