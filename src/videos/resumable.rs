@@ -4,6 +4,7 @@
 //! the video. Each request that reads the offset or writes is a new epoch, which fences the writers
 //! before it.
 
+mod checksum;
 mod state;
 mod transfer;
 mod writers;
@@ -32,8 +33,9 @@ use crate::{
     metric,
     storage::{Busy, Missing, StorageKey},
 };
+pub use checksum::Checksum;
 pub use state::Upload;
-pub use transfer::{Checksum, TransferError};
+pub use transfer::TransferError;
 pub use writers::Writers;
 
 /// Maximum chunks between a request and its writer. More would only cost memory.

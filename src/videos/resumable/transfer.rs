@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use diesel_async::AsyncConnection as _;
-use ring::digest;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
+    checksum::Checksum,
     state::{Upload, count_end, discard, progress},
     writers::Registration,
 };
@@ -58,30 +58,6 @@ impl From<anyhow::Error> for TransferError {
     }
 }
 
-/// The expected checksum of a request's body.
-pub struct Checksum {
-    algorithm: &'static digest::Algorithm,
-    expected: Vec<u8>,
-}
-
-impl Checksum {
-    /// The algorithms, as `Tus-Checksum-Algorithm` lists them.
-    pub const ALGORITHMS: &str = "sha256,sha1";
-
-    /// Creates the expected checksum, or none if the algorithm is not supported.
-    pub fn new(algorithm: &str, expected: Vec<u8>) -> Option<Self> {
-        let algorithm = match algorithm {
-            "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            "sha256" => &digest::SHA256,
-            _ => return None,
-        };
-        Some(Self {
-            algorithm,
-            expected,
-        })
-    }
-}
-
 pub struct Transfer {
     app: App,
     row: OpenUpload,
@@ -93,7 +69,7 @@ pub struct Transfer {
     written: u64,
     /// The first bytes, until there are enough to check the file type.
     head: Option<Vec<u8>>,
-    checksum: Option<(digest::Context, Vec<u8>)>,
+    checksum: Option<Checksum>,
 }
 
 /// Why a writer takes no more bytes.
@@ -119,10 +95,6 @@ impl Transfer {
         } else {
             None
         };
-        let checksum = checksum.map(|checksum| {
-            let context = digest::Context::new(checksum.algorithm);
-            (context, checksum.expected)
-        });
         Ok(Self {
             app: app.clone(),
             length: u64::try_from(row.length)?,
@@ -224,8 +196,8 @@ impl Transfer {
                 self.sniff().await?;
             }
         }
-        if let Some((context, _)) = &mut self.checksum {
-            context.update(&chunk);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&chunk);
         }
         self.written += length;
         let progress = file.write(chunk).await?;
@@ -295,13 +267,11 @@ impl Transfer {
     }
 
     async fn close(&mut self, file: ResumableFile, end: End) -> Result<Upload, TransferError> {
-        if let Some((context, expected)) = self.checksum.take() {
+        if let Some(checksum) = self.checksum.take() {
             match end {
                 End::Replaced => return Err(TransferError::Fenced),
                 End::Stopping => return Err(TransferError::Stopping),
-                End::Body if context.finish().as_ref() != expected => {
-                    return Err(TransferError::ChecksumMismatch);
-                }
+                End::Body if !checksum.matches() => return Err(TransferError::ChecksumMismatch),
                 End::Body => {}
             }
         }
