@@ -78,8 +78,9 @@ pub const RESPONSE_HEADERS: [HeaderName; 10] = [
 /// Where resumable uploads are.
 const ROOT: &str = "/api/uploads";
 
-/// Middleware: puts the protocol's version into every response below `/api/uploads`, and answers 412 to a
-/// request with another one. A list of uploads and a question for the server's abilities need none.
+/// Middleware: puts the protocol's version into every response below `/api/uploads`, and answers
+/// 412 to a request with another one. A list of uploads and a question for the server's abilities
+/// need none.
 pub async fn negotiate_version(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
