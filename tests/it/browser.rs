@@ -11,7 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anb::ids::VideoId;
 use flate2::{Compression, write::GzEncoder};
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
@@ -43,10 +42,18 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
+        Self::set_with(async |flags| TestApp::spawn_with(flags, &[]).await).await
+    }
+
+    async fn set_on_aws() -> Self {
+        Self::set_with(async |flags| TestApp::spawn_on_aws_with(flags, &[]).await).await
+    }
+
+    async fn set_with(start: impl AsyncFnOnce(&[&str]) -> TestApp) -> Self {
         let site = site::serve().await;
         let port = site.address.port();
         let origins = format!("http://{},http://{INSECURE_HOST}:{port}", site.address);
-        let app = TestApp::spawn_with(&["--cors-allowed-origins", &origins], &[]).await;
+        let app = start(&["--cors-allowed-origins", &origins]).await;
         let ana = app.insert_user("Ana", "Cali").await;
         let gateway = Gateway::to(&app.url).await;
         let browser = Browser::start().await;
@@ -103,8 +110,8 @@ impl Stage {
     async fn assert_uploaded(&self, file: &Path) {
         let id = self.browser.until("video").await;
         let id = id.as_str().unwrap();
-        let stored = self.app.original(VideoId::parse(id).unwrap());
-        let is_equal = fs::read(stored).unwrap() == fs::read(file).unwrap();
+        let upload = format!("/api/uploads/{id}");
+        let is_equal = self.app.uploaded_bytes(&upload).await == fs::read(file).unwrap();
         assert!(is_equal, "the stored original differs");
         let videos = self.app.call(&self.ana, Method::GET, "/api/videos").await;
         let videos = videos.ok();
@@ -174,7 +181,15 @@ async fn upload_continues_when_the_network_is_back() {
 
 #[tokio::test]
 async fn upload_continues_after_a_reload_with_the_same_file() {
-    let stage = Stage::set().await;
+    reload_and_continue(&Stage::set().await).await;
+}
+
+#[tokio::test]
+async fn upload_to_s3_continues_after_a_reload_with_the_same_file() {
+    reload_and_continue(&Stage::set_on_aws().await).await;
+}
+
+async fn reload_and_continue(stage: &Stage) {
     let file = stage.file("jugada.mp4", 1);
     stage.start_and_hang(&file).await;
     stage.browser.reload().await;
