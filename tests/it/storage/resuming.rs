@@ -153,11 +153,13 @@ async fn checkpoints_follow_the_bytes_of_a_long_request(place: &TestStorage) {
             ahead -= usize::try_from(progress.received).unwrap() - record.received();
             record.progress = progress;
         }
-        // Two parts of S3: one is being filled, and one sent.
-        assert!(
-            ahead <= 2 * PART_BYTES + 50_000,
-            "{ahead} bytes are not durable"
-        );
+        // Two parts of S3: one is being filled, and one sent. A file on disk has a limit of time.
+        let is_near = ahead <= 2 * PART_BYTES + 50_000;
+        let is_local = matches!(file, ResumableFile::Local { .. });
+        assert!(is_near || is_local, "{ahead} bytes are not durable");
+    }
+    if let Some(progress) = file.record_idle().await.unwrap() {
+        record.progress = progress;
     }
     drop(file);
     assert!(record.received() > 10_000_000);

@@ -177,13 +177,13 @@ async fn failed_deletion_of_an_object_is_an_error() {
 #[tokio::test]
 async fn versions_of_all_pages_are_deleted() {
     let script = Script::start(|operation, earlier| match (operation, earlier) {
-        // Two pages for the original, then one for the outputs.
+        // Two pages for the original, then one each for its tails and the outputs.
         ("ListObjectVersions", 0) => ScriptedResponse::ok(
             "<ListVersionsResult><IsTruncated>true</IsTruncated>\
              <NextKeyMarker>key</NextKeyMarker>\
              <NextVersionIdMarker>version</NextVersionIdMarker></ListVersionsResult>",
         ),
-        ("ListObjectVersions", 2) => ScriptedResponse::ok(
+        ("ListObjectVersions", 3) => ScriptedResponse::ok(
             "<ListVersionsResult>\
              <Version><Key>processed/x</Key><VersionId>1</VersionId></Version>\
              <DeleteMarker><Key>processed/x</Key><VersionId>2</VersionId></DeleteMarker>\
@@ -195,7 +195,7 @@ async fn versions_of_all_pages_are_deleted() {
     let storage = connect(&script).await.unwrap();
     storage.delete_video(VideoId::generate()).await.unwrap();
     let lists = script.asked("ListObjectVersions");
-    assert_eq!(lists.len(), 3);
+    assert_eq!(lists.len(), 4);
     for marker in ["key-marker=key", "version-id-marker=version"] {
         assert!(lists[1].path.contains(marker), "{}", lists[1].path);
         assert!(!lists[2].path.contains(marker), "{}", lists[2].path);

@@ -65,10 +65,14 @@ fn number(request: &HttpRequest, header: &HeaderName, name: &'static str) -> Res
     number.ok_or_else(|| Error::field(name, Problem::Invalid))
 }
 
-/// Returns the length of the body, if the client declares it.
+/// Returns the length of the body, or none if it is sent in chunks. A request that declares neither
+/// has no body (RFC 9112 §6.3).
 pub fn content_length(request: &HttpRequest) -> Option<u64> {
-    let declared = request.headers().get(header::CONTENT_LENGTH)?;
-    declared.to_str().ok()?.parse().ok()
+    match request.headers().get(header::CONTENT_LENGTH) {
+        Some(declared) => declared.to_str().ok()?.parse().ok(),
+        None if request.headers().contains_key(header::TRANSFER_ENCODING) => None,
+        None => Some(0),
+    }
 }
 
 /// Rejects a body of another media type than that of the protocol.
