@@ -65,12 +65,10 @@ impl Error {
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        let retry_after = match code.status() {
-            _ if matches!(code, Code::UploadBusy | Code::UploadInterrupted) => {
-                Some(RETRY_AFTER_UPLOAD)
-            }
-            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
-            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER_QUOTA),
+        let retry_after = match (code, code.status()) {
+            (Code::UploadBusy | Code::UploadInterrupted, _) => Some(RETRY_AFTER_UPLOAD),
+            (_, StatusCode::SERVICE_UNAVAILABLE) => Some(RETRY_AFTER),
+            (_, StatusCode::TOO_MANY_REQUESTS) => Some(RETRY_AFTER_QUOTA),
             _ => None,
         };
         Self {

@@ -239,6 +239,16 @@ fn expect_json(request: &HttpRequest) -> Result<(), Error> {
     }
 }
 
+/// Returns the length of the body, or none if it is sent in chunks. A request that declares neither
+/// has no body (RFC 9112 §6.3).
+pub fn content_length(request: &HttpRequest) -> Option<u64> {
+    match request.headers().get(header::CONTENT_LENGTH) {
+        Some(declared) => declared.to_str().ok()?.parse().ok(),
+        None if request.headers().contains_key(header::TRANSFER_ENCODING) => None,
+        None => Some(0),
+    }
+}
+
 /// Rejects a body with a content coding; request bodies are never decompressed.
 pub fn reject_encoded(request: &HttpRequest) -> Result<(), Error> {
     let mut codings = request.headers().get_all(header::CONTENT_ENCODING);

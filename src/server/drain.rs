@@ -17,7 +17,7 @@ use actix_web::{
 use tokio::time::{Instant, sleep_until};
 
 use super::PROBES;
-use crate::shutdown::Shutdown;
+use crate::{shutdown::Shutdown, videos::handlers::resumable::is_upload};
 
 /// Time without requests after which clients are assumed to use another server.
 const QUIET: Duration = Duration::from_secs(1);
@@ -25,9 +25,6 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Maximum time for which the server listens after shutdown is requested, or a third of the grace
 /// period if that is shorter. Clients without a load balancer would never stop sending.
 const LINGER: Duration = Duration::from_secs(10);
-
-/// Resumable uploads, whose clients retry after a second.
-const UPLOADS: &str = "/api/uploads";
 
 /// Decides when to stop listening. Cheap to clone; clones share state.
 #[derive(Clone)]
@@ -74,7 +71,7 @@ pub async fn drain<B: MessageBody>(
     // Probes, and uploads that are told to continue at another server, must not delay the stop.
     let is_ignored = |drain: &&web::Data<Drain>| {
         let path = request.path();
-        PROBES.contains(&path) || (path.starts_with(UPLOADS) && drain.shutdown.is_requested())
+        PROBES.contains(&path) || (is_upload(path) && drain.shutdown.is_requested())
     };
     if let Some(drain) = drain.as_ref().filter(|drain| !is_ignored(drain)) {
         *drain.last() = Instant::now();

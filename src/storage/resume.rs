@@ -181,13 +181,10 @@ impl ResumableFile {
             } => {
                 *durable = file.checkpoint().await?;
                 *checkpoint = Instant::now();
-                Ok(Progress {
-                    received: *durable,
-                    ..Progress::default()
-                })
             }
-            Self::S3(file) => Ok(progress_of(file.checkpoint().await?)),
+            Self::S3(file) => file.checkpoint().await?,
         }
+        Ok(self.progress())
     }
 
     /// Returns what is durable.

@@ -62,9 +62,7 @@ impl Folders {
             },
         })
     }
-}
 
-impl Folders {
     /// Returns [`Full`] unless the disk has `length` free bytes.
     pub async fn check_space(&self, key: StorageKey, length: u64) -> anyhow::Result<()> {
         let folder = self.uploads.clone();
@@ -75,9 +73,7 @@ impl Folders {
         }
         Ok(())
     }
-}
 
-impl Folders {
     pub async fn remove_unfinished(&self, key: StorageKey) -> anyhow::Result<()> {
         remove_file(&part_path(&self.path(key))).await
     }

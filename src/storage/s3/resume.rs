@@ -9,7 +9,10 @@ use aws_sdk_s3::{error::SdkError, types::CompletedPart};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use super::{Bucket, StorageKey, objects, upload::PART_BYTES};
+use super::{
+    Bucket, Missing, StorageKey, objects,
+    upload::{OtherParts, PART_BYTES, fill},
+};
 use crate::{aws::explain, ids::VideoId};
 
 /// What is stored of an object.
@@ -76,8 +79,7 @@ impl Bucket {
         }
         let mut filling = Vec::new();
         if let Some(tail) = parts.tail.filter(|_| !is_stored) {
-            filling.reserve_exact(PART_BYTES);
-            filling.extend(self.read_tail(key.video(), tail).await?);
+            fill(&mut filling, &self.read_tail(key.video(), tail).await?);
         }
         Ok(ResumableFile {
             bucket: self.clone(),
@@ -162,9 +164,7 @@ impl Bucket {
         })
         .await
     }
-}
 
-impl Bucket {
     pub async fn remove_unfinished(&self, key: StorageKey) -> anyhow::Result<()> {
         let object = self.object(key);
         objects::abort_uploads(self, &object, |name| name == object).await?;
@@ -187,13 +187,7 @@ impl ResumableFile {
             self.record_part().await?;
         }
         while !bytes.is_empty() {
-            if self.filling.capacity() == 0 {
-                self.filling.reserve_exact(PART_BYTES);
-            }
-            let room = PART_BYTES - self.filling.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.filling.extend_from_slice(now);
-            bytes = later;
+            bytes = fill(&mut self.filling, bytes);
             // The last part of an object is sent when it is finished.
             if self.filling.len() == PART_BYTES && self.parts.upload.is_some() {
                 self.send_part().await?;
@@ -214,15 +208,16 @@ impl ResumableFile {
 
     /// Makes all written bytes durable. The caller records the result before it calls
     /// [`Bucket::forget_replaced`].
-    pub async fn checkpoint(&mut self) -> anyhow::Result<&Parts> {
+    pub async fn checkpoint(&mut self) -> anyhow::Result<()> {
         self.record_part().await?;
         let bytes = u64::try_from(self.filling.len())?;
         if !self.is_stored && bytes != self.parts.tail.map_or(0, |tail| tail.bytes) {
             self.store_tail(bytes).await?;
         }
-        Ok(&self.parts)
+        Ok(())
     }
 
+    /// Makes the object visible. Returns [`Missing`] if its parts were replaced by other bytes.
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let finished = async {
             if self.is_stored {
@@ -248,6 +243,13 @@ impl ResumableFile {
                 .await
         };
         let finished: anyhow::Result<()> = finished.await;
+        let finished = finished.map_err(|error| {
+            if error.is::<OtherParts>() {
+                error.context(Missing(self.key))
+            } else {
+                error
+            }
+        });
         finished.with_context(|| format!("store {}", self.key))
     }
 
@@ -288,18 +290,10 @@ impl ResumableFile {
     }
 
     async fn store_tail(&mut self, bytes: u64) -> anyhow::Result<()> {
-        let inner = &self.bucket.inner;
-        let name = format!("{}{}", self.bucket.tails(self.key.video()), self.epoch);
-        let _permit = inner.sending.acquire().await?;
-        let put = inner.client.put_object();
-        put.bucket(&inner.name)
-            .key(&name)
-            .body(self.filling.clone().into())
-            .send()
-            .await
-            .map_err(explain)
-            .with_context(|| format!("store {name}"))?;
-        let epoch = self.epoch;
+        let (bucket, epoch) = (&self.bucket, self.epoch);
+        let name = format!("{}{epoch}", bucket.tails(self.key.video()));
+        let stored = bucket.put_named(&name, self.key.content_type(), self.filling.clone());
+        stored.await.with_context(|| format!("store {name}"))?;
         self.parts.tail = Some(Tail { epoch, bytes });
         Ok(())
     }

@@ -3,7 +3,10 @@
 use std::mem;
 
 use anyhow::Context as _;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::{
+    error::ProvideErrorMetadata as _,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
 use tokio::task::JoinSet;
 
 use super::{Bucket, StorageKey};
@@ -11,6 +14,11 @@ use crate::aws::explain;
 
 /// Size of every part except the last, the minimum that S3 accepts (bytes).
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
+
+/// The service has other parts of an object than those that it confirmed.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored parts differ from the confirmed ones")]
+pub struct OtherParts;
 
 /// An object being written. Dropping it unfinished aborts the upload in the background.
 pub struct NewFile {
@@ -39,13 +47,7 @@ impl NewFile {
 
     pub async fn write(&mut self, mut bytes: &[u8]) -> anyhow::Result<()> {
         while !bytes.is_empty() {
-            if self.filling.capacity() == 0 {
-                self.filling.reserve_exact(PART_BYTES);
-            }
-            let room = PART_BYTES - self.filling.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.filling.extend_from_slice(now);
-            bytes = later;
+            bytes = fill(&mut self.filling, bytes);
             if self.filling.len() == PART_BYTES {
                 self.send_part().await?;
             }
@@ -122,6 +124,17 @@ impl NewFile {
     }
 }
 
+/// Appends bytes to a part until it is full. Returns those that do not fit.
+pub fn fill<'a>(part: &mut Vec<u8>, bytes: &'a [u8]) -> &'a [u8] {
+    if part.capacity() == 0 {
+        part.reserve_exact(PART_BYTES);
+    }
+    let room = PART_BYTES - part.len();
+    let (now, later) = bytes.split_at(room.min(bytes.len()));
+    part.extend_from_slice(now);
+    later
+}
+
 impl Bucket {
     /// Begins a multipart upload. Returns its id.
     pub async fn begin(&self, key: StorageKey) -> anyhow::Result<String> {
@@ -161,7 +174,8 @@ impl Bucket {
             .build())
     }
 
-    /// Makes the object visible. `parts` are in the order of their numbers.
+    /// Makes the object visible. `parts` are in the order of their numbers. Returns [`OtherParts`] if
+    /// the service has other parts.
     pub async fn complete(
         &self,
         key: StorageKey,
@@ -178,18 +192,35 @@ impl Bucket {
             .send()
             .await
             .map(drop)
-            .map_err(explain)
-            .context("complete the multipart upload")
+            .map_err(|error| {
+                let has_other_parts = error.code() == Some("InvalidPart");
+                let error = explain(error).context("complete the multipart upload");
+                if has_other_parts {
+                    error.context(OtherParts)
+                } else {
+                    error
+                }
+            })
     }
 
     /// Stores an object of a single part.
     pub async fn put(&self, key: StorageKey, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let content_type = key.content_type();
+        self.put_named(&self.object(key), content_type, bytes).await
+    }
+
+    pub async fn put_named(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+    ) -> anyhow::Result<()> {
         let _permit = self.inner.sending.acquire().await?;
         let request = self.inner.client.put_object();
         request
             .bucket(&self.inner.name)
-            .key(self.object(key))
-            .content_type(key.content_type())
+            .key(name)
+            .content_type(content_type)
             .body(bytes.into())
             .send()
             .await

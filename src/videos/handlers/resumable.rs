@@ -31,7 +31,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, RequestId, VideoPath, reject_encoded},
+        extract::{Authenticated, RequestId, VideoPath, content_length, reject_encoded},
         pace::{Pace, WINDOW},
         rate::Limits,
     },
@@ -78,6 +78,12 @@ pub const RESPONSE_HEADERS: [HeaderName; 10] = [
 /// Where resumable uploads are.
 const ROOT: &str = "/api/uploads";
 
+/// Returns whether a path is that of resumable uploads or of one of them.
+pub fn is_upload(path: &str) -> bool {
+    let rest = path.strip_prefix(ROOT);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Middleware: puts the protocol's version into every response below `/api/uploads`, and answers
 /// 412 to a request with another one. A list of uploads and a question for the server's abilities
 /// need none.
@@ -86,8 +92,7 @@ pub async fn negotiate_version(
     next: Next<impl MessageBody + 'static>,
 ) -> std::result::Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
     let path = request.path();
-    let rest = path.strip_prefix(ROOT);
-    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+    if !is_upload(path) {
         return next
             .call(request)
             .await
@@ -257,7 +262,7 @@ pub async fn append(
     reject_encoded(&request)?;
     let offset = headers::offset(&request)?;
     let checksum = headers::checksum(&request)?;
-    let length = headers::content_length(&request);
+    let length = content_length(&request);
     let is_checked = checksum.is_some();
     if is_checked && length.is_some_and(|length| length > MAX_CHECKED_BYTES) {
         return Err(Code::BodyTooLarge.into());

@@ -1,6 +1,6 @@
 //! `POST /api/videos/upload`: reads the form as a stream, with its fields in any order.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -8,7 +8,7 @@ use crate::{
     app::App,
     http::{
         Code, Error, Result,
-        extract::{Authenticated, RequestId, reject_encoded},
+        extract::{Authenticated, RequestId, content_length, reject_encoded},
         multipart::{Field, Form},
         rate::Limits,
         respond::Message,
@@ -51,7 +51,7 @@ pub async fn upload(
 ) -> Result<HttpResponse> {
     limits.write.take(&caller.user())?;
     reject_encoded(&request)?;
-    if content_length(&request) > app.upload.max_bytes() {
+    if content_length(&request).is_some_and(|length| length > app.upload.max_bytes()) {
         return Err(Code::FileTooLarge.into());
     }
     let mut received = Received::default();
@@ -82,14 +82,6 @@ pub async fn upload(
         ),
         task_id,
     }))
-}
-
-/// Returns the length that the client declares, or 0 if it declares none.
-fn content_length(request: &HttpRequest) -> u64 {
-    let declared = request.headers().get(header::CONTENT_LENGTH);
-    declared
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .unwrap_or(0)
 }
 
 /// Reads all fields. After an error the caller must abandon the file left in `received`.
@@ -125,7 +117,8 @@ async fn read_file(form: &mut Form, field: &mut Field, file: &mut Receiving) -> 
     Ok(file.sniff()?)
 }
 
-fn parse_flag(text: &str) -> Result<bool> {
+/// Parses `is_public`.
+pub fn parse_flag(text: &str) -> Result<bool> {
     match text.trim() {
         "true" => Ok(true),
         "false" | "" => Ok(false),

@@ -181,20 +181,25 @@ async fn damaged_bytes_are_discarded(app: &TestApp) {
     assert_complete(app, &ana, &upload, &film).await;
 }
 
-async fn body_without_a_length_is_received(app: &TestApp) {
-    let ana = app.insert_user("Ana", "Cali").await;
-    let film = film_of(6 * MB);
-    let upload = app.create_upload(&ana, film.len()).await;
-    let pieces: Vec<_> = film
+/// Sends bytes to an upload in chunks, so without their length.
+async fn send_chunked(app: &TestApp, player: &Player, upload: &str, bytes: &[u8]) -> Response {
+    let pieces: Vec<_> = bytes
         .chunks(70_000)
         .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
         .collect();
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
-    let request = app.tus(&ana, Method::PATCH, &upload);
+    let request = app.tus(player, Method::PATCH, upload);
     let request = request
         .header("upload-offset", 0)
         .header("content-type", BYTES);
-    let sent = Response::of(request.body(body)).await;
+    Response::of(request.body(body)).await
+}
+
+async fn body_without_a_length_is_received(app: &TestApp) {
+    let ana = app.insert_user("Ana", "Cali").await;
+    let film = film_of(6 * MB);
+    let upload = app.create_upload(&ana, film.len()).await;
+    let sent = send_chunked(app, &ana, &upload, &film).await;
     assert_eq!(sent.status, 204, "{sent:?}");
     assert_complete(app, &ana, &upload, &film).await;
 }
@@ -206,16 +211,7 @@ async fn excess_bytes_are_refused(app: &TestApp) {
     let sent = app.send_bytes(&ana, &upload, 0, &film).await;
     assert_eq!(sent.refusal(), (413, "upload_too_large"));
     assert_eq!(app.offset(&ana, &upload).await, Ok(0));
-    let pieces: Vec<_> = film
-        .chunks(70_000)
-        .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
-        .collect();
-    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
-    let request = app.tus(&ana, Method::PATCH, &upload);
-    let request = request
-        .header("upload-offset", 0)
-        .header("content-type", BYTES);
-    let sent = Response::of(request.body(body)).await;
+    let sent = send_chunked(app, &ana, &upload, &film).await;
     assert_eq!(sent.refusal(), (413, "upload_too_large"));
     assert_eq!(app.number("SELECT count(*) FROM videos").await, 0);
 }

@@ -5,10 +5,13 @@ use std::path::Path;
 use anb::{
     config::storage::{Settings, StorageType},
     ids::VideoId,
-    storage::{MediaUrls, Signer, Storage, StorageKey},
+    storage::{MediaUrls, Missing, Signer, Storage, StorageKey},
 };
 
-use super::PART_BYTES;
+use super::{
+    PART_BYTES,
+    resuming::{self, Record},
+};
 use crate::support::{
     aws::{self, Script, ScriptedResponse},
     eventually,
@@ -172,6 +175,24 @@ async fn failed_deletion_of_an_object_is_an_error() {
         format!("{error:#}").contains("AccessDenied: No."),
         "{error:#}"
     );
+}
+
+#[tokio::test]
+async fn resumed_object_whose_parts_differ_is_lost() {
+    let script = Script::start(|operation, _| match operation {
+        "CompleteMultipartUpload" => ScriptedResponse::s3_error(400, "InvalidPart"),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    let mut record = Record::new(PART_BYTES + 1);
+    let progress = record.progress.clone();
+    let length = u64::try_from(record.length).unwrap();
+    let file = storage.resume(record.key, record.writer(), progress, length);
+    let mut file = file.await.unwrap();
+    resuming::write(&mut file, &vec![7; record.length]).await;
+    let error = file.finish().await.unwrap_err();
+    assert!(error.is::<Missing>(), "{error:#}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
-    http::header::{self, HeaderName, HeaderValue},
+    http::header::{HeaderName, HeaderValue},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ring::digest;
@@ -14,6 +14,7 @@ use crate::{
     validate::Problem,
     videos::{
         check_title,
+        handlers::upload::parse_flag,
         resumable::{Checksum, pairs},
     },
 };
@@ -63,16 +64,6 @@ fn number(request: &HttpRequest, header: &HeaderName, name: &'static str) -> Res
     let digits = digits.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| Error::field(name, Problem::Invalid))
-}
-
-/// Returns the length of the body, or none if it is sent in chunks. A request that declares neither
-/// has no body (RFC 9112 §6.3).
-pub fn content_length(request: &HttpRequest) -> Option<u64> {
-    match request.headers().get(header::CONTENT_LENGTH) {
-        Some(declared) => declared.to_str().ok()?.parse().ok(),
-        None if request.headers().contains_key(header::TRANSFER_ENCODING) => None,
-        None => Some(0),
-    }
 }
 
 /// Rejects a body of another media type than that of the protocol.
@@ -147,12 +138,8 @@ impl Metadata {
     pub fn title_and_visibility(&self) -> Result<(String, bool)> {
         let title = self.values.get("title");
         let title = title.ok_or_else(|| Error::field("title", Problem::Required))?;
-        let is_public = self.values.get("is_public").map_or("", |text| text.trim());
-        let is_public = match is_public {
-            "true" => true,
-            "false" | "" => false,
-            _ => return Err(Error::field("is_public", Problem::Invalid)),
-        };
+        let is_public = self.values.get("is_public").map_or("", String::as_str);
+        let is_public = parse_flag(is_public)?;
         Ok((check_title(title)?, is_public))
     }
 
