@@ -51,7 +51,7 @@ use self::{
 pub use self::{
     input::{
         rules::Rejection,
-        sniff::{NotAnMp4, SNIFF_BYTES, sniff},
+        sniff::{NotAnMp4, SNIFF_BYTES, Sniffer, sniff},
     },
     run::{command::ResourceUsage, progress::Progress, scratch::Scratch},
 };

@@ -198,7 +198,16 @@ impl ResumableFile {
         }
     }
 
-    /// Returns the first `bytes` bytes, which must be durable and fewer than a part of S3.
+    /// Returns whether a writer finished the whole file before, so that its bytes are not read again.
+    pub fn is_stored(&self) -> bool {
+        match self {
+            Self::Local { .. } => false,
+            Self::S3(file) => file.is_stored(),
+        }
+    }
+
+    /// Returns the first `bytes` bytes, which must be durable and fewer than a part of S3. The file
+    /// must not be stored.
     pub async fn read_start(&self, bytes: u64) -> anyhow::Result<Vec<u8>> {
         match self {
             Self::Local { file, .. } => file.read_start(bytes).await,

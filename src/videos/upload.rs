@@ -15,7 +15,7 @@ use crate::{
     db,
     ids::{UserId, VideoId},
     job::Job,
-    media::{SNIFF_BYTES, sniff},
+    media::{NotAnMp4, Sniffer},
     metric,
     storage::{NewFile, StorageKey},
 };
@@ -58,8 +58,7 @@ pub struct Receiving {
     file: NewFile,
     bytes: u64,
     max_bytes: u64,
-    /// The first bytes, until there are enough to check the file type.
-    head: Option<Vec<u8>>,
+    sniffer: Sniffer,
 }
 
 impl Receiving {
@@ -97,7 +96,7 @@ impl Receiving {
             file,
             bytes: 0,
             max_bytes,
-            head: Some(Vec::new()),
+            sniffer: Sniffer::after(Vec::new()),
         })
     }
 
@@ -107,23 +106,19 @@ impl Receiving {
         if self.bytes > self.max_bytes {
             return Err(UploadError::TooLarge);
         }
-        if let Some(head) = &mut self.head {
-            let missing = SNIFF_BYTES.saturating_sub(head.len());
-            head.extend(chunk.iter().take(missing));
-            if head.len() >= SNIFF_BYTES {
-                self.sniff()?;
-            }
-        }
+        let sniffed = self.sniffer.push(&chunk);
+        self.judge(sniffed)?;
         Ok(self.file.write(chunk).await?)
     }
 
-    /// Checks the file type once, as soon as there are enough bytes. For a shorter file, the caller
-    /// calls this at its end.
+    /// Checks the file type at the end of a file, unless it was long enough to be checked before.
     pub fn sniff(&mut self) -> Result<(), UploadError> {
-        let Some(head) = self.head.take() else {
-            return Ok(());
-        };
-        sniff(&head).map_err(|error| {
+        let sniffed = self.sniffer.finish();
+        self.judge(sniffed)
+    }
+
+    fn judge(&self, sniffed: Result<(), NotAnMp4>) -> Result<(), UploadError> {
+        sniffed.map_err(|error| {
             tracing::info!(user = %self.user, %error, "upload rejected by its content");
             UploadError::NotAnMp4
         })

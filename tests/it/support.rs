@@ -49,7 +49,7 @@ pub use processes::{
     Share, Suspended, command_line, cpu_seconds, descendants, hold, memory, processes_about,
     signal_all,
 };
-pub use raw::read;
+pub use raw::{in_table, is_read, read, tcp_ends};
 pub use rows::Row;
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};

@@ -11,6 +11,47 @@ pub const SNIFF_BYTES: usize = 4096;
 #[error("the file is not an MP4 video")]
 pub struct NotAnMp4;
 
+/// Checks a file that arrives in chunks, once there are enough bytes.
+pub struct Sniffer {
+    /// The first bytes; none once they were checked.
+    head: Option<Vec<u8>>,
+}
+
+impl Sniffer {
+    /// Starts after `head`, the first bytes of a file, which are fewer than [`SNIFF_BYTES`].
+    pub fn after(head: Vec<u8>) -> Self {
+        Self { head: Some(head) }
+    }
+
+    /// Continues a file that was checked before.
+    pub fn checked() -> Self {
+        Self { head: None }
+    }
+
+    /// Returns whether the file was checked.
+    pub fn is_checked(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// Takes the next bytes, and checks the file as soon as there are enough.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), NotAnMp4> {
+        let Some(head) = &mut self.head else {
+            return Ok(());
+        };
+        let missing = SNIFF_BYTES.saturating_sub(head.len());
+        head.extend(chunk.iter().take(missing));
+        if head.len() < SNIFF_BYTES {
+            return Ok(());
+        }
+        self.finish()
+    }
+
+    /// Checks a file that ends here, unless it was checked before.
+    pub fn finish(&mut self) -> Result<(), NotAnMp4> {
+        self.head.take().map_or(Ok(()), |head| sniff(&head))
+    }
+}
+
 /// Accepts an `ftyp` box with a video brand, or the leading `moov`, `mdat` or `wide` box of an old
 /// MOV file; padding boxes may come first.
 pub fn sniff(head: &[u8]) -> Result<(), NotAnMp4> {

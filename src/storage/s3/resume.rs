@@ -196,6 +196,10 @@ impl ResumableFile {
         Ok(())
     }
 
+    pub fn is_stored(&self) -> bool {
+        self.is_stored
+    }
+
     /// Returns the first bytes of an object of which no part is stored.
     pub fn start(&self, bytes: usize) -> Vec<u8> {
         self.filling.iter().take(bytes).copied().collect()

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     db,
     ids::{UserId, VideoId},
-    media::{SNIFF_BYTES, sniff},
+    media::{NotAnMp4, SNIFF_BYTES, Sniffer},
     metric,
     shutdown::Shutdown,
     storage::{Missing, Progress, ResumableFile, StorageKey},
@@ -67,8 +67,7 @@ pub struct Transfer {
     recorded: u64,
     /// Number of bytes of the upload, durable or not.
     written: u64,
-    /// The first bytes, until there are enough to check the file type.
-    head: Option<Vec<u8>>,
+    sniffer: Sniffer,
     checksum: Option<Checksum>,
 }
 
@@ -90,10 +89,11 @@ impl Transfer {
         trace: String,
     ) -> anyhow::Result<Self> {
         let recorded = u64::try_from(row.received)?;
-        let head = if recorded < u64::try_from(SNIFF_BYTES)? {
-            Some(file.read_start(recorded).await?)
+        let is_checked = file.is_stored() || recorded >= u64::try_from(SNIFF_BYTES)?;
+        let sniffer = if is_checked {
+            Sniffer::checked()
         } else {
-            None
+            Sniffer::after(file.read_start(recorded).await?)
         };
         Ok(Self {
             app: app.clone(),
@@ -102,7 +102,7 @@ impl Transfer {
             trace,
             recorded,
             written: recorded,
-            head,
+            sniffer,
             checksum,
         })
     }
@@ -189,13 +189,8 @@ impl Transfer {
         if self.written + length > self.length {
             return Err(TransferError::TooLarge);
         }
-        if let Some(head) = &mut self.head {
-            let missing = SNIFF_BYTES.saturating_sub(head.len());
-            head.extend(chunk.iter().take(missing));
-            if head.len() >= SNIFF_BYTES {
-                self.sniff().await?;
-            }
-        }
+        let sniffed = self.sniffer.push(&chunk);
+        self.judge(sniffed).await?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&chunk);
         }
@@ -207,19 +202,16 @@ impl Transfer {
     /// Records a checkpoint, except of bytes that may be no video, or damaged.
     async fn record_if_checked(&mut self, progress: Option<Progress>) -> Result<(), TransferError> {
         match progress {
-            Some(progress) if self.head.is_none() && self.checksum.is_none() => {
+            Some(progress) if self.sniffer.is_checked() && self.checksum.is_none() => {
                 self.record(&progress).await
             }
             _ => Ok(()),
         }
     }
 
-    /// Checks the file type once. Removes an upload of another type.
-    async fn sniff(&mut self) -> Result<(), TransferError> {
-        let Some(head) = self.head.take() else {
-            return Ok(());
-        };
-        if let Err(error) = sniff(&head) {
+    /// Removes an upload of another file type.
+    async fn judge(&self, sniffed: Result<(), NotAnMp4>) -> Result<(), TransferError> {
+        if let Err(error) = sniffed {
             tracing::info!(user = %self.user(), %error, "upload rejected by its content");
             discard(&self.app.backends, &self.row).await?;
             count_end("rejected");
@@ -276,7 +268,8 @@ impl Transfer {
             }
         }
         if self.written == self.length {
-            self.sniff().await?;
+            let sniffed = self.sniffer.finish();
+            self.judge(sniffed).await?;
             return self.complete(file).await;
         }
         self.checkpoint(file).await?;

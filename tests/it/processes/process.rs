@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::support::{
-    Place, SMALL, Share, TestApp, aws, cpu_seconds, eventually, free_port, memory,
+    Place, SMALL, Share, TestApp, aws, cpu_seconds, eventually, free_port, in_table, memory,
+    tcp_ends,
 };
 
 /// The command of a process.
@@ -242,14 +243,11 @@ impl Process {
 
     /// Returns the number of accepted connections without unread bytes.
     pub fn requests_read(&self) -> usize {
-        let (_, port) = self.url.rsplit_once(':').unwrap();
-        let local = format!("0100007F:{:04X}", port.parse::<u16>().unwrap());
-        let connections = fs::read_to_string("/proc/net/tcp").unwrap();
-        let read = connections.lines().filter(|line| {
-            // Fields: local address, state, bytes to send and to read, inode (0 until accepted).
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let is_read = fields[4].ends_with(":00000000") && fields[9] != "0";
-            fields[1] == local && fields[3] == "01" && is_read
+        let address = self.url.strip_prefix("http://").unwrap();
+        let local = in_table(address.parse().unwrap());
+        let ends = tcp_ends();
+        let read = ends.iter().filter(|end| {
+            end.local == local && end.is_established && end.to_read == 0 && end.is_accepted
         });
         read.count()
     }

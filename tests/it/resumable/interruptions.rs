@@ -13,7 +13,7 @@ use crate::{
         STOP,
         process::{Role, SystemUnderTest},
     },
-    support::{Mount, Response, TestApp, eventually, on_both, read, tus::film_of},
+    support::{Mount, Response, TestApp, eventually, is_read, on_both, read, tus::film_of},
 };
 
 const MB: usize = 1_000_000;
@@ -60,7 +60,9 @@ async fn broken_connection_loses_nothing_that_arrived(app: &TestApp) {
     let mut offset = 0;
     for end in [10, 5000, 3 * MB, 3 * MB, 9 * MB] {
         let (rest, sent) = (film.len() - offset, &film[offset..end.max(offset)]);
-        drop(app.begin_sending(&ana, &upload, offset, rest, sent).await);
+        let sending = app.begin_sending(&ana, &upload, offset, rest, sent).await;
+        eventually("the server has read it", 60, async || is_read(&sending)).await;
+        drop(sending);
         // Asking for the offset would end the request before the server has read everything.
         let least = i64::try_from(end.saturating_sub(BUFFERS)).unwrap();
         eventually("what arrived is durable", 60, async || {
