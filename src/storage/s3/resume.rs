@@ -47,6 +47,11 @@ impl Parts {
         let parts: u64 = self.done.iter().map(|part| part.bytes).sum();
         parts + self.tail.map_or(0, |tail| tail.bytes)
     }
+
+    /// Returns whether bytes after the last part are stored.
+    pub fn has_tail(&self) -> bool {
+        self.tail.is_some()
+    }
 }
 
 /// An object being received. Dropping it keeps what is stored.

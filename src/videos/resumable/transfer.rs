@@ -67,6 +67,8 @@ pub struct Transfer {
     recorded: u64,
     /// Number of bytes of the upload, durable or not.
     written: u64,
+    /// Whether this request replaces bytes that were stored apart.
+    replaces_tail: bool,
     sniffer: Sniffer,
     checksum: Option<Checksum>,
 }
@@ -95,6 +97,7 @@ impl Transfer {
         } else {
             Sniffer::after(file.read_start(recorded).await?)
         };
+        let replaces_tail = progress(&row)?.parts.has_tail();
         Ok(Self {
             app: app.clone(),
             length: u64::try_from(row.length)?,
@@ -102,6 +105,7 @@ impl Transfer {
             trace,
             recorded,
             written: recorded,
+            replaces_tail,
             sniffer,
             checksum,
         })
@@ -289,6 +293,8 @@ impl Transfer {
         let (key, epoch) = (self.key(), self.row.epoch);
         let storage = &self.app.backends.storage;
         let removed = match recorded {
+            // There is nothing to list. What a killed writer left is removed at the end.
+            Ok(()) if !self.replaces_tail => Ok(()),
             Ok(()) => storage.forget_replaced(key, epoch, &progress).await,
             // The upload may have ended, and then nobody would remove what this writer stored.
             Err(TransferError::Fenced) => storage.forget_own(key, epoch).await,
