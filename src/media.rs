@@ -1,4 +1,5 @@
-//! Turns a player's video into the clip: 1280x720, 30 frames per second, silent, branded.
+//! Turns a player's video into the clip: 1280x720, 30 frames per second, silent, branded. A light
+//! rendition of 640x360 has the same frames.
 //!
 //! Only this module runs `ffmpeg`. A source is hostile until proven otherwise, so it is decoded
 //! once, under limits, after cheaper checks. `videos` calls [`sniff()`] on upload, `worker` uses
@@ -8,12 +9,13 @@
 //! 2. `input::probe` has `ffprobe` read the headers.
 //! 3. `input::rules` accepts or rejects what they declare.
 //! 4. `run::admission` waits until the job fits into memory.
-//! 5. `encode::plan` builds the arguments of one run for body and stills.
+//! 5. `encode::plan` builds the arguments of one run for all `encode::outputs`: the bodies of the
+//!    renditions and the stills.
 //! 6. `run::tools` runs it: `run::command` confines it (`crate::confine`), in the job's
 //!    `run::scratch` folder, and `run::progress` reads its reports.
-//! 7. `encode::brand` has the bumpers, which are joined to the body without re-encoding.
-//! 8. `output::inspect` verifies the clip before it is published.
-//! 9. `output::poster` chooses the poster among the stills.
+//! 7. `encode::brand` has the bumpers, which are joined to the bodies without re-encoding.
+//! 8. `output::inspect` verifies the renditions before they are published.
+//! 9. `output::poster` chooses poster and thumb among the stills.
 //!
 //! The steps share `args` and `target`.
 
@@ -70,14 +72,32 @@ pub struct Clip {
     /// MP4 with its index first.
     #[serde(skip)]
     pub video: PathBuf,
+    /// The same frames in fewer bytes, unless `LIGHT_RENDITION` is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub light: Option<LightClip>,
     /// JPEG of the same size as the clip.
     #[serde(skip)]
     pub poster: PathBuf,
+    /// The same picture as a small JPEG of at most 16 KB.
+    #[serde(skip)]
+    pub thumb: PathBuf,
+    /// Average colour of both pictures, six hexadecimal digits.
+    pub colour: String,
     /// Size of the video.
     pub bytes: u64,
     /// Including the bumpers, as in `duration_ms`.
     pub frames: u64,
     pub duration_ms: u64,
+}
+
+/// The light rendition of a clip: half as wide and as high, at most 500 kbit/s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LightClip {
+    /// MP4 with its index first.
+    #[serde(skip)]
+    pub video: PathBuf,
+    /// Size of the video.
+    pub bytes: u64,
 }
 
 /// Inputs, arguments and resource usage of a job as far as it got; enough to reproduce it.
@@ -198,7 +218,8 @@ impl Media {
         tokio::task::spawn_blocking(move || scratch::clear(&root)).await?
     }
 
-    /// Makes a clip and its poster in `scratch`, fills in `report` and reports progress.
+    /// Makes a clip, its light rendition and its pictures in `scratch`, fills in `report` and reports
+    /// progress.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use crate::{
     app::{App, WorkerContext},
     aws,
-    config::{self, database, http::Listener, queue, storage, worker},
+    config::{self, Switch, database, http::Listener, queue, storage, worker},
     db::{self, migrations},
     dev::{Options, Services, Stopped},
     monitoring::{self, Dependencies},
@@ -111,7 +111,7 @@ fn roles(
         metrics_addr: socket(data_dir, "work.sock"),
         worker: settings.worker.clone(),
         machine: worker::MachineSettings {
-            ec2_lifecycle: worker::Switch::Off,
+            ec2_lifecycle: Switch::Off,
         },
         media,
         upload: settings.upload.clone(),

@@ -6,7 +6,7 @@ use aws_config::{SdkConfig, imds};
 use crate::{
     app::WorkerContext,
     aws,
-    config::{self, worker::Switch},
+    config::{self, Switch},
     db,
     ec2::{Instance, Pace},
     monitoring, open_files,

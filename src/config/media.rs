@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, str::FromStr};
 
+use super::Switch;
+
 /// Length and size rules, output frame, scratch folder.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -28,6 +30,10 @@ pub struct Settings {
     /// Priority of the encoder: speed and small files, a balance, or the best picture
     #[arg(long, env, default_value = "balanced", value_name = "EFFORT")]
     pub encode_effort: Effort,
+    /// Whether each job also makes a light clip of about 2 MB, half as wide and half as high, for
+    /// viewers with little data
+    #[arg(long, env, default_value = "on", value_name = "SWITCH")]
+    pub light_rendition: Switch,
     /// Folder for the files of running jobs, on a real disk: a job stores its source and its clip
     /// there, up to twice `MAX_FILE_SIZE` (default: `anb-scratch` in the system's temporary folder,
     /// which is in memory on some systems)

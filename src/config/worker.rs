@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, value_parser};
 
-use super::duration;
+use super::{Switch, duration};
 
 /// Visibility timeout for a process that only pushes, and therefore hides no messages.
 pub const DEFAULT_VISIBILITY: Duration = Duration::from_mins(1);
@@ -43,13 +43,6 @@ pub struct MachineSettings {
     /// Follow notices of EC2 and the auto scaling group, and protect this instance while jobs run
     #[arg(long, env, default_value = "off", value_name = "SWITCH")]
     pub ec2_lifecycle: Switch,
-}
-
-/// `on` or `off`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    On,
-    Off,
 }
 
 impl Settings {

@@ -1,23 +1,19 @@
-//! Makes a clip: probe, check, encode, join with the bumpers, verify, choose a poster.
+//! Makes a clip: probe, check, encode, join with the bumpers, verify, choose its pictures.
 //!
 //! A damaged source is shown as far as it decodes, because phones do leave small faults. It counts
 //! as corrupt if less than half of the expected frames decode.
 
-use std::{
-    borrow::Cow,
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, ffi::OsString, fs, path::Path};
 
 use anyhow::Context;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Clip, Error, JobReport,
+    Clip, Error, JobReport, LightClip,
     encode::{
-        brand::Brand,
-        plan::{self, BODY, CLIP, Files, JOIN_LIST, STILL_PATTERNS},
+        brand::{Brand, Bumpers},
+        outputs::{COLOURS, Names, POSTERS, StillQuality, THUMBS, names},
+        plan::{self, Files},
     },
     input::{
         probe::Probe,
@@ -26,7 +22,7 @@ use super::{
     },
     output::{
         inspect::{self, Expected},
-        poster,
+        poster::{self, MAX_POSTER_BYTES, MAX_THUMB_BYTES},
     },
     run::{
         admission::{self, Admission},
@@ -89,7 +85,7 @@ impl Transcoder {
         // Held until the job ends. Joining needs little, but other jobs were admitted to the rest.
         let _permit = self
             .admission
-            .enter(admission::need(video, self.target.threads))
+            .enter(admission::need(video, self.target))
             .await?;
         let plan = plan::plan(video, self.target, &files);
         report.arguments = shown(&plan.args);
@@ -125,60 +121,84 @@ impl Transcoder {
             );
         }
 
-        let frames = body_frames + 2 * Brand::FRAMES;
-        let video = self.join(scratch, frames, &mut report.making).await?;
+        self.join(scratch, body_frames, &mut report.making).await?;
         progress(Progress::MADE);
-        Ok(Clip {
-            bytes: file_size(&video)?,
-            video,
-            poster: poster::choose(scratch.path(), &STILL_PATTERNS)?,
-            frames,
-            duration_ms: frames * 1000 / u64::from(RATE),
-        })
+        Ok(self.gather(scratch, body_frames)?)
     }
 
-    /// Joins the body with the bumpers and verifies the result. Any difference fails the attempt.
+    /// Joins the body of each rendition, of `frames` frames, with its bumpers and verifies the
+    /// results. Any difference fails the attempt.
     async fn join(
         &self,
         scratch: &Scratch,
         frames: u64,
         usage: &mut ResourceUsage,
-    ) -> anyhow::Result<PathBuf> {
-        let (frame, parameter_sets) = (self.target.frame, self.brand.parameter_sets());
-        inspect::headers(&self.tools, &scratch.file(BODY))
-            .await?
-            .check(Expected {
-                frame,
-                frames: frames - 2 * Brand::FRAMES,
-                parameter_sets,
-            })
-            .context("check the body")?;
-
-        self.brand.write_bumpers(scratch)?;
-        let clip = scratch.file(CLIP);
-        fs::write(
-            scratch.file(JOIN_LIST),
-            concat_list(frames - 2 * Brand::FRAMES),
-        )
-        .context("write the concat list")?;
+    ) -> anyhow::Result<()> {
+        let mut renditions = Vec::new();
+        for bumpers in self.brand.bumpers() {
+            let names = names(bumpers.rendition);
+            inspect::headers(&self.tools, &scratch.file(names.body))
+                .await?
+                .check(expected(bumpers, frames))
+                .with_context(|| format!("check {}", names.body))?;
+            bumpers.write(scratch)?;
+            fs::write(scratch.file(names.join_list), concat_list(names, frames))
+                .context("write the concat list")?;
+            renditions.push(bumpers.rendition);
+        }
         let paths = SandboxPaths {
             read: &[scratch.path()],
             write: Some(&scratch.outputs()),
         };
-        let args = plan::join();
+        let args = plan::join(&renditions);
         let joined = self.tools.ffmpeg(&args, scratch.path(), paths, usage);
         let joined = joined.await;
         joined.context("join the bumpers")?;
 
-        let film = inspect::packets(&self.tools, &clip).await?;
-        film.check(Expected {
-            frame,
+        for bumpers in self.brand.bumpers() {
+            let clip = names(bumpers.rendition).clip;
+            let film = inspect::packets(&self.tools, &scratch.file(clip)).await?;
+            film.check(expected(bumpers, frames + 2 * Brand::FRAMES))
+                .and_then(|()| film.check_times())
+                .with_context(|| format!("check {clip}"))?;
+        }
+        Ok(())
+    }
+
+    /// Measures the finished renditions, whose bodies have `frames` frames, and chooses the pictures.
+    fn gather(&self, scratch: &Scratch, frames: u64) -> anyhow::Result<Clip> {
+        let video = scratch.file(names(self.target.full()).clip);
+        let light = self.target.light().map(|light| {
+            let video = scratch.file(names(light).clip);
+            let bytes = file_size(&video)?;
+            anyhow::Ok(LightClip { video, bytes })
+        });
+        let [finest, ..] = &POSTERS;
+        let number = poster::most_detailed(scratch.path(), finest.pattern)?;
+        let choose = |qualities: &[StillQuality], max_bytes| {
+            let patterns = qualities.iter().map(|quality| quality.pattern);
+            poster::finest(scratch.path(), patterns, number, max_bytes)
+        };
+        let frames = frames + 2 * Brand::FRAMES;
+        Ok(Clip {
+            bytes: file_size(&video)?,
+            video,
+            light: light.transpose()?,
+            poster: choose(&POSTERS, MAX_POSTER_BYTES)?,
+            thumb: choose(&THUMBS, MAX_THUMB_BYTES)?,
+            colour: poster::colour(&scratch.file(COLOURS), number)?,
             frames,
-            parameter_sets,
+            duration_ms: frames * 1000 / u64::from(RATE),
         })
-        .and_then(|()| film.check_times())
-        .context("check the clip")?;
-        Ok(clip)
+    }
+}
+
+/// Returns what a film of `frames` frames must be to be joined with these bumpers.
+fn expected(bumpers: &Bumpers, frames: u64) -> Expected<'_> {
+    Expected {
+        rendition: bumpers.rendition,
+        frames,
+        parameter_sets: bumpers.parameter_sets(),
     }
 }
 
@@ -191,15 +211,21 @@ async fn check_head(source: &Path) -> Result<(), Error> {
     sniff(&head).map_err(|_not_an_mp4| Rejection::NotAnMp4.into())
 }
 
-/// Returns the concat list of a clip whose body has `body` frames.
+/// Returns the concat list of a rendition whose body has `frames` frames.
 ///
 /// It states every duration, because the container rounds its own to milliseconds and leaves a gap.
-fn concat_list(body: u64) -> String {
+fn concat_list(names: &Names, frames: u64) -> String {
     let micros = |frames: u64| (frames * 1_000_000 + u64::from(RATE) / 2) / u64::from(RATE);
-    let (opening, body) = (micros(Brand::FRAMES), micros(body));
+    let (opening_us, body_us) = (micros(Brand::FRAMES), micros(frames));
+    let Names {
+        opening,
+        body,
+        closing,
+        ..
+    } = names;
     format!(
-        "ffconcat version 1.0\nfile opening.mp4\nduration {opening}us\n\
-         file {BODY}\nduration {body}us\nfile closing.mp4\n"
+        "ffconcat version 1.0\nfile {opening}\nduration {opening_us}us\n\
+         file {body}\nduration {body_us}us\nfile {closing}\n"
     )
 }
 

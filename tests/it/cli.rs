@@ -128,6 +128,7 @@ fn help_lists_each_variable_with_its_default() {
         ("OUTPUT_RESOLUTION", "1280x720"),
         ("OUTPUT_ASPECT_RATIO", "16:9"),
         ("ENCODE_EFFORT", "balanced"),
+        ("LIGHT_RENDITION", "on"),
         ("WORKER_CONCURRENCY", "5"),
         ("JOB_MAX_ATTEMPTS", "3"),
         ("JOB_GIVE_UP_AFTER", "24h"),

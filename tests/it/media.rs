@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod frames;
 mod inputs;
+mod renditions;
 
 use std::{
     fs,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::plan;
+use super::{outputs::names, plan};
 use crate::media::{
     output::inspect::{self, Expected},
     run::{
@@ -15,7 +15,7 @@ use crate::media::{
         scratch::Scratch,
         tools::Tools,
     },
-    target::Target,
+    target::{Rendition, Target},
 };
 
 const WATERMARK: &[u8] = include_bytes!("../../../web/brand/watermark.png");
@@ -25,14 +25,20 @@ const CLOSING: &[u8] = include_bytes!("../../../web/brand/bumper-closing.png");
 /// Bumpers and watermark, kept in memory so that they survive an emptied scratch folder.
 #[derive(Debug)]
 pub struct Brand {
+    bumpers: Vec<Bumpers>,
+}
+
+/// The bumpers of one rendition.
+#[derive(Debug)]
+pub struct Bumpers {
+    pub rendition: Rendition,
     opening: Bumper,
     closing: Bumper,
-    parameter_sets: String,
 }
 
 #[derive(Debug)]
 struct Bumper {
-    name: String,
+    name: &'static str,
     film: Vec<u8>,
     parameter_sets: String,
 }
@@ -41,19 +47,29 @@ impl Brand {
     /// Frames of each bumper. Both together last 4 s; the contest allows 5.
     pub const FRAMES: u64 = 30 * 2;
 
-    /// Encodes the bumpers for this target in `folder`.
+    /// Encodes the bumpers of each rendition of this target in `folder`.
     pub async fn prepare(tools: &Tools, folder: &Scratch, target: Target) -> anyhow::Result<Self> {
-        let opening = encode(tools, folder, target, "opening", OPENING).await?;
-        let closing = encode(tools, folder, target, "closing", CLOSING).await?;
-        ensure!(
-            opening.parameter_sets == closing.parameter_sets,
-            "the bumpers cannot be joined"
-        );
-        Ok(Self {
-            parameter_sets: opening.parameter_sets.clone(),
-            opening,
-            closing,
-        })
+        let mut bumpers = Vec::new();
+        for rendition in target.renditions() {
+            let names = names(rendition);
+            let opening = encode(tools, folder, rendition, names.opening, OPENING).await?;
+            let closing = encode(tools, folder, rendition, names.closing, CLOSING).await?;
+            ensure!(
+                opening.parameter_sets == closing.parameter_sets,
+                "the bumpers cannot be joined"
+            );
+            bumpers.push(Bumpers {
+                rendition,
+                opening,
+                closing,
+            });
+        }
+        Ok(Self { bumpers })
+    }
+
+    /// Returns the bumpers of each rendition, in the order of [`Target::renditions`].
+    pub fn bumpers(&self) -> &[Bumpers] {
+        &self.bumpers
     }
 
     /// Writes the watermark, with its transparency, into a job's folder. Returns its path.
@@ -62,16 +78,18 @@ impl Brand {
         write(&path, WATERMARK)?;
         Ok(path)
     }
+}
 
+impl Bumpers {
     /// Returns the parameter sets that a body must share; see `inspect::Film::parameter_sets`.
     pub fn parameter_sets(&self) -> &str {
-        &self.parameter_sets
+        &self.opening.parameter_sets
     }
 
     /// Writes the bumpers into a job's folder, next to its body.
-    pub fn write_bumpers(&self, scratch: &Scratch) -> anyhow::Result<()> {
+    pub fn write(&self, scratch: &Scratch) -> anyhow::Result<()> {
         for bumper in [&self.opening, &self.closing] {
-            write(&scratch.file(&bumper.name), &bumper.film)?;
+            write(&scratch.file(bumper.name), &bumper.film)?;
         }
         Ok(())
     }
@@ -80,31 +98,31 @@ impl Brand {
 async fn encode(
     tools: &Tools,
     folder: &Scratch,
-    target: Target,
-    name: &str,
+    rendition: Rendition,
+    name: &'static str,
     picture: &[u8],
 ) -> anyhow::Result<Bumper> {
-    let (picture_name, film_name) = (format!("{name}.png"), format!("{name}.mp4"));
-    let (still, made) = (folder.file(&picture_name), folder.file(&film_name));
+    const PICTURE: &str = "bumper.png";
+    let (still, made) = (folder.file(PICTURE), folder.file(name));
     write(&still, picture)?;
-    let args = plan::bumper(&picture_name, Brand::FRAMES, target, &film_name);
+    let args = plan::bumper(PICTURE, Brand::FRAMES, rendition, name);
     let paths = SandboxPaths {
         read: &[&still],
         write: Some(folder.path()),
     };
     let usage = &mut ResourceUsage::default();
     let encoded = tools.ffmpeg(&args, folder.path(), paths, usage).await;
-    encoded.with_context(|| format!("encode the {name} bumper"))?;
+    encoded.with_context(|| format!("encode {name}"))?;
     let film = inspect::packets(tools, &made).await?;
     film.check(Expected {
-        frame: target.frame,
+        rendition,
         frames: Brand::FRAMES,
         parameter_sets: film.parameter_sets(),
     })
     .and_then(|()| film.check_times())
-    .with_context(|| format!("check the {name} bumper"))?;
+    .with_context(|| format!("check {name}"))?;
     Ok(Bumper {
-        name: film_name,
+        name,
         parameter_sets: film.parameter_sets().to_owned(),
         film: fs::read(&made).with_context(|| format!("read {}", made.display()))?,
     })

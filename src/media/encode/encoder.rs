@@ -7,21 +7,29 @@ use crate::{
     config::media::{Effort, Resolution},
     media::{
         args::split_args,
-        target::{TIMESCALE, Target},
+        target::{Quality, Rendition, TIMESCALE},
     },
 };
 
+/// Options that bound the light rendition to 500 kbit/s, however wild the picture: a clip of 34 s has
+/// at most 2.2 MB. The buffer is four seconds, over which a quiet picture leaves bits to a wild one.
+const LIGHT_LIMITS: &str = "-maxrate 500k -bufsize 2000k";
+
 /// Returns the encoder and container options.
-pub fn encoder(target: Target) -> Vec<OsString> {
-    let (preset, crf, decisions) = trade(target.effort);
-    let level = level(target.frame);
+pub fn encoder(rendition: Rendition, threads: usize) -> Vec<OsString> {
+    let (preset, crf, decisions) = trade(rendition.quality);
+    let level = level(rendition.frame);
+    let (profile, limits) = match rendition.quality {
+        Quality::Full(_) => ("high", ""),
+        // Decoders of the cheapest phones know it as well.
+        Quality::Light => ("main", LIGHT_LIMITS),
+    };
     let mut args = split_args("-an -sn -dn -map_metadata -1 -map_chapters -1");
     args.extend(split_args(&format!(
-        "-c:v libx264 -preset {preset} -crf {crf}"
+        "-c:v libx264 -preset {preset} -crf {crf} {limits}"
     )));
     args.extend(split_args(&format!(
-        "-profile:v high -level:v {level} -pix_fmt yuv420p -threads {}",
-        target.threads
+        "-profile:v {profile} -level:v {level} -pix_fmt yuv420p -threads {threads}"
     )));
     // A key frame at least every four seconds enables seeking.
     let params = format!("{decisions}keyint=120:stitchable=1:open-gop=0");
@@ -36,15 +44,19 @@ pub fn encoder(target: Target) -> Vec<OsString> {
 }
 
 /// Returns preset, rate factor and further parameters, from the Pareto front in `docs/media.md`.
-fn trade(effort: Effort) -> (&'static str, f32, &'static str) {
+fn trade(quality: Quality) -> (&'static str, f32, &'static str) {
     // Macroblock-tree rate control, adaptive B-frames and small partitions gain more than
     // `veryfast` does, at half its cost. Weighted prediction gains nothing on camera footage.
     const SHARP: &str = "mbtree=1:rc-lookahead=20:weightp=0:b-adapt=1:\
                          partitions=i4x4,i8x8,p8x8,b8x8:qcomp=0.7:";
-    match effort {
-        Effort::Fast => ("superfast", 29.0, SHARP),
-        Effort::Balanced => ("superfast", 25.0, SHARP),
-        Effort::Best => ("faster", 23.0, ""),
+    // The same without 8x8 transforms, which the main profile lacks. With a bounded rate the default
+    // of `qcomp` is better on wild pictures.
+    const MAIN: &str = "mbtree=1:rc-lookahead=20:weightp=0:b-adapt=1:partitions=i4x4,p8x8,b8x8:";
+    match quality {
+        Quality::Full(Effort::Fast) => ("superfast", 29.0, SHARP),
+        Quality::Full(Effort::Balanced) => ("superfast", 25.0, SHARP),
+        Quality::Full(Effort::Best) => ("faster", 23.0, ""),
+        Quality::Light => ("superfast", 28.0, MAIN),
     }
 }
 

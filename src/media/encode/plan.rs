@@ -1,36 +1,26 @@
 //! Builds the argument list of an encoding run as a pure function of probe and target.
 //!
-//! A single run decodes the source once and writes both the body of the clip and its stills in
-//! three qualities. Pixels are scaled once, directly to the picture's rectangle in the frame.
+//! A single run decodes the source once and writes the bodies of the clip and of its light
+//! rendition, stills in several sizes and qualities, and the average colour of each. Pixels are
+//! scaled once, directly to the picture's rectangle in the frame; all else is made of that frame.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     encoder::encoder,
     layout::{Rectangle, fit, watermark},
+    outputs::{COLOURS, POSTERS, SMOOTH, THUMBS, label, names},
 };
 use crate::{
     config::media::Resolution,
     media::{
         args::{file_url, input_limits, split_args},
         input::probe::{Matrix, Transfer, Video},
-        target::{RATE, STILLS, TIMESCALE, Target},
+        target::{RATE, Rendition, STILLS, TIMESCALE, Target},
     },
 };
 
-/// JPEG quantisers of each still, finest first.
-pub const STILL_QUALITIES: [u32; 3] = [4, 10, 31];
-
-/// File names in the job's folder, in which a run works. Muxers, filters and lists interpret `%`
-/// and `?`, so none of their arguments contains an arbitrary path.
-pub const BODY: &str = "out/body.mp4";
-pub const CLIP: &str = "out/clip.mp4";
-pub const JOIN_LIST: &str = "join.ffconcat";
-
-/// One name per entry of [`STILL_QUALITIES`], with `%d` for the number of the still, from 1.
-pub const STILL_PATTERNS: [&str; 3] = ["out/fine-%d.jpg", "out/middle-%d.jpg", "out/coarse-%d.jpg"];
-
-/// Input files of a run; its outputs have the names above.
+/// Input files of a run; its outputs have the names in `outputs`.
 #[derive(Debug)]
 pub struct Files {
     pub source: PathBuf,
@@ -62,22 +52,36 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         graph(video, target, frames).into(),
     ]);
     let max_frames = u64::from(target.max_seconds) * u64::from(RATE);
-    args.extend(split_args(&format!("-map [body] -frames:v {max_frames}")));
-    args.extend(encoder(target));
-    args.extend(split_args("-f mp4"));
-    args.push(file_url(BODY));
-    let stills = ["p0", "p1", "p2"].into_iter().zip(STILL_QUALITIES);
-    for ((label, quality), still) in stills.zip(STILL_PATTERNS) {
+    // The progress counts the frames of the first output.
+    for rendition in target.renditions() {
         args.extend(split_args(&format!(
-            "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
+            "-map [{}] -frames:v {max_frames}",
+            label(rendition)
         )));
+        args.extend(encoder(rendition, threads));
+        args.extend(split_args("-f mp4"));
+        args.push(file_url(names(rendition).body));
+    }
+    for still in POSTERS.iter().chain(&THUMBS) {
+        args.extend(stills(still.label));
         // Each thread of a still encoder would use eight megabytes.
         args.extend(split_args(&format!(
-            "-c:v mjpeg -threads 1 -q:v {quality} -f image2"
+            "-c:v mjpeg -threads 1 -q:v {} -f image2",
+            still.quantiser
         )));
-        args.push(file_url(still));
+        args.push(file_url(still.pattern));
     }
+    args.extend(stills("colour"));
+    args.extend(split_args("-c:v rawvideo -threads 1 -f rawvideo"));
+    args.push(file_url(COLOURS));
     Plan { frames, args }
+}
+
+/// Returns the arguments of an output that consists of stills.
+fn stills(label: &str) -> Vec<OsString> {
+    split_args(&format!(
+        "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
+    ))
 }
 
 /// Returns the frames of the clip's body: the source's length in frames, at most the target's.
@@ -98,13 +102,30 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
     };
     // Stills are the middles of equal parts; the first part decodes in every accepted source.
     let part = frames.div_ceil(STILLS);
+    let (split, light) = match target.light() {
+        None => ("split[body][still]", String::new()),
+        Some(Rendition { frame, .. }) => (
+            "split=3[body][whole][still]",
+            format!(
+                "[whole]scale={}:{}:flags=bicubic,setsar=1[light];",
+                frame.width, frame.height
+            ),
+        ),
+    };
+    let thumb = target.thumb();
     format!(
         "[0:{index}]{shift},fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
          [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
          format=yuva420p[mark];\
-         [picture][mark]overlay={mark_x}:{mark_y},split[body][still];\
-         [still]select=eq(mod(n\\,{part})\\,{middle}),scale=in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc,\
-         format=yuvj420p,split=3[p0][p1][p2]",
+         [picture][mark]overlay={mark_x}:{mark_y},{split};{light}\
+         [still]select=eq(mod(n\\,{part})\\,{middle}),split[large][small];\
+         [large]scale={TO_JPEG},format=yuvj420p,split=3[p0][p1][p2];\
+         [small]scale={thumb_width}:{thumb_height}:flags=bicubic:{TO_JPEG},setsar=1,\
+         format=yuvj420p,split=6[t0][t1][t2][t3][detailed][mean];\
+         [detailed]scale={smooth_width}:{smooth_height}:flags=area,\
+         scale={thumb_width}:{thumb_height}:flags=bicubic[t4];\
+         [mean]scale=16:16:flags=area:in_color_matrix=bt601:in_range=pc,format=rgb24,\
+         scale=1:1:flags=area[colour]",
         index = video.index,
         shift = shift(video.start, target.max_seconds),
         scale = scale(video, picture),
@@ -113,8 +134,15 @@ fn graph(video: &Video, target: Target, frames: u64) -> String {
         mark_x = mark.x,
         mark_y = mark.y,
         middle = part / 2,
+        thumb_width = thumb.width,
+        thumb_height = thumb.height,
+        smooth_width = (thumb.width / SMOOTH).max(1),
+        smooth_height = (thumb.height / SMOOTH).max(1),
     )
 }
+
+/// Options of the scaler that convert to the colours of JPEG.
+const TO_JPEG: &str = "in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc";
 
 /// Moves the first frame to time zero and clamps later timestamps to just after the clip's end.
 /// Otherwise `fps` would fill a gap of a month with frames that are then dropped.
@@ -159,8 +187,8 @@ fn scale(video: &Video, picture: Rectangle) -> String {
 }
 
 /// Returns the arguments that turn a still picture into a bumper: fade in, hold, fade out.
-pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsString> {
-    let Resolution { width, height } = target.frame;
+pub fn bumper(still: &str, frames: u64, rendition: Rendition, bumper: &str) -> Vec<OsString> {
+    let Resolution { width, height } = rendition.frame;
     let fade = frames / 5;
     let graph = format!(
         "scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:\
@@ -174,22 +202,29 @@ pub fn bumper(still: &str, frames: u64, target: Target, bumper: &str) -> Vec<OsS
     args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
     args.extend([file_url(still), "-vf".into(), graph.into()]);
     args.extend(split_args(&format!("-frames:v {frames}")));
-    args.extend(encoder(target));
+    args.extend(encoder(rendition, 1));
     args.extend(split_args("-f mp4"));
     args.push(file_url(bumper));
     args
 }
 
-/// Returns the arguments that join the files of [`JOIN_LIST`] without re-encoding, index first.
-pub fn join() -> Vec<OsString> {
+/// Returns the arguments that join the parts of each rendition, the files of its
+/// `join_list`, without re-encoding, index first.
+pub fn join(renditions: &[Rendition]) -> Vec<OsString> {
     let mut args = split_args("-nostdin -hide_banner -loglevel error");
-    args.extend(split_args("-f concat -protocol_whitelist file -i"));
-    args.push(file_url(JOIN_LIST));
-    args.extend(split_args("-map 0:v -c copy -map_metadata -1"));
-    args.extend(split_args(&format!(
-        "-video_track_timescale {TIMESCALE} -movflags +faststart -f mp4"
-    )));
-    args.push(file_url(CLIP));
+    for rendition in renditions {
+        args.extend(split_args("-f concat -protocol_whitelist file -i"));
+        args.push(file_url(names(*rendition).join_list));
+    }
+    for (input, rendition) in renditions.iter().enumerate() {
+        args.extend(split_args(&format!(
+            "-map {input}:v -c copy -map_metadata -1"
+        )));
+        args.extend(split_args(&format!(
+            "-video_track_timescale {TIMESCALE} -movflags +faststart -f mp4"
+        )));
+        args.push(file_url(names(*rendition).clip));
+    }
     args
 }
 
@@ -197,7 +232,7 @@ pub fn join() -> Vec<OsString> {
 mod tests {
     use super::*;
     use crate::{
-        config::media::Effort,
+        config::{Switch, media::Effort},
         media::input::probe::{Colour, Probe},
     };
 
@@ -208,6 +243,7 @@ mod tests {
         },
         max_seconds: 30,
         effort: Effort::Balanced,
+        light: Switch::On,
         threads: 1,
     };
 
@@ -239,6 +275,56 @@ mod tests {
         assert_eq!(plan.frames, 180);
         let lines = plan.args.join("\n".as_ref()).into_string().unwrap();
         assert_eq!(lines, include_str!("../testdata/portrait.args").trim_end());
+    }
+
+    #[test]
+    fn all_outputs_are_made_of_one_decode() {
+        let count =
+            |args: &[OsString], wanted: &str| args.iter().filter(|arg| *arg == wanted).count();
+        let with = plan(&video(1920, 1080), TARGET, &files());
+        let without = Target {
+            light: Switch::Off,
+            ..TARGET
+        };
+        let without = plan(&video(1920, 1080), without, &files());
+        for (plan, encoders) in [(&with, 2), (&without, 1)] {
+            // The source and the watermark.
+            assert_eq!(count(&plan.args, "-i"), 2);
+            assert_eq!(count(&plan.args, "libx264"), encoders);
+            assert_eq!(count(&plan.args, "mjpeg"), POSTERS.len() + THUMBS.len());
+            assert_eq!(count(&plan.args, "file:out/colours.rgb"), 1);
+        }
+        let light: Vec<_> = without
+            .args
+            .iter()
+            .filter(|arg| !with.args.contains(arg))
+            .collect();
+        assert_eq!(light.len(), 1, "only the graphs differ: {light:?}");
+    }
+
+    #[test]
+    fn light_rendition_has_a_bounded_rate() {
+        let light = encoder(TARGET.light().unwrap(), 1).join(" ".as_ref());
+        let light = light.into_string().unwrap();
+        assert!(light.contains("-maxrate 500k -bufsize 2000k -profile:v main -level:v 3 "));
+        let full = encoder(TARGET.full(), 1).join(" ".as_ref());
+        assert!(!full.into_string().unwrap().contains("maxrate"));
+    }
+
+    #[test]
+    fn renditions_are_joined_in_one_run() {
+        let renditions: Vec<_> = TARGET.renditions().collect();
+        let args = join(&renditions).join(" ".as_ref()).into_string().unwrap();
+        for part in [
+            "-i file:join.ffconcat",
+            "-i file:light-join.ffconcat",
+            "-map 0:v -c copy",
+            "-map 1:v -c copy",
+        ] {
+            assert_eq!(args.matches(part).count(), 1, "{args}");
+        }
+        assert!(args.ends_with("-movflags +faststart -f mp4 file:out/light-clip.mp4"));
+        assert!(args.contains("-movflags +faststart -f mp4 file:out/clip.mp4 "));
     }
 
     #[test]

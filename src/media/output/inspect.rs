@@ -5,13 +5,10 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use crate::{
-    config::media::Resolution,
-    media::{
-        args::{file_url, split_args},
-        run::{command::ResourceUsage, tools::Tools},
-        target::{RATE, TIMESCALE},
-    },
+use crate::media::{
+    args::{file_url, split_args},
+    run::{command::ResourceUsage, tools::Tools},
+    target::{Quality, RATE, Rendition, TIMESCALE},
 };
 
 /// Ticks per frame.
@@ -28,7 +25,7 @@ pub struct Film {
 /// Required properties of a film.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    pub frame: Resolution,
+    pub rendition: Rendition,
     pub frames: u64,
     /// See [`Film::parameter_sets`].
     pub parameter_sets: &'a str,
@@ -115,11 +112,16 @@ impl Film {
 
     /// Checks all headers.
     pub fn check(&self, expected: Expected<'_>) -> anyhow::Result<()> {
+        let Rendition { frame, quality } = expected.rendition;
+        let profile = match quality {
+            Quality::Full(_) => "High",
+            Quality::Light => "Main",
+        };
         let right = Stream {
             codec_name: "h264".into(),
-            profile: "High".into(),
-            width: expected.frame.width,
-            height: expected.frame.height,
+            profile: profile.into(),
+            width: frame.width,
+            height: frame.height,
             sample_aspect_ratio: "1:1".into(),
             pix_fmt: "yuv420p".into(),
             r_frame_rate: format!("{RATE}/1"),
@@ -167,10 +169,14 @@ fn is_steady(times: &[i64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::media::{Effort, Resolution};
 
-    const FRAME: Resolution = Resolution {
-        width: 1280,
-        height: 720,
+    const FULL: Rendition = Rendition {
+        frame: Resolution {
+            width: 1280,
+            height: 720,
+        },
+        quality: Quality::Full(Effort::Balanced),
     };
 
     fn film(change: (&str, &str)) -> anyhow::Result<Film> {
@@ -181,7 +187,7 @@ mod tests {
     fn checked(change: (&str, &str)) -> anyhow::Result<()> {
         let film = film(change)?;
         film.check(Expected {
-            frame: FRAME,
+            rendition: FULL,
             frames: 4,
             parameter_sets: "SHA256:86a2",
         })?;
@@ -199,6 +205,7 @@ mod tests {
             ("\"nb_frames\": \"4\"", "\"nb_frames\": \"5\"", "instead of"),
             ("86a2", "86a3", "instead of"),
             ("\"1:1\"", "\"4:3\"", "instead of"),
+            ("\"High\"", "\"Main\"", "instead of"),
             ("\"dts\": 512", "\"dts\": 513", "decoding times"),
             ("\"pts\": 1536", "\"pts\": 2048", "presentation times"),
             ("\"pts\": 0", "\"pts\": 512", "first frame"),

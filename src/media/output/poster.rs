@@ -1,32 +1,63 @@
-//! Chooses the poster: the most detailed still, in the finest quality that is small enough.
+//! Chooses a clip's pictures among its stills: the most detailed one becomes the poster and, small,
+//! the thumb, each in the finest quality that fits.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 
 use crate::media::{run::scratch::file_size, target::STILLS};
 
 /// Maximum size of a poster before a coarser quality is preferred.
-const MAX_BYTES: u64 = 60 * 1024;
+pub const MAX_POSTER_BYTES: u64 = 60 * 1024;
 
-/// Chooses among the stills in `folder`. `patterns` are their names, finest quality first, with
-/// `%d` for the number. Among JPEGs of equal quality the largest has the most detail; it is neither
-/// black nor blurred.
-pub fn choose(folder: &Path, patterns: &[&str]) -> anyhow::Result<PathBuf> {
-    let finest = patterns.first().context("no still quality")?;
+/// Maximum size of a thumb before a coarser quality is preferred.
+pub const MAX_THUMB_BYTES: u64 = 16 * 1024;
+
+/// Returns the number of the still to show. `pattern` is the name of the stills in their finest
+/// quality, with `%d` for the number. Among JPEGs of equal quality the largest has the most detail;
+/// it is neither black nor blurred.
+pub fn most_detailed(folder: &Path, pattern: &str) -> anyhow::Result<u64> {
     let detailed = (1..=STILLS)
-        .filter_map(|number| Some((file_size(&numbered(folder, finest, number)).ok()?, number)))
+        .filter_map(|number| Some((file_size(&numbered(folder, pattern, number)).ok()?, number)))
         .max_by_key(|(bytes, number)| (*bytes, std::cmp::Reverse(*number)));
     let (_, number) = detailed.context("no still was made")?;
+    Ok(number)
+}
+
+/// Returns a still in the finest quality of at most `max_bytes`, or in the coarsest. `patterns` are
+/// the names of its qualities, finest first.
+pub fn finest<'a>(
+    folder: &Path,
+    patterns: impl IntoIterator<Item = &'a str>,
+    number: u64,
+    max_bytes: u64,
+) -> anyhow::Result<PathBuf> {
     let mut coarsest = None;
     for pattern in patterns {
         let still = numbered(folder, pattern, number);
-        if file_size(&still)? <= MAX_BYTES {
+        if file_size(&still)? <= max_bytes {
             return Ok(still);
         }
         coarsest = Some(still);
     }
     coarsest.context("no still was made")
+}
+
+/// Returns the average colour of a still as six hexadecimal digits. `colours` has three bytes for
+/// each still.
+pub fn colour(colours: &Path, number: u64) -> anyhow::Result<String> {
+    let mut rgb = [0; 3];
+    let mut read = || {
+        let mut file = File::open(colours)?;
+        file.seek(SeekFrom::Start(number.saturating_sub(1) * 3))?;
+        file.read_exact(&mut rgb)
+    };
+    read().with_context(|| format!("read the colour of still {number}"))?;
+    Ok(hex::encode(rgb))
 }
 
 fn numbered(folder: &Path, pattern: &str, number: u64) -> PathBuf {
@@ -55,7 +86,9 @@ mod tests {
 
     fn chosen(sizes: &[&[usize]]) -> String {
         let (_parent, folder) = stills(sizes);
-        let chosen = choose(&folder, &PATTERNS[..sizes.len()]).unwrap();
+        let number = most_detailed(&folder, PATTERNS[0]).unwrap();
+        let patterns = PATTERNS.into_iter().take(sizes.len());
+        let chosen = finest(&folder, patterns, number, MAX_POSTER_BYTES).unwrap();
         chosen.file_name().unwrap().to_string_lossy().into_owned()
     }
 
@@ -70,6 +103,17 @@ mod tests {
     #[test]
     fn missing_stills_are_an_error() {
         let (_parent, folder) = stills(&[&[], &[]]);
-        assert!(choose(&folder, &PATTERNS).is_err());
+        assert!(most_detailed(&folder, PATTERNS[0]).is_err());
+        assert!(finest(&folder, PATTERNS, 1, MAX_POSTER_BYTES).is_err());
+    }
+
+    #[test]
+    fn colour_is_that_of_the_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let colours = folder.path().join("colours.rgb");
+        std::fs::write(&colours, [0, 1, 2, 0xfe, 0x10, 0xff]).unwrap();
+        assert_eq!(colour(&colours, 1).unwrap(), "000102");
+        assert_eq!(colour(&colours, 2).unwrap(), "fe10ff");
+        assert!(colour(&colours, 3).is_err());
     }
 }

@@ -21,7 +21,13 @@ use std::{
 use anyhow::Context;
 use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
 
-use crate::media::input::probe::{Transfer, Video};
+use crate::{
+    config::Switch,
+    media::{
+        input::probe::{Transfer, Video},
+        target::Target,
+    },
+};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -33,6 +39,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Memory of an encoding run without its source's pictures: programs, encoder and lookahead.
 const BASE: u64 = 180 * MEBIBYTE;
 
+/// Memory that the light rendition adds: its encoder with its lookahead.
+const LIGHT_RENDITION: u64 = 40 * MEBIBYTE;
+
 /// Memory that tone mapping adds; it uses three floats per pixel.
 const TONE_MAPPING: u64 = 70 * MEBIBYTE;
 
@@ -40,15 +49,19 @@ const TONE_MAPPING: u64 = 70 * MEBIBYTE;
 const PICTURES: u64 = 24;
 
 /// Returns the maximum memory for encoding a source (`docs/media.md` has the measurements).
-pub fn need(video: &Video, threads: usize) -> u64 {
+pub fn need(video: &Video, target: Target) -> u64 {
     let bits = u64::from(video.width) * u64::from(video.height) * u64::from(video.pixel_bits);
     // Each thread decodes its own picture.
-    let more = u64::try_from(threads).unwrap_or(1).saturating_sub(1) * 2;
+    let more = u64::try_from(target.threads).unwrap_or(1).saturating_sub(1) * 2;
     let tone_mapping = match video.colour.transfer {
         Transfer::Sdr => 0,
         Transfer::Hlg | Transfer::Pq => TONE_MAPPING,
     };
-    BASE + tone_mapping + (PICTURES + more) * bits / 8
+    let light = match target.light {
+        Switch::On => LIGHT_RENDITION,
+        Switch::Off => 0,
+    };
+    BASE + light + tone_mapping + (PICTURES + more) * bits / 8
 }
 
 /// Memory budget of all running jobs on this machine.

@@ -56,7 +56,7 @@ const NO_FILES: SandboxPaths<'static> = SandboxPaths {
     write: None,
 };
 
-const ENCODERS: [&str; 2] = ["libx264", "mjpeg"];
+const ENCODERS: [&str; 3] = ["libx264", "mjpeg", "rawvideo"];
 
 const FILTERS: [&str; 11] = [
     "fade", "fps", "loop", "overlay", "pad", "scale", "select", "setpts", "split", "tonemap",
@@ -181,7 +181,8 @@ impl Tools {
         usage: &mut ResourceUsage,
         on_stdout: impl FnMut(&[u8]) + Send,
     ) -> Result<String, Error> {
-        // The heaviest legitimate source, 4K at 60 frames with tone mapping, needs 3 s per second.
+        // The heaviest legitimate source, 4K at 60 frames with tone mapping, needs 3 s per second,
+        // of which the light rendition is a small part.
         let seconds = u64::from(target.max_seconds);
         let cpu = Duration::from_secs(60 + 10 * seconds);
         let pixels = u64::from(target.frame.width) * u64::from(target.frame.height);
@@ -268,7 +269,8 @@ mod tests {
 
     #[test]
     fn missing_encoder_is_detected() {
-        let listed = " V....D libx264rgb  libx264 RGB\n VFS..D mjpeg   MJPEG\n";
+        let listed =
+            " V....D libx264rgb  libx264 RGB\n VFS..D mjpeg   MJPEG\n V....D rawvideo  raw\n";
         assert_eq!(missing(listed, &ENCODERS), ["libx264"]);
     }
 }

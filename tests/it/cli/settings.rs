@@ -53,6 +53,7 @@ fn invalid_variable_is_named_in_one_line() {
         ("OUTPUT_RESOLUTION", "foo"),
         ("OUTPUT_ASPECT_RATIO", "4:3"),
         ("ENCODE_EFFORT", "slow"),
+        ("LIGHT_RENDITION", "small"),
     ];
     let lists = [
         ("migrate", &everywhere[..]),

@@ -1,6 +1,7 @@
 //! `make bench-media` compares this pipeline with the earlier system's commands on the same films.
 
 mod films;
+mod light;
 mod sweep;
 
 use std::{
@@ -271,7 +272,10 @@ fn own_cpu() -> f64 {
 }
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
-    let mut all: Vec<f64> = (0..rounds()).map(|_| measure()).collect();
+    median_of((0..rounds()).map(|_| measure()).collect())
+}
+
+fn median_of(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
 }

@@ -19,6 +19,15 @@ pub struct Film {
     codec: &'static str,
     /// Number of repetitions of its ten seconds.
     times: u32,
+    pace: Pace,
+}
+
+/// How fast the camera moves, and how much grain there is.
+#[derive(Clone, Copy)]
+enum Pace {
+    Calm,
+    /// Five times as fast, with twice the grain.
+    Wild,
 }
 
 pub const FILMS: [Film; 4] = [
@@ -30,6 +39,7 @@ pub const FILMS: [Film; 4] = [
         convert: "format=yuv420p",
         codec: "-c:v libx264 -preset veryfast -g 30 -bf 2 -b:v 12M -maxrate 15M -bufsize 12M",
         times: 3,
+        pace: Pace::Calm,
     },
     Film {
         name: "b: 1080p60 HEVC",
@@ -39,6 +49,7 @@ pub const FILMS: [Film; 4] = [
         convert: "format=yuv420p",
         codec: "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=60 -tag:v hvc1 -b:v 14M",
         times: 3,
+        pace: Pace::Calm,
     },
     Film {
         name: "c: 4K30 H.264 25 Mbit/s",
@@ -48,6 +59,7 @@ pub const FILMS: [Film; 4] = [
         convert: "format=yuv420p",
         codec: "-c:v libx264 -preset superfast -g 30 -bf 2 -b:v 25M -maxrate 30M -bufsize 25M",
         times: 3,
+        pace: Pace::Calm,
     },
     Film {
         name: "e: 1080p30 HEVC 10 bit HLG",
@@ -59,8 +71,21 @@ pub const FILMS: [Film; 4] = [
         codec: "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=30 -tag:v hvc1 \
                 -b:v 9M -color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc",
         times: 3,
+        pace: Pace::Calm,
     },
 ];
+
+/// The first film, but wild.
+pub const WILD: Film = Film {
+    name: "w: 1080p30 H.264 12 Mbit/s, wild",
+    rate: 30,
+    is_scored: true,
+    size: "1920:1080",
+    convert: "format=yuv420p",
+    codec: "-c:v libx264 -preset veryfast -g 30 -bf 2 -b:v 12M -maxrate 15M -bufsize 12M",
+    times: 3,
+    pace: Pace::Wild,
+};
 
 /// A typical upload: one minute, 50 MB.
 pub const MINUTE: Film = Film {
@@ -71,6 +96,7 @@ pub const MINUTE: Film = Film {
     convert: "format=yuv420p",
     codec: "-c:v libx264 -preset veryfast -g 30 -bf 2 -b:v 6600k -maxrate 8M -bufsize 6M",
     times: 6,
+    pace: Pace::Calm,
 };
 
 /// Four octaves of noise, the coarser the stronger, which has the spectrum of a photograph.
@@ -101,6 +127,10 @@ impl Film {
             return film;
         }
         let (hall, part) = (folder().join("hall.png"), folder().join("part.mp4"));
+        let (game, grain) = match self.pace {
+            Pace::Calm => (GAME.to_owned(), 2),
+            Pace::Wild => (GAME.replace("(t", "(5*t"), 4),
+        };
         run(
             "ffmpeg",
             &format!("-v error -y -f lavfi -i {HALL} -frames:v 1"),
@@ -108,7 +138,7 @@ impl Film {
         );
         let draw = format!(
             "-v error -y -f image2 -framerate {} -loop 1 -t 10.4 -i {} -f lavfi -t 10.4 -i sine \
-             -filter_complex {GAME},scale={}:flags=bicubic,noise=alls=2:allf=t,{}[film] \
+             -filter_complex {game},scale={}:flags=bicubic,noise=alls={grain}:allf=t,{}[film] \
              -map [film] -map 1 -c:a aac -color_primaries bt709 -color_trc bt709 -colorspace bt709 {}",
             self.rate,
             hall.display(),
