@@ -8,6 +8,7 @@ pub mod operator;
 pub mod process;
 mod queries;
 pub mod remake;
+mod renditions;
 pub mod resumable;
 mod status;
 pub mod sweep;
@@ -24,6 +25,7 @@ use crate::{
 };
 pub use failure::Failure;
 pub use queries::{Video, jobs::Claim, operator::VideoCounts};
+pub use renditions::{Readers, Renditions, RenditionsBody};
 pub use status::VideoStatus;
 
 /// Bounds of a title, in characters.
@@ -72,6 +74,16 @@ impl Video {
         (self.status == VideoStatus::Processed).then_some(keys)
     }
 
+    /// Returns whether `key` is one of its outputs.
+    fn has_output(&self, key: StorageKey) -> bool {
+        let Some((clip, poster)) = self.outputs() else {
+            return false;
+        };
+        let light = self.renditions.light(self.id, self.attempt);
+        let thumb = self.renditions.thumb(self.id, self.attempt);
+        [Some(clip), Some(poster), light, thumb].contains(&Some(key))
+    }
+
     /// Returns whether the public may watch it.
     pub fn is_watchable(&self) -> bool {
         self.is_public && self.status == VideoStatus::Processed
@@ -108,17 +120,12 @@ pub async fn find_own(
     })
 }
 
-/// Returns whether a file may be read without a signature: the clip or poster of a public video.
-/// Returns none if the video does not exist.
+/// Returns whether a file may be read without a signature: an output of a public video. Returns none
+/// if the video does not exist.
 pub async fn is_public_file(db: &Db, key: StorageKey) -> anyhow::Result<Option<bool>> {
     let mut connection = db.connection().await?;
     let found = queries::find(&mut connection, key.video()).await?;
-    Ok(found.map(|video| {
-        let is_output = video
-            .outputs()
-            .is_some_and(|(clip, poster)| key == clip || key == poster);
-        video.is_watchable() && is_output
-    }))
+    Ok(found.map(|video| video.is_watchable() && video.has_output(key)))
 }
 
 /// Returns a range of a user's own videos, newest first.

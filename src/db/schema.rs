@@ -89,6 +89,10 @@ diesel::table! {
         setbacks -> Int4,
         setback_at -> Nullable<Timestamptz>,
         kills -> Int4,
+        clip_bytes -> Nullable<Int8>,
+        light_bytes -> Nullable<Int8>,
+        has_thumb -> Bool,
+        colour -> Nullable<Text>,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     ids::VideoId,
     storage::{MediaUrls, StorageKey},
     validate::Problem,
+    videos::{Readers, RenditionsBody},
 };
 
 /// A video as the public sees it.
@@ -23,6 +24,8 @@ struct PublicVideoBody {
     votes: i64,
     processed_url: String,
     poster_url: String,
+    #[serde(flatten)]
+    renditions: RenditionsBody,
     uploaded_at: DateTime<Utc>,
     processed_at: Option<DateTime<Utc>>,
 }
@@ -39,10 +42,16 @@ impl PublicVideoBody {
             votes: video.votes,
             processed_url: urls.public(clip).await?,
             poster_url: urls.public(poster).await?,
+            renditions: renditions(video, urls).await?,
             uploaded_at: video.uploaded_at,
             processed_at: video.processed_at,
         })
     }
+}
+
+async fn renditions(video: &PublicVideo, urls: &MediaUrls) -> anyhow::Result<RenditionsBody> {
+    let attempt = (video.id, video.attempt);
+    RenditionsBody::new(&video.renditions, attempt, urls, Readers::Public).await
 }
 
 #[derive(Deserialize)]
@@ -98,6 +107,8 @@ struct Place {
     video_id: VideoId,
     title: String,
     video_url: String,
+    #[serde(flatten)]
+    renditions: RenditionsBody,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +146,7 @@ pub async fn rank(
                 video_id: video.id,
                 title: video.title.clone(),
                 video_url: app.media_urls.public(clip).await?,
+                renditions: renditions(video, &app.media_urls).await?,
             });
         }
         Ok((places, page.next(end)))

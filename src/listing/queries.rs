@@ -17,6 +17,7 @@ use crate::{
     db::{Connection, prepared},
     ids::VideoId,
     keyset::{ListRange, RankKey},
+    videos::Renditions,
 };
 
 /// An entry: a public video and its player.
@@ -45,6 +46,8 @@ pub struct PublicVideo {
     /// Tie-breaker: the earlier time ranks higher.
     #[diesel(sql_type = Timestamptz)]
     pub since: DateTime<Utc>,
+    #[diesel(embed)]
+    pub renditions: Renditions,
 }
 
 impl PublicVideo {
@@ -169,7 +172,8 @@ fn later(source: &Source, condition: &str) -> String {
 /// Joins the shown columns of the video `place.id`. `LIMIT 1` makes the planner look up each by key.
 /// Without it, the planner overestimates the number of places and scans all videos.
 const ENTRY: &str = "CROSS JOIN LATERAL (
-    SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city
+    SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city,
+           v.clip_bytes, v.light_bytes, v.has_thumb, v.colour
     FROM videos v JOIN users u ON u.id = v.user_id
     WHERE v.id = place.id LIMIT 1) AS entry";
 

@@ -121,9 +121,9 @@ impl Folders {
     }
 
     pub fn path(&self, key: StorageKey) -> PathBuf {
-        let folder = match key {
-            StorageKey::Original(_) => &self.uploads,
-            StorageKey::Clip(..) | StorageKey::Poster(..) => &self.processed,
+        let folder = match key.attempt() {
+            None => &self.uploads,
+            Some(_) => &self.processed,
         };
         folder.join(key.name())
     }
@@ -194,10 +194,7 @@ impl Folders {
     }
 
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
-        for key in [
-            StorageKey::Clip(video, attempt),
-            StorageKey::Poster(video, attempt),
-        ] {
+        for key in StorageKey::outputs(video, attempt) {
             let path = self.path(key);
             remove_file(&part_path(&path)).await?;
             remove_file(&path).await?;

@@ -90,9 +90,9 @@ impl Bucket {
     }
 
     fn object(&self, key: StorageKey) -> String {
-        let prefix = match key {
-            StorageKey::Original(_) => &self.inner.uploads,
-            StorageKey::Clip(..) | StorageKey::Poster(..) => &self.inner.processed,
+        let prefix = match key.attempt() {
+            None => &self.inner.uploads,
+            Some(_) => &self.inner.processed,
         };
         format!("{prefix}/{}", key.name())
     }
@@ -105,10 +105,9 @@ impl Bucket {
     /// Returns the URL at the CDN, if there is one and it serves the file.
     pub fn cdn(&self, key: StorageKey) -> Option<String> {
         let base = self.inner.cdn.as_ref()?;
-        match key {
-            StorageKey::Original(_) => None,
-            StorageKey::Clip(..) | StorageKey::Poster(..) => Some(format!("{base}/{}", key.name())),
-        }
+        // Originals are not below the prefix that it serves.
+        key.attempt()?;
+        Some(format!("{base}/{}", key.name()))
     }
 
     /// Returns a presigned URL, valid for one to two hours and stable for one. Makes no request.
@@ -193,9 +192,12 @@ impl Bucket {
     }
 
     pub async fn delete_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
-        // The dot distinguishes attempt 1 from attempt 12.
-        let outputs = format!("{}{attempt}.", self.outputs(video));
-        objects::delete(self, &outputs, |_| true).await
+        let outputs = self.outputs(video);
+        // The prefix of attempt 1 also matches the outputs of attempt 12.
+        objects::delete(self, &format!("{outputs}{attempt}"), |name| {
+            name.strip_prefix(&outputs).and_then(attempt_of) == Some(attempt)
+        })
+        .await
     }
 
     pub async fn delete_outputs_before(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {

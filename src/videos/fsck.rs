@@ -38,7 +38,7 @@ const UNSUSPICIOUS_DELETIONS: usize = 20;
 pub enum Finding {
     /// A video whose original is missing. It cannot be recovered.
     MissingOriginal { video: VideoId },
-    /// A processed video whose clip or poster is missing.
+    /// A processed video one of whose outputs is missing.
     MissingOutput { video: VideoId },
     /// A file with a valid key that no row in `videos` or `uploads` accounts for.
     Orphan {
@@ -170,10 +170,10 @@ async fn remove(backends: &Backends, key: StorageKey) -> anyhow::Result<()> {
         let mut connection = backends.db.connection().await?;
         queries::find(&mut connection, video).await?
     };
-    match (found, key) {
+    match (found, key.attempt()) {
         (None, _) => backends.storage.delete_video(video).await,
-        (Some(_), StorageKey::Original(_)) => backends.storage.remove_unfinished(key).await,
-        (Some(found), StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt)) => {
+        (Some(_), None) => backends.storage.remove_unfinished(key).await,
+        (Some(found), Some(attempt)) => {
             if attempt_with_outputs(found.status, found.attempt) == Some(attempt) {
                 return Ok(());
             }
@@ -229,9 +229,9 @@ fn is_expected(key: StorageKey, is_finished: bool, known: &VideoRecord) -> bool 
         // A running upload or delete, whose orphans the cleanup removes.
         return true;
     };
-    match key {
-        StorageKey::Original(_) => is_finished,
-        StorageKey::Clip(_, attempt) | StorageKey::Poster(_, attempt) => {
+    match key.attempt() {
+        None => is_finished,
+        Some(attempt) => {
             let is_named = attempt_with_outputs(status, known.attempt) == Some(attempt);
             let may_be_written = status == VideoStatus::Processing;
             known.is_noted || (is_named && (is_finished || may_be_written))
@@ -252,17 +252,25 @@ fn missing(stored: &[Stored], known: &[VideoRecord]) -> Vec<Finding> {
         if !finished.contains(&StorageKey::Original(video)) {
             findings.push(Finding::MissingOriginal { video });
         }
-        let outputs = [
-            StorageKey::Clip(video, known.attempt),
-            StorageKey::Poster(video, known.attempt),
-        ];
         if known.status == Some(VideoStatus::Processed)
-            && outputs.iter().any(|key| !finished.contains(key))
+            && outputs(known).any(|key| !finished.contains(&key))
         {
             findings.push(Finding::MissingOutput { video });
         }
     }
     findings
+}
+
+/// Returns the outputs that a processed video must have.
+fn outputs(known: &VideoRecord) -> impl Iterator<Item = StorageKey> {
+    let (video, attempt) = (known.id, known.attempt);
+    let outputs = [
+        Some(StorageKey::Clip(video, attempt)),
+        Some(StorageKey::Poster(video, attempt)),
+        known.renditions.light(video, attempt),
+        known.renditions.thumb(video, attempt),
+    ];
+    outputs.into_iter().flatten()
 }
 
 fn disagreement(known: &VideoRecord) -> Option<Finding> {

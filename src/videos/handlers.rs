@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Video, VideoStatus, check_title,
+    Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Readers, RenditionsBody, Video,
+    VideoStatus, check_title,
 };
 use crate::{
     app::App,
@@ -40,6 +41,8 @@ struct VideoBody {
     processed_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     poster_url: Option<String>,
+    #[serde(flatten)]
+    renditions: RenditionsBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_url: Option<String>,
     is_public: bool,
@@ -73,17 +76,20 @@ impl ProgressBody {
 
 impl VideoBody {
     async fn new(video: &Video, addresses: &MediaUrls, language: Language) -> anyhow::Result<Self> {
-        let address = async |key| {
-            if video.is_public {
-                addresses.public(key).await
-            } else {
-                addresses.signed(key).await
-            }
+        let readers = if video.is_public {
+            Readers::Public
+        } else {
+            Readers::Holder
         };
-        let (processed_url, poster_url) = match video.outputs() {
-            Some((clip, poster)) => (Some(address(clip).await?), Some(address(poster).await?)),
-            None => (None, None),
-        };
+        let (mut processed_url, mut poster_url) = (None, None);
+        let mut renditions = RenditionsBody::default();
+        if let Some((clip, poster)) = video.outputs() {
+            processed_url = Some(readers.url(addresses, clip).await?);
+            poster_url = Some(readers.url(addresses, poster).await?);
+            let attempt = (video.id, video.attempt);
+            renditions =
+                RenditionsBody::new(&video.renditions, attempt, addresses, readers).await?;
+        }
         let failure = video.failure.as_ref().map(|row| {
             // A newer version of the program may have written an unknown reason.
             Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
@@ -96,6 +102,7 @@ impl VideoBody {
             processed_at: video.processed_at,
             processed_url,
             poster_url,
+            renditions,
             original_url: None,
             is_public: video.is_public,
             votes: video.votes,

@@ -20,7 +20,7 @@ use tokio::{
 pub use self::record::{FailureOutcome, record_failure, record_success, release, remove_outputs};
 pub(super) use self::report::ReportRow;
 use super::{
-    Failure,
+    Failure, Renditions,
     queries::jobs::{self, Claim},
 };
 use crate::{
@@ -139,18 +139,20 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
         Err(media::Error::Environment(error)) => return Err(JobError::Environment(error)),
         Err(media::Error::Killed(error)) => return Err(JobError::Killed(error)),
     };
-    let bytes = store(context, video, claim.attempt, &clip).await;
-    let bytes = bytes.map_err(JobError::Environment)?;
+    let stored = store(context, video, claim.attempt, &clip).await;
+    stored.map_err(JobError::Environment)?;
 
+    let renditions = Renditions::of(&clip).map_err(JobError::Failed)?;
     let report = ReportRow::to_row(started, &job, Some(&clip)).map_err(JobError::Failed)?;
-    let outcome = record_success(context, claim, &report).await;
+    let outcome = record_success(context, claim, &renditions, &report).await;
     let outcome = outcome.map_err(JobError::Environment)?;
     if outcome == Outcome::Processed {
         tracing::info!(
             took_ms = report.get("took_ms").and_then(serde_json::Value::as_u64),
             cpu_ms = job.making.cpu_ms,
             source_bytes = job.source_bytes,
-            bytes,
+            bytes = clip.bytes,
+            light_bytes = renditions.light_bytes,
             duration_ms = clip.duration_ms,
             "video processed"
         );
@@ -164,19 +166,26 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
     Ok(outcome)
 }
 
-/// Stores clip and poster under `attempt`. Returns the size of the clip (bytes).
+/// Stores the outputs under `attempt`.
 pub(super) async fn store(
     context: &WorkerContext,
     video: VideoId,
     attempt: i32,
     clip: &Clip,
-) -> anyhow::Result<u64> {
-    let storage = &context.backends.storage;
-    let bytes = storage.store(StorageKey::Clip(video, attempt), &clip.video);
-    let bytes = bytes.await?;
-    let poster = storage.store(StorageKey::Poster(video, attempt), &clip.poster);
-    poster.await?;
-    Ok(bytes)
+) -> anyhow::Result<()> {
+    let light = clip.light.as_ref().map(|light| &light.video);
+    let outputs = [
+        (StorageKey::Clip(video, attempt), Some(&clip.video)),
+        (StorageKey::Poster(video, attempt), Some(&clip.poster)),
+        (StorageKey::Light(video, attempt), light),
+        (StorageKey::Thumb(video, attempt), Some(&clip.thumb)),
+    ];
+    for (key, file) in outputs {
+        if let Some(file) = file {
+            context.backends.storage.store(key, file).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the progress to the row, so that every API process can show it. Writes at most twice a

@@ -24,7 +24,7 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::{Change, VideoStatus};
+use super::{Change, Renditions, VideoStatus};
 use crate::{
     config::storage::QuotaSettings,
     db::{
@@ -66,6 +66,8 @@ pub struct Video {
     pub processed_at: Option<DateTime<Utc>>,
     pub progress: i16,
     pub ready_at: Option<DateTime<Utc>>,
+    #[diesel(embed)]
+    pub renditions: Renditions,
 }
 
 fn votes_so_far() -> SqlLiteral<BigInt> {

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 
 pub use super::queries::remakes::Remake;
 use super::{
+    Renditions,
     process::{self, ReportRow},
     queries::remakes,
 };
@@ -103,10 +104,11 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
         ) => return Err(error),
     };
     process::store(context, video, next, &clip).await?;
+    let renditions = Renditions::of(&clip)?;
     let report = ReportRow::to_row(started, &job, Some(&clip))?;
     let is_shown = {
         let mut connection = context.backends.db.connection().await?;
-        remakes::finish(&mut connection, remake, &report).await?
+        remakes::finish(&mut connection, remake, &renditions, &report).await?
     };
     if !is_shown {
         return Ok(Made::Superseded);

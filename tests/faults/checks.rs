@@ -126,14 +126,14 @@ pub async fn compare(system: &System, history: &History) {
     }
 }
 
-/// Checks that storage holds exactly one original per row, and a clip and poster per processed row.
+/// Checks that storage holds exactly one original per row, and all outputs per processed row.
 async fn compare_files(system: &System, rows: &BTreeMap<VideoId, Row>, breach: impl Fn(String)) {
     let mut expected = BTreeSet::new();
     for (id, row) in rows {
         expected.insert(StorageKey::Original(*id).to_string());
         if row.status == "processed" {
-            expected.insert(StorageKey::Clip(*id, row.attempt).to_string());
-            expected.insert(StorageKey::Poster(*id, row.attempt).to_string());
+            let outputs = StorageKey::outputs(*id, row.attempt);
+            expected.extend(outputs.map(|key| key.to_string()));
         }
     }
     let stored = system.app.storage.list().await.unwrap();

@@ -44,7 +44,7 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// The dependencies allowed within a layer: a module and the module that it may use.
-const WITHIN_LAYER: [(&str, &str); 14] = [
+const WITHIN_LAYER: [(&str, &str); 15] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("telemetry", "metric"),
@@ -55,6 +55,7 @@ const WITHIN_LAYER: [(&str, &str); 14] = [
     ("auth", "db"),
     ("media", "confine"),
     ("votes", "videos"),
+    ("listing", "videos"),
     ("videos", "users"),
     ("server", "monitoring"),
     ("worker", "monitoring"),

@@ -63,7 +63,17 @@ async fn outputs_of_expired_attempt_are_removed_once_its_worker_cannot_store() {
     for video in [lost, failed] {
         fs::create_dir_all(app.processed().join(video.to_string())).unwrap();
         // Attempt 3 started after the sweeper read the row.
-        for name in ["1.mp4", "1.jpg.part", "2.mp4", "2.jpg", "3.mp4"] {
+        for name in [
+            "1.mp4",
+            "1.jpg.part",
+            "1-l.mp4",
+            "1-s.jpg.part",
+            "2.mp4",
+            "2.jpg",
+            "2-l.mp4",
+            "3.mp4",
+            "3-l.mp4.part",
+        ] {
             fs::write(app.processed().join(format!("{video}/{name}")), "x").unwrap();
         }
     }
@@ -73,8 +83,12 @@ async fn outputs_of_expired_attempt_are_removed_once_its_worker_cannot_store() {
             .await;
     }
     assert_eq!(clean(&context).await.unwrap().strays, 2);
-    assert_eq!(app.outputs(lost), ["2.jpg", "2.mp4", "3.mp4"]);
-    assert_eq!(app.outputs(failed), ["3.mp4"]);
+    let later = ["3-l.mp4.part", "3.mp4"];
+    let of_row = ["2-l.mp4", "2.jpg", "2.mp4"];
+    let mut left = [&of_row[..], &later].concat();
+    left.sort_unstable();
+    assert_eq!(app.outputs(lost), left);
+    assert_eq!(app.outputs(failed), later);
     assert_eq!(clean(&context).await.unwrap().strays, 0);
 }
 

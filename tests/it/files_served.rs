@@ -42,7 +42,7 @@ async fn video(app: &TestApp, seed: Seed<'_>) -> (Player, String) {
 }
 
 #[tokio::test]
-async fn public_clip_and_poster_have_unsigned_urls() {
+async fn outputs_of_a_public_video_have_unsigned_urls() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PUBLIC).await;
     let body = app.video(&ana, &id).await;
@@ -51,7 +51,14 @@ async fn public_clip_and_poster_have_unsigned_urls() {
         format!("/media/processed/{id}/1.mp4")
     );
     assert_eq!(body["poster_url"], format!("/media/processed/{id}/1.jpg"));
-    for (name, content_type) in [("processed_url", "video/mp4"), ("poster_url", "image/jpeg")] {
+    assert_eq!(body["light_url"], format!("/media/processed/{id}/1-l.mp4"));
+    assert_eq!(body["thumb_url"], format!("/media/processed/{id}/1-s.jpg"));
+    for (name, content_type) in [
+        ("processed_url", "video/mp4"),
+        ("poster_url", "image/jpeg"),
+        ("light_url", "video/mp4"),
+        ("thumb_url", "image/jpeg"),
+    ] {
         let (answer, text) = fetch(&app, body[name].as_str().unwrap(), &[]).await;
         assert_eq!((answer.status.as_u16(), text.as_str()), (200, "0123456789"));
         assert_eq!(answer.header("content-type"), content_type);
@@ -130,7 +137,7 @@ async fn matching_etag_returns_not_modified() {
 async fn media_files_are_not_compressed() {
     let app = TestApp::spawn().await;
     let (_, id) = video(&app, Seed::PUBLIC).await;
-    for file in ["1.mp4", "1.jpg"] {
+    for file in ["1.mp4", "1.jpg", "1-l.mp4", "1-s.jpg"] {
         let path = format!("/media/processed/{id}/{file}");
         let (answer, text) = fetch(&app, &path, &[("accept-encoding", "gzip, zstd")]).await;
         assert_eq!((answer.status.as_u16(), text.as_str()), (200, "0123456789"));
@@ -156,7 +163,13 @@ async fn private_clips_and_all_originals_require_a_signature() {
     let app = TestApp::spawn().await;
     let (ana, id) = video(&app, Seed::PRIVATE).await;
     let body = app.video(&ana, &id).await;
-    for name in ["processed_url", "poster_url", "original_url"] {
+    for name in [
+        "processed_url",
+        "poster_url",
+        "light_url",
+        "thumb_url",
+        "original_url",
+    ] {
         let signed = body[name].as_str().unwrap();
         let (answer, text) = fetch(&app, signed, &[]).await;
         assert_eq!(
@@ -181,6 +194,32 @@ async fn private_clips_and_all_originals_require_a_signature() {
     assert_eq!(
         status(&app, &format!("/media/processed/{public}/2.mp4")).await,
         403
+    );
+}
+
+#[tokio::test]
+async fn video_of_an_earlier_version_has_only_clip_and_poster() {
+    let app = TestApp::spawn().await;
+    let (ana, id) = video(&app, Seed::PUBLIC).await;
+    app.execute(
+        "UPDATE videos SET clip_bytes = NULL, light_bytes = NULL, has_thumb = false, colour = NULL",
+    )
+    .await;
+    let listed = app.get("/api/public/videos").await.ok();
+    let ranked = app.get("/api/public/rankings").await.ok();
+    for body in [&app.video(&ana, &id).await, &listed[0], &ranked[0]] {
+        assert_eq!(body["video_id"], id.as_str());
+        for name in ["light_url", "thumb_url", "clip_bytes", "light_bytes"] {
+            assert_eq!(body.get(name), None, "{name}");
+        }
+    }
+    for file in ["1-l.mp4", "1-s.jpg"] {
+        let path = format!("/media/processed/{id}/{file}");
+        assert_eq!(app.get(&path).await.refusal(), (403, "media_not_signed"));
+    }
+    assert_eq!(
+        status(&app, &format!("/media/processed/{id}/1.mp4")).await,
+        200
     );
 }
 
@@ -215,6 +254,7 @@ async fn signature_is_valid_for_its_key_and_expiry_only() {
         format!("{path}?{signature}"),
         format!("/media/processed/{other}/1.mp4?{query}"),
         format!("/media/processed/{id}/1.jpg?{query}"),
+        format!("/media/processed/{id}/1-l.mp4?{query}"),
         format!("/media/uploads/{id}.mp4?{query}"),
     ] {
         assert_eq!(

@@ -59,7 +59,13 @@ async fn job_in(folder: &Path) {
     let shown = folder.display();
     let video = app.video(&ana, &id).await;
     assert_eq!(video["status"], "processed", "{shown}: {video}");
-    for address in ["original_url", "processed_url", "poster_url"] {
+    for address in [
+        "original_url",
+        "processed_url",
+        "poster_url",
+        "light_url",
+        "thumb_url",
+    ] {
         let file = app.fetch(video[address].as_str().unwrap()).await;
         assert_ne!(file.bytes().await.unwrap().len(), 0, "{shown}: {address}");
     }

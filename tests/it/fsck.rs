@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     processes::process::SystemUnderTest,
-    support::{TestApp, eventually, film, on_both},
+    support::{TestApp, eventually, film, on_both, outputs_of},
 };
 
 on_both! {
@@ -18,6 +18,7 @@ on_both! {
     many_deletions_must_be_confirmed,
     older_database_copy_deletes_no_newer_files,
     clip_that_cannot_be_remade_is_only_reported,
+    missing_light_clip_and_thumb_are_remade_unless_the_row_has_none,
 }
 
 async fn busy_system_has_no_findings(app: &TestApp) {
@@ -51,6 +52,8 @@ async fn orphaned_files_are_reported_and_deleted(app: &TestApp) {
     app.run_pending_jobs().await;
     let mut orphans = vec![
         format!("processed/{unknown}/1.mp4"),
+        format!("processed/{video}/12-l.mp4"),
+        format!("processed/{video}/12-s.jpg"),
         format!("processed/{video}/12.jpg"),
         format!("uploads/{unknown}.mp4"),
     ];
@@ -84,7 +87,7 @@ async fn orphaned_files_are_reported_and_deleted(app: &TestApp) {
         (1, repaired(&found, true))
     );
     assert_eq!(check(app, "").await, (0, json!([])));
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
 }
 
 async fn missing_files_are_reported_and_a_missing_clip_is_remade(app: &TestApp) {
@@ -116,7 +119,7 @@ async fn missing_files_are_reported_and_a_missing_clip_is_remade(app: &TestApp) 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
     eventually("the clip is remade", 180, async || {
-        app.outputs(video) == ["2.jpg", "2.mp4"]
+        app.outputs(video) == outputs_of(2)
     })
     .await;
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
@@ -130,6 +133,39 @@ async fn missing_files_are_reported_and_a_missing_clip_is_remade(app: &TestApp) 
     })
     .await;
     shown().await;
+}
+
+async fn missing_light_clip_and_thumb_are_remade_unless_the_row_has_none(app: &TestApp) {
+    let [no_light, no_thumb, old] = [
+        app.add_video(&film().await).await,
+        app.add_video(&film().await).await,
+        app.add_video(&film().await).await,
+    ];
+    app.run_pending_jobs().await;
+    assert_eq!(check(app, "").await, (0, json!([])));
+    app.remove(&format!("processed/{no_light}/1-l.mp4"));
+    app.remove(&format!("processed/{no_thumb}/1-s.jpg"));
+    // As an earlier version left it.
+    for file in ["1-l.mp4", "1-s.jpg"] {
+        app.remove(&format!("processed/{old}/{file}"));
+    }
+    app.set(old, "light_bytes = NULL, has_thumb = false").await;
+    let lost = [no_light, no_thumb];
+    let found = lost.map(|video| json!({"kind": "missing_output", "video": video}));
+    let found = repaired(&json!(found), true);
+    assert_eq!(sorted(check(app, "--fix").await), (1, found));
+
+    let (worker, shutdown) = app.worker().await;
+    let working = tokio::spawn(async move { worker.run().await });
+    eventually("both are remade", 180, async || {
+        lost.iter()
+            .all(|video| app.outputs(*video) == outputs_of(2))
+    })
+    .await;
+    shutdown.request();
+    working.await.unwrap();
+    assert_eq!(app.outputs(old), ["1.jpg", "1.mp4"]);
+    assert_eq!(check(app, "").await, (0, json!([])));
 }
 
 async fn many_deletions_must_be_confirmed(app: &TestApp) {

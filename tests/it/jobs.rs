@@ -12,7 +12,7 @@ use std::{
 use anb::{shutdown::Shutdown, worker::Worker};
 use serde_json::json;
 
-use crate::support::{RedisBroker, Row, TestApp, eventually, film};
+use crate::support::{RedisBroker, Row, TestApp, eventually, film, outputs_of};
 
 /// Long enough to receive a message if there is one.
 const WAIT: Duration = Duration::from_millis(200);
@@ -49,13 +49,25 @@ async fn redelivery_of_processed_video_changes_nothing() {
     app.run_pending_jobs().await;
     let (row, outputs) = (app.row(video).await, app.outputs(video));
     assert_eq!(row.as_ref().unwrap().status, "processed");
-    assert_eq!(outputs, ["1.jpg", "1.mp4"]);
+    assert_eq!(outputs, outputs_of(1));
 
     app.push(video).await;
     app.run_pending_jobs().await;
     assert_eq!(app.row(video).await, row);
     assert_eq!(app.outputs(video), outputs);
     assert_eq!(held(&app).await, 0);
+}
+
+#[tokio::test]
+async fn light_rendition_can_be_switched_off() {
+    let app = TestApp::spawn_with(&[], &["--light-rendition=off"]).await;
+    let video = app.add_video(&film().await).await;
+    app.run_pending_jobs().await;
+    assert_eq!(app.status(video).await, "processed");
+    assert_eq!(app.outputs(video), ["1-s.jpg", "1.jpg", "1.mp4"]);
+    let recorded = "SELECT count(*) FROM videos
+        WHERE clip_bytes > 0 AND light_bytes IS NULL AND has_thumb AND colour IS NOT NULL";
+    assert_eq!(app.number(recorded).await, 1);
 }
 
 #[tokio::test]
@@ -67,7 +79,7 @@ async fn concurrent_workers_process_a_video_once() {
     tokio::join!(app.run_pending_jobs(), app.run_pending_jobs());
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
     assert_eq!(held(&app).await, 0);
 }
 
@@ -95,7 +107,7 @@ async fn transient_failure_postpones_the_video() {
     app.push(video).await;
     app.run_pending_jobs().await;
     assert_eq!(app.status(video).await, "processed");
-    assert_eq!(app.outputs(video), ["2.jpg", "2.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(2));
 }
 
 #[tokio::test]

@@ -21,10 +21,18 @@ async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp)
         ("original_url", "video/mp4"),
         ("processed_url", "video/mp4"),
         ("poster_url", "image/jpeg"),
+        ("light_url", "video/mp4"),
+        ("thumb_url", "image/jpeg"),
     ] {
         let file = app.fetch(video[address].as_str().unwrap()).await;
         assert_eq!(file.headers()["content-type"], content_type, "{address}");
-        assert_ne!(file.bytes().await.unwrap().len(), 0, "{address}");
+        let bytes = file.bytes().await.unwrap().len();
+        assert_ne!(bytes, 0, "{address}");
+        match address {
+            "processed_url" => assert_eq!(video["clip_bytes"], bytes),
+            "light_url" => assert_eq!(video["light_bytes"], bytes),
+            _ => {}
+        }
     }
 
     assert_eq!(
@@ -38,6 +46,8 @@ async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp)
         json!([{
             "position": 1, "username": "Ana Prueba", "city": "Bogotá D.C.", "votes": 1,
             "video_id": id, "title": "Mi mejor jugada", "video_url": video["processed_url"],
+            "light_url": video["light_url"], "thumb_url": video["thumb_url"],
+            "clip_bytes": video["clip_bytes"], "light_bytes": video["light_bytes"],
         }])
     );
     let votes = Response::of(app.as_player(&luis, Method::GET, "/api/user/votes"))

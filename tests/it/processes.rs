@@ -16,7 +16,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::process::{Process, Role, SystemUnderTest};
-use crate::support::{LARGE, TestApp, eventually, film, hold, long_film, processes_about};
+use crate::support::{
+    LARGE, TestApp, eventually, film, hold, long_film, outputs_of, processes_about,
+};
 
 /// Maximum time for an idle process to stop. It waits for a receive in flight, but not for the end
 /// of its grace period (90 s).
@@ -174,7 +176,7 @@ async fn job_of_killed_worker_is_finished_by_another() {
     .await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.attempt, row.failures, row.losses), (2, 0, 1));
-    assert_eq!(app.outputs(video), ["2.jpg", "2.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(2));
     second.signal(Signal::TERM);
     assert_eq!(second.ended(STOP).await, Some(0), "{}", second.log());
 }

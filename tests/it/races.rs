@@ -71,7 +71,7 @@ async fn concurrent_operations_leave_each_video_complete_or_deleted() {
     assert_eq!(ids, survivors);
     for video in listed {
         assert_eq!(video["votes"], fans.len());
-        for url in ["processed_url", "poster_url"] {
+        for url in ["processed_url", "poster_url", "light_url", "thumb_url"] {
             assert_eq!(app.get(text(video, url)).await.status, 200);
         }
     }
@@ -79,7 +79,7 @@ async fn concurrent_operations_leave_each_video_complete_or_deleted() {
     assert_eq!(usize::try_from(votes), Ok(fans.len() * survivors.len()));
     let rows = app.number("SELECT count(*) FROM videos").await;
     assert_eq!(usize::try_from(rows), Ok(survivors.len()));
-    assert_eq!(app.files().len(), 3 * survivors.len(), "{:?}", app.files());
+    assert_eq!(app.files().len(), 5 * survivors.len(), "{:?}", app.files());
 }
 
 /// Uploads a video and runs all operations on it concurrently. Returns its id if it is kept.

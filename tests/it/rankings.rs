@@ -278,9 +278,13 @@ async fn public_videos_are_listed_most_voted_first_and_in_pages() {
         names,
         [
             "city",
+            "clip_bytes",
+            "light_bytes",
+            "light_url",
             "poster_url",
             "processed_at",
             "processed_url",
+            "thumb_url",
             "title",
             "uploaded_at",
             "username",

@@ -13,7 +13,7 @@ use anb::{
 
 use std::time::Duration;
 
-use crate::support::{TestApp, film};
+use crate::support::{TestApp, film, outputs_of};
 
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -54,17 +54,14 @@ async fn later_claim_supersedes_the_earlier_one() {
     assert!(!remake::heartbeat(&context, early).await.unwrap());
     let (early, late) = tokio::join!(remake::run(&context, early), remake::run(&context, late));
     assert_eq!((early, late), ("superseded", "remade"));
-    assert!(
-        app.outputs(video)
-            .ends_with(&["3.jpg".to_owned(), "3.mp4".to_owned()])
-    );
+    assert!(app.outputs(video).ends_with(&outputs_of(3)));
     assert_eq!(app.row(video).await.unwrap().attempt, 3);
     // The superseded attempt's outputs are removed once it cannot store any more.
     app.set(video, "strays_at = now() - interval '1 day'").await;
     clean::run(&context.backends, &context.upload)
         .await
         .unwrap();
-    assert_eq!(app.outputs(video), ["3.jpg", "3.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(3));
 }
 
 #[tokio::test]
@@ -76,6 +73,43 @@ async fn released_remake_can_be_claimed_at_once() {
     let next = claim(&context).await.unwrap();
     assert_eq!(remake::run(&context, released).await, "superseded");
     assert_eq!(remake::run(&context, next).await, "remade");
+}
+
+#[tokio::test]
+async fn remake_of_an_old_video_adds_what_it_lacks() {
+    let (app, context, video) = start().await;
+    // As an earlier version left it.
+    app.set(
+        video,
+        "clip_bytes = NULL, light_bytes = NULL, has_thumb = false, colour = NULL",
+    )
+    .await;
+    let claim = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, claim).await, "remade");
+    assert_eq!(app.outputs(video), outputs_of(2));
+    for (column, file) in [("clip_bytes", "2.mp4"), ("light_bytes", "2-l.mp4")] {
+        let file = app.processed().join(format!("{video}/{file}"));
+        let bytes = i64::try_from(file.metadata().unwrap().len()).unwrap();
+        let select = format!("SELECT {column} FROM videos");
+        assert_eq!(app.number(&select).await, bytes, "{column}");
+    }
+    let complete = "SELECT count(*) FROM videos WHERE has_thumb AND colour ~ '^[0-9a-f]{6}$'";
+    assert_eq!(app.number(complete).await, 1);
+}
+
+#[tokio::test]
+async fn remake_without_light_rendition_forgets_the_old_one() {
+    let app = TestApp::spawn_with(&[], &["--light-rendition=off"]).await;
+    let video = app.add_video(&film().await).await;
+    Box::pin(app.run_pending_jobs()).await;
+    let state = "light_bytes = 1, remake_after = now(), enqueued_at = NULL";
+    app.set(video, state).await;
+    let context = app.context().await;
+    let claim = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, claim).await, "remade");
+    assert_eq!(app.outputs(video), ["2-s.jpg", "2.jpg", "2.mp4"]);
+    let forgotten = "SELECT count(*) FROM videos WHERE light_bytes IS NULL AND has_thumb";
+    assert_eq!(app.number(forgotten).await, 1);
 }
 
 #[tokio::test]
@@ -116,5 +150,7 @@ async fn assert_unchanged(app: &TestApp, video: VideoId) {
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.failures), ("processed", 0));
     assert_eq!(row.attempt, 1);
-    assert_eq!(app.outputs(video), ["1.mp4"]);
+    let mut left = outputs_of(1).to_vec();
+    left.retain(|name| name != "1.jpg");
+    assert_eq!(app.outputs(video), left);
 }

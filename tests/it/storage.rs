@@ -37,10 +37,7 @@ macro_rules! cases {
 }
 use cases;
 
-fn keys(video: VideoId) -> [StorageKey; 3] {
-    [
-        StorageKey::Original(video),
-        StorageKey::Clip(video, 1),
-        StorageKey::Poster(video, 1),
-    ]
+fn keys(video: VideoId) -> [StorageKey; 5] {
+    let [clip, poster, light, thumb] = StorageKey::outputs(video, 1);
+    [StorageKey::Original(video), clip, poster, light, thumb]
 }

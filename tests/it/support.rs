@@ -28,7 +28,7 @@ use std::{
 use anb::{
     app::{App, Backends, WorkerContext, installation::Installation},
     cli::{Cli, Command},
-    config,
+    config::{self, Switch},
     db::Db,
     media::Media,
     queue::Queue,
@@ -50,7 +50,7 @@ pub use processes::{
     signal_all,
 };
 pub use raw::{in_table, is_read, read, tcp_ends};
-pub use rows::Row;
+pub use rows::{Row, outputs_of};
 pub use seed::Seed;
 pub use services::{Place, RUNTIME, fresh_redis};
 pub use token::{UNSIGNED_HEAD, seconds, sign};
@@ -223,6 +223,7 @@ impl TestApp {
         let is_default = self.work.media.min_input_duration == 0
             && self.work.media.max_input_duration == 0
             && self.work.media.min_input_height == 0
+            && self.work.media.light_rendition == Switch::On
             && SMALL.parse() == Ok(self.work.media.output_resolution);
         let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));
         if !is_default {

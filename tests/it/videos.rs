@@ -109,7 +109,15 @@ async fn video_has_the_fields_of_its_state() {
         assert_eq!(video["status"], status);
         assert_eq!(video["video_id"], id.as_str());
         let is_processed = status == "processed";
-        for name in ["processed_at", "processed_url", "poster_url"] {
+        for name in [
+            "processed_at",
+            "processed_url",
+            "poster_url",
+            "light_url",
+            "thumb_url",
+            "clip_bytes",
+            "light_bytes",
+        ] {
             assert_eq!(video.get(name).is_some(), is_processed, "{status} {name}");
         }
         let is_failed = status == "failed";

@@ -10,7 +10,7 @@ use crate::{
     app::WorkerContext,
     ids::VideoId,
     videos::{
-        Failure,
+        Failure, Renditions,
         queries::jobs::{self, Claim},
     },
 };
@@ -45,17 +45,18 @@ pub enum FailureOutcome {
     Superseded,
 }
 
-/// Records that the clip is stored, with its report, and removes the outputs of earlier attempts.
+/// Records that the outputs are stored, with their report, and removes the outputs of earlier attempts.
 /// If the claim was lost, removes the outputs of this attempt instead.
 pub async fn record_success(
     context: &WorkerContext,
     claim: Claim,
+    renditions: &Renditions,
     report: &Value,
 ) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
     let held = until_recorded("processed", || async {
         let mut connection = context.backends.db.connection().await?;
-        jobs::mark_processed(&mut connection, claim, report).await
+        jobs::mark_processed(&mut connection, claim, renditions, report).await
     })
     .await?;
     if !held {

@@ -11,7 +11,7 @@ use crate::media::{self, Clip};
 /// Details of how the clip was made, or why the original was rejected.
 #[derive(Serialize)]
 pub struct ReportRow<'a> {
-    /// Time from the fetch to the stored poster, or to the rejection.
+    /// Time from the fetch to the stored outputs, or to the rejection.
     took_ms: u64,
     #[serde(flatten)]
     job: &'a media::JobReport,

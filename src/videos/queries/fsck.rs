@@ -3,7 +3,7 @@
 use diesel::{QueryableByName, sql_query, sql_types};
 use diesel_async::RunQueryDsl as _;
 
-use super::VideoStatus;
+use super::{Renditions, VideoStatus};
 use crate::{db::Connection, ids::VideoId};
 
 /// The record of one video, from its row in `videos` or, without one, in `uploads`.
@@ -16,6 +16,8 @@ pub struct VideoRecord {
     pub status: Option<VideoStatus>,
     #[diesel(sql_type = sql_types::Integer)]
     pub attempt: i32,
+    #[diesel(embed)]
+    pub renditions: Renditions,
     /// Orphans are expected. The cleanup removes them.
     #[diesel(sql_type = sql_types::Bool)]
     pub is_noted: bool,
@@ -41,7 +43,7 @@ pub async fn records(
 ) -> anyhow::Result<Vec<VideoRecord>> {
     let known = sql_query(
         "WITH limits AS (SELECT now() - make_interval(secs => $1) - interval '2 minutes' AS old)
-         SELECT id, status, attempt,
+         SELECT id, status, attempt, clip_bytes, light_bytes, has_thumb, colour,
                 strays_at IS NOT NULL AS is_noted,
                 coalesce(lease_until < now() - interval '1 minute', false)
                     OR coalesce(strays_at < old AND status <> 'uploaded', false)
@@ -55,7 +57,7 @@ pub async fn records(
          LEFT JOIN (SELECT video_id, sum(votes)::bigint AS votes FROM uncounted GROUP BY 1) AS uncounted
              ON video_id = id, limits
          UNION ALL
-         SELECT video_id, NULL, 0, true, coalesce(expires_at < now() - interval '2 minutes', started_at < old), 0, 0, false
+         SELECT video_id, NULL, 0, NULL, NULL, false, NULL, true, coalesce(expires_at < now() - interval '2 minutes', started_at < old), 0, 0, false
          FROM uploads, limits
          WHERE NOT EXISTS (SELECT FROM videos WHERE id = video_id)",
     );

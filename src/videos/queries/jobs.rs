@@ -15,7 +15,7 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::{NO_TIME, VideoStatus};
+use super::{NO_TIME, Renditions, VideoStatus};
 use crate::{
     db::{Connection, ago, from_now, greatest, interval, now, schema::videos},
     ids::VideoId,
@@ -132,6 +132,7 @@ pub async fn show_progress(
 pub async fn mark_processed(
     connection: &mut Connection,
     claim: Claim,
+    renditions: &Renditions,
     report: &Value,
 ) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processed))
@@ -139,6 +140,7 @@ pub async fn mark_processed(
             videos::status.eq(VideoStatus::Processed),
             videos::lease_until.eq(NO_TIME),
             videos::processed_at.eq(now().nullable()),
+            renditions,
             videos::report.eq(Some(report)),
         ))
         .execute(connection)

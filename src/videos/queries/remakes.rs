@@ -14,7 +14,7 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::{NO_TIME, VideoStatus};
+use super::{NO_TIME, Renditions, VideoStatus};
 use crate::{
     db::{Connection, from_now, interval, now, schema::videos},
     ids::VideoId,
@@ -137,12 +137,14 @@ pub async fn give_up(
 pub async fn finish(
     connection: &mut Connection,
     remake: Remake,
+    renditions: &Renditions,
     report: &Value,
 ) -> anyhow::Result<bool> {
     let rows = update(held(remake))
         .set((
             videos::attempt.eq(remake.next),
             videos::remake_after.eq(NO_TIME),
+            renditions,
             videos::report.eq(Some(report)),
         ))
         .execute(connection)

@@ -16,7 +16,7 @@ use super::{
 
 /// Each published version of the document, and the SHA-256 of its file. To change the document,
 /// raise `info.version` as `info.description` says, and add a line here.
-const VERSIONS: [(&str, &str); 2] = [
+const VERSIONS: [(&str, &str); 3] = [
     (
         "1.0.0",
         "01f6f0c941691573945842d798cf71fd41e9c12736068bf32d43a6ccf798a68e",
@@ -24,6 +24,10 @@ const VERSIONS: [(&str, &str); 2] = [
     (
         "1.1.0",
         "8e8be376a860f9bce16999456473ce20564a43c38565464335c48765e9ea5f0d",
+    ),
+    (
+        "1.2.0",
+        "da00a80db87e94cac1536eb2d1604bf269aff8ffcf996b6d99b2fcdf3779403a",
     ),
 ];
 

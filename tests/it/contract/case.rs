@@ -449,10 +449,14 @@ async fn overtake(first: RequestBuilder, others: impl AsyncFn() -> Response) -> 
 
 /// Members that depend on the `status` of a video or of a probe, which the document cannot express
 /// without conditions.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 11] = [
     "processed_at",
     "processed_url",
     "poster_url",
+    "light_url",
+    "thumb_url",
+    "clip_bytes",
+    "light_bytes",
     "progress",
     "failure_code",
     "failure_reason",
@@ -463,10 +467,10 @@ const OPTIONAL: [&str; 7] = [
 fn optional_members(status: Option<&str>) -> Option<&'static [&'static str]> {
     match status? {
         "uploaded" | "ready" | "healthy" | "stopping" => Some(&[]),
-        "processed" => Some(&OPTIONAL[..3]),
-        "processing" => Some(&OPTIONAL[3..4]),
-        "failed" => Some(&OPTIONAL[4..6]),
-        "unavailable" => Some(&OPTIONAL[6..]),
+        "processed" => Some(&OPTIONAL[..7]),
+        "processing" => Some(&OPTIONAL[7..8]),
+        "failed" => Some(&OPTIONAL[8..10]),
+        "unavailable" => Some(&OPTIONAL[10..]),
         _ => None,
     }
 }

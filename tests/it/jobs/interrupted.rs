@@ -10,7 +10,9 @@ use anb::{
 };
 
 use super::{held, run, start};
-use crate::support::{Row, Suspended, TestApp, eventually, film, hold, long_film, processes_about};
+use crate::support::{
+    Row, Suspended, TestApp, eventually, film, hold, long_film, outputs_of, processes_about,
+};
 
 /// Short enough to wait for, long enough for the delayed heartbeats of a busy machine.
 const LEASE: Duration = Duration::from_secs(3);
@@ -82,7 +84,7 @@ async fn heartbeat_restores_a_lease_that_the_sweeper_expired() {
     worker.idle().await;
     let row = app.row(video).await.unwrap();
     assert_eq!((row.status.as_str(), row.attempt), ("processed", 1));
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
     // The message that the sweep pushed finds nothing to do.
     app.run_pending_jobs().await;
     assert_eq!(app.row(video).await.unwrap(), row);

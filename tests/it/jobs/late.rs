@@ -11,7 +11,7 @@ use anb::{
 };
 use anyhow::anyhow;
 
-use crate::support::{TestApp, film};
+use crate::support::{TestApp, film, outputs_of};
 
 #[tokio::test]
 async fn finished_job_does_not_lose_its_claim() {
@@ -29,7 +29,7 @@ async fn recording_a_success_is_idempotent() {
     let again = process::run(&context, claim).await.unwrap();
     assert_eq!(again, Outcome::Processed);
     assert_eq!(app.status(video).await, "processed");
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn late_reports_do_not_affect_a_processed_video() {
         assert_eq!(recorded.unwrap(), FailureOutcome::Superseded);
     }
     assert_eq!(app.status(video).await, "processed");
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
 }
 
 #[tokio::test]
@@ -109,6 +109,6 @@ async fn processed() -> (TestApp, WorkerContext, VideoId, Claim) {
     let (app, context, video, claim) = claimed().await;
     let outcome = process::run(&context, claim).await.unwrap();
     assert_eq!(outcome, Outcome::Processed);
-    assert_eq!(app.outputs(video), ["1.jpg", "1.mp4"]);
+    assert_eq!(app.outputs(video), outputs_of(1));
     (app, context, video, claim)
 }

@@ -18,7 +18,7 @@ use anb::{
     media::Rejection,
     queue::Queue,
     videos::{
-        self, Change, ChangeOutcome, Claim, clean, operator,
+        self, Change, ChangeOutcome, Claim, Renditions, clean, operator,
         process::{self, JobError},
         sweep, upload,
     },
@@ -30,6 +30,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use proptest_state_machine::ReferenceStateMachine;
+use serde_json::Value;
 use tokio::runtime;
 
 use super::{
@@ -264,7 +265,7 @@ impl<'a> Run<'a> {
                 Reply::Nothing
             }
             Action::Succeed { .. } => Reply::Succeeded(
-                process::record_success(context, claim, &serde_json::Value::Null)
+                process::record_success(context, claim, &Renditions::default(), &Value::Null)
                     .await
                     .unwrap(),
             ),

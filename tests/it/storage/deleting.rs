@@ -84,7 +84,11 @@ async fn partial_attempt_is_deleted(place: &TestStorage) {
     let video = VideoId::generate();
     store_all(
         place,
-        [StorageKey::Clip(video, 1), StorageKey::Poster(video, 2)],
+        [
+            StorageKey::Light(video, 1),
+            StorageKey::Clip(video, 1),
+            StorageKey::Poster(video, 2),
+        ],
     )
     .await;
     place.storage.delete_outputs(video, 1).await.unwrap();
@@ -173,11 +177,7 @@ async fn store_attempts(
     attempts: impl IntoIterator<Item = i32>,
 ) {
     for attempt in attempts {
-        let outputs = [
-            StorageKey::Clip(video, attempt),
-            StorageKey::Poster(video, attempt),
-        ];
-        store_all(place, outputs).await;
+        store_all(place, StorageKey::outputs(video, attempt)).await;
     }
 }
 

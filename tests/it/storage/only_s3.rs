@@ -97,7 +97,7 @@ async fn modified_signed_url_is_rejected() {
 }
 
 #[tokio::test]
-async fn clips_and_posters_have_cdn_urls_but_originals_do_not() {
+async fn outputs_have_cdn_urls_but_originals_do_not() {
     let bucket = aws::Bucket::fresh().await;
     let settings = Settings {
         media_base_url: Some("https://cdn.example/media".to_owned()),
@@ -106,8 +106,13 @@ async fn clips_and_posters_have_cdn_urls_but_originals_do_not() {
     let storage = connect(&settings).await.unwrap();
     let addresses = addresses(&storage);
     let video = VideoId::generate();
-    let [original, clip, poster] = keys(video);
-    for (key, file) in [(clip, "1.mp4"), (poster, "1.jpg")] {
+    let [original, clip, poster, light, thumb] = keys(video);
+    for (key, file) in [
+        (clip, "1.mp4"),
+        (poster, "1.jpg"),
+        (light, "1-l.mp4"),
+        (thumb, "1-s.jpg"),
+    ] {
         let expected = format!("https://cdn.example/media/{video}/{file}");
         assert_eq!(addresses.public(key).await.unwrap(), expected);
         let signed = addresses.signed(key).await.unwrap();
@@ -134,6 +139,8 @@ async fn prefixes_are_configurable() {
     }
     let names = [
         format!("in/originals/{video}.mp4"),
+        format!("out/{video}/1-l.mp4"),
+        format!("out/{video}/1-s.jpg"),
         format!("out/{video}/1.jpg"),
         format!("out/{video}/1.mp4"),
     ];

@@ -162,7 +162,7 @@ async fn second_file_replaces_the_first(place: &TestStorage) {
             place.holds(key, content.as_bytes()).await;
         }
     }
-    assert_eq!(place.names().len(), 3);
+    assert_eq!(place.names().len(), 5);
 }
 
 async fn short_file_replaces_a_long_one(place: &TestStorage) {
@@ -243,6 +243,9 @@ async fn outputs_of_one_video_do_not_mix(place: &TestStorage) {
         StorageKey::Clip(video, 11),
         StorageKey::Poster(video, 1),
         StorageKey::Poster(video, i32::MAX),
+        StorageKey::Light(video, 1),
+        StorageKey::Thumb(video, 1),
+        StorageKey::Thumb(video, 11),
     ];
     for key in all {
         place.write(key, key.to_string()).await;

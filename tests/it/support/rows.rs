@@ -34,6 +34,11 @@ pub struct Row {
     pub code: Option<String>,
 }
 
+/// Returns the names of all files that an attempt stores, sorted.
+pub fn outputs_of(attempt: i32) -> [String; 4] {
+    ["-l.mp4", "-s.jpg", ".jpg", ".mp4"].map(|kind| format!("{attempt}{kind}"))
+}
+
 impl TestApp {
     /// Waits until all votes are counted.
     pub async fn counted(&self) {

@@ -11,7 +11,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{Player, TestApp, files_below};
+use super::{Player, TestApp, files_below, outputs_of};
 
 /// A cheap hash that matches no password.
 const DUMMY_HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$q83vEjRWeJCrze8SNFZ4kA";
@@ -107,11 +107,15 @@ impl TestApp {
         let mut connection = self.db.connection().await.unwrap();
         let insert = sql_query(format!(
             "INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
-                 lease_until, failure, processed_at)
+                 lease_until, failure, processed_at, clip_bytes, light_bytes, has_thumb, colour)
              SELECT '{id}', id, $1, '{status}', {is_public}, {votes}, 1, 1,
                  CASE '{status}' WHEN 'processing' THEN now() END,
                  CASE '{status}' WHEN 'failed' THEN '{{\"code\": \"corrupt\"}}'::jsonb END,
-                 CASE '{status}' WHEN 'processed' THEN now() END
+                 CASE '{status}' WHEN 'processed' THEN now() END,
+                 CASE '{status}' WHEN 'processed' THEN 10 END,
+                 CASE '{status}' WHEN 'processed' THEN 10 END,
+                 '{status}' = 'processed',
+                 CASE '{status}' WHEN 'processed' THEN '7f7f7f' END
              FROM users WHERE email = $2",
             status = seed.status,
             is_public = seed.is_public,
@@ -144,12 +148,13 @@ impl TestApp {
         }
     }
 
-    /// Stores an original, a clip and a poster of ten bytes for a video.
+    /// Stores an original and all outputs for a video, each of ten bytes.
     pub fn add_files(&self, id: &str) {
         let outputs = self.folder.path().join("processed").join(id);
         std::fs::create_dir_all(&outputs).unwrap();
         let original = self.folder.path().join(format!("uploads/{id}.mp4"));
-        for file in [original, outputs.join("1.mp4"), outputs.join("1.jpg")] {
+        let outputs = outputs_of(1).map(|name| outputs.join(name));
+        for file in [&[original], &outputs[..]].concat() {
             std::fs::write(file, b"0123456789").unwrap();
         }
     }

@@ -59,7 +59,7 @@ async fn published_video_is_not_deleted() {
         .call(&ana, Method::DELETE, &format!("/api/videos/{id}"))
         .await;
     assert_eq!(answer.refusal(), (400, "published_video"));
-    assert_eq!(app.files().len(), 3);
+    assert_eq!(app.files().len(), 5);
     app.video(&ana, &id).await;
 }
 
