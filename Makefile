@@ -122,12 +122,14 @@ lint: ## Checks format, lints and documentation.
 	@cargo clippy --locked --all-targets -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
-brand: ## Renders the watermark and the bumpers from their SVGs, and builds the font of the pages.
+brand: ## Renders the marks, the icons and the share picture from their SVGs, and builds the font of the pages.
 	@.config/setup brand
 	@for mark in watermark bumper-opening bumper-closing; do \
 		rsvg-convert -o "web/brand/$$mark.png" "web/brand/$$mark.svg"; \
 	done
-	@PYTHONDONTWRITEBYTECODE=1 .anb/tools/brand/bin/python web/brand/font.py
+	@for script in font pictures; do \
+		PYTHONDONTWRITEBYTECODE=1 .anb/tools/brand/bin/python "web/brand/$$script.py"; \
+	done
 
 clean: ## Removes build outputs; the data in .anb stays.
 	@cargo clean
