@@ -13,6 +13,7 @@ use crate::{
     auth::Auth,
     config::{
         self,
+        media::RuleSettings,
         storage::{QuotaSettings, UploadSettings},
         worker::DEFAULT_VISIBILITY,
     },
@@ -86,6 +87,7 @@ pub struct App {
     pub auth: Auth,
     pub upload: UploadSettings,
     pub quota: QuotaSettings,
+    pub rules: RuleSettings,
     pub counting: Counting,
 }
 
@@ -105,6 +107,7 @@ impl App {
             auth: Auth::new(auth, backends.db.clone(), shutdown)?,
             upload: settings.upload.clone(),
             quota: settings.quota.clone(),
+            rules: settings.rules,
             counting: Counting::default(),
             searches: StatementLimit::new(MAX_SEARCHES, MAX_SEARCHES_PER_SECOND),
             backends,

@@ -4,15 +4,19 @@ pub mod password;
 pub mod queries;
 pub mod token;
 
+use std::time::Duration;
+
 use crate::{config::auth::Settings, db::Db, shutdown::Shutdown};
 pub use password::Passwords;
-pub use token::{Caller, Tokens};
+pub use token::{Caller, Tokens, Use};
 
 /// Password and token services. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct Auth {
     pub passwords: Passwords,
     pub tokens: Tokens,
+    /// Lifetime of a browser's session that is to stay open.
+    pub session_lifetime: Duration,
 }
 
 impl Auth {
@@ -20,6 +24,7 @@ impl Auth {
         Ok(Self {
             passwords: Passwords::new()?,
             tokens: Tokens::new(settings, db, shutdown),
+            session_lifetime: settings.session_expiration,
         })
     }
 }

@@ -64,6 +64,8 @@ pub struct Serve {
     #[command(flatten)]
     pub quota: storage::QuotaSettings,
     #[command(flatten)]
+    pub rules: media::RuleSettings,
+    #[command(flatten)]
     pub backends: Backends,
     #[command(flatten)]
     pub stop: StopSettings,
@@ -72,7 +74,15 @@ pub struct Serve {
 impl Serve {
     pub fn validate(&self) -> anyhow::Result<()> {
         self.auth.validate()?;
+        self.rules.validate().map_err(anyhow::Error::msg)?;
         self.backends.validate()
+    }
+
+    /// Returns whether this is a production site that does not know its https origin.
+    pub fn lacks_https(&self) -> bool {
+        let is_https = |url: &String| url.starts_with("https://");
+        self.auth.environment == auth::Environment::Production
+            && !self.http.public_url.as_ref().is_some_and(is_https)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | layer | modules | own |
 //! |---|---|---|
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
+//! | pages | [`web`] | the pages for people: what they show, templates, assets, live progress |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
 //! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
@@ -54,4 +55,5 @@ pub mod validate;
 pub mod version;
 pub mod videos;
 pub mod votes;
+pub mod web;
 pub mod worker;

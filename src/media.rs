@@ -177,7 +177,7 @@ impl Media {
         let brand = Brand::prepare(&tools, &Scratch::create(&root)?, target).await?;
         let transcoder = Transcoder {
             tools,
-            rules: Rules::from(settings),
+            rules: Rules::from(settings.rules),
             target,
             brand,
             admission: Admission::of_this_machine(&root),

@@ -7,16 +7,14 @@ use std::{thread, time::Duration};
 
 use actix_cors::Cors;
 use actix_web::{
-    App as ActixApp, HttpServer, Resource, Route,
+    App as ActixApp, HttpServer,
     body::{BoxBody, EitherBody, MessageBody},
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    guard,
-    http::{Method, header},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode, header},
     middleware::{Compress, Next, from_fn},
     web::{self, ServiceConfig, patch, post, put},
 };
 use anyhow::Context as _;
-use tokio::time::timeout;
 
 use self::{
     connections::{Connections, mark_busy},
@@ -25,16 +23,17 @@ use self::{
 use crate::{
     app::App,
     config::http::Settings,
-    contract, db,
+    contract,
     http::{
-        Code, Error,
         body_guard::discard_rest,
         cache::PageCache,
         extract::{self, ClientAddress, TrustedProxies},
         path::trim_slash,
+        public_url::PublicUrl,
         range,
         rate::Limits,
-        respond::{PROBES, PublicUrl, REQUEST_ID, finish_response},
+        respond::{ErrorFace, PROBES, REQUEST_ID, finish_response},
+        route::{read, resource},
     },
     listing,
     monitoring::{self, Dependencies},
@@ -43,6 +42,7 @@ use crate::{
     users,
     videos::{self, handlers::resumable as uploads, resumable::Writers},
     votes::{self, Votes},
+    web::{self as pages, assets::ASSETS, pages::error, site::Site, streams::Live},
 };
 
 /// Maximum time for receiving the head of a request.
@@ -103,6 +103,14 @@ fn api(config: &mut ServiceConfig) {
                 .route(put().to(videos::handlers::publish)),
         )
         .service(
+            resource("/moderation/videos/{video_id}/hide")
+                .route(post().to(videos::handlers::moderation::hide)),
+        )
+        .service(
+            resource("/moderation/videos/{video_id}/show")
+                .route(post().to(videos::handlers::moderation::show)),
+        )
+        .service(
             resource("/uploads")
                 .route(web::method(Method::OPTIONS).to(uploads::abilities))
                 .route(read().to(uploads::list))
@@ -118,40 +126,9 @@ fn api(config: &mut ServiceConfig) {
         )
         .service(resource("/public/videos").route(read().to(listing::handlers::list_videos)))
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
+        .service(resource("/rules").route(read().to(videos::handlers::rules)))
         .service(resource("/public/rankings").route(read().to(listing::handlers::rank)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
-}
-
-/// A resource whose response begins within [`db::QUERY_TIMEOUT`].
-fn resource(
-    path: &str,
-) -> Resource<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    web::resource(path).wrap(from_fn(with_response_timeout))
-}
-
-async fn with_response_timeout(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let head = request.request().clone();
-    let response = timeout(db::QUERY_TIMEOUT, next.call(request)).await;
-    response.unwrap_or_else(|_elapsed| {
-        let error = Error::from(anyhow::Error::from(db::DatabaseTimeout));
-        Ok(ServiceResponse::from_err(error, head))
-    })
-}
-
-/// Matches `GET` and `HEAD` (RFC 9110 §9.3.2).
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A listening server.
@@ -163,7 +140,9 @@ pub struct Server {
 
 impl Server {
     /// Binds the API's address. Returns an error naming the variables if that fails.
-    pub fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    pub async fn bind(app: App, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let site = web::Data::new(Site::new(&app, settings).await?);
+        let live = web::Data::new(Live::new(&app.backends.db, shutdown));
         let votes = web::Data::new(Votes::new(&app.backends.db, &app.counting, shutdown));
         let writers = web::Data::new(Writers::new(shutdown));
         let app = web::Data::new(app);
@@ -184,6 +163,9 @@ impl Server {
                 .app_data(app.clone())
                 .app_data(limits.clone())
                 .app_data(answers.clone())
+                .app_data(site.clone())
+                .app_data(live.clone())
+                .app_data(ErrorFace(error::face))
                 .app_data(votes.clone())
                 .app_data(writers.clone())
                 .app_data(proxies)
@@ -202,10 +184,9 @@ impl Server {
                         .wrap(cors(&origins))
                         .configure(files)
                         .configure(documentation)
+                        .configure(pages::routes)
                         .service(web::scope("/api").configure(api))
-                        .default_service(web::to(async || {
-                            Err::<&str, _>(Error::from(Code::NotFound))
-                        })),
+                        .default_service(web::to(error::unknown)),
                 )
                 // The middleware added last runs first. `discard_rest` discards a rejected body
                 // after the response, when the connection is no longer busy. `drain` covers
@@ -265,9 +246,17 @@ async fn limit_address(
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, actix_web::Error> {
     let limits = request.app_data::<web::Data<Limits>>().cloned();
     if let Some(limits) = limits {
-        let client = ClientAddress::of(request.request());
-        if let Err(refused) = limits.address.take(&client.0) {
-            return Ok(request.error_response(refused).map_into_right_body());
+        let ClientAddress(client) = ClientAddress::of(request.request());
+        // Carriers put thousands of phones behind one address, and each loads these once.
+        if !request.path().starts_with(ASSETS) {
+            if let Err(refused) = limits.address.take(&client) {
+                return Ok(request.error_response(refused).map_into_right_body());
+            }
+            let response = next.call(request).await?;
+            if response.status() == StatusCode::NOT_MODIFIED {
+                limits.address.give_back(&client);
+            }
+            return Ok(response.map_into_left_body());
         }
     }
     next.call(request)

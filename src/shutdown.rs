@@ -26,6 +26,8 @@ pub enum Task {
     VoteCommits,
     /// API, every 200 ms, without a pause while there are many: counts committed votes.
     VoteCounting,
+    /// API, every second while players watch: reads how far their videos are.
+    LiveProgress,
     /// API, per request of a resumable upload: stores its bytes, even if the connection breaks.
     UploadWriter,
     /// Worker, per received message: runs the next job.

@@ -78,7 +78,7 @@ pub enum PasswordOutcome {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum SignUpOutcome {
-    Created,
+    Created(UserId),
     EmailTaken,
 }
 
@@ -172,7 +172,7 @@ pub async fn sign_up(app: &App, sign_up: SignUp) -> anyhow::Result<SignUpOutcome
     Ok(match queries::insert(&mut connection, &user).await? {
         Some(id) => {
             tracing::info!(user = %id, "user signed up");
-            SignUpOutcome::Created
+            SignUpOutcome::Created(id)
         }
         None => SignUpOutcome::EmailTaken,
     })

@@ -33,6 +33,11 @@ pub struct FieldBody {
 }
 
 impl FieldError {
+    /// Returns the sentence for users.
+    pub fn message(&self, language: Language) -> String {
+        self.body(language).message
+    }
+
     /// Returns the error as sent to a client, in `language`.
     pub fn body(&self, language: Language) -> FieldBody {
         let (code, spanish, english) = match self.problem {

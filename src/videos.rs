@@ -1,9 +1,11 @@
 //! Videos: upload, processing, publishing, deleting, watching.
 
+pub mod board;
 pub mod clean;
 mod failure;
 pub mod fsck;
 pub mod handlers;
+pub mod moderation;
 pub mod operator;
 pub mod process;
 mod queries;
@@ -53,6 +55,8 @@ pub enum ChangeOutcome {
     Denied(Denial),
     /// It failed, so it cannot be published.
     NotPublishable,
+    /// An organiser hid it, so it cannot be published.
+    Hidden,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -139,8 +143,8 @@ pub async fn list_own(
     queries::list_own(&mut connection, user, limit, offset).await
 }
 
-/// Changes title or visibility. Any video can be published unless it failed. Unpublishing keeps the
-/// votes.
+/// Changes title or visibility. Any video can be published unless it failed or is hidden.
+/// Unpublishing keeps the votes.
 pub async fn change(
     db: &Db,
     user: UserId,
@@ -156,6 +160,7 @@ pub async fn change(
     }
     Ok(match find_own(db, user, video).await? {
         Err(denial) => ChangeOutcome::Denied(denial),
+        Ok(found) if found.hidden_reason.is_some() => ChangeOutcome::Hidden,
         Ok(_) => ChangeOutcome::NotPublishable,
     })
 }

@@ -84,6 +84,12 @@ pub async fn list(db: &Db, user: UserId, limit: i64, offset: i64) -> anyhow::Res
     queries::list(&mut connection, user, limit, offset).await
 }
 
+/// Returns the videos among `videos` that `user` voted for.
+pub async fn cast_among(db: &Db, user: UserId, videos: &[VideoId]) -> anyhow::Result<Vec<VideoId>> {
+    let mut connection = db.connection().await?;
+    queries::cast_among(&mut connection, user, videos).await
+}
+
 /// Casts votes in one transaction. Returns one result each; of equal votes, the first one counts.
 async fn commit(db: &Db, ballots: &[Ballot]) -> Vec<Result> {
     let mut seen = HashSet::new();

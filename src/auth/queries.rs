@@ -29,24 +29,37 @@ struct TokenStatus {
     is_revoked: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     valid_after: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Bool)]
+    is_organiser: bool,
+}
+
+/// The status of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The user was deleted, or the token was revoked.
+    Invalid,
+    Valid {
+        /// Whether the user organises the contest.
+        is_organiser: bool,
+    },
 }
 
 /// Returns one row for each token and its user, in their order. The LATERAL look-ups use the keys
 /// even in a plan that PostgreSQL made while a table was small.
 pub const CHECK: &str = "
     SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
-        users.tokens_valid_after AS valid_after
+        users.tokens_valid_after AS valid_after, coalesce(users.role = 'organiser', false) AS is_organiser
     FROM unnest(?, ?) WITH ORDINALITY AS asked (user_id, token, number)
-    LEFT JOIN LATERAL (SELECT id, tokens_valid_after FROM users WHERE id = user_id LIMIT 1) AS users ON true
+    LEFT JOIN LATERAL (SELECT id, tokens_valid_after, role FROM users WHERE id = user_id LIMIT 1) AS users ON true
     LEFT JOIN LATERAL (SELECT jti FROM revoked_tokens WHERE jti = token LIMIT 1) AS revoked_tokens ON true
     ORDER BY number";
 
-/// Returns for each token whether its user still exists and it was not revoked, neither alone nor
-/// together with all older tokens.
-pub async fn are_valid(
+/// Returns the status of each token. It is valid if its user still exists and it was not revoked,
+/// neither alone nor together with all older tokens.
+pub async fn check(
     connection: &mut Connection,
     checks: &[TokenCheck],
-) -> anyhow::Result<Vec<bool>> {
+) -> anyhow::Result<Vec<Status>> {
     let users: Vec<UserId> = checks.iter().map(|check| check.user).collect();
     let tokens: Vec<Uuid> = checks.iter().map(|check| check.token).collect();
     let statuses: Vec<TokenStatus> = prepared(CHECK)
@@ -54,13 +67,19 @@ pub async fn are_valid(
         .bind::<Array<SqlUuid>, _>(tokens)
         .load(connection)
         .await?;
-    let valid = statuses.into_iter().zip(checks).map(|(status, check)| {
+    let found = statuses.into_iter().zip(checks).map(|(status, check)| {
         let is_recent = status
             .valid_after
             .is_none_or(|moment| moment < check.issued_at);
-        status.is_there && !status.is_revoked && is_recent
+        if status.is_there && !status.is_revoked && is_recent {
+            Status::Valid {
+                is_organiser: status.is_organiser,
+            }
+        } else {
+            Status::Invalid
+        }
     });
-    Ok(valid.collect())
+    Ok(found.collect())
 }
 
 /// Revokes a token that expires at `expires` (s since 1970). Concurrent logouts insert one row.

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::queries::{self, TokenCheck};
+use super::queries::{self, Status, TokenCheck};
 use crate::{
     batch::{self, Batcher, SharedError},
     config::auth::Settings,
@@ -37,10 +37,10 @@ pub struct Tokens {
     /// Requirements on a token besides its signature.
     rules: Validation,
     lifetime: Duration,
-    /// Whether the token with this id is valid.
-    status_cache: Cache<Uuid, bool>,
+    /// The status of the token with this id.
+    status_cache: Cache<Uuid, Status>,
     /// Queries the database, with one statement for all concurrent checks.
-    checks: Batcher<TokenCheck, Result<bool, SharedError>>,
+    checks: Batcher<TokenCheck, Result<Status, SharedError>>,
 }
 
 /// The user who made a request, according to a valid token.
@@ -51,6 +51,28 @@ pub struct Caller {
     pub token: Uuid,
     /// When the token expires, in seconds since 1970.
     pub expires: u64,
+    /// Whether the user organises the contest. A change of the role takes effect within 1 s.
+    pub is_organiser: bool,
+}
+
+/// What a token is for. A token for one use is refused for the other, so a leaked one opens only
+/// one door.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Use {
+    /// The `Authorization` header of API clients.
+    #[default]
+    Api,
+    /// The session cookie of browsers.
+    Page,
+}
+
+impl Use {
+    /// Returns whether the claim is left out, as in all tokens before there were two uses.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +84,8 @@ struct Claims {
     /// just after a password change from one issued just before.
     iat: f64,
     exp: u64,
+    #[serde(default, skip_serializing_if = "Use::is_default")]
+    r#use: Use,
 }
 
 impl Claims {
@@ -110,13 +134,24 @@ impl Tokens {
         self.lifetime
     }
 
+    /// Issues a token for API clients.
     pub fn issue(&self, user: UserId) -> anyhow::Result<String> {
+        self.sign(user, Use::Api, self.lifetime)
+    }
+
+    /// Issues a token for the session cookie of a browser.
+    pub fn issue_for_page(&self, user: UserId, lifetime: Duration) -> anyhow::Result<String> {
+        self.sign(user, Use::Page, lifetime)
+    }
+
+    fn sign(&self, user: UserId, r#use: Use, lifetime: Duration) -> anyhow::Result<String> {
         let now = since_1970();
         let claims = Claims {
             sub: user.to_string(),
             jti: Uuid::now_v7(),
             iat: now.as_secs_f64(),
-            exp: (now + self.lifetime).as_secs(),
+            exp: (now + lifetime).as_secs(),
+            r#use,
         };
         Ok(encode(
             &Header::new(Algorithm::HS256),
@@ -125,19 +160,22 @@ impl Tokens {
         )?)
     }
 
-    /// Returns the caller that holds `token`, or `None` if it is invalid, expired or revoked.
-    /// Returns an error if the database is unavailable.
-    pub async fn verify(&self, token: &str) -> anyhow::Result<Option<Caller>> {
+    /// Returns the caller that holds `token`, or `None` if it is invalid, expired, revoked or for
+    /// another use. Returns an error if the database is unavailable.
+    pub async fn verify(&self, token: &str, r#use: Use) -> anyhow::Result<Option<Caller>> {
         let rules = &self.rules;
         let mut decoded = self.decoding.iter().map(|key| decode(token, key, rules));
         let Some(Ok(decoded)) = decoded.find(Result::is_ok) else {
             return Ok(None);
         };
         let claims: Claims = decoded.claims;
+        if claims.r#use != r#use {
+            return Ok(None);
+        }
         let Ok(user) = claims.sub.parse().map(UserId) else {
             return Ok(None);
         };
-        let is_valid = if let Some(status) = self.status_cache.get(&claims.jti).await {
+        let status = if let Some(status) = self.status_cache.get(&claims.jti).await {
             status
         } else {
             let check = TokenCheck {
@@ -150,26 +188,32 @@ impl Tokens {
             let entry = self.status_cache.entry(claims.jti);
             entry.or_insert(status).await.into_value()
         };
-        Ok(is_valid.then_some(Caller {
-            user,
-            token: claims.jti,
-            expires: claims.exp,
-        }))
+        Ok(match status {
+            Status::Invalid => None,
+            Status::Valid { is_organiser } => Some(Caller {
+                user,
+                token: claims.jti,
+                expires: claims.exp,
+                is_organiser,
+            }),
+        })
     }
 
     /// Revokes the caller's token: at once in this process, within 1 s in all others.
     pub async fn revoke(&self, caller: Caller) -> anyhow::Result<()> {
         let mut connection = self.db.connection().await?;
         queries::revoke(&mut connection, caller.token, caller.expires).await?;
-        self.status_cache.insert(caller.token, false).await;
+        self.status_cache
+            .insert(caller.token, Status::Invalid)
+            .await;
         Ok(())
     }
 }
 
-async fn run_checks(db: &Db, checks: &[TokenCheck]) -> Vec<Result<bool, SharedError>> {
+async fn run_checks(db: &Db, checks: &[TokenCheck]) -> Vec<Result<Status, SharedError>> {
     let statuses = db::with_timeout(async {
         let mut connection = db.connection().await?;
-        queries::are_valid(&mut connection, checks).await
+        queries::check(&mut connection, checks).await
     });
     batch::split_result(statuses.await, checks.len())
 }

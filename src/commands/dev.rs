@@ -70,7 +70,7 @@ async fn run_roles(
     let launcher = std::env::current_exe().context("find this program")?;
     let context = WorkerContext::build(&work, launcher, &aws).await?;
     monitoring::listen(&serve.metrics_addr, Dependencies::of_app(&app, shutdown))?;
-    let server = Server::bind(app, &serve.http, shutdown)?;
+    let server = Server::bind(app, &serve.http, shutdown).await?;
     let worker = Worker::new(context, shutdown.clone());
     monitoring::listen(&work.metrics_addr, worker.dependencies().clone())?;
     greet(server.address().port())?;
@@ -104,6 +104,7 @@ fn roles(
         auth: settings.auth.clone(),
         upload: settings.upload.clone(),
         quota: settings.quota.clone(),
+        rules: settings.media.rules,
         backends: backends.clone(),
         stop: settings.stop.clone(),
     };
@@ -136,7 +137,7 @@ fn socket(data_dir: &Path, name: &str) -> Listener {
 fn welcome(port: u16, data_dir: &Path, tools: Option<&str>) -> anyhow::Result<()> {
     let url = format!("http://localhost:{port}");
     let text = format!(
-        "\n  ANB Rising Stars is up: {url}\n\n  \
+        "\n  ANB Rising Stars is up. Open {url} in a browser.\n\n  \
            ranking   {url}/api/public/rankings\n  \
            videos    {url}/api/public/videos\n  \
            API       {url}/swagger/\n  \

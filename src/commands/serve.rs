@@ -11,6 +11,12 @@ use crate::{
 
 pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     settings.validate()?;
+    if settings.lacks_https() {
+        tracing::warn!(
+            "PUBLIC_URL is not an https:// origin: session cookies are not secure, and shared links \
+             show no picture"
+        );
+    }
     let shutdown = Shutdown::new(settings.stop.shutdown_grace);
     shutdown.listen()?;
     let started = shutdown.unless_requested(Box::pin(start(&settings, &shutdown)));
@@ -21,7 +27,7 @@ pub async fn run(settings: config::Serve) -> anyhow::Result<()> {
     let dependencies = Dependencies::of_app(&app, &shutdown);
     dependencies.report();
     monitoring::listen(&settings.metrics_addr, dependencies)?;
-    let server = Server::bind(app, &settings.http, &shutdown)?;
+    let server = Server::bind(app, &settings.http, &shutdown).await?;
     tracing::info!(address = %server.address(), "API is listening");
 
     let result = server.run().await;

@@ -32,6 +32,10 @@ pub struct Settings {
     /// Lifetime of an access token [unit: 45m, 1h, 24h …]
     #[arg(long, env, default_value = "1h", value_name = "TIME", value_parser = duration)]
     pub jwt_expiration: Duration,
+    /// Lifetime of a browser's session that is to stay open; others end with the browser, at the
+    /// latest after 12 h [unit: 12h, 30d …]
+    #[arg(long, env, default_value = "30d", value_name = "TIME", value_parser = duration)]
+    pub session_expiration: Duration,
 }
 
 /// The kind of deployment.

@@ -27,6 +27,10 @@ pub struct Settings {
     /// Origin of absolute links, as in `https://anb.example`; unset for links relative to the root
     #[arg(long, env, value_name = "ORIGIN", value_parser = origin)]
     pub public_url: Option<String>,
+    /// Text file with the data policy that the pages show; unset for a draft. Empty lines separate
+    /// paragraphs, and `# ` begins a heading
+    #[arg(long, env, value_name = "FILE")]
+    pub privacy_policy: Option<PathBuf>,
     /// Origins whose pages may call the API, separated by commas; if unset, only the same origin
     #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_allowed_origins: Vec<String>,

@@ -4,11 +4,11 @@ use std::{path::PathBuf, str::FromStr};
 
 use super::Switch;
 
-/// Length and size rules, output frame, scratch folder.
-#[derive(Debug, Clone, clap::Args)]
+/// The contest's rules for videos, which workers enforce, and which `anb serve` tells clients.
+#[derive(Debug, Clone, Copy, clap::Args)]
 #[group(skip)]
-#[command(next_help_heading = "Media")]
-pub struct Settings {
+#[command(next_help_heading = "Contest rules")]
+pub struct RuleSettings {
     /// Minimum duration of a video, in seconds; 0 for only the one second that every clip needs
     #[arg(long, env, default_value_t = 0, value_name = "SECONDS")]
     pub min_input_duration: u32,
@@ -18,6 +18,15 @@ pub struct Settings {
     /// Minimum lines of a video, counted on the shorter side of the upright picture; 0 for no limit
     #[arg(long, env, default_value_t = 0, value_name = "LINES")]
     pub min_input_height: u32,
+}
+
+/// Rules, output frame, scratch folder.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Media")]
+pub struct Settings {
+    #[command(flatten)]
+    pub rules: RuleSettings,
     /// Seconds of the source that the clip keeps, from its start
     #[arg(long, env, default_value_t = 30, value_name = "SECONDS")]
     pub max_video_duration: u32,
@@ -80,16 +89,24 @@ pub struct AspectRatio {
     pub height: u32,
 }
 
-impl Settings {
-    /// Refuses impossible combinations, with a message that names the variable.
-    pub fn validate(&self) -> Result<(), String> {
-        let Resolution { width, height } = self.output_resolution;
+impl RuleSettings {
+    /// Refuses rules that no video could pass.
+    pub fn validate(self) -> Result<(), String> {
         if self.max_input_duration > 0 && self.min_input_duration > self.max_input_duration {
             return Err(format!(
                 "MIN_INPUT_DURATION is {} and MAX_INPUT_DURATION is {}: no video could pass",
                 self.min_input_duration, self.max_input_duration
             ));
         }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Refuses impossible combinations, with a message that names the variable.
+    pub fn validate(&self) -> Result<(), String> {
+        self.rules.validate()?;
+        let Resolution { width, height } = self.output_resolution;
         if !(1..=600).contains(&self.max_video_duration) {
             return Err(format!(
                 "MAX_VIDEO_DURATION is {}: use 1 to 600 seconds",

@@ -93,6 +93,20 @@ diesel::table! {
         light_bytes -> Nullable<Int8>,
         has_thumb -> Bool,
         colour -> Nullable<Text>,
+        hidden_reason -> Nullable<Text>,
+        public_when_shown -> Bool,
+    }
+}
+
+diesel::table! {
+    moderations (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        organiser_id -> Nullable<Int8>,
+        video_id -> Uuid,
+        title -> Text,
+        is_hidden -> Bool,
+        reason -> Nullable<Text>,
     }
 }
 
@@ -138,6 +152,7 @@ diesel::table! {
 }
 
 diesel::joinable!(idempotency_keys -> users (user_id));
+diesel::joinable!(moderations -> users (organiser_id));
 diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
 diesel::joinable!(videos -> users (user_id));
@@ -147,6 +162,7 @@ diesel::joinable!(votes -> videos (video_id));
 diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     installation,
+    moderations,
     revoked_tokens,
     search_words,
     standings,

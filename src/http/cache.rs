@@ -1,4 +1,4 @@
-//! Cache of the public lists. Each process caches pages for a moment, so that the load on the
+//! Cache of public lists and pages. Each process caches pages for a moment, so that the load on the
 //! database does not depend on the number of clients. Browsers and CDNs may cache pages while they
 //! are current, and get 304 for an unchanged one (RFC 9110 §8.8.3, §13.1.2; RFC 9111 §5.1).
 
@@ -12,7 +12,10 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, EntityTag, HeaderValue},
+    http::{
+        StatusCode,
+        header::{self, EntityTag, HeaderValue},
+    },
     web::Bytes,
 };
 use moka::{Expiry, future::Cache};
@@ -20,7 +23,7 @@ use serde::Serialize;
 
 use super::{
     page::{Next, Page},
-    representation::{accepts_gzip, begin_response, gzip, tag_of},
+    representation::{Complete, HTML, accepts_gzip, begin_response, gzip, tag_of},
 };
 use crate::{app::counting, batch::SharedError};
 
@@ -46,8 +49,40 @@ pub struct PageCache {
     pages: Cache<String, Arc<CachedPage>>,
 }
 
-/// One page of a list, as it is sent.
+/// A page as it was built.
+pub struct Built {
+    status: StatusCode,
+    body: Vec<u8>,
+    content_type: &'static str,
+    next: Next,
+}
+
+impl Built {
+    /// One page of a list, in JSON.
+    pub fn list<T: Serialize>(entries: &[T], next: Next) -> anyhow::Result<Self> {
+        Ok(Self {
+            status: StatusCode::OK,
+            body: serde_json::to_vec(entries)?,
+            content_type: "application/json",
+            next,
+        })
+    }
+
+    /// A page for people. A page that says what is missing is cached as well.
+    pub fn html(status: StatusCode, body: String) -> Self {
+        Self {
+            status,
+            body: body.into_bytes(),
+            content_type: HTML,
+            next: Next::Nothing,
+        }
+    }
+}
+
+/// One page, as it is sent.
 pub struct CachedPage {
+    status: StatusCode,
+    content_type: &'static str,
     body: Bytes,
     /// The body in gzip, compressed on first request.
     gzipped: OnceLock<Bytes>,
@@ -99,34 +134,34 @@ impl Default for PageCache {
 }
 
 impl PageCache {
-    /// Returns the page under `key`, built with `list` if it is missing or due for a refresh.
+    /// Returns the page under `key`, built with `build` if it is missing or due for a refresh.
     /// Concurrent requests for a missing page are single-flight: one builds it, the others wait.
-    pub async fn get<T: Serialize>(
+    pub async fn get(
         &self,
         key: String,
-        list: impl AsyncFnOnce() -> anyhow::Result<(Vec<T>, Next)>,
+        build: impl AsyncFnOnce() -> anyhow::Result<Built>,
     ) -> Result<Arc<CachedPage>, SharedError> {
-        let build = async || {
+        let cached = async || {
             let since = Instant::now();
             let since = since.checked_sub(counting::MAX_LAG).unwrap_or(since);
-            let (entries, next) = list().await?;
-            CachedPage::new(&entries, next, since).map(Arc::new)
+            let page = CachedPage::new(build().await?, since);
+            anyhow::Ok(Arc::new(page))
         };
         // Boxed, so that cache hits do not carry the 34 kB future of building a page.
         let Some(page) = self.pages.get(&key).await else {
-            let page = self.pages.try_get_with(key, Box::pin(build()));
+            let page = self.pages.try_get_with(key, Box::pin(cached()));
             return page.await.map_err(SharedError::from);
         };
         let Some(guard) = page.begin_refresh() else {
             return Ok(page);
         };
-        match Box::pin(build()).await {
+        match Box::pin(cached()).await {
             Ok(refreshed) => {
                 self.pages.insert(key, Arc::clone(&refreshed)).await;
                 Ok(refreshed)
             }
             Err(error) if page.since.elapsed() < STALE => {
-                tracing::warn!("failed to refresh a public list: {error:#}");
+                tracing::warn!("failed to refresh a public page: {error:#}");
                 drop(guard);
                 Ok(page)
             }
@@ -145,16 +180,23 @@ impl Drop for RefreshGuard<'_> {
 }
 
 impl CachedPage {
-    fn new<T: Serialize>(entries: &[T], next: Next, since: Instant) -> anyhow::Result<Self> {
-        let body = serde_json::to_vec(entries)?;
-        Ok(Self {
+    fn new(built: Built, since: Instant) -> Self {
+        let Built {
+            status,
+            body,
+            content_type,
+            next,
+        } = built;
+        Self {
+            status,
+            content_type,
             tag: tag_of(&body),
             body: body.into(),
             gzipped: OnceLock::new(),
             next,
             since,
             is_refreshing: AtomicBool::new(false),
-        })
+        }
     }
 
     fn begin_refresh(&self) -> Option<RefreshGuard<'_>> {
@@ -163,16 +205,26 @@ impl CachedPage {
             .then(|| RefreshGuard(&self.is_refreshing))
     }
 
+    /// Responds with a page of a list.
     pub fn respond(&self, request: &HttpRequest, page: Page) -> HttpResponse {
+        let mut response = self.respond_as_is(request);
+        let link = page.link(self.next, request);
+        if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        response
+    }
+
+    /// Responds with the page, or 304 if the client has it.
+    pub fn respond_as_is(&self, request: &HttpRequest) -> HttpResponse {
         let (mut response, is_known) = begin_response(request, &self.tag, CACHE_CONTROL);
         response.insert_header((header::AGE, self.since.elapsed().as_secs()));
-        if let Some(link) = page.link(self.next, request) {
-            response.insert_header((header::LINK, link));
-        }
         if is_known {
             return response.finish();
         }
-        response.content_type("application/json");
+        response.status(self.status);
+        response.extensions_mut().insert(Complete);
+        response.content_type(self.content_type);
         if accepts_gzip(request) {
             response.insert_header((header::CONTENT_ENCODING, "gzip"));
             return response.body(self.gzipped.get_or_init(|| gzip(&self.body)).clone());
@@ -195,11 +247,15 @@ mod tests {
         Page::parse(None, None).unwrap()
     }
 
+    fn list(entry: &str) -> Built {
+        Built::list(&[entry], Next::Nothing).unwrap()
+    }
+
     /// Returns a cache that contains one page of the given age.
     async fn cache_with_page(age: Duration) -> PageCache {
         let cache = PageCache::default();
         let since = Instant::now().checked_sub(age).unwrap();
-        let page = CachedPage::new(&["old"], Next::Nothing, since).unwrap();
+        let page = CachedPage::new(list("old"), since);
         cache.pages.insert("key".to_owned(), Arc::new(page)).await;
         cache
     }
@@ -212,7 +268,7 @@ mod tests {
                 built.fetch_add(1, Ordering::Relaxed);
                 // Lets the other requests run.
                 yield_now().await;
-                Ok((vec!["new"], Next::Nothing))
+                Ok(list("new"))
             };
             cache.get("key".to_owned(), list).await.unwrap()
         }))
@@ -237,7 +293,7 @@ mod tests {
         let cache = PageCache::default();
         let long = "x".repeat(1024 * 1024);
         for number in 0..2 * CAPACITY / (1024 * 1024) {
-            let list = async || Ok((vec![number], Next::Nothing));
+            let list = async || Ok(list("new"));
             cache.get(format!("{number} {long}"), list).await.unwrap();
         }
         cache.pages.run_pending_tasks().await;
@@ -249,7 +305,7 @@ mod tests {
     async fn cancelled_refresh_is_taken_over() {
         let cache = cache_with_page(FRESH).await;
         let never = cache.get("key".to_owned(), async || {
-            std::future::pending::<anyhow::Result<(Vec<u8>, _)>>().await
+            std::future::pending::<anyhow::Result<Built>>().await
         });
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(send_requests(&cache).await, (1, 99));
@@ -259,7 +315,7 @@ mod tests {
     async fn page_is_served_until_stale_while_the_database_is_unavailable() {
         for (age, is_served) in [(FRESH, true), (STALE, false)] {
             let cache = cache_with_page(age).await;
-            let fail = async || anyhow::Result::<(Vec<u8>, _)>::Err(anyhow::anyhow!("unavailable"));
+            let fail = async || Err(anyhow::anyhow!("unavailable"));
             let page = cache.get("key".to_owned(), fail).await;
             assert_eq!(page.is_ok(), is_served, "{age:?}");
         }
@@ -267,15 +323,15 @@ mod tests {
 
     #[test]
     fn client_with_the_current_page_gets_304() {
-        let cached = |list: &[u8]| CachedPage::new(list, Next::Nothing, Instant::now()).unwrap();
+        let cached = |entry| CachedPage::new(list(entry), Instant::now());
         let request = TestRequest::default().to_http_request();
-        let first = cached(&[1, 2]).respond(&request, page());
+        let first = cached("one").respond(&request, page());
         assert_eq!(first.status(), 200);
         let tag = first.headers().get(header::ETAG).unwrap().clone();
         let again = TestRequest::default()
             .insert_header((header::IF_NONE_MATCH, tag))
             .to_http_request();
-        assert_eq!(cached(&[1, 2]).respond(&again, page()).status(), 304);
-        assert_eq!(cached(&[1, 3]).respond(&again, page()).status(), 200);
+        assert_eq!(cached("one").respond(&again, page()).status(), 304);
+        assert_eq!(cached("other").respond(&again, page()).status(), 200);
     }
 }

@@ -13,22 +13,25 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Code, Error};
+use super::{Code, Error, session};
 use crate::{
     app::App,
-    auth::Caller,
+    auth::{Caller, Use},
     db,
     ids::{UserId, VideoId},
     language::Language,
 };
 
-/// Maximum size of a JSON body (bytes).
-const MAX_JSON_BYTES: usize = 64 * 1024;
+/// Maximum size of a small body (bytes).
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Maximum time for receiving a JSON body.
-const JSON_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time for receiving a small body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The caller, authenticated by a valid `Authorization: Bearer` token (RFC 6750); otherwise 401.
+/// The caller, authenticated by a valid `Authorization: Bearer` token (RFC 6750) or, without that
+/// header, by the session cookie; otherwise 401. A browser sends the cookie with the requests of any
+/// site, so with it an unsafe request must come from our own pages; otherwise 403, before its body
+/// is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Authenticated(pub Caller);
 
@@ -43,14 +46,46 @@ impl FromRequest for Authenticated {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let token = bearer(request).map(str::to_owned);
+        let token = credentials(request);
         let app = request.app_data::<web::Data<App>>().cloned();
         Box::pin(async move {
-            let (Some(token), Some(app)) = (token, app) else {
+            let (Some((token, r#use)), Some(app)) = (token?, app) else {
                 return Err(Code::Unauthorized.into());
             };
-            let caller = db::with_timeout(app.auth.tokens.verify(&token)).await?;
+            let caller = db::with_timeout(app.auth.tokens.verify(&token, r#use)).await?;
             Ok(Self(caller.ok_or(Code::Unauthorized)?))
+        })
+    }
+}
+
+/// Returns the token of a request and its use, or none if there is none.
+fn credentials(request: &HttpRequest) -> Result<Option<(String, Use)>, Error> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return Ok(bearer(request).map(|token| (token.to_owned(), Use::Api)));
+    }
+    let Some(token) = session::token(request) else {
+        return Ok(None);
+    };
+    session::require_same_origin(request)?;
+    Ok(Some((token, Use::Page)))
+}
+
+/// An authenticated organiser; 404 for other users, to whom the endpoint does not exist.
+#[derive(Debug, Clone, Copy)]
+pub struct Organiser(pub Caller);
+
+impl FromRequest for Organiser {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Authenticated::from_request(request, payload);
+        Box::pin(async move {
+            let Authenticated(caller) = caller.await?;
+            caller
+                .is_organiser
+                .then_some(Self(caller))
+                .ok_or(Error::from(Code::NotFound))
         })
     }
 }
@@ -190,7 +225,7 @@ impl FromRequest for VideoPath {
 }
 
 /// A JSON object as the body. Unlike Actix's extractor, it never decompresses (1 MiB of gzip can
-/// expand to a gigabyte before any limit applies), and the body must arrive within `JSON_TIMEOUT`.
+/// expand to a gigabyte before any limit applies), and the body must arrive within `BODY_TIMEOUT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -203,9 +238,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let body = payload.take();
         Box::pin(async move {
             head?;
-            let bytes = timeout(JSON_TIMEOUT, read(body))
-                .await
-                .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))?;
+            let bytes = read_body(body).await?;
             // Serde would also accept an array of the fields in the order of their declaration.
             let is_object = bytes.trim_ascii_start().starts_with(b"{");
             match serde_json::from_slice(&bytes) {
@@ -267,13 +300,20 @@ pub fn reject_encoded(request: &HttpRequest) -> Result<(), Error> {
     }
 }
 
+/// Reads the body of a small request. Returns 413 if it is too large, 408 if it is too slow.
+pub async fn read_body(body: Payload) -> Result<Vec<u8>, Error> {
+    timeout(BODY_TIMEOUT, read(body))
+        .await
+        .unwrap_or_else(|_| Err(Code::BodyTooSlow.into()))
+}
+
 async fn read(mut body: Payload) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
         let Ok(chunk) = chunk else {
             return Err(Code::InvalidJson.into());
         };
-        if bytes.len() + chunk.len() > MAX_JSON_BYTES {
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Code::BodyTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);

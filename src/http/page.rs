@@ -130,9 +130,7 @@ impl FromRequest for PublicPage {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(PageQuery::of(request).and_then(|query| {
             let page = Page::parse(query.page.as_deref(), query.limit.as_deref())?;
-            let after = query.after.as_deref().map(str::parse).transpose();
-            let after = after.map_err(|problem| Error::field("after", problem))?;
-            Ok(Self(Page { after, ..page }))
+            page.beginning_after(query.after.as_deref()).map(Self)
         }))
     }
 }
@@ -159,6 +157,29 @@ impl Page {
             limit,
             after: None,
         })
+    }
+
+    /// Parses the parameters of a list with a fixed number of entries per page.
+    pub fn of_size(limit: u32, page: Option<&str>, after: Option<&str>) -> Result<Self> {
+        let page = Self::parse(page, None)?;
+        Self { limit, ..page }.beginning_after(after)
+    }
+
+    /// Parses `after`. Returns 400 if it is not a cursor.
+    fn beginning_after(self, after: Option<&str>) -> Result<Self> {
+        let after = after.map(str::parse).transpose();
+        let after = after.map_err(|problem| Error::field("after", problem))?;
+        Ok(Self { after, ..self })
+    }
+
+    /// Returns the number of this page, counted from 1.
+    pub fn number(self) -> i64 {
+        self.position() / i64::from(self.limit) + 1
+    }
+
+    /// Returns the number of the page before, or none for the first page and one after a cursor.
+    pub fn previous(self) -> Option<u32> {
+        (self.after.is_none() && self.page > 1).then(|| self.page - 1)
     }
 
     /// Returns the range of the list on this page, and one entry more to detect a next page.

@@ -12,8 +12,14 @@ use actix_web::{
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use ring::digest;
 
-/// How long clients may cache a [`StaticFile`] without asking again.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// How long clients may cache what depends on no data, as a [`StaticFile`], without asking again.
+pub const STATIC_CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// Media type of pages for people.
+pub const HTML: &str = "text/html; charset=utf-8";
+
+/// Marks a response, in its extensions, whose status is an error and whose body is complete.
+pub struct Complete;
 
 /// Returns whether the client prefers gzip to no encoding (RFC 9110 §12.5.3).
 pub fn accepts_gzip(request: &HttpRequest) -> bool {
@@ -90,7 +96,7 @@ impl StaticFile {
     }
 
     pub fn respond(&self, request: &HttpRequest) -> std::io::Result<HttpResponse> {
-        let (mut response, is_current) = begin_response(request, &self.tag, CACHE_CONTROL);
+        let (mut response, is_current) = begin_response(request, &self.tag, STATIC_CACHE_CONTROL);
         if is_current {
             return Ok(response.finish());
         }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::{
-    HttpMessage as _, HttpRequest, HttpResponse,
+    HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -20,6 +20,8 @@ use uuid::{Uuid, fmt::Urn};
 use super::{
     Code, Error,
     extract::{self, RequestId},
+    public_url::PublicUrl,
+    representation::{Complete, HTML},
 };
 use crate::{language::Language, metric, validate::FieldBody};
 
@@ -49,9 +51,11 @@ const CONTRACT_LINKS: HeaderValue = HeaderValue::from_static(
     "</openapi.json>; rel=\"service-desc\", </swagger/>; rel=\"service-doc\"",
 );
 
-/// Origin for absolute URLs, without which they are relative to the root.
-#[derive(Debug, Clone)]
-pub struct PublicUrl(pub Option<String>);
+/// Renders an error as a page for people. Returns the body, or none for JSON. It may add headers.
+#[derive(Clone, Copy)]
+pub struct ErrorFace(
+    pub fn(&HttpRequest, &Error, RequestId, &mut HttpResponseBuilder) -> Option<String>,
+);
 
 /// Problem details (RFC 9457), with further members.
 #[derive(Debug, Serialize)]
@@ -133,6 +137,9 @@ pub async fn finish_response(
 
 /// Returns the response to send instead of `response`, if that is an error without a body.
 fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpResponse> {
+    if response.response().extensions().contains::<Complete>() {
+        return None;
+    }
     let status = response.status();
     let ours = response
         .response()
@@ -173,7 +180,14 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
     if error.code == Code::NotFound {
         builder.append_header((header::LINK, CONTRACT_LINKS));
     }
-    if accepts_problem_json(request) {
+    let wants_problem = accepts_problem_json(request);
+    if !wants_problem
+        && let Some(ErrorFace(render)) = request.app_data()
+        && let Some(page) = render(request, error, id, &mut builder)
+    {
+        return Some(builder.content_type(HTML).body(page));
+    }
+    if wants_problem {
         builder.content_type(PROBLEM_JSON);
     }
     Some(
@@ -197,9 +211,8 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
 
 /// Returns the address that explains `code`.
 fn error_url(request: &HttpRequest, code: Code) -> String {
-    let public_url = request.app_data::<PublicUrl>();
-    let origin = public_url.and_then(|url| url.0.as_deref());
-    format!("{}/errors/{}", origin.unwrap_or_default(), code.name())
+    let origin = PublicUrl::of(request).unwrap_or_default();
+    format!("{origin}/errors/{}", code.name())
 }
 
 fn accepts_problem_json(request: &HttpRequest) -> bool {
@@ -227,7 +240,7 @@ fn code_of(status: StatusCode) -> Option<Code> {
 }
 
 /// Rounds up: `Retry-After` has no fractions, and clients must not retry too early.
-fn whole_seconds(wait: Duration) -> u64 {
+pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 

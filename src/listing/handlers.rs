@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{PublicVideo, Ranking};
 use crate::{
     app::App,
-    http::{Error, Result, cache::PageCache, filter, page::PublicPage},
+    http::{
+        Error, Result,
+        cache::{Built, PageCache},
+        filter,
+        page::PublicPage,
+    },
     ids::VideoId,
     storage::{MediaUrls, StorageKey},
     validate::Problem,
@@ -92,7 +97,7 @@ pub async fn list_videos(
         for video in found {
             bodies.push(PublicVideoBody::new(video, &app.media_urls).await?);
         }
-        Ok((bodies, next))
+        Built::list(&bodies, next)
     };
     let cached = cache.get(key, list).await?;
     Ok(cached.respond(&request, page))
@@ -149,7 +154,7 @@ pub async fn rank(
                 renditions: renditions(video, &app.media_urls).await?,
             });
         }
-        Ok((places, page.next(end)))
+        Built::list(&places, page.next(end))
     };
     let cached = cache.get(key, list).await?;
     Ok(cached.respond(&request, page))

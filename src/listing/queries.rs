@@ -1,7 +1,10 @@
 //! SQL of the rankings. A page reads only the index entries that it skips and shows, however many
-//! videos exist. [`search`] has the search.
+//! videos exist. [`search`] has the search, [`lookup`] single videos and the
+//! cities, [`table`] the whole ranking.
 
+pub mod lookup;
 pub mod search;
+pub mod table;
 
 use std::sync::LazyLock;
 
@@ -87,14 +90,14 @@ struct Texts {
     cities: String,
 }
 
-static VIDEOS: LazyLock<Statements> = LazyLock::new(|| {
-    Statements::on(&Source {
-        table: "videos",
-        since: "uploaded_at",
-        id: "id",
-        is_ranked: "is_public AND status = 'processed'",
-    })
-});
+const VIDEO_SOURCE: Source = Source {
+    table: "videos",
+    since: "uploaded_at",
+    id: "id",
+    is_ranked: "is_public AND status = 'processed'",
+};
+
+static VIDEOS: LazyLock<Statements> = LazyLock::new(|| Statements::on(&VIDEO_SOURCE));
 
 static PLAYERS: LazyLock<Statements> = LazyLock::new(|| {
     Statements::on(&Source {
@@ -116,20 +119,8 @@ impl Statements {
 
 impl Texts {
     fn of(source: &Source, entries: fn(&Source, &str) -> String) -> Self {
-        let Source {
-            table, is_ranked, ..
-        } = source;
-        // Loose index scan: finds each city in the index from the previous one.
-        let cities = format!(
-            "WITH RECURSIVE city (key) AS (
-                 (SELECT city_key FROM {table}
-                  WHERE {is_ranked} AND city_key >= ? AND city_key < ? ORDER BY city_key LIMIT 1)
-                 UNION ALL
-                 (SELECT (SELECT city_key FROM {table}
-                          WHERE {is_ranked} AND city_key > city.key AND city_key < ?
-                          ORDER BY city_key LIMIT 1)
-                  FROM city WHERE key IS NOT NULL)) "
-        );
+        let is_ranked = source.is_ranked;
+        let cities = cities_between(source);
         let of_city = format!("{is_ranked} AND city_key = city.key");
         Self {
             nationwide: shown(&entries(source, is_ranked)),
@@ -140,6 +131,24 @@ impl Texts {
                 )),
         }
     }
+}
+
+/// Returns the SQL of the cities from a folded name up to another. It is a loose index scan, which
+/// finds each city in the index from the previous one. The last key is null.
+fn cities_between(source: &Source) -> String {
+    let Source {
+        table, is_ranked, ..
+    } = source;
+    format!(
+        "WITH RECURSIVE city (key) AS (
+             (SELECT city_key FROM {table}
+              WHERE {is_ranked} AND city_key >= ? AND city_key < ? ORDER BY city_key LIMIT 1)
+             UNION ALL
+             (SELECT (SELECT city_key FROM {table}
+                      WHERE {is_ranked} AND city_key > city.key AND city_key < ?
+                      ORDER BY city_key LIMIT 1)
+              FROM city WHERE key IS NOT NULL)) "
+    )
 }
 
 fn first(source: &Source, condition: &str) -> String {

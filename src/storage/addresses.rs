@@ -2,7 +2,11 @@
 
 use std::time::SystemTime;
 
+use anyhow::Context as _;
+use url::Url;
+
 use super::{Storage, StorageKey, s3, signature::Signer};
+use crate::ids::VideoId;
 
 /// Path prefix of locally served media.
 pub const MEDIA_PATH: &str = "/media";
@@ -54,6 +58,22 @@ impl MediaUrls {
             }
             Self::S3(bucket) => bucket.signed(key).await,
         }
+    }
+
+    /// Returns the origins of all URLs, apart from the API's own.
+    pub async fn origins(&self) -> anyhow::Result<Vec<String>> {
+        if let Self::Local { origin, .. } = self {
+            let named = Some(origin.clone()).filter(|origin| !origin.is_empty());
+            return Ok(named.into_iter().collect());
+        }
+        let key = StorageKey::Poster(VideoId::generate(), 1);
+        let mut origins = Vec::new();
+        for url in [self.public(key).await?, self.signed(key).await?] {
+            let origin = Url::parse(&url).context("media URL")?.origin();
+            origins.push(origin.ascii_serialization());
+        }
+        origins.dedup();
+        Ok(origins)
     }
 
     /// Returns whether `signature` is valid for the local `key` and `expires`, and not expired.

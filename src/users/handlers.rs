@@ -1,5 +1,7 @@
 //! Account endpoints.
 
+use std::net::IpAddr;
+
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,14 +28,25 @@ pub async fn sign_up(
     language: Language,
     Json(form): Json<Form>,
 ) -> Result<HttpResponse> {
+    sign_up_within_limit(&app, &limits, address, form).await?;
+    Ok(HttpResponse::Created().json(Message::new(
+        language,
+        "Usuario creado exitosamente.",
+        "User created.",
+    )))
+}
+
+/// Creates an account, unless there were too many sign-ups.
+pub async fn sign_up_within_limit(
+    app: &App,
+    limits: &Limits,
+    address: IpAddr,
+    form: Form,
+) -> Result<UserId> {
     let sign_up = SignUp::check(form)?;
     limits.sign_up.take(&address)?;
-    match super::sign_up(&app, sign_up).await? {
-        SignUpOutcome::Created => Ok(HttpResponse::Created().json(Message::new(
-            language,
-            "Usuario creado exitosamente.",
-            "User created.",
-        ))),
+    match super::sign_up(app, sign_up).await? {
+        SignUpOutcome::Created(user) => Ok(user),
         SignUpOutcome::EmailTaken => Err(Error {
             code: Code::EmailTaken,
             ..Error::field("email", Problem::Taken)
@@ -63,23 +76,34 @@ pub async fn log_in(
     ClientAddress(address): ClientAddress,
     Json(Credentials { email, password }): Json<Credentials>,
 ) -> Result<HttpResponse> {
-    let email = super::normal_email(&email);
-    if email.chars().count() > super::MAX_EMAIL {
-        // No account has such an address, and it is too long for a key of the rate limit.
-        return Err(Code::WrongCredentials.into());
-    }
-    limits.login.take(&email, address)?;
-    let found = super::log_in(&app, &email, password).await;
-    if !matches!(found, Ok(None)) {
-        // The login succeeded, or the system failed.
-        limits.login.give_back(&email, address);
-    }
-    let user = found?.ok_or(Code::WrongCredentials)?;
+    let user = log_in_within_limit(&app, &limits, address, &email, password).await?;
     Ok(HttpResponse::Ok().json(Token {
         access_token: app.auth.tokens.issue(user)?,
         token_type: "Bearer",
         expires_in: app.auth.tokens.lifetime().as_secs(),
     }))
+}
+
+/// Returns the user with these credentials, unless too many logins have failed.
+pub async fn log_in_within_limit(
+    app: &App,
+    limits: &Limits,
+    address: IpAddr,
+    email: &str,
+    password: String,
+) -> Result<UserId> {
+    let email = super::normal_email(email);
+    if email.chars().count() > super::MAX_EMAIL {
+        // No account has such an address, and it is too long for a key of the rate limit.
+        return Err(Code::WrongCredentials.into());
+    }
+    limits.login.take(&email, address)?;
+    let found = super::log_in(app, &email, password).await;
+    if !matches!(found, Ok(None)) {
+        // The login succeeded, or the system failed.
+        limits.login.give_back(&email, address);
+    }
+    Ok(found?.ok_or(Code::WrongCredentials)?)
 }
 
 /// `POST /api/auth/logout`
@@ -101,23 +125,31 @@ pub async fn change_password(
     caller: Authenticated,
     Json(form): Json<PasswordForm>,
 ) -> Result<HttpResponse> {
+    change_password_within_limit(&app, &limits, caller.user(), form).await?;
+    let message = Message::new(
+        language,
+        "Contraseña cambiada exitosamente. Inicia sesión de nuevo.",
+        "Password changed. Log in again.",
+    );
+    Ok(HttpResponse::Ok().json(message))
+}
+
+/// Changes a password, unless too many attempts had a wrong current one.
+pub async fn change_password_within_limit(
+    app: &App,
+    limits: &Limits,
+    user: UserId,
+    form: PasswordForm,
+) -> Result<()> {
     form.check()?;
-    let user = caller.user();
     // A stolen token must not allow guessing the password, so attempts are limited as at login.
     limits.password.take(&user)?;
-    let outcome = super::change_password(&app, user, form).await;
+    let outcome = super::change_password(app, user, form).await;
     if !matches!(outcome, Ok(PasswordOutcome::WrongCurrent)) {
         limits.password.give_back(&user);
     }
     match outcome? {
-        PasswordOutcome::Changed => {
-            let message = Message::new(
-                language,
-                "Contraseña cambiada exitosamente. Inicia sesión de nuevo.",
-                "Password changed. Log in again.",
-            );
-            Ok(HttpResponse::Ok().json(message))
-        }
+        PasswordOutcome::Changed => Ok(()),
         PasswordOutcome::WrongCurrent => Err(Code::WrongCredentials.into()),
     }
 }

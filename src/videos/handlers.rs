@@ -1,7 +1,9 @@
 //! Endpoints of videos.
 
 mod media;
+pub mod moderation;
 pub mod resumable;
+mod rules;
 mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -21,12 +23,13 @@ use crate::{
         rate::Limits,
         respond::Message,
     },
-    ids::VideoId,
+    ids::{UserId, VideoId},
     language::Language,
     storage::{MediaUrls, StorageKey},
 };
-pub use media::media;
-pub use upload::upload;
+pub use media::{media, serve};
+pub use rules::rules;
+pub use upload::{receive, upload};
 
 /// A video as its owner sees it.
 #[derive(Serialize)]
@@ -46,6 +49,8 @@ struct VideoBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     original_url: Option<String>,
     is_public: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden_reason: Option<String>,
     votes: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressBody>,
@@ -105,6 +110,7 @@ impl VideoBody {
             renditions,
             original_url: None,
             is_public: video.is_public,
+            hidden_reason: video.hidden_reason.clone(),
             votes: video.votes,
             progress: ProgressBody::new(video),
             failure_code: failure.as_ref().map(Failure::code),
@@ -187,15 +193,8 @@ pub async fn change(
         return Err(Code::NothingToChange.into());
     }
     let title = title.as_deref().map(check_title).transpose()?;
-    apply(
-        &app,
-        &limits,
-        caller,
-        language,
-        video,
-        Change { title, is_public },
-    )
-    .await
+    let change = Change { title, is_public };
+    apply(&app, &limits, caller, language, video, &change).await
 }
 
 /// `POST` or `PUT /api/videos/{video_id}/publish`
@@ -210,7 +209,7 @@ pub async fn publish(
         title: None,
         is_public: Some(true),
     };
-    apply(&app, &limits, caller, language, video, change).await
+    apply(&app, &limits, caller, language, video, &change).await
 }
 
 async fn apply(
@@ -219,16 +218,28 @@ async fn apply(
     caller: Authenticated,
     language: Language,
     video: VideoId,
-    change: Change,
+    change: &Change,
 ) -> Result<HttpResponse> {
-    limits.write.take(&caller.user())?;
-    let changed = match super::change(&app.backends.db, caller.user(), video, &change).await? {
-        ChangeOutcome::Changed(video) => *video,
-        ChangeOutcome::Denied(denial) => return Err(denial.into()),
-        ChangeOutcome::NotPublishable => return Err(Code::NotPublishable.into()),
-    };
+    let changed = change_within_limit(app, limits, caller.user(), video, change).await?;
     let body = VideoBody::with_original(&changed, &app.media_urls, language).await?;
     Ok(HttpResponse::Ok().json(body))
+}
+
+/// Changes a user's video, unless the user has reached the rate limit.
+pub async fn change_within_limit(
+    app: &App,
+    limits: &Limits,
+    user: UserId,
+    video: VideoId,
+    change: &Change,
+) -> Result<Video> {
+    limits.write.take(&user)?;
+    match super::change(&app.backends.db, user, video, change).await? {
+        ChangeOutcome::Changed(video) => Ok(*video),
+        ChangeOutcome::Denied(denial) => Err(denial.into()),
+        ChangeOutcome::NotPublishable => Err(Code::NotPublishable.into()),
+        ChangeOutcome::Hidden => Err(Code::HiddenVideo.into()),
+    }
 }
 
 #[derive(Serialize)]
@@ -246,16 +257,27 @@ pub async fn delete(
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    limits.write.take(&caller.user())?;
-    match super::delete(&app.backends, caller.user(), video).await? {
-        DeleteOutcome::Deleted => Ok(HttpResponse::Ok().json(Deleted {
-            message: Message::new(
-                language,
-                "El video ha sido eliminado exitosamente.",
-                "The video was deleted.",
-            ),
-            video_id: video,
-        })),
+    delete_within_limit(&app, &limits, caller.user(), video).await?;
+    Ok(HttpResponse::Ok().json(Deleted {
+        message: Message::new(
+            language,
+            "El video ha sido eliminado exitosamente.",
+            "The video was deleted.",
+        ),
+        video_id: video,
+    }))
+}
+
+/// Deletes a user's video, unless the user has reached the rate limit.
+pub async fn delete_within_limit(
+    app: &App,
+    limits: &Limits,
+    user: UserId,
+    video: VideoId,
+) -> Result<()> {
+    limits.write.take(&user)?;
+    match super::delete(&app.backends, user, video).await? {
+        DeleteOutcome::Deleted => Ok(()),
         DeleteOutcome::Denied(denial) => Err(denial.into()),
         DeleteOutcome::Published => Err(Code::PublishedVideo.into()),
     }

@@ -1,8 +1,11 @@
 //! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
-//! and cleanup, [`operator`] `anb queue`, [`resumable`] resumable uploads.
+//! and cleanup, [`operator`] `anb queue`, [`moderation`] organisers, [`resumable`] resumable
+//! uploads.
 
+pub mod board;
 pub mod fsck;
 pub mod jobs;
+pub mod moderation;
 pub mod operator;
 pub mod remakes;
 pub mod resumable;
@@ -57,6 +60,8 @@ pub struct Video {
     pub title: String,
     pub status: VideoStatus,
     pub is_public: bool,
+    /// Why an organiser hid it.
+    pub hidden_reason: Option<String>,
     /// All votes cast, including the vote deltas.
     #[diesel(select_expression = votes_so_far(), select_expression_type = SqlLiteral<BigInt>)]
     pub votes: i64,
@@ -80,6 +85,7 @@ fn votes_so_far() -> SqlLiteral<BigInt> {
 struct Changes<'a> {
     title: Option<&'a str>,
     is_public: Option<bool>,
+    public_when_shown: Option<bool>,
 }
 
 /// Records in `uploads` that the files of `video` no longer have a row, so that the cleanup removes
@@ -265,8 +271,8 @@ fn publishes(change: &Change) -> AsExprOf<bool, Bool> {
     (change.is_public == Some(true)).into_sql::<Bool>()
 }
 
-/// Changes a video of `user`, unless that would publish a failed one. Returns none if nothing
-/// changed, because the video does not exist, has another owner, or has failed.
+/// Changes a video of `user`, unless that would publish a failed or hidden one. Returns none if
+/// nothing changed, because the video does not exist, has another owner, has failed or is hidden.
 pub async fn update(
     connection: &mut Connection,
     user: UserId,
@@ -275,6 +281,7 @@ pub async fn update(
 ) -> anyhow::Result<Option<Video>> {
     let is_refused = videos::status
         .eq(VideoStatus::Failed)
+        .or(videos::hidden_reason.is_not_null())
         .and(publishes(change));
     let own = videos::table
         .find(video)
@@ -284,6 +291,8 @@ pub async fn update(
         .set(Changes {
             title: change.title.as_deref(),
             is_public: change.is_public,
+            // Whoever unpublishes a hidden video does not want it back in the vote.
+            public_when_shown: change.is_public.filter(|is_public| !is_public),
         })
         .returning(Video::as_returning())
         .get_result(connection)

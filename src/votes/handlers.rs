@@ -12,6 +12,7 @@ use crate::{
         rate::Limits,
         respond::Message,
     },
+    ids::{UserId, VideoId},
     language::Language,
 };
 
@@ -24,7 +25,19 @@ pub async fn cast(
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let user = caller.user();
+    cast_within_limit(&app, &votes, &limits, caller.user(), video).await?;
+    let message = Message::new(language, "Voto registrado exitosamente.", "Vote counted.");
+    Ok(HttpResponse::Ok().json(message))
+}
+
+/// Casts a vote unless the user has reached the rate limit. Returns an error unless it counts.
+pub async fn cast_within_limit(
+    app: &App,
+    votes: &Votes,
+    limits: &Limits,
+    user: UserId,
+    video: VideoId,
+) -> Result<()> {
     if let Err(refused) = limits.write.take(&user) {
         // Report duplicates even when rate-limited.
         return Err(if super::is_cast(&app.backends.db, user, video).await? {
@@ -34,10 +47,7 @@ pub async fn cast(
         });
     }
     match votes.cast(user, video).await? {
-        CastOutcome::Counted => {
-            let message = Message::new(language, "Voto registrado exitosamente.", "Vote counted.");
-            Ok(HttpResponse::Ok().json(message))
-        }
+        CastOutcome::Counted => Ok(()),
         CastOutcome::AlreadyVoted => Err(Code::AlreadyVoted.into()),
         CastOutcome::OwnVideo => Err(Code::OwnVideo.into()),
         CastOutcome::NotFound => Err(Code::NotFound.into()),

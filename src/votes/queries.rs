@@ -141,3 +141,18 @@ pub async fn list(
         .await?;
     Ok(cast)
 }
+
+/// Returns the videos among `videos` that `user` voted for.
+pub async fn cast_among(
+    connection: &mut Connection,
+    user: UserId,
+    videos: &[VideoId],
+) -> anyhow::Result<Vec<VideoId>> {
+    let cast = votes::table
+        .filter(votes::user_id.eq(user))
+        .filter(votes::video_id.eq_any(videos))
+        .select(votes::video_id)
+        .load(connection)
+        .await?;
+    Ok(cast)
+}

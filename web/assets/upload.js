@@ -14,6 +14,9 @@ const MAX_PAUSE_MS = 30_000;
 const RECORD_DAYS = 7;
 const RECORD_PREFIX = 'anb-upload:';
 
+/** Reason for which a page aborts an upload that is to continue later. */
+export const PAUSED = 'paused';
+
 /**
  * The reason why an upload ended without a video.
  *
@@ -51,16 +54,19 @@ export class UploadError extends Error {
  * - `endpoint`: address of the uploads, which may be on another origin
  * - `token(refused)`: returns a bearer token, or a promise of one. `refused` is the token that the
  *   server no longer accepts, so that the page can log in again. If it throws, the upload ends.
+ *   Without it, requests carry the session cookie of the page.
+ * - `logIn()`: begins a new session with a cookie, if the server no longer accepts the one before
  * - `metadata`: `{title, is_public}`. A continued upload keeps the metadata that it began with.
  * - `resume`: an entry of `openUploads`, to continue that upload and no other
  * - `onProgress({sent, total})`: bytes. After a broken connection `sent` may decrease.
  * - `onState(state, error)`: `preparing`, `queued` (until no other tab sends this file), `sending`,
  *   `waiting` (for a retry after `error`) or `done`
- * - `signal`: aborting it removes the upload from the server, unless its last byte has arrived
+ * - `signal`: aborting it removes the upload from the server, unless its last byte has arrived or
+ *   the reason is `PAUSED`
  * - `stallMs`: replaces the time after which a connection without progress is dead
  *
  * Retries temporary errors for as long as the page is open. Rejects with an `UploadError`, with the
- * error of `token`, or with the reason of `signal`.
+ * error of `token` or `logIn`, or with the reason of `signal`.
  */
 export async function upload(file, options) {
   const started = Date.now();
@@ -77,12 +83,12 @@ export async function upload(file, options) {
   return navigator.locks.request(RECORD_PREFIX + print, { signal: options.signal }, send);
 }
 
-/** Returns the unfinished uploads of the user, latest first. Options: `endpoint`, `token`. */
+/** Returns the user's unfinished uploads, latest first. Options: `endpoint`, `token`, `logIn`. */
 export async function openUploads(options) {
   return (await new Session(options).call('GET', options.endpoint)).json();
 }
 
-/** Removes an unfinished upload. Options: `endpoint`, `token`. */
+/** Removes an unfinished upload. Options: `endpoint`, `token`, `logIn`. */
 export async function cancelUpload(id, options) {
   await new Session(options).call('DELETE', `${options.endpoint}/${id}`);
 }
@@ -134,7 +140,7 @@ class Transfer {
     try {
       await this.untilComplete();
     } catch (error) {
-      if (signal?.aborted) await this.remove();
+      if (signal?.aborted && signal.reason !== PAUSED) await this.remove();
       throw error;
     } finally {
       awake.abort();
@@ -301,7 +307,7 @@ class Transfer {
   }
 }
 
-/** Sends requests with a token that it renews. */
+/** Sends requests with a token that it renews, or with the cookie of the page. */
 class Session {
   constructor(options) {
     this.options = options;
@@ -309,15 +315,15 @@ class Session {
 
   /** Returns a successful response. Throws an `UploadError` for any other. */
   async call(method, url, { headers, body, onSent } = {}) {
-    const { token, signal, stallMs = STALL_MS } = this.options;
+    const { token, logIn, signal, stallMs = STALL_MS } = this.options;
     const attempt = () => {
-      const authorized = { ...headers, Authorization: `Bearer ${this.token}` };
+      const authorized = token ? { ...headers, Authorization: `Bearer ${this.token}` } : headers;
       return request(method, url, { headers: authorized, body, onSent, signal, stallMs });
     };
-    this.token ??= await token();
+    this.token ??= await token?.();
     let response = await attempt();
-    if (response.status === 401) {
-      this.token = await token(this.token);
+    if (response.status === 401 && (token ?? logIn)) {
+      this.token = await (token ?? logIn)(this.token);
       response = await attempt();
     }
     if (response.status >= 200 && response.status < 300) return response;
@@ -352,7 +358,7 @@ function request(method, url, { headers, body, onSent, signal, stallMs }) {
     // The language of the page, which may not be the browser's.
     const { lang } = document.documentElement;
     if (lang) xhr.setRequestHeader('Accept-Language', lang);
-    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers ?? {})) xhr.setRequestHeader(name, value);
     signal?.addEventListener('abort', stop);
     // The connection is older than the new link, and often dead without an error.
     addEventListener('online', stop);

@@ -7,13 +7,16 @@ use crate::language::Language;
 /// Stable error codes. Each has one status and one sentence per language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
+    AlreadyHidden,
     AlreadyVoted,
     BodyTooLarge,
     BodyTooSlow,
     ChecksumMismatch,
+    CrossOrigin,
     EmailTaken,
     FileTooLarge,
     Forbidden,
+    HiddenVideo,
     IdempotencyKeyReused,
     Internal,
     InvalidForm,
@@ -26,6 +29,7 @@ pub enum Code {
     NotAcceptable,
     NotAnMp4,
     NotFound,
+    NotHidden,
     NotPublishable,
     NothingToChange,
     OffsetMismatch,
@@ -54,13 +58,16 @@ pub enum Code {
 impl Code {
     /// Every code.
     pub const ALL: &[Self] = &[
+        Self::AlreadyHidden,
         Self::AlreadyVoted,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::ChecksumMismatch,
+        Self::CrossOrigin,
         Self::EmailTaken,
         Self::FileTooLarge,
         Self::Forbidden,
+        Self::HiddenVideo,
         Self::IdempotencyKeyReused,
         Self::Internal,
         Self::InvalidForm,
@@ -73,6 +80,7 @@ impl Code {
         Self::NotAcceptable,
         Self::NotAnMp4,
         Self::NotFound,
+        Self::NotHidden,
         Self::NotPublishable,
         Self::NothingToChange,
         Self::OffsetMismatch,
@@ -102,6 +110,12 @@ impl Code {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {
+            Self::AlreadyHidden => (
+                StatusCode::CONFLICT,
+                "already_hidden",
+                "Otra persona de la organización ya ocultó este video.",
+                "Another organiser has hidden this clip already.",
+            ),
             Self::AlreadyVoted => (
                 StatusCode::BAD_REQUEST,
                 "already_voted",
@@ -126,6 +140,12 @@ impl Code {
                 "Los datos llegaron dañados y se descartaron. Envíalos de nuevo.",
                 "The data arrived damaged and was discarded. Send it again.",
             ),
+            Self::CrossOrigin => (
+                StatusCode::FORBIDDEN,
+                "cross_origin",
+                "La solicitud viene de otro sitio. Hazla desde las páginas de ANB Rising Stars.",
+                "The request comes from another site. Make it on the pages of ANB Rising Stars.",
+            ),
             Self::EmailTaken => (
                 StatusCode::BAD_REQUEST,
                 "email_taken",
@@ -143,6 +163,12 @@ impl Code {
                 "forbidden",
                 "No tienes permiso para acceder a este video.",
                 "You may not access this video.",
+            ),
+            Self::HiddenVideo => (
+                StatusCode::BAD_REQUEST,
+                "hidden_video",
+                "La organización ocultó este video, así que no se puede publicar.",
+                "The organisers hid this clip, so it cannot be published.",
             ),
             Self::IdempotencyKeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -217,6 +243,12 @@ impl Code {
                 "not_found",
                 "No se encontró lo solicitado.",
                 "Not found.",
+            ),
+            Self::NotHidden => (
+                StatusCode::CONFLICT,
+                "not_hidden",
+                "Este video no está oculto.",
+                "This clip is not hidden.",
             ),
             Self::NotPublishable => (
                 StatusCode::BAD_REQUEST,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::probe::{Probe, Video};
-use crate::{config::media::Settings, language::Language, media::args::MAX_PIXELS};
+use crate::{config::media::RuleSettings, language::Language, media::args::MAX_PIXELS};
 
 /// Codecs that phones and cameras record and that editing programs export.
 const CODECS: [&str; 8] = [
@@ -59,8 +59,8 @@ pub enum Rejection {
     TooComplex,
 }
 
-impl From<&Settings> for Rules {
-    fn from(settings: &Settings) -> Self {
+impl From<RuleSettings> for Rules {
+    fn from(settings: RuleSettings) -> Self {
         Self {
             min_seconds: settings.min_input_duration,
             max_seconds: settings.max_input_duration,

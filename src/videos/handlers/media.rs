@@ -49,6 +49,16 @@ pub async fn media(
         // Clients revalidate each time, so unpublishing takes effect immediately. Unchanged: 304.
         "public, no-cache"
     };
+    serve(&app, &request, key, caching)
+}
+
+/// Responds with a local file. Whether the client may read it is the caller's decision.
+pub fn serve(
+    app: &App,
+    request: &HttpRequest,
+    key: StorageKey,
+    caching: &'static str,
+) -> Result<HttpResponse> {
     let folders = match &app.backends.storage {
         Storage::Local(folders) => folders,
         // Clients read from the bucket or the CDN.
@@ -73,7 +83,7 @@ pub async fn media(
     let mut response = file
         .set_content_type(content_type)
         .set_content_disposition(disposition)
-        .into_response(&request);
+        .into_response(request);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     // An uploaded file must not run scripts in this origin.

@@ -49,31 +49,7 @@ pub async fn upload(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    limits.write.take(&caller.user())?;
-    reject_encoded(&request)?;
-    if content_length(&request).is_some_and(|length| length > app.upload.max_bytes()) {
-        return Err(Code::FileTooLarge.into());
-    }
-    let mut received = Received::default();
-    let form = Form::new(&request, payload)?;
-    let reading = read_form(&app, caller.user(), form, &mut received);
-    let read = match timeout(app.upload.upload_timeout, reading).await {
-        Ok(read) => read.and_then(|()| complete(&mut received)),
-        Err(_) => Err(Code::BodyTooSlow.into()),
-    };
-    let (file, title) = match read {
-        Ok(complete) => complete,
-        Err(error) => {
-            if let Some(file) = received.file {
-                file.abandon(&app).await;
-            }
-            return Err(error);
-        }
-    };
-    let is_public = received.is_public.unwrap_or(false);
-    let task_id = file
-        .accept(&app, &title, is_public, id.0.to_string())
-        .await?;
+    let task_id = receive(&app, &limits, caller, id, &request, payload).await?;
     Ok(HttpResponse::Created().json(Accepted {
         message: Message::new(
             language,
@@ -82,6 +58,42 @@ pub async fn upload(
         ),
         task_id,
     }))
+}
+
+/// Receives a video by form. Returns its id.
+pub async fn receive(
+    app: &App,
+    limits: &Limits,
+    caller: Authenticated,
+    id: RequestId,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<VideoId> {
+    limits.write.take(&caller.user())?;
+    reject_encoded(request)?;
+    if content_length(request).is_some_and(|length| length > app.upload.max_bytes()) {
+        return Err(Code::FileTooLarge.into());
+    }
+    let mut received = Received::default();
+    let form = Form::new(request, payload)?;
+    let reading = read_form(app, caller.user(), form, &mut received);
+    let read = match timeout(app.upload.upload_timeout, reading).await {
+        Ok(read) => read.and_then(|()| complete(&mut received)),
+        Err(_) => Err(Code::BodyTooSlow.into()),
+    };
+    let (file, title) = match read {
+        Ok(complete) => complete,
+        Err(error) => {
+            if let Some(file) = received.file {
+                file.abandon(app).await;
+            }
+            return Err(error);
+        }
+    };
+    let is_public = received.is_public.unwrap_or(false);
+    Ok(file
+        .accept(app, &title, is_public, id.0.to_string())
+        .await?)
 }
 
 /// Reads all fields. After an error the caller must abandon the file left in `received`.

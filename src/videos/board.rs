@@ -1,0 +1,60 @@
+//! What the pages of players and organisers show besides single videos: places in line, running
+//! jobs, failures by reason.
+
+pub use super::queries::board::{
+    FailureCount, MAX_WAITING, OrganisedVideo, Progress, Throughput, Wanted,
+};
+use super::{queries::board, sweep};
+use crate::{
+    db::Db,
+    ids::{UserId, VideoId},
+    queue::Queue,
+};
+
+/// Returns how far the videos among `ids` are, in no order.
+pub async fn progress(db: &Db, ids: &[VideoId]) -> anyhow::Result<Vec<Progress>> {
+    let mut connection = db.connection().await?;
+    board::progress(&mut connection, ids).await
+}
+
+/// Returns the videos among `ids` that `user` owns.
+pub async fn own_among(db: &Db, user: UserId, ids: &[VideoId]) -> anyhow::Result<Vec<VideoId>> {
+    let mut connection = db.connection().await?;
+    board::own_among(&mut connection, user, ids).await
+}
+
+/// Returns the wanted videos, newest first.
+pub async fn organised(
+    db: &Db,
+    wanted: &Wanted,
+    limit: i64,
+    offset: i64,
+) -> anyhow::Result<Vec<OrganisedVideo>> {
+    let mut connection = db.connection().await?;
+    board::organised(&mut connection, wanted, limit, offset).await
+}
+
+/// Counts the failed videos by reason, most frequent first.
+pub async fn failures_by_reason(db: &Db) -> anyhow::Result<Vec<FailureCount>> {
+    let mut connection = db.connection().await?;
+    board::failures_by_reason(&mut connection).await
+}
+
+/// Counts what was processed recently, and the uploads that are open.
+pub async fn throughput(db: &Db) -> anyhow::Result<Throughput> {
+    let mut connection = db.connection().await?;
+    board::throughput(&mut connection).await
+}
+
+/// Requeues a video that failed through a system failure. Returns whether it had. Its dead message,
+/// if there is one, is a ticket for the next video, and stays for the next redrive.
+pub async fn retry(db: &Db, queue: &Queue, video: VideoId) -> anyhow::Result<bool> {
+    let is_reset = {
+        let mut connection = db.connection().await?;
+        board::reset_failed(&mut connection, video).await?
+    };
+    if is_reset {
+        sweep::push(db, queue, &[video]).await?;
+    }
+    Ok(is_reset)
+}

@@ -1,0 +1,42 @@
+//! `GET /api/rules`: what a video must be like, so that clients can check it before they send it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    http::{
+        Result,
+        representation::{STATIC_CACHE_CONTROL, begin_response, tag_of},
+    },
+};
+
+/// Rules that the contest does not have are absent.
+#[derive(Serialize)]
+struct RulesBody {
+    max_file_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_duration_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_duration_seconds: Option<u32>,
+    /// Counted on the shorter side of the upright picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_lines: Option<u32>,
+}
+
+/// `GET /api/rules`
+pub async fn rules(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let limit = |value| (value > 0).then_some(value);
+    let body = serde_json::to_vec(&RulesBody {
+        max_file_bytes: app.upload.max_file_size,
+        min_duration_seconds: limit(app.rules.min_input_duration),
+        max_duration_seconds: limit(app.rules.max_input_duration),
+        min_lines: limit(app.rules.min_input_height),
+    })
+    .map_err(anyhow::Error::from)?;
+    let (mut response, is_current) = begin_response(&request, &tag_of(&body), STATIC_CACHE_CONTROL);
+    if is_current {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/json").body(body))
+}

@@ -1,0 +1,161 @@
+//! From the rows of the listing to what pages show.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::view::{CityChoice, Clip, Pager, Rendition, Standing, query_value};
+use crate::{
+    http::page::{Next, Page},
+    listing::{City, PublicVideo},
+    storage::{MediaUrls, StorageKey},
+};
+
+/// Entries per page of lists of clips: whole rows of one, two, three and four columns.
+pub const CLIPS_PER_PAGE: u32 = 24;
+
+/// Returns the clip of a public video.
+pub async fn clip(video: &PublicVideo, urls: &MediaUrls) -> anyhow::Result<Clip> {
+    let (id, attempt, renditions) = (video.id, video.attempt, &video.renditions);
+    let address = async |key: Option<StorageKey>| match key {
+        Some(key) => urls.public(key).await.map(Some),
+        None => Ok(None),
+    };
+    let light = address(renditions.light(id, attempt)).await?;
+    Ok(Clip {
+        id: video.id.to_string(),
+        title: video.title.clone(),
+        player: video.username(),
+        city: video.city.clone(),
+        votes: video.votes,
+        thumb: address(renditions.thumb(id, attempt)).await?,
+        poster: address(Some(StorageKey::Poster(id, attempt))).await?,
+        colour: renditions.colour.clone(),
+        full: Rendition {
+            address: urls.public(StorageKey::Clip(id, attempt)).await?,
+            bytes: renditions.clip_bytes,
+        },
+        light: light.map(|address| Rendition {
+            address,
+            bytes: renditions.light_bytes,
+        }),
+    })
+}
+
+pub async fn clips(videos: &[PublicVideo], urls: &MediaUrls) -> anyhow::Result<Vec<Clip>> {
+    let mut clips = Vec::with_capacity(videos.len());
+    for video in videos {
+        clips.push(clip(video, urls).await?);
+    }
+    Ok(clips)
+}
+
+/// Returns the rows of a ranking whose first entry has `place`, counted from 1.
+pub async fn standings(
+    videos: &[PublicVideo],
+    place: i64,
+    urls: &MediaUrls,
+) -> anyhow::Result<Vec<Standing>> {
+    let mut rows = Vec::with_capacity(videos.len());
+    let mut above: Option<&PublicVideo> = None;
+    for (index, video) in videos.iter().enumerate() {
+        let below = videos.get(index + 1);
+        let is_tied =
+            |other: Option<&PublicVideo>| other.is_some_and(|other| other.votes == video.votes);
+        let Clip {
+            id,
+            title,
+            player,
+            city,
+            votes,
+            thumb,
+            poster,
+            colour,
+            ..
+        } = clip(video, urls).await?;
+        rows.push(Standing {
+            place: u32::try_from(place)?.saturating_add(u32::try_from(index)?),
+            player,
+            city,
+            votes,
+            tied: is_tied(above) || is_tied(below),
+            gap: above.map(|above| above.votes - votes),
+            clip_title: title,
+            clip_page: format!("/videos/{id}"),
+            thumb: thumb.or(poster),
+            colour,
+            clip_id: id,
+        });
+        above = Some(video);
+    }
+    Ok(rows)
+}
+
+pub fn choices(cities: &[City]) -> Vec<CityChoice> {
+    let mut choices: Vec<_> = cities
+        .iter()
+        .map(|city| CityChoice {
+            name: city.name.clone(),
+            key: city.key.clone(),
+            clips: city.videos,
+        })
+        .collect();
+    choices.sort_by(|one, other| one.key.cmp(&other.key));
+    choices
+}
+
+/// Returns the links to the neighbours of a page. `address` has the other parameters.
+pub fn pager(page: Page, next: Next, address: &Address) -> Pager {
+    let number = u32::try_from(page.number()).unwrap_or(u32::MAX);
+    let next = match next {
+        Next::Nothing => None,
+        Next::ByNumber => Some(("pagina", number.saturating_add(1).to_string())),
+        Next::ByCursor(cursor) => Some(("despues", cursor.to_string())),
+    };
+    let previous = page.previous();
+    Pager {
+        previous: previous.map(|page| {
+            let page = (page > 1).then(|| page.to_string());
+            address.clone().with("pagina", page.as_deref()).0
+        }),
+        next: next.map(|(name, value)| address.clone().with(name, Some(&value)).0),
+        page: number,
+    }
+}
+
+/// The normal form of a page's address.
+#[derive(Debug, Clone)]
+pub struct Address(pub String);
+
+impl Address {
+    pub fn new(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Adds what identifies a page of the list, as the request has it.
+    #[must_use]
+    pub fn of_page(self, page: Page, number: Option<&str>, after: Option<&str>) -> Self {
+        if after.is_some() {
+            self.with("despues", after)
+        } else {
+            self.with("pagina", number.filter(|_| page.previous().is_some()))
+        }
+    }
+
+    /// Adds a parameter, if it has a value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            self.0.push(if self.0.contains('?') { '&' } else { '?' });
+            for part in [name, "=", &query_value(value)] {
+                self.0.push_str(part);
+            }
+        }
+        self
+    }
+}
+
+/// Returns the address that opens `WhatsApp` with a text
+/// (<https://faq.whatsapp.com/5913398998672934>).
+pub fn whatsapp(text: &str) -> String {
+    let text = utf8_percent_encode(text, NON_ALPHANUMERIC);
+    format!("https://wa.me/?text={text}")
+}

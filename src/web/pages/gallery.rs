@@ -1,0 +1,93 @@
+//! `GET /`: the public clips, most voted first.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template as _;
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    http::{
+        Result,
+        cache::{Built, PageCache},
+        filter,
+        page::Page,
+    },
+    keyset::ListRange,
+    listing::{self, PublicVideo, Ranking},
+    web::{
+        clips::{self, Address, CLIPS_PER_PAGE},
+        public,
+        text::phrases,
+        view::{Section, gallery::GalleryPage},
+        visit::Visit,
+    },
+};
+
+/// Rows of the ranking beside the clips.
+const TOP: i64 = 5;
+
+#[derive(Deserialize)]
+pub struct Filters {
+    ciudad: Option<String>,
+    q: Option<String>,
+    pagina: Option<String>,
+    despues: Option<String>,
+}
+
+/// `GET /`
+pub async fn gallery(
+    app: web::Data<App>,
+    cache: web::Data<PageCache>,
+    request: HttpRequest,
+    visit: Visit,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let text = filter::text(filters.q.as_deref())?;
+    let (number, after) = (filters.pagina.as_deref(), filters.despues.as_deref());
+    let page = Page::of_size(CLIPS_PER_PAGE, number, after)?;
+    let key = format!("/ {:?} {} {city:?} {text:?}", visit.language, page.key());
+    let build = async || {
+        let (db, city) = (&app.backends.db, city.as_deref());
+        let (found, stopped_at) = match &text {
+            None => (
+                listing::rank(db, Ranking::Videos, city, page.range()).await?,
+                None,
+            ),
+            Some(text) => {
+                let found = listing::search(&app, text, city, page.range()).await?;
+                (found.videos, found.stopped_at)
+            }
+        };
+        let (found, end) = page.trim_with_cursor(&found, PublicVideo::rank_key);
+        let next = match stopped_at {
+            None => page.next(end),
+            Some(place) => page.continue_search(place, found.len()),
+        };
+        let first = ListRange {
+            after: None,
+            offset: 0,
+            limit: TOP,
+        };
+        let top = listing::rank(db, Ranking::Players, city, first).await?;
+        let cities = visit.site.cities(&app).await?;
+        let address = Address::new("/")
+            .with("ciudad", city)
+            .with("q", text.as_deref());
+        let own = address.clone().of_page(page, number, after);
+        let t = phrases(visit.language);
+        let html = GalleryPage {
+            shell: visit.public_shell(Section::Videos, own.0, t.brand),
+            cities: clips::choices(&cities),
+            city: city.map(str::to_owned),
+            query: text.clone(),
+            clips: clips::clips(found, &app.media_urls).await?,
+            top: clips::standings(&top, 1, &app.media_urls).await?,
+            pager: clips::pager(page, next, &address),
+        }
+        .render()?;
+        Ok(Built::html(StatusCode::OK, html))
+    };
+    let cached = cache.get(key, build).await?;
+    Ok(public(&visit, cached.respond_as_is(&request)))
+}

@@ -1,0 +1,56 @@
+//! The organisers' pages: what is going on, retries, moderation, the ranking as a table.
+
+mod csv;
+mod dashboard;
+mod moderate;
+mod rows;
+
+use actix_web::{HttpResponse, http::StatusCode};
+
+pub use self::{
+    csv::ranking_table,
+    dashboard::{dashboard, events, retry, retry_all, state},
+    moderate::{hide, show_again, video, videos},
+};
+use crate::{
+    http::Result,
+    ids::VideoId,
+    storage::StorageKey,
+    web::{
+        private,
+        text::phrases,
+        view::{Clip, Rendition, Section, organise::PartsPage},
+        visit::{Organiser, Visit},
+    },
+};
+
+/// `GET /organizacion/piezas`
+pub async fn parts(visit: Visit, _: Organiser) -> Result<HttpResponse> {
+    let video = VideoId::generate();
+    let page = PartsPage {
+        shell: visit.shell(
+            Section::Organise,
+            "/organizacion/piezas",
+            phrases(visit.language).parts,
+        ),
+        clip: Clip {
+            id: video.to_string(),
+            title: "Triple sobre la bocina en la final del barrio".to_owned(),
+            player: "Valentina Murillo Palacios".to_owned(),
+            city: "Quibdó".to_owned(),
+            votes: 1204,
+            thumb: None,
+            poster: None,
+            colour: Some("24416e".to_owned()),
+            full: Rendition {
+                address: format!("/media/{}", StorageKey::Clip(video, 1)),
+                bytes: Some(8_700_000),
+            },
+            light: Some(Rendition {
+                address: format!("/media/{}", StorageKey::Clip(video, 1)),
+                bytes: Some(2_100_000),
+            }),
+        },
+    };
+    private(&visit, StatusCode::OK, &page)
+}

@@ -1,0 +1,244 @@
+//! `/organizacion`: the numbers, live, what workers do, what failed and why.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use actix_web::{HttpResponse, http::StatusCode, web};
+use chrono::Utc;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+use super::rows::{MAX_ROWS, failure, player};
+use crate::{
+    app::App,
+    http::{Result, extract::VideoPath},
+    language::Language,
+    videos::{
+        Failure, VideoStatus,
+        board::{self, OrganisedVideo, Wanted},
+        operator,
+    },
+    web::{
+        own::seconds_since,
+        private,
+        streams::{self, Live},
+        text::{ago, phrases},
+        view::{
+            Section,
+            organise::{DeadVideo, FailureReason, InFlight, OrganisePage, Tiles},
+        },
+        visit::{Organiser, Visit, see_other},
+    },
+};
+
+/// Time between two looks at the tiles.
+const TICK: Duration = Duration::from_secs(2);
+
+/// How long the broker may take to count its messages.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn tiles(app: &App) -> anyhow::Result<Tiles> {
+    let db = &app.backends.db;
+    let counts = operator::count_videos(db).await?;
+    let work = board::throughput(db).await?;
+    let stats = timeout(BROKER_TIMEOUT, app.backends.queue.stats()).await;
+    let broker = match stats {
+        Ok(Ok(stats)) => i64::try_from(stats.waiting + stats.in_flight).ok(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    Ok(Tiles {
+        waiting: counts.waiting,
+        flying: counts.in_flight,
+        dead: counts.dead,
+        oldest_seconds: counts
+            .oldest_age_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok()),
+        broker,
+        uploads: work.open_uploads,
+        done: work.last_hour,
+        rate_tenths: work.last_five_minutes * 10 / 5,
+    })
+}
+
+#[derive(Deserialize)]
+pub struct DashboardParameters {
+    /// How many videos were put in line again.
+    reintentados: Option<i64>,
+    /// How many dead messages were left.
+    quedan: Option<i64>,
+}
+
+/// `GET /organizacion`
+pub async fn dashboard(
+    app: web::Data<App>,
+    visit: Visit,
+    _: Organiser,
+    parameters: web::Query<DashboardParameters>,
+) -> Result<HttpResponse> {
+    let db = &app.backends.db;
+    let language = visit.language;
+    let running = Wanted {
+        status: Some(VideoStatus::Processing),
+        ..Wanted::default()
+    };
+    let dead = Wanted {
+        is_dead: true,
+        ..Wanted::default()
+    };
+    let in_flight = board::organised(db, &running, MAX_ROWS, 0).await?;
+    let dead = board::organised(db, &dead, MAX_ROWS, 0).await?;
+    let failures = board::failures_by_reason(db).await?;
+    let t = phrases(language);
+    let retried = parameters.reintentados.map(|videos| {
+        let left = parameters.quedan.unwrap_or_default();
+        (t.retried)(&videos.to_string(), &left.to_string())
+    });
+    let page = OrganisePage {
+        shell: visit.shell(Section::Organise, "/organizacion", t.organisation_title),
+        tiles: tiles(&app).await?,
+        in_flight: in_flight.iter().map(flying).collect(),
+        failures: failures
+            .iter()
+            .map(|count| FailureReason {
+                code: count.code.clone(),
+                sentence: sentence_of(&count.code, language),
+                last_day: count.last_day,
+                all: count.all,
+                list: format!("/organizacion/videos?estado=failed&causa={}", count.code),
+            })
+            .collect(),
+        dead: dead
+            .iter()
+            .map(|video| dead_video(video, language))
+            .collect(),
+        notice: retried,
+    };
+    private(&visit, StatusCode::OK, &page)
+}
+
+fn flying(row: &OrganisedVideo) -> InFlight {
+    let video = &row.video;
+    let until = row.lease_until.unwrap_or_else(Utc::now);
+    let left = (until - Utc::now()).num_seconds();
+    InFlight {
+        id: video.id.to_string(),
+        title: video.title.clone(),
+        player: player(row),
+        attempt: video.attempt,
+        percent: u8::try_from(video.progress).unwrap_or_default(),
+        seconds_left: video
+            .ready_at
+            .map(|ready| u64::try_from((ready - Utc::now()).num_seconds()).unwrap_or_default()),
+        lease_seconds: u64::try_from(left).unwrap_or_default(),
+    }
+}
+
+/// Returns the sentence of a failure's code. The details of a rejected video are in its row.
+fn sentence_of(code: &str, language: Language) -> String {
+    let failure = Failure::from_row(&serde_json::json!({ "code": code }));
+    failure.map_or_else(String::new, |failure| failure.message(language))
+}
+
+fn dead_video(row: &OrganisedVideo, language: Language) -> DeadVideo {
+    DeadVideo {
+        id: row.video.id.to_string(),
+        title: row.video.title.clone(),
+        player: player(row),
+        code: failure(&row.video).map_or_else(String::new, |failure| failure.code().to_owned()),
+        uploaded: (phrases(language).uploaded)(&ago(
+            language,
+            seconds_since(row.video.uploaded_at),
+        )),
+    }
+}
+
+/// A tile as the module shows it.
+#[derive(Serialize)]
+struct TileState {
+    value: String,
+    note: Option<&'static str>,
+    bad: bool,
+}
+
+/// What the module of the dashboard shows.
+#[derive(Serialize)]
+struct Board {
+    tiles: BTreeMap<&'static str, TileState>,
+}
+
+async fn board_state(app: &App, visit: &Visit) -> anyhow::Result<Board> {
+    let page = OrganisePage {
+        shell: visit.shell(Section::Organise, "/organizacion", ""),
+        tiles: tiles(app).await?,
+        in_flight: Vec::new(),
+        failures: Vec::new(),
+        dead: Vec::new(),
+        notice: None,
+    };
+    let tiles = page.tiles().into_iter().map(|tile| {
+        let state = TileState {
+            bad: tile.note.is_some(),
+            value: tile.value,
+            note: tile.note,
+        };
+        (tile.key, state)
+    });
+    Ok(Board {
+        tiles: tiles.collect(),
+    })
+}
+
+/// `GET /organizacion/estado`
+pub async fn state(app: web::Data<App>, visit: Visit, _: Organiser) -> Result<HttpResponse> {
+    Ok(HttpResponse::Ok().json(board_state(&app, &visit).await?))
+}
+
+/// `GET /organizacion/eventos`
+pub async fn events(
+    app: web::Data<App>,
+    live: web::Data<Live>,
+    visit: Visit,
+    Organiser(caller): Organiser,
+) -> Result<HttpResponse> {
+    let reservation = live.reserve(caller.user)?;
+    let start = streams::event_text(&board_state(&app, &visit).await?);
+    let shutdown = live.shutdown().clone();
+    let events = stream::unfold(
+        (app, visit, shutdown, reservation),
+        async |(app, visit, shutdown, reservation)| {
+            shutdown.unless_requested(sleep(TICK)).await?;
+            let text = match board_state(&app, &visit).await {
+                Ok(board) => streams::event_text(&board),
+                // The page keeps what it shows.
+                Err(error) => {
+                    tracing::debug!("failed to read the dashboard: {error:#}");
+                    web::Bytes::from_static(b":\n\n")
+                }
+            };
+            Some((text, (app, visit, shutdown, reservation)))
+        },
+    );
+    Ok(streams::respond(start, events))
+}
+
+/// `POST /organizacion/reintentar`
+pub async fn retry_all(app: web::Data<App>, _: Organiser) -> Result<HttpResponse> {
+    let done = operator::redrive(&app.backends.db, &app.backends.queue).await?;
+    Ok(see_other(&format!(
+        "/organizacion?reintentados={}&quedan={}",
+        done.videos, done.left
+    )))
+}
+
+/// `POST /organizacion/videos/{video_id}/reintentar`
+pub async fn retry(
+    app: web::Data<App>,
+    _: Organiser,
+    VideoPath(video): VideoPath,
+) -> Result<HttpResponse> {
+    let is_retried = board::retry(&app.backends.db, &app.backends.queue, video).await?;
+    Ok(see_other(&format!(
+        "/organizacion?reintentados={}",
+        i32::from(is_retried)
+    )))
+}

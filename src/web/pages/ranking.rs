@@ -1,0 +1,85 @@
+//! `GET /clasificacion`: players or videos by votes.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template as _;
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    http::{
+        Error, Result,
+        cache::{Built, PageCache},
+        filter,
+        page::Page,
+    },
+    listing::{self, PublicVideo, Ranking},
+    validate::Problem,
+    web::{
+        clips::{self, Address},
+        public,
+        text::phrases,
+        view::{
+            Section,
+            ranking::{By, RankingPage},
+        },
+        visit::Visit,
+    },
+};
+
+/// Rows per page.
+const ROWS: u32 = 50;
+
+#[derive(Deserialize)]
+pub struct Filters {
+    ciudad: Option<String>,
+    por: Option<String>,
+    pagina: Option<String>,
+    despues: Option<String>,
+}
+
+/// `GET /clasificacion`
+pub async fn ranking(
+    app: web::Data<App>,
+    cache: web::Data<PageCache>,
+    request: HttpRequest,
+    visit: Visit,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let (by, ranking) = match filters.por.as_deref() {
+        None | Some("jugador") => (By::Player, Ranking::Players),
+        Some("video") => (By::Video, Ranking::Videos),
+        Some(_) => return Err(Error::field("por", Problem::Invalid)),
+    };
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let (number, after) = (filters.pagina.as_deref(), filters.despues.as_deref());
+    let page = Page::of_size(ROWS, number, after)?;
+    let key = format!(
+        "/clasificacion {:?} {by:?} {} {city:?}",
+        visit.language,
+        page.key()
+    );
+    let build = async || {
+        let city = city.as_deref();
+        let found = listing::rank(&app.backends.db, ranking, city, page.range()).await?;
+        let (found, end) = page.trim_with_cursor(&found, PublicVideo::rank_key);
+        let cities = visit.site.cities(&app).await?;
+        let address = Address::new("/clasificacion")
+            .with("por", (by == By::Video).then_some(by.key()))
+            .with("ciudad", city);
+        let own = address.clone().of_page(page, number, after);
+        let t = phrases(visit.language);
+        let rows = clips::standings(found, page.position() + 1, &app.media_urls).await?;
+        let html = RankingPage {
+            shell: visit.public_shell(Section::Ranking, own.0, t.ranking),
+            by,
+            cities: clips::choices(&cities),
+            city: city.map(str::to_owned),
+            rows,
+            pager: clips::pager(page, page.next(end), &address),
+        }
+        .render()?;
+        Ok(Built::html(StatusCode::OK, html))
+    };
+    let cached = cache.get(key, build).await?;
+    Ok(public(&visit, cached.respond_as_is(&request)))
+}

@@ -1,0 +1,66 @@
+//! `/subir`: the rules, and the upload by form. The module of the page sends resumable uploads.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::{
+    app::App,
+    http::{
+        Error, Result,
+        extract::{Authenticated, RequestId},
+        rate::Limits,
+    },
+    videos,
+    web::{
+        private,
+        refused::Refused,
+        text::phrases,
+        view::{
+            Section,
+            upload::{Rules, UploadPage},
+        },
+        visit::{Member, Visit, see_other},
+    },
+};
+
+/// `GET /subir`
+pub async fn upload_page(app: web::Data<App>, visit: Visit, _: Member) -> Result<HttpResponse> {
+    show(&app, &visit, None)
+}
+
+/// `POST /subir`
+pub async fn upload(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    visit: Visit,
+    Member(caller): Member,
+    id: RequestId,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let caller = Authenticated(caller);
+    match videos::handlers::receive(&app, &limits, caller, id, &request, payload).await {
+        Ok(video) => Ok(see_other(&format!("/mis-videos/{video}"))),
+        Err(error) => show(&app, &visit, Some(error)),
+    }
+}
+
+fn show(app: &App, visit: &Visit, error: Option<Error>) -> Result<HttpResponse> {
+    let refused = Refused::of(error, visit.language)?;
+    let t = phrases(visit.language);
+    let limit = |value| (value > 0).then_some(value);
+    let page = UploadPage {
+        shell: visit.shell(Section::Upload, "/subir", t.upload_title),
+        rules: Rules {
+            min_seconds: limit(app.rules.min_input_duration),
+            max_seconds: limit(app.rules.max_input_duration),
+            min_lines: limit(app.rules.min_input_height),
+            max_bytes: app.upload.max_file_size,
+        },
+        errors: refused.errors,
+        title: String::new(),
+        notice: refused.notice,
+    };
+    let mut response = private(visit, refused.status, &page)?;
+    refused.wait.apply(&mut response);
+    Ok(response)
+}

@@ -1,0 +1,191 @@
+// Judges a video before a byte of it is sent, by the boxes of its file (ISO/IEC 14496-12) and as
+// the server's `sniff` and `rules` do. Nothing is decoded. What cannot be read here passes.
+
+const SNIFF_BYTES = 4096;
+const READ_BYTES = 1024;
+/** Whatever the boxes of a file claim, reading ends here. */
+const MAX_READ_BYTES = 96 * 1024;
+/** Recorders stop a frame or two early. */
+const TOLERANCE_US = 100_000;
+const MIN_SECONDS = 1;
+/** Size of a video's sample entry without the boxes in it. */
+const ENTRY_BYTES = 86;
+
+const VIDEO =
+  /^(qt {2}|iso[m2-9a-c]|mp[47]1|mp42|avc1|hvc1|av01|dash|MSNV|XAVC|mmp4|F4V |M4V.|3g[p2ersgh].)$/s;
+const PICTURE_OR_AUDIO =
+  /^(avi[fso]|hei[cxms]|hev[cxms]|mif[12]|msf1|miaf|jpe?gs?|j2ki|crx |M4[ABP] |F4[AB] )$/;
+const OTHER_TRACK = /soun|text|sbtl|subt|tmcd|hint|meta/;
+
+/**
+ * Compares `file` with the rules `{min_seconds, max_seconds, min_lines, max_bytes}`; none and zero
+ * disable a rule. Returns `{ok, problems, facts}`: problems are `{rule, code, values}` with the
+ * server's codes and values, facts are `{bytes, format, seconds, lines}` as far as they are known.
+ */
+export async function check(file, { min_seconds, max_seconds, min_lines, max_bytes }) {
+  const bytes = file.size;
+  const facts = { bytes };
+  const problems = [];
+  const add = (rule, code, values = {}) => problems.push({ rule, code, values });
+  if (max_bytes && bytes > max_bytes) add('size', 'file_too_large', { bytes, max_bytes });
+  try {
+    Object.assign(facts, await readFacts(new Boxes(file)));
+    if (!facts.format) add('format', facts.format === null ? 'not_a_video' : 'not_an_mp4');
+  } catch {
+    // The file moved or is not on this phone. The upload will say so.
+  }
+  const { seconds, lines } = facts;
+  // An unknown length is NaN, which is within all limits.
+  const us = Math.round(seconds * 1e6);
+  const min = Math.max(min_seconds, MIN_SECONDS);
+  if (us + TOLERANCE_US < min * 1e6) {
+    add('duration', 'too_short', { seconds: Math.floor(us / 1e6), min_seconds: min });
+  }
+  if (max_seconds && us - TOLERANCE_US > max_seconds * 1e6) {
+    add('duration', 'too_long', { seconds: Math.ceil(us / 1e6), max_seconds });
+  }
+  if (lines < min_lines) add('lines', 'low_resolution', { lines, min_lines });
+  return { ok: problems.length === 0, problems, facts };
+}
+
+/** The numbers and boxes of a file. A number that is not there is NaN, as is all that follows. */
+class Boxes {
+  left = MAX_READ_BYTES;
+  start = 0;
+  piece = new DataView(new ArrayBuffer(0));
+
+  constructor(file) {
+    this.file = file;
+  }
+
+  async number(at, length) {
+    if (!(at >= this.start && at + length <= this.start + this.piece.byteLength)) {
+      if (!(at + length <= this.file.size && this.left >= READ_BYTES)) return NaN;
+      this.piece = new DataView(await this.file.slice(at, at + READ_BYTES).arrayBuffer());
+      this.start = at;
+      this.left -= READ_BYTES;
+    }
+    at -= this.start;
+    if (length === 8) return Number(this.piece.getBigUint64(at));
+    return length === 4 ? this.piece.getUint32(at) : this.piece.getUint16(at);
+  }
+
+  async name(at) {
+    const number = await this.number(at, 4);
+    return String.fromCharCode(...[24, 16, 8, 0].map((shift) => (number >> shift) & 255));
+  }
+
+  /** Yields the boxes in a box. */
+  async *in({ start, end }) {
+    while (start + 8 <= end) {
+      const kind = await this.name(start + 4);
+      let body = start + 8;
+      let size = await this.number(start, 4);
+      if (size === 1) {
+        size = await this.number(body, 8);
+        body += 8;
+      }
+      start = size === 0 ? end : start + size;
+      if (!(start >= body)) return;
+      yield { kind, start: body, end: Math.min(start, end), isWhole: start <= end };
+    }
+  }
+
+  /** Returns the first box of a kind in a box, and so on along the path. */
+  async find(box, ...path) {
+    for (const kind of path) {
+      let found = {};
+      for await (const child of this.in(box)) {
+        if (child.kind !== kind) continue;
+        found = child;
+        break;
+      }
+      box = found;
+    }
+    return box;
+  }
+
+  /**
+   * Returns a length in ticks and the word before it, which is at `at`. Both are `growth` further
+   * on in version 1, where the length has eight bytes.
+   */
+  async clock({ start }, at, growth = 8) {
+    const isLong = (await this.number(start, 4)) >> 24 > 0;
+    const length = isLong ? 8 : 4;
+    const word = start + at + (isLong ? growth : 0);
+    const ticks = await this.number(word + 4, length);
+    // All bits are set where the writer did not know it.
+    const isKnown = ticks !== 2 ** (8 * length) - 1;
+    const scale = await this.number(word, 4);
+    return { scale, ticks: isKnown ? ticks : NaN, end: word + 4 + length };
+  }
+}
+
+/** Whether the first bytes are those of a video. */
+async function isVideo(boxes) {
+  for (let at = 0; at < SNIFF_BYTES; ) {
+    const size = await boxes.number(at, 4);
+    const kind = await boxes.name(at + 4);
+    if (kind === 'ftyp') return hasVideoBrand(boxes, at + 8, Math.min(at + size, SNIFF_BYTES));
+    if (/moov|mdat|wide/.test(kind)) return true;
+    if (!/free|skip/.test(kind) || size < 8) return false;
+    at += size;
+  }
+  return false;
+}
+
+async function hasVideoBrand(boxes, start, end) {
+  const major = await boxes.name(start);
+  if (start + 4 > end || PICTURE_OR_AUDIO.test(major)) return false;
+  if (VIDEO.test(major)) return true;
+  // A minor version separates the major from the compatible brands.
+  for (let at = start + 8; at + 4 <= end; at += 4) {
+    if (VIDEO.test(await boxes.name(at))) return true;
+  }
+  return false;
+}
+
+/** Returns `{format, seconds, lines}`. The format is null if the container has no video. */
+async function readFacts(boxes) {
+  if (!(await isVideo(boxes))) return {};
+  const moov = await boxes.find({ start: 0, end: boxes.file.size }, 'moov');
+  let isOther = false;
+  for await (const box of boxes.in(moov)) {
+    if (box.kind !== 'trak') continue;
+    const { start } = await boxes.find(box, 'mdia', 'hdlr');
+    const handler = await boxes.name(start + 8);
+    if (handler === 'vide') return { format: 'mp4', ...(await readVideo(boxes, moov, box)) };
+    isOther = OTHER_TRACK.test(handler);
+    if (!isOther) break;
+  }
+  return { format: isOther && moov.isWhole && boxes.left >= READ_BYTES ? null : 'mp4' };
+}
+
+async function readVideo(boxes, moov, trak) {
+  const movie = await boxes.clock(await boxes.find(moov, 'mvhd'), 12);
+  const media = await boxes.clock(await boxes.find(trak, 'mdia', 'mdhd'), 12);
+  const track = await boxes.clock(await boxes.find(trak, 'tkhd'), 16);
+  const mvex = await boxes.find(moov, 'mvex');
+  const all = await boxes.clock(await boxes.find(mvex, 'mehd'), 0, 0);
+  // The track is shorter than its media if an edit cuts it, and longer if an edit delays it.
+  const lengths = mvex.kind
+    ? [all.ticks / movie.scale]
+    : [track.ticks / movie.scale, media.ticks / media.scale];
+  const seconds = Math.min(...lengths.filter(isUsable));
+
+  const { start, end } = await boxes.find(trak, 'mdia', 'minf', 'stbl', 'stsd');
+  const entry = start + 8;
+  const width = await boxes.number(entry + 32, 2);
+  const height = await boxes.number(entry + 34, 2);
+  const pasp = await boxes.find({ start: entry + ENTRY_BYTES, end }, 'pasp');
+  const byPixel = (await boxes.number(pasp.start, 4)) / (await boxes.number(pasp.start + 4, 4));
+  const shown = (await boxes.number(track.end + 52, 2)) / (await boxes.number(track.end + 56, 2));
+  // The shape of a pixel; rotation changes neither it nor the shorter side.
+  const aspect = [byPixel, (shown * height) / width].find(isUsable) ?? 1;
+  const lines = Math.min(Math.floor(width * aspect + 1e-6), height);
+  return { seconds: isUsable(seconds) ? seconds : undefined, lines: lines || undefined };
+}
+
+function isUsable(number) {
+  return number > 0 && number < Infinity;
+}
