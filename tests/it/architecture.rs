@@ -16,7 +16,7 @@ use self::{
 use crate::support::files_below;
 
 /// The layers, lowest first. A module may use modules of lower layers.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &[
         "config",
         "aws",
@@ -39,6 +39,7 @@ const LAYERS: [&[&str]; 7] = [
     &["app"],
     &["http"],
     &["users", "videos", "votes", "listing", "contract"],
+    &["web"],
     &["server", "worker", "monitoring", "dev"],
     &["cli", "commands"],
 ];

@@ -107,8 +107,10 @@ fn help_lists_each_variable_with_its_default() {
         ("PORT", "8080"),
         ("ENVIRONMENT", "development"),
         ("PUBLIC_URL", ""),
+        ("PRIVACY_POLICY", ""),
         ("JWT_SECRET", ""),
         ("JWT_EXPIRATION", "1h"),
+        ("SESSION_EXPIRATION", "30d"),
         ("CORS_ALLOWED_ORIGINS", ""),
         ("TRUSTED_PROXIES", "0"),
         ("LOGIN_RATE", "10/min"),
@@ -121,9 +123,6 @@ fn help_lists_each_variable_with_its_default() {
         ("MAX_WAITING_VIDEOS", "100"),
     ];
     let worker = [
-        ("MIN_INPUT_DURATION", "0"),
-        ("MAX_INPUT_DURATION", "0"),
-        ("MIN_INPUT_HEIGHT", "0"),
         ("MAX_VIDEO_DURATION", "30"),
         ("OUTPUT_RESOLUTION", "1280x720"),
         ("OUTPUT_ASPECT_RATIO", "16:9"),
@@ -136,6 +135,9 @@ fn help_lists_each_variable_with_its_default() {
         ("JOB_VISIBILITY", "60s"),
     ];
     let both = [
+        ("MIN_INPUT_DURATION", "0"),
+        ("MAX_INPUT_DURATION", "0"),
+        ("MIN_INPUT_HEIGHT", "0"),
         ("UPLOAD_TIMEOUT", "30m"),
         ("UPLOAD_EXPIRY", "24h"),
         ("SHUTDOWN_GRACE", "90s"),

@@ -132,7 +132,7 @@ impl TestApp {
                 let aws = aws::config().await;
                 let app = App::build(&settings, &aws, &stop).await.unwrap();
                 let backends = app.backends.clone();
-                let server = Server::bind(app, &settings.http, &stop).unwrap();
+                let server = Server::bind(app, &settings.http, &stop).await.unwrap();
                 let url = format!("http://{}", server.address());
                 RUNTIME.spawn(async move { server.run().await.unwrap() });
                 (url, backends)
@@ -220,9 +220,9 @@ impl TestApp {
 
     async fn media(&self) -> Arc<Media> {
         static MEDIA: OnceCell<Arc<Media>> = OnceCell::const_new();
-        let is_default = self.work.media.min_input_duration == 0
-            && self.work.media.max_input_duration == 0
-            && self.work.media.min_input_height == 0
+        let is_default = self.work.media.rules.min_input_duration == 0
+            && self.work.media.rules.max_input_duration == 0
+            && self.work.media.rules.min_input_height == 0
             && self.work.media.light_rendition == Switch::On
             && SMALL.parse() == Ok(self.work.media.output_resolution);
         let launcher = PathBuf::from(env!("CARGO_BIN_EXE_anb"));

@@ -23,17 +23,22 @@ pub const INSECURE_HOST: &str = "insecure.test";
 pub struct Browser {
     /// Address of the `WebDriver` session.
     session: String,
-    client: reqwest::Client,
+    /// Its connections belong to the runtime that made them.
+    pub client: reqwest::Client,
     _chromium: Program,
     _profile: TempDir,
 }
 
 impl Browser {
     pub async fn start() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), &[], &Value::Null).await
+    }
+
+    /// Starts it with an empty profile, more arguments of Chromium, and what `chromedriver` logs.
+    pub async fn start_with(profile: TempDir, arguments: &[&str], logs: &Value) -> Self {
         static CHROMEDRIVER: OnceCell<String> = OnceCell::const_new();
         let chromedriver = CHROMEDRIVER.get_or_init(async || chromedriver()).await;
-        let profile = tempfile::tempdir().unwrap();
-        let chromium = chromium(profile.path());
+        let chromium = chromium(profile.path(), arguments);
         let port_file = profile.path().join("DevToolsActivePort");
         let mut port = None;
         let what = "chromium starts; run .config/setup tests if it is missing";
@@ -51,7 +56,11 @@ impl Browser {
             _profile: profile,
         };
         let options = json!({ "debuggerAddress": format!("127.0.0.1:{}", port.unwrap()) });
-        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options } });
+        let mut capabilities = json!({ "goog:chromeOptions": options });
+        if !logs.is_null() {
+            capabilities["goog:loggingPrefs"] = logs.clone();
+        }
+        let capabilities = json!({ "alwaysMatch": capabilities });
         let session = browser.send("", json!({ "capabilities": capabilities }));
         let session = session.await["sessionId"].as_str().unwrap().to_owned();
         browser.session = format!("{}/{session}", browser.session);
@@ -59,13 +68,29 @@ impl Browser {
     }
 
     /// Sends a command, which must succeed. Returns its result.
-    async fn send(&self, command: &str, parameters: Value) -> Value {
+    pub async fn send(&self, command: &str, parameters: Value) -> Value {
+        let result = self.try_send(command, parameters).await;
+        result.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// Sends a command that may fail. Returns its result or its error.
+    pub async fn try_send(&self, command: &str, parameters: Value) -> Result<Value, Value> {
         let command = format!("{}{command}", self.session);
-        let response = self.client.post(&command).json(&parameters).send().await;
-        let mut response: Value = response.unwrap().json().await.unwrap();
-        let result = response["value"].take();
-        assert_eq!(result["stacktrace"], Value::Null, "{command}: {result}");
-        result
+        let response = self.client.post(command).json(&parameters).send().await;
+        value(response.unwrap()).await
+    }
+
+    /// Asks for something that has no parameters.
+    pub async fn get(&self, command: &str) -> Value {
+        let command = format!("{}{command}", self.session);
+        let response = self.client.get(command).send().await.unwrap();
+        value(response).await.unwrap()
+    }
+
+    /// Sends a command of the Chrome `DevTools` Protocol. Returns its result.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let command = json!({ "cmd": command, "params": parameters });
+        self.send("/goog/cdp/execute", command).await
     }
 
     pub async fn open(&self, url: &str) {
@@ -85,9 +110,7 @@ impl Browser {
 
     /// Returns the tab that the methods apply to.
     pub async fn tab(&self) -> Value {
-        let command = format!("{}/window", self.session);
-        let response = self.client.get(command).send().await.unwrap();
-        response.json::<Value>().await.unwrap()["value"].take()
+        self.get("/window").await
     }
 
     pub async fn switch_to(&self, tab: &Value) {
@@ -140,8 +163,19 @@ impl Browser {
         let conditions = json!({
             "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
         });
-        let command = json!({ "cmd": "Network.emulateNetworkConditions", "params": conditions });
-        self.send("/goog/cdp/execute", command).await;
+        self.devtools("Network.emulateNetworkConditions", conditions)
+            .await;
+    }
+}
+
+/// Returns the result of a command, or its error.
+async fn value(response: reqwest::Response) -> Result<Value, Value> {
+    let mut response: Value = response.json().await.unwrap();
+    let result = response["value"].take();
+    if result["stacktrace"].is_null() {
+        Ok(result)
+    } else {
+        Err(result)
     }
 }
 
@@ -174,7 +208,7 @@ impl Drop for Program {
     }
 }
 
-fn chromium(profile: &Path) -> Program {
+fn chromium(profile: &Path, arguments: &[&str]) -> Program {
     let mut command = bound("chromium");
     command
         .args(["--headless=new", "--disable-gpu", "--disable-breakpad"])
@@ -186,7 +220,10 @@ fn chromium(profile: &Path) -> Program {
         .arg(format!(
             "--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"
         ))
-        .arg(format!("--user-data-dir={}", profile.display()));
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .args(arguments)
+        // Debian's start page is another site.
+        .arg("about:blank");
     Program::spawn(command).0
 }
 

@@ -24,6 +24,9 @@ fn invalid_variable_is_named_in_one_line() {
         ("UPLOAD_TIMEOUT", "soon"),
         ("MAX_FILE_SIZE", "-1"),
         ("SHUTDOWN_GRACE", "90"),
+        ("MIN_INPUT_DURATION", "20s"),
+        ("MAX_INPUT_DURATION", "-1"),
+        ("MIN_INPUT_HEIGHT", "1080p"),
     ];
     let serve = [
         ("HOST", "nowhere"),
@@ -31,6 +34,7 @@ fn invalid_variable_is_named_in_one_line() {
         ("PORT", "65536"),
         ("ENVIRONMENT", "prod"),
         ("JWT_EXPIRATION", "0s"),
+        ("SESSION_EXPIRATION", "30"),
         ("PUBLIC_URL", "anb.example"),
         ("CORS_ALLOWED_ORIGINS", "https://anb.example,*"),
         ("TRUSTED_PROXIES", "99"),
@@ -46,9 +50,6 @@ fn invalid_variable_is_named_in_one_line() {
         ("JOB_MAX_ATTEMPTS", "three"),
         ("JOB_LEASE", "10"),
         ("JOB_VISIBILITY", "-1s"),
-        ("MIN_INPUT_DURATION", "20s"),
-        ("MAX_INPUT_DURATION", "-1"),
-        ("MIN_INPUT_HEIGHT", "1080p"),
         ("MAX_VIDEO_DURATION", "0"),
         ("OUTPUT_RESOLUTION", "foo"),
         ("OUTPUT_ASPECT_RATIO", "4:3"),
@@ -168,6 +169,9 @@ fn conflicting_settings_are_rejected() {
         let ran = shell.run(&settings, &["work"]);
         assert!(ran.refusal().contains(variable), "{ran:?}");
     }
+    let rules = [("MIN_INPUT_DURATION", "61"), ("MAX_INPUT_DURATION", "60")];
+    let ran = shell.run(&rules, &["serve"]);
+    assert!(ran.refusal().contains("MIN_INPUT_DURATION"), "{ran:?}");
 }
 
 #[test]

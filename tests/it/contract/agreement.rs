@@ -8,15 +8,15 @@ use ring::digest;
 use serde_json::{Value, json};
 
 use super::{
-    case::{Body, Case, Expected, Part},
+    case::{Body, Case, Expected, Part, Who},
     cases,
     document::{DOCUMENT, TEXT, escape, path_of},
-    sources,
+    sources, table,
 };
 
 /// Each published version of the document, and the SHA-256 of its file. To change the document,
 /// raise `info.version` as `info.description` says, and add a line here.
-const VERSIONS: [(&str, &str); 3] = [
+const VERSIONS: [(&str, &str); 4] = [
     (
         "1.0.0",
         "01f6f0c941691573945842d798cf71fd41e9c12736068bf32d43a6ccf798a68e",
@@ -28,6 +28,10 @@ const VERSIONS: [(&str, &str); 3] = [
     (
         "1.2.0",
         "da00a80db87e94cac1536eb2d1604bf269aff8ffcf996b6d99b2fcdf3779403a",
+    ),
+    (
+        "1.3.0",
+        "ca357ebd518bced2b0d3b32dd0ba0cfc4b2c482bc568f8a4eab4eeeed9dcda5a",
     ),
 ];
 
@@ -69,8 +73,10 @@ fn every_reference_resolves_and_every_component_is_used() {
     }
     // No operation has this status: it is for methods that a path lacks.
     used.insert("#/components/examples/method_not_allowed".to_owned());
-    // Operations name it in `security`.
-    used.insert("#/components/securitySchemes/bearer".to_owned());
+    // Operations name them in `security`.
+    for scheme in ["bearer", "session"] {
+        used.insert(format!("#/components/securitySchemes/{scheme}"));
+    }
     assert_eq!(used, components);
 }
 
@@ -111,6 +117,18 @@ fn operations_are_the_routes_of_the_server() {
     assert_eq!(documented, routes);
     let ids: BTreeSet<_> = operations.iter().map(|operation| operation.id).collect();
     assert_eq!(ids.len(), operations.len(), "operationIds are not unique");
+}
+
+#[test]
+fn callers_may_send_a_token_or_a_session_cookie() {
+    for case in table::successes() {
+        let operation = DOCUMENT.operation(&case.method, case.route).unwrap();
+        let expected = match case.who {
+            Who::Nobody => Value::Null,
+            _ => json!([{"bearer": []}, {"session": []}]),
+        };
+        assert_eq!(operation.value["security"], expected, "{}", operation.id);
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub enum Who {
     Uploader,
     /// A new player with the maximum number of open uploads that can be resumed.
     BusyUploader,
+    Organiser,
 }
 
 /// Why a token is invalid.
@@ -56,6 +57,15 @@ impl BadToken {
         Self::Expired,
         Self::LoggedOut,
     ];
+}
+
+/// How a client sends its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// In `Authorization`.
+    Client,
+    /// In the session cookie of a page.
+    Browser,
 }
 
 /// The video that a path names.
@@ -131,6 +141,7 @@ pub struct Case {
     pub route: &'static str,
     pub setting: Setting,
     pub who: Who,
+    pub sender: Sender,
     pub video: Video,
     /// Replaces the parameter of the route; `{id}` in it is replaced by the video's id.
     pub key: &'static str,
@@ -155,6 +166,7 @@ impl Case {
             route,
             setting: Setting::Usual,
             who: Who::Nobody,
+            sender: Sender::Client,
             video: Video::Fresh(Seed::PRIVATE),
             key: "",
             tail: "",
@@ -195,6 +207,14 @@ impl Case {
 
     pub fn by(self, who: Who) -> Self {
         Self { who, ..self }
+    }
+
+    /// Sends the token as the session cookie, with the `Sec-Fetch-Site` of a browser.
+    pub fn by_browser(self, site: &str) -> Self {
+        Self {
+            sender: Sender::Browser,
+            ..self.header("sec-fetch-site", site)
+        }
     }
 
     pub fn about(self, video: Video) -> Self {
@@ -277,8 +297,13 @@ impl Case {
         let request = |method: &Method, changed: Option<(&str, &str)>| {
             let mut request = world.app.request(method.clone(), &path);
             request = request.header("accept-language", language.tag());
-            if let Some(token) = &caller.token {
-                request = request.bearer_auth(token);
+            match (&caller.token, self.sender) {
+                (None, _) => {}
+                (Some(token), Sender::Client) => request = request.bearer_auth(token),
+                (Some(_), Sender::Browser) => {
+                    let token = world.page_token(&caller);
+                    request = request.header("cookie", format!("anb={token}"));
+                }
             }
             let is_changed = |name: &str| changed.is_some_and(|(other, _)| other == name);
             for (name, value) in &self.headers {

@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use super::{
     case::{Again, BadToken, Body, Case, Expected, Who},
-    table::{ERROR_CODE, OPENAPI, SWAGGER},
+    table::{ERROR_CODE, OPENAPI, RULES, SWAGGER},
     world::Setting,
 };
 
@@ -16,7 +16,7 @@ const LARGE: usize = 70_000;
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Endpoints that need no dependency, and have a rate limit.
-const STATIC: [&str; 3] = [ERROR_CODE, OPENAPI, SWAGGER];
+const STATIC: [&str; 4] = [ERROR_CODE, OPENAPI, RULES, SWAGGER];
 
 /// Returns the general rows of all endpoints.
 pub fn rows(successes: &[Case]) -> Vec<Case> {
@@ -24,6 +24,7 @@ pub fn rows(successes: &[Case]) -> Vec<Case> {
     for success in successes {
         if success.who != Who::Nobody {
             cases.extend(unauthorized(success));
+            cases.extend(browsers(success));
         }
         if !PROBES.contains(&success.route) {
             cases.extend(common_errors(success));
@@ -78,6 +79,25 @@ fn unauthorized(success: &Case) -> Vec<Case> {
         .into_iter()
         .map(|who| success.clone().by(who).refuses(401, Code::Unauthorized))
         .collect()
+}
+
+/// The session cookie of a page stands for the token. Requests that change anything must then come
+/// from our own pages: 403, before a body is read.
+fn browsers(success: &Case) -> Vec<Case> {
+    let mut cases = vec![success.clone().by_browser("same-origin")];
+    if success.method.is_safe() {
+        cases.push(success.clone().by_browser("cross-site"));
+        return cases;
+    }
+    let mut refused = success.clone();
+    if success.has_body() {
+        refused = refused.sends(Body::Endless("application/json", "{"));
+    }
+    for site in ["cross-site", "same-site"] {
+        let refused = refused.clone().by_browser(site);
+        cases.push(refused.refuses(403, Code::CrossOrigin));
+    }
+    cases
 }
 
 /// 406 if the client accepts no encoding, 429 above the address limit, 503 without the database,

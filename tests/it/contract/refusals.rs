@@ -11,9 +11,9 @@ use super::{
         Part, Video, Who,
     },
     table::{
-        CHANGE_PASSWORD, CLIP, ERROR_CODE, FILM, LOG_IN, MEDIA, MY_VOTES, PUBLIC_VIDEOS, PUBLISH,
-        RANKINGS, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, changed, film,
-        password_form, sign_up_form, successes,
+        CHANGE_PASSWORD, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES, PUBLIC_VIDEOS,
+        PUBLISH, RANKINGS, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, changed,
+        film, hide_form, password_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -26,6 +26,7 @@ pub fn refusals() -> Vec<Case> {
         uploads(),
         videos(),
         votes(),
+        moderation(),
         lists(),
         files(),
         unknown_paths(),
@@ -203,6 +204,9 @@ fn videos() -> Vec<Case> {
         patch(json!({"is_public": true}))
             .about(failed)
             .refuses(400, Code::NotPublishable),
+        patch(json!({"is_public": true}))
+            .about(Video::Fresh(Seed::HIDDEN))
+            .refuses(400, Code::HiddenVideo),
         patch(json!({"is_public": "true"})).refuses(400, Code::InvalidJson),
         patch(json!({"is_public": null})).refuses(400, Code::InvalidJson),
         patch(json!({"title": null, "is_public": true})).refuses(400, Code::InvalidJson),
@@ -229,6 +233,8 @@ fn videos() -> Vec<Case> {
             cases.push(limited.refuses(429, Code::TooManyRequests));
         }
         if case.route == PUBLISH {
+            let hidden = case.clone().about(Video::Fresh(Seed::HIDDEN));
+            cases.push(hidden.refuses(400, Code::HiddenVideo));
             cases.push(case.about(failed).refuses(400, Code::NotPublishable));
         }
     }
@@ -252,12 +258,57 @@ fn votes() -> Vec<Case> {
         vote(public).by(Who::Owner).refuses(400, Code::OwnVideo),
         vote(Video::Fresh(Seed::PRIVATE)).refuses(404, Code::NotFound),
         vote(Video::Fresh(waiting)).refuses(404, Code::NotFound),
+        vote(Video::Fresh(Seed::HIDDEN)).refuses(404, Code::NotFound),
         vote(Video::Unknown).refuses(404, Code::NotFound),
         vote(Video::Malformed).refuses(404, Code::NotFound),
         vote(public)
             .within(Setting::Limited)
             .refuses(429, Code::TooManyRequests),
     ]
+}
+
+fn moderation() -> Vec<Case> {
+    let reason = |reason: &str, problem| {
+        post(HIDE)
+            .by(Who::Organiser)
+            .json(changed(hide_form(), "reason", reason))
+            .refuses_fields(400, Code::ValidationFailed, problem)
+    };
+    let mut cases = vec![
+        reason("", &[("reason", "required")]),
+        reason("cuat", &[("reason", "too_short")]),
+        reason(&"x".repeat(201), &[("reason", "too_long")]),
+        reason("dos\nlíneas", &[("reason", "invalid")]),
+        post(HIDE)
+            .by(Who::Organiser)
+            .json(json!({}))
+            .refuses(400, Code::InvalidJson),
+        post(HIDE)
+            .by(Who::Organiser)
+            .about(Video::Fresh(Seed::HIDDEN))
+            .json(hide_form())
+            .refuses(409, Code::AlreadyHidden),
+        post(SHOW)
+            .by(Who::Organiser)
+            .about(Video::Fresh(Seed::PUBLIC))
+            .refuses(409, Code::NotHidden),
+        // Other users get 404 whatever they send.
+        post(HIDE)
+            .by(Who::Owner)
+            .sends(Body::Raw("text/plain", "{".to_owned()))
+            .refuses(404, Code::NotFound),
+    ];
+    for case in successes() {
+        if [HIDE, SHOW].contains(&case.route) {
+            for who in [Who::Owner, Who::Fan] {
+                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
+            }
+            for video in [Video::Unknown, Video::Malformed] {
+                cases.push(case.clone().about(video).refuses(404, Code::NotFound));
+            }
+        }
+    }
+    cases
 }
 
 fn lists() -> Vec<Case> {
@@ -315,6 +366,9 @@ fn files() -> Vec<Case> {
         file(CLIP)
             .about(Video::Fresh(Seed::PRIVATE))
             .refuses(403, Code::MediaNotSigned),
+        file(CLIP)
+            .about(Video::Fresh(Seed::HIDDEN))
+            .refuses(403, Code::MediaNotSigned),
         file("uploads/{id}.mp4").refuses(403, Code::MediaNotSigned),
         file(CLIP)
             .tail("?expires=1&signature=00")
@@ -347,7 +401,6 @@ fn files() -> Vec<Case> {
 /// Paths without an endpoint, and unknown keys. Metrics are served to operators by another listener.
 fn unknown_paths() -> Vec<Case> {
     let mut cases = [
-        "/",
         "/nothing",
         "/api",
         "/api/",

@@ -27,6 +27,9 @@ pub const PUBLISH: &str = "/api/videos/{video_id}/publish";
 pub const PUBLIC_VIDEOS: &str = "/api/public/videos";
 pub const VOTE: &str = "/api/public/videos/{video_id}/vote";
 pub const RANKINGS: &str = "/api/public/rankings";
+pub const HIDE: &str = "/api/moderation/videos/{video_id}/hide";
+pub const SHOW: &str = "/api/moderation/videos/{video_id}/show";
+pub const RULES: &str = "/api/rules";
 pub const MY_VOTES: &str = "/api/user/votes";
 pub const MEDIA: &str = "/media/{key:.*}";
 
@@ -52,6 +55,10 @@ pub fn sign_up_form() -> Value {
 
 pub fn password_form() -> Value {
     json!({"current": PASSWORD, "password1": "tablero-2027", "password2": "tablero-2027"})
+}
+
+pub fn hide_form() -> Value {
+    json!({"reason": "Se ven datos personales."})
 }
 
 pub fn changed(mut form: Value, field: &str, value: &str) -> Value {
@@ -89,6 +96,11 @@ pub fn successes() -> Vec<Case> {
         "Contraseña cambiada exitosamente. Inicia sesión de nuevo.",
         "Password changed. Log in again.",
     );
+    let hidden = Sentence("El video está oculto.", "The clip is hidden.");
+    let shown = Sentence(
+        "El video ya no está oculto.",
+        "The clip is no longer hidden.",
+    );
     let logged_out = Sentence("Sesión cerrada exitosamente.", "Logged out.");
     let mut cases = vec![
         Case::new(Method::POST, SIGN_UP, 201, signed_up).json(sign_up_form()),
@@ -108,6 +120,14 @@ pub fn successes() -> Vec<Case> {
         own(Method::DELETE, VIDEO, deleted),
         own(Method::POST, PUBLISH, Object),
         own(Method::PUT, PUBLISH, Object),
+        public(Method::POST, HIDE, hidden)
+            .by(Who::Organiser)
+            .about(Video::Fresh(Seed::PUBLIC))
+            .json(hide_form()),
+        public(Method::POST, SHOW, shown)
+            .by(Who::Organiser)
+            .about(Video::Fresh(Seed::HIDDEN)),
+        public(Method::GET, RULES, Object),
         public(Method::GET, PUBLIC_VIDEOS, List).within(Setting::Still),
         public(Method::POST, VOTE, voted)
             .by(Who::Fan)
@@ -165,6 +185,12 @@ pub fn variants() -> Vec<Case> {
         };
         let video = Video::Fresh(seed);
         cases.push(success(&Method::GET, VIDEO).about(video));
+    }
+    cases.push(success(&Method::GET, VIDEO).about(Video::Fresh(Seed::HIDDEN)));
+    cases.push(success(&Method::GET, RULES).within(Setting::Still));
+    for length in [5, 200] {
+        let reason = changed(hide_form(), "reason", &"x".repeat(length));
+        cases.push(success(&Method::POST, HIDE).json(reason));
     }
     for (file, content_type) in [
         ("index.html", "text/html"),

@@ -1,10 +1,14 @@
 //! The apps that the cases share, one per setting, each with an owner of videos and a fan.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use anb::{
     auth::Tokens,
     ids::{UserId, VideoId},
+    users::{self, Role},
 };
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
@@ -51,6 +55,7 @@ pub struct World {
     fan: UserId,
     /// A player who sends nothing.
     third: UserId,
+    organiser: UserId,
     count: AtomicU32,
     /// Unmounted before its folder is removed.
     disk: Option<(Mount, TempDir)>,
@@ -68,7 +73,15 @@ impl World {
         let mut disk = None;
         let folder;
         let flags: &[&str] = match setting {
-            Setting::Usual | Setting::Still | Setting::NoAccounts | Setting::NoVideos => &[],
+            Setting::Usual => &[
+                "--min-input-duration",
+                "20",
+                "--max-input-duration",
+                "60",
+                "--min-input-height",
+                "1080",
+            ],
+            Setting::Still | Setting::NoAccounts | Setting::NoVideos => &[],
             Setting::Limited => &[
                 "--write-rate",
                 "1/h",
@@ -90,14 +103,16 @@ impl World {
             }
         };
         let app = TestApp::spawn_with(flags, &[]).await;
-        let mut players = [UserId(1), UserId(2), UserId(3)];
+        let mut players = [UserId(1), UserId(2), UserId(3), UserId(4)];
         if setting != Setting::NoDatabase {
-            for (player, name) in players.iter_mut().zip(["Ana", "Luis", "Mia"]) {
+            for (player, name) in players.iter_mut().zip(["Ana", "Luis", "Mia", "Nora"]) {
                 let inserted = app.insert_user(name, "Cali").await;
                 *player = app.user_id(&inserted).await;
             }
+            let granted = users::grant(&app.db, "nora@example.com", Role::Organiser).await;
+            assert!(granted.unwrap());
         }
-        let [owner, fan, third] = players;
+        let [owner, fan, third, organiser] = players;
         let world = Self {
             tokens: Tokens::new(&app.serve.auth, app.db.clone(), &app.shutdown),
             app,
@@ -105,6 +120,7 @@ impl World {
             owner,
             fan,
             third,
+            organiser,
             count: AtomicU32::new(0),
             disk,
         };
@@ -186,6 +202,12 @@ impl World {
         self.count.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Returns a token for the session cookie of a caller.
+    pub fn page_token(&self, caller: &Caller) -> String {
+        let lifetime = Duration::from_mins(1);
+        self.tokens.issue_for_page(caller.user, lifetime).unwrap()
+    }
+
     pub async fn caller(&self, who: Who) -> Caller {
         let with = |user, token| Caller { user, token };
         let player = |user| with(user, Some(self.tokens.issue(user).unwrap()));
@@ -194,7 +216,8 @@ impl World {
             Who::InvalidToken(token) => with(self.third, Some(self.bad_token(token).await)),
             Who::Owner => player(self.owner),
             Who::Fan => player(self.fan),
-            Who::Newcomer => with(self.third, Some(self.newcomer().await)),
+            Who::Organiser => player(self.organiser),
+            Who::Newcomer => self.newcomer().await,
             Who::Uploader => player(self.uploader().await),
             Who::BusyUploader => {
                 let user = self.uploader().await;
@@ -268,13 +291,21 @@ impl World {
         }
     }
 
-    async fn newcomer(&self) -> String {
+    async fn newcomer(&self) -> Caller {
         // Here sign-ups fail or exceed their limit.
         if !self.has_tables() || matches!(self.setting, Setting::Crowded | Setting::Limited) {
-            return self.tokens.issue(self.owner).unwrap();
+            let token = self.tokens.issue(self.owner).unwrap();
+            return Caller {
+                user: self.owner,
+                token: Some(token),
+            };
         }
         let name = format!("Nuevo{}", self.next());
-        self.app.sign_up(&name, "Cali").await.token
+        let player = self.app.sign_up(&name, "Cali").await;
+        Caller {
+            user: self.app.user_id(&player).await,
+            token: Some(player.token),
+        }
     }
 
     pub async fn video(&self, video: Video) -> String {

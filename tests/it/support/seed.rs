@@ -22,6 +22,8 @@ pub struct Seed<'a> {
     pub title: &'a str,
     pub status: &'a str,
     pub is_public: bool,
+    /// Whether an organiser hid it.
+    pub is_hidden: bool,
     pub votes: i64,
 }
 
@@ -31,12 +33,18 @@ impl<'a> Seed<'a> {
         title: "Mi mejor jugada",
         status: "processed",
         is_public: true,
+        is_hidden: false,
         votes: 0,
     };
     /// A private, processed video.
     pub const PRIVATE: Self = Self {
         is_public: false,
         ..Self::PUBLIC
+    };
+    /// A video that was public until an organiser hid it.
+    pub const HIDDEN: Self = Self {
+        is_hidden: true,
+        ..Self::PRIVATE
     };
 
     /// Returns the same video in another state.
@@ -54,8 +62,13 @@ struct Number {
 impl TestApp {
     /// Runs a statement. Returns the number of changed rows.
     pub async fn execute(&self, statement: &str) -> usize {
+        self.try_execute(statement).await.unwrap()
+    }
+
+    /// Runs a statement that may be refused. Returns the number of changed rows.
+    pub async fn try_execute(&self, statement: &str) -> diesel::QueryResult<usize> {
         let mut connection = self.db.connection().await.unwrap();
-        sql_query(statement).execute(&mut connection).await.unwrap()
+        sql_query(statement).execute(&mut connection).await
     }
 
     /// Returns the value of a numeric expression, such as `SELECT count(*) FROM videos`.
@@ -107,7 +120,8 @@ impl TestApp {
         let mut connection = self.db.connection().await.unwrap();
         let insert = sql_query(format!(
             "INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
-                 lease_until, failure, processed_at, clip_bytes, light_bytes, has_thumb, colour)
+                 lease_until, failure, processed_at, clip_bytes, light_bytes, has_thumb, colour,
+                 hidden_reason, public_when_shown)
              SELECT '{id}', id, $1, '{status}', {is_public}, {votes}, 1, 1,
                  CASE '{status}' WHEN 'processing' THEN now() END,
                  CASE '{status}' WHEN 'failed' THEN '{{\"code\": \"corrupt\"}}'::jsonb END,
@@ -115,10 +129,12 @@ impl TestApp {
                  CASE '{status}' WHEN 'processed' THEN 10 END,
                  CASE '{status}' WHEN 'processed' THEN 10 END,
                  '{status}' = 'processed',
-                 CASE '{status}' WHEN 'processed' THEN '7f7f7f' END
+                 CASE '{status}' WHEN 'processed' THEN '7f7f7f' END,
+                 CASE WHEN {is_hidden} THEN 'Un motivo de prueba' END, {is_hidden}
              FROM users WHERE email = $2",
             status = seed.status,
             is_public = seed.is_public,
+            is_hidden = seed.is_hidden,
             votes = seed.votes,
         ));
         let added = insert

@@ -1,0 +1,8 @@
+//! The pages over HTTP, without a browser: what they show to whom, and what their forms do.
+
+mod forms;
+mod hostile;
+mod live;
+mod organisers;
+mod public;
+mod visitor;
