@@ -11,7 +11,8 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots random-uploads clients bench bench-uploads bench-resume bench-queue bench-media load lint brand clean
+	plots random-uploads clients bench bench-uploads bench-resume bench-queue bench-pages \
+	bench-media load lint brand clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -101,6 +102,10 @@ bench-resume: ## Measures resumable uploads over bad links and on loopback; need
 bench-queue: ## Measures the rate of jobs through Redis and through SQS (the emulator).
 	@.config/setup tests
 	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
+
+bench-pages: ## Measures pages on a slow phone with a slow link, in Chromium, for docs/performance.md.
+	@.config/setup tests
+	@cargo test --release --locked --test web -- --ignored --nocapture bench
 
 load: ## Runs both load scenarios against URL (default http://localhost:8080), for docs/capacity.md.
 	@.config/setup load

@@ -1,0 +1,42 @@
+//! The pages in Chromium, against the real services.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+mod axe;
+mod bench;
+mod budgets;
+mod films;
+mod guard;
+mod keyboard;
+mod narrow;
+mod organiser;
+mod outages;
+mod player;
+mod shared;
+mod sheets;
+mod stage;
+mod traffic;
+mod visitor;
+mod voter;
+mod words;
+
+/// The support of the integration tests.
+#[path = "../it"]
+#[expect(unused, reason = "only other tests use all of it")]
+mod it {
+    pub mod support;
+    #[path = "browser"]
+    pub mod browser {
+        pub mod driver;
+        pub mod site;
+    }
+}
+
+use it::support;

@@ -1,0 +1,290 @@
+//! Every page at two sizes, in both languages and colour schemes: accessibility, words of the other
+//! language, and a picture in `target/web` for somebody to look at.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::{
+    stage::Stage,
+    support::{Player, Seed, eventually},
+    visitor::{LAPTOP, PHONE, Visitor},
+    words::foreign_words,
+};
+
+const CITIES: [&str; 6] = ["Cali", "Bogotá", "Medellín", "Quibdó", "Tunja", "Pasto"];
+const TITLES: [&str; 6] = [
+    "Clavada desde media cancha",
+    "Triple con tiempo muerto",
+    "Asistencia sin mirar",
+    "Tapón en la última jugada",
+    "Cambio de mano y bandeja",
+    "Rebote y canasta",
+];
+/// Titles of the videos of the player whose pages are shown.
+const OWN_TITLES: [&str; 6] = [
+    "Mi mejor entrada",
+    "Contragolpe",
+    "Mi mejor jugada",
+    "Final del barrio",
+    "Se cortó",
+    "Doble ritmo",
+];
+/// What the sheet of parts shows of users, and why a video is hidden.
+const SAMPLES: [&str; 2] = [
+    "Triple sobre la bocina en la final del barrio",
+    "Un motivo de prueba",
+];
+const NAMES: [(&str, &str); 6] = [
+    ("Ana", "Rentería"),
+    ("Yeison", "Mosquera"),
+    ("Luz", "Ñáñez"),
+    ("Kevin", "Ibargüen"),
+    ("Sara", "Gómez"),
+    ("Brayan", "Cuesta"),
+];
+
+/// A page of a visitor.
+pub struct Sheet {
+    pub name: &'static str,
+    pub path: String,
+    pub who: Who,
+    pub status: u16,
+    /// Whether the page is photographed in the dark scheme as well.
+    pub is_dark_too: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Anybody,
+    Player,
+    Organiser,
+}
+
+/// A contest with every state of a video.
+pub struct Contest {
+    pub stage: Stage,
+    pub ana: Player,
+    pub organiser: Player,
+    pub sheets: Vec<Sheet>,
+}
+
+impl Contest {
+    pub async fn hold() -> Self {
+        let stage = Stage::set().await;
+        let ana = stage.player("Ana", "Rentería", "Cali").await;
+        let organiser = stage.player("Olga", "Ruiz", "Bogotá").await;
+        stage.make_organiser(&organiser).await;
+        for number in 0..26 {
+            let (name, last_name) = NAMES[number % NAMES.len()];
+            let city = CITIES[number % CITIES.len()];
+            let player = stage.player(name, last_name, city).await;
+            let seed = Seed {
+                title: TITLES[(number / 2) % TITLES.len()],
+                votes: [1_234_567, 8_421, 8_421, 312, 1, 0][number.min(5)],
+                ..Seed::PUBLIC
+            };
+            stage.clip(&player, seed).await;
+        }
+        let mut contest = Self {
+            stage,
+            ana,
+            organiser,
+            sheets: Vec::new(),
+        };
+        contest.add_sheets().await;
+        contest
+    }
+
+    async fn add_sheets(&mut self) {
+        let stage = &self.stage;
+        let titled = |title| Seed {
+            title,
+            ..Seed::PUBLIC
+        };
+        let public = stage
+            .clip(
+                &self.ana,
+                Seed {
+                    votes: 54,
+                    ..titled(OWN_TITLES[0])
+                },
+            )
+            .await;
+        let private = Seed {
+            is_public: false,
+            ..titled(OWN_TITLES[1])
+        };
+        let private = stage.clip(&self.ana, private).await;
+        let hidden = stage
+            .clip(
+                &self.ana,
+                Seed {
+                    title: OWN_TITLES[2],
+                    ..Seed::HIDDEN
+                },
+            )
+            .await;
+        for state in ["uploaded", "processing"] {
+            let seed = titled(OWN_TITLES[3]).in_state(state);
+            stage.app.add(&self.ana, seed).await;
+        }
+        let failed = titled(OWN_TITLES[4]).in_state("failed");
+        let failed = stage.app.add(&self.ana, failed).await;
+        let dead = titled(OWN_TITLES[5]).in_state("failed");
+        let dead = stage.app.add(&self.ana, dead).await;
+        stage.fail_by_our_fault(&dead).await;
+        let upload = stage.app.create_upload(&self.ana, 1_000_000).await;
+        assert!(upload.starts_with('/'));
+
+        let add = |name, path: &str, who, status, is_dark_too| Sheet {
+            name,
+            path: path.to_owned(),
+            who,
+            status,
+            is_dark_too,
+        };
+        let page = |name, path: &str| add(name, path, Who::Anybody, 200, false);
+        let own = |name, path: &str| add(name, path, Who::Player, 200, false);
+        let organise = |name, path: &str| add(name, path, Who::Organiser, 200, false);
+        self.sheets = vec![
+            add("gallery", "/", Who::Anybody, 200, true),
+            page("city", "/?ciudad=cali"),
+            page("nothing-found", "/?q=zzzz"),
+            add(
+                "watch",
+                &format!("/videos/{public}"),
+                Who::Anybody,
+                200,
+                true,
+            ),
+            add("ranking", "/clasificacion", Who::Anybody, 200, true),
+            page("ranking-of-videos", "/clasificacion?por=video&ciudad=cali"),
+            page("sign-up", "/registro"),
+            page("sign-up-to-vote", &format!("/registro?votar={public}")),
+            page("log-in", &format!("/entrar?votar={public}")),
+            page("help", "/ayuda"),
+            page("privacy", "/privacidad"),
+            add("missing", "/no-existe", Who::Anybody, 404, false),
+            add(
+                "missing-clip",
+                &format!("/videos/{private}"),
+                Who::Anybody,
+                404,
+                false,
+            ),
+            own("account", "/cuenta"),
+            add("my-videos", "/mis-videos", Who::Player, 200, true),
+            own("my-video", &format!("/mis-videos/{private}")),
+            own("my-hidden-video", &format!("/mis-videos/{hidden}")),
+            own("my-failed-video", &format!("/mis-videos/{failed}")),
+            own("delete", &format!("/mis-videos/{private}/eliminar")),
+            own("own-vote", &format!("/voto/{public}")),
+            add("upload", "/subir", Who::Player, 200, true),
+            add("not-for-members", "/organizacion", Who::Player, 404, false),
+            organise("organisation", "/organizacion"),
+            organise("organised-videos", "/organizacion/videos"),
+            organise("organised-video", &format!("/organizacion/videos/{public}")),
+            organise("parts", "/organizacion/piezas"),
+        ];
+    }
+
+    /// Returns a visitor who has logged in.
+    pub async fn visitor(&self, who: Who) -> Visitor {
+        let visitor = Visitor::of(&self.stage).await;
+        match who {
+            Who::Anybody => {}
+            Who::Player => visitor.be(&self.stage, &self.ana).await,
+            Who::Organiser => visitor.be(&self.stage, &self.organiser).await,
+        }
+        visitor
+    }
+}
+
+impl Sheet {
+    pub async fn open(&self, visitor: &mut Visitor) {
+        if self.status >= 400 {
+            visitor.expect(self.status, &self.path);
+        }
+        visitor.open(&self.path).await;
+    }
+}
+
+/// Saves a picture of the screen.
+pub async fn photograph(visitor: &Visitor, name: &str) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../web");
+    fs::create_dir_all(&folder).unwrap();
+    let is_drawn = "return [...document.images].every((image) => {
+        const { top, bottom } = image.getBoundingClientRect();
+        const isOff = bottom < 0 || top > innerHeight || !image.checkVisibility();
+        return image.complete || isOff;
+    })";
+    eventually("the pictures on the screen are loaded", 60, async || {
+        visitor.run(is_drawn, Value::Null).await == true
+    })
+    .await;
+    let picture = visitor.picture().await;
+    fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+}
+
+/// Notes the words of the other language.
+async fn read(visitor: &Visitor, language: &str, name: &str, findings: &mut Vec<String>) {
+    let written = [&TITLES[..], &OWN_TITLES, &SAMPLES].concat();
+    for word in foreign_words(visitor, language, &written).await {
+        findings.push(format!("{name} ({language}): {word}"));
+    }
+}
+
+async fn judge(visitor: &Visitor, name: &str, findings: &mut Vec<String>) {
+    for violation in visitor.violations().await {
+        findings.push(format!("{name}: {violation}"));
+    }
+}
+
+async fn all_sheets_of(who: Who) {
+    let contest = Contest::hold().await;
+    let mut visitor = contest.visitor(who).await;
+    let mut findings = Vec::new();
+    for sheet in contest.sheets.iter().filter(|sheet| sheet.who == who) {
+        for (size, width) in [(PHONE, "360"), (LAPTOP, "1280")] {
+            visitor.resize(size).await;
+            sheet.open(&mut visitor).await;
+            let name = format!("{}-{width}", sheet.name);
+            judge(&visitor, &name, &mut findings).await;
+            read(&visitor, "es", &name, &mut findings).await;
+            photograph(&visitor, &name).await;
+            if sheet.is_dark_too {
+                visitor.prefer("dark").await;
+                let name = format!("{name}-dark");
+                judge(&visitor, &name, &mut findings).await;
+                photograph(&visitor, &name).await;
+                visitor.prefer("light").await;
+            }
+        }
+        visitor.resize(PHONE).await;
+        visitor.speak("en").await;
+        sheet.open(&mut visitor).await;
+        let name = format!("{}-360-en", sheet.name);
+        judge(&visitor, &name, &mut findings).await;
+        read(&visitor, "en", &name, &mut findings).await;
+        photograph(&visitor, &name).await;
+        visitor.speak("es").await;
+    }
+    visitor.end().await;
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+#[tokio::test]
+async fn public_pages_are_accessible_in_both_languages() {
+    all_sheets_of(Who::Anybody).await;
+}
+
+#[tokio::test]
+async fn pages_of_players_are_accessible_in_both_languages() {
+    all_sheets_of(Who::Player).await;
+}
+
+#[tokio::test]
+async fn pages_of_organisers_are_accessible_in_both_languages() {
+    all_sheets_of(Who::Organiser).await;
+}
