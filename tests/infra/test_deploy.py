@@ -57,13 +57,18 @@ class Deployed(Account):
         name = f"{NAME}-{role}-asg"
         return self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
 
-    def version(self, role):
-        """Returns the version in the user data of new instances of a group."""
+    def script(self, role):
+        """Returns the user data of new instances of a group."""
         template = self.group_of(role)["LaunchTemplate"]
         (found,) = self.ec2.describe_launch_template_versions(
             LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]])["LaunchTemplateVersions"]
-        script = base64.b64decode(found["LaunchTemplateData"]["UserData"]).decode()
-        return re.search("version='([^']*)'", script)[1]
+        return base64.b64decode(found["LaunchTemplateData"]["UserData"]).decode()
+
+    def version(self, role):
+        return re.search("version='([^']*)'", self.script(role))[1]
+
+    def setting(self, role, name):
+        return re.search(f"^{name}=(.*)$", self.script(role), re.M)[1]
 
     def launch_versions(self):
         return {role: self.group_of(role)["LaunchTemplate"]["Version"] for role in ("api", "worker")}
@@ -202,6 +207,16 @@ def test_upgrade_migrates_before_it_replaces_instances(deployed):
         "ScaleInProtectedInstances": "Wait", "StandbyInstances": "Ignore"}
 
 
+def test_rule_for_one_role_applies_to_both(deployed):
+    said = deployed.run("up", "api.MinInputDuration=20", "workers.MinInputDuration=30", succeeds=False)
+    assert "api.MinInputDuration=20 and workers.MinInputDuration=30 must be equal" in said
+    assert deployed.calls == []
+    deployed.run("--version", "0.2.0", "up", "workers.MinInputDuration=20", "api.MinInputHeight=1080")
+    for role in ("api", "worker"):
+        names = ("MIN_INPUT_DURATION", "MAX_INPUT_DURATION", "MIN_INPUT_HEIGHT")
+        assert [deployed.setting(role, name) for name in names] == ["20", "0", "1080"]
+
+
 def test_rollback_does_not_use_the_checkout(deployed):
     template = deployed.root / "cloudformation/05-alb-autoscaling.yaml"
     kept = template.read_text()
@@ -281,9 +296,19 @@ def test_cdn_sets_the_parameters_of_05(deployed):
                    if each["LoadBalancerName"].startswith(NAME)]
     (listener,) = deployed.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     assert listener["DefaultActions"][0]["Type"] == "fixed-response"
+    (cdn,) = [each for each in deployed.cloudformation.describe_stacks(StackName=f"{NAME}-cdn")["Stacks"]]
+    url = {each["OutputKey"]: each["OutputValue"] for each in cdn["Outputs"]}["Url"]
+    assert deployed.setting("api", "PUBLIC_URL") == url
     # The parameters stay without being passed again.
     deployed.run("up")
     assert "cloudformation deploy cdn" in deployed.did()
+    assert deployed.setting("api", "PUBLIC_URL") == url
+
+
+def test_own_domain_stays(deployed):
+    deployed.run("up", "api.PublicUrl=https://anb.example")
+    deployed.run("up")
+    assert deployed.setting("api", "PUBLIC_URL") == "https://anb.example"
 
 
 def test_down_requires_confirmation(deployed):

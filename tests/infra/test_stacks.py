@@ -332,8 +332,8 @@ def test_cdn_reads_clips_by_access_control_and_serves_https(account):
     assert origins["api"]["DomainName"] == account.outputs("api")["LoadBalancerHost"]
     behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]["Items"]]
     assert {each["ViewerProtocolPolicy"] for each in behaviours} == {"redirect-to-https"}
-    assert {each["PathPattern"]: each["TargetOriginId"] for each in behaviours[1:]} == {
-        "processed/*": "clips", "api/public/*": "api"}
+    assert {each["PathPattern"] for each in behaviours[1:] if each["TargetOriginId"] == "clips"} == {"processed/*"}
+    assert {each["TargetOriginId"] for each in behaviours} == {"clips", "api"}
     assert {each["ErrorCachingMinTTL"] for each in config["CustomErrorResponses"]["Items"]} == {0}
 
 
@@ -342,3 +342,15 @@ def test_cdn_sends_the_secret_header_and_no_output_contains_it(account):
     value = account.secretsmanager.get_secret_value(SecretId=account.outputs("api")["OriginSecretArn"])["SecretString"]
     assert (header["HeaderName"], header["HeaderValue"]) == ("X-Anb-Origin", value)
     assert value not in json.dumps([account.outputs(stack) for stack in STACKS if stack != "vpc"])
+
+
+def test_cdn_chooses_the_language_where_it_caches_by_language(account):
+    (summary,) = account.cloudfront.list_distributions()["DistributionList"]["Items"]
+    policies = {each["PathPattern"]: each["CachePolicyId"].removeprefix(f"policy-{ENVIRONMENT}-")
+                for each in distribution(account)["CacheBehaviors"]["Items"]}
+    assert policies == {
+        "processed/*": "clips", "api/public/*": "public", "/": "pages", "videos/*": "pages", "clasificacion": "pages",
+        "ayuda": "pages", "privacidad": "pages", "estatico/*": "assets"}
+    chooses = [("viewer-request", f"arn:aws:cloudfront::123456789012:function/{ENVIRONMENT}-language")]
+    assert FORGOTTEN[summary["Id"]]["functions"] == {
+        pattern: chooses if policy in ("public", "pages") else [] for pattern, policy in policies.items()}

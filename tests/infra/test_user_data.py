@@ -66,7 +66,15 @@ def test_settings_for_aws_are_set(account, role):
     if role == "worker":
         assert values["WORKER_CONCURRENCY"] == "4"
     else:
-        assert (values["TRUSTED_PROXIES"], values["MEDIA_BASE_URL"]) == ("1", "")
+        assert (values["TRUSTED_PROXIES"], values["MEDIA_BASE_URL"], values["PUBLIC_URL"]) == ("1", "", "")
+
+
+def test_both_roles_have_the_same_rules_for_videos(account):
+    names = [line.split("=")[0] for line in (ROOT / "config/contest.env").read_text().splitlines()
+             if line and not line.startswith("#")]
+    assert len(names) == 3
+    for role in ROLES:
+        assert {name: settings(account, role)[name] for name in names} == dict.fromkeys(names, "0")
 
 
 @pytest.mark.parametrize("role", ROLES)

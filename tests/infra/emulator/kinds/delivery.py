@@ -22,6 +22,17 @@ def cache_policy(aws, properties, name):
     return f"policy-{config['Name']}", {"Id": f"policy-{config['Name']}", "Key": key}
 
 
+@kind("AWS::CloudFront::Function", puts=True)
+def function(aws, properties, name):
+    # moto has no stages, and a distribution takes only published functions.
+    config, published = split(properties, "AutoPublish")
+    if str(published).lower() != "true":
+        raise ValueError(f"{config['Name']} is not published")
+    aws.check("cloudfront", "create_function", **config)
+    arn = f"arn:aws:cloudfront::123456789012:function/{config['Name']}"
+    return arn, {"FunctionARN": arn}
+
+
 def distribution_config(properties):
     config = json.loads(json.dumps(properties["DistributionConfig"])) | {"CallerReference": str(uuid.uuid4())}
     for origin in config["Origins"]:
@@ -51,4 +62,8 @@ def distribution(aws, properties, name):
         "DistributionConfig": distribution_config(properties), "Tags": {"Items": tags}})["Distribution"]
     FORGOTTEN[made["Id"]] = {origin["Id"]: origin.get("OriginAccessControlId")
                              for origin in properties["DistributionConfig"]["Origins"]}
+    FORGOTTEN[made["Id"]]["functions"] = {
+        behaviour["PathPattern"]: [(each["EventType"], each["FunctionARN"])
+                                   for each in behaviour.get("FunctionAssociations", [])]
+        for behaviour in properties["DistributionConfig"]["CacheBehaviors"]}
     return made["Id"], {"DomainName": made["DomainName"], "Id": made["Id"]}
