@@ -110,7 +110,7 @@ async fn members_are_asked_for_once_a_page() {
     let contest = Contest::hold().await;
     let mut visitor = contest.visitor(Who::Player).await;
     visitor.open("/").await;
-    visitor.judge().await;
+    visitor.until("[data-state=own]").await;
     let is_session = |one: &&Request| one.url.contains("/sesion");
     let asked: Vec<_> = visitor
         .requests()

@@ -36,8 +36,10 @@ if (!hasScript) {
   observer.observe({ type: 'layout-shift', buffered: true });
   // What the browser has buffered arrives in a task of its own.
   setTimeout(() => {
-    const sources = shifts.flatMap((shift) => shift.sources.map(({ node }) => node));
-    const moved = sources.filter((node) => node instanceof Element).map(describe);
+    const place = ({ x, y, width, height }) => `${width}x${height} at ${x},${y}`;
+    const moved = shifts.flatMap(({ startTime, sources }) => sources.map(
+      ({ node, previousRect, currentRect }) => `${node instanceof Element ? describe(node) : node?.data}` +
+        ` after ${Math.round(startTime)} ms: ${place(previousRect)} → ${place(currentRect)}`));
     const shift = shifts.reduce((sum, { value }) => sum + value, 0);
     done({ problems, shift, moved: moved.slice(0, 5) });
   }, 30);

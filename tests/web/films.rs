@@ -8,6 +8,7 @@ use anb::{
     videos::Failure,
 };
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{stage::Stage, support::draw, visitor::Visitor};
 
@@ -29,8 +30,13 @@ struct Film {
     expected: Value,
 }
 
+async fn films() -> &'static Vec<Film> {
+    static FILMS: OnceCell<Vec<Film>> = OnceCell::const_new();
+    FILMS.get_or_init(make_films).await
+}
+
 /// Makes all films. Many are edits of the same drawing.
-async fn films() -> Vec<Film> {
+async fn make_films() -> Vec<Film> {
     let table: Value = serde_json::from_str(TABLE).unwrap();
     let mut drawn: HashMap<(String, String), Vec<u8>> = HashMap::new();
     let mut films = Vec::new();
@@ -126,7 +132,7 @@ async fn browser_arrival_and_worker_judge_alike() {
         const judged = window.check.then(({ check }) => check(field.files[0], arguments[0]));
         return judged.then((it) => ({ ...it, ms: performance.now() - started }));";
     let (mut wrong, mut slowest) = (Vec::new(), Duration::ZERO);
-    for film in &films {
+    for film in films {
         let path = save(&stage, film);
         visitor.choose("#film", &path).await;
         let judged = visitor.run(judge, table["rules"].clone()).await;

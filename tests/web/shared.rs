@@ -1,17 +1,14 @@
 //! The browsers of the test process. A test takes one and gives it back empty.
 
-use std::{fs, path::Path, sync::Mutex, time::Duration};
+use std::{fs, path::Path, sync::Mutex};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::it::browser::driver::Browser;
 
-/// Prefix of the profiles' folders.
+/// Prefix of the profiles' folders. The id of their process follows.
 const PROFILE: &str = "chromium-";
-
-/// Age of a profile that no running test can own.
-const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Browsers that no test uses.
 static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
@@ -32,15 +29,17 @@ pub async fn take() -> Browser {
 fn profile() -> TempDir {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let is_profile = entry.file_name().to_string_lossy().starts_with(PROFILE);
-        let changed = entry.metadata().and_then(|data| data.modified());
-        let is_old = changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED));
-        if is_profile && is_old {
+        let name = entry.file_name().into_string().unwrap();
+        let owner = name
+            .strip_prefix(PROFILE)
+            .and_then(|rest| rest.split_once('-'));
+        if owner.is_some_and(|(id, _)| !Path::new("/proc").join(id).exists()) {
             fs::remove_dir_all(entry.path()).unwrap();
         }
     }
+    let prefix = format!("{PROFILE}{}-", std::process::id());
     tempfile::Builder::new()
-        .prefix(PROFILE)
+        .prefix(&prefix)
         .tempdir_in(folder)
         .unwrap()
 }

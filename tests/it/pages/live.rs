@@ -32,7 +32,8 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data = event.split_once("data: ").map(|(_, data)| data.to_owned());
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
                 if let Some(data) = data {
                     return Some(serde_json::from_str(&data).unwrap());
                 }

@@ -120,7 +120,8 @@ async fn ranking_is_a_table_for_spreadsheets() {
         app.add(&player, seed).await;
     }
     let mut organiser = organiser(&app).await;
-    organiser.set_cookie("__Host-anb", &organiser.cookie("anb").unwrap().to_owned());
+    let token = organiser.cookie("anb").unwrap().to_owned();
+    organiser.set_cookie("__Host-anb", &token);
     let table = organiser.get("/organizacion/clasificacion.csv").await.ok();
     assert_eq!(table.header("content-type"), "text/csv; charset=utf-8");
     assert!(table.header("content-disposition").contains("attachment"));
