@@ -19,3 +19,14 @@ pub struct ListRange {
     pub offset: i64,
     pub limit: i64,
 }
+
+impl ListRange {
+    /// Returns the range of the first `limit` entries.
+    pub fn first(limit: i64) -> Self {
+        Self {
+            after: None,
+            offset: 0,
+            limit,
+        }
+    }
+}

@@ -88,6 +88,12 @@ impl Video {
         [Some(clip), Some(poster), light, thumb].contains(&Some(key))
     }
 
+    /// Returns why it failed. A newer version of the program may have written an unknown reason.
+    pub fn failure(&self) -> Option<Failure> {
+        let row = self.failure.as_ref()?;
+        Some(Failure::from_row(row).unwrap_or(Failure::ProcessingFailed))
+    }
+
     /// Returns whether the public may watch it.
     pub fn is_watchable(&self) -> bool {
         self.is_public && self.status == VideoStatus::Processed

@@ -90,6 +90,16 @@ pub struct AspectRatio {
 }
 
 impl RuleSettings {
+    /// Returns minimum and maximum duration (s) and minimum lines; none where there is no rule.
+    pub fn limits(self) -> [Option<u32>; 3] {
+        let rules = [
+            self.min_input_duration,
+            self.max_input_duration,
+            self.min_input_height,
+        ];
+        rules.map(|limit| (limit > 0).then_some(limit))
+    }
+
     /// Refuses rules that no video could pass.
     pub fn validate(self) -> Result<(), String> {
         if self.max_input_duration > 0 && self.min_input_duration > self.max_input_duration {

@@ -1,14 +1,13 @@
 //! What the pages of players and organisers show besides single videos: places in line, running
 //! jobs, failures by reason.
 
+use super::queries::board;
 pub use super::queries::board::{
     FailureCount, MAX_WAITING, OrganisedVideo, Progress, Throughput, Wanted,
 };
-use super::{queries::board, sweep};
 use crate::{
     db::Db,
     ids::{UserId, VideoId},
-    queue::Queue,
 };
 
 /// Returns how far the videos among `ids` are, in no order.
@@ -44,17 +43,4 @@ pub async fn failures_by_reason(db: &Db) -> anyhow::Result<Vec<FailureCount>> {
 pub async fn throughput(db: &Db) -> anyhow::Result<Throughput> {
     let mut connection = db.connection().await?;
     board::throughput(&mut connection).await
-}
-
-/// Requeues a video that failed through a system failure. Returns whether it had. Its dead message,
-/// if there is one, is a ticket for the next video, and stays for the next redrive.
-pub async fn retry(db: &Db, queue: &Queue, video: VideoId) -> anyhow::Result<bool> {
-    let is_reset = {
-        let mut connection = db.connection().await?;
-        board::reset_failed(&mut connection, video).await?
-    };
-    if is_reset {
-        sweep::push(db, queue, &[video]).await?;
-    }
-    Ok(is_reset)
 }

@@ -95,10 +95,7 @@ impl VideoBody {
             renditions =
                 RenditionsBody::new(&video.renditions, attempt, addresses, readers).await?;
         }
-        let failure = video.failure.as_ref().map(|row| {
-            // A newer version of the program may have written an unknown reason.
-            Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
-        });
+        let failure = video.failure();
         Ok(Self {
             video_id: video.id,
             title: video.title.clone(),

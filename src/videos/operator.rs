@@ -6,7 +6,7 @@ use super::{
     queries::operator::{self, VideoCounts},
     sweep,
 };
-use crate::{db::Db, job::Job, queue::Queue};
+use crate::{db::Db, ids::VideoId, job::Job, queue::Queue};
 
 /// Maximum dead messages per redrive. Another redrive takes the rest.
 const MAX_MESSAGES: usize = 10_000;
@@ -35,7 +35,7 @@ pub async fn count_videos(db: &Db) -> anyhow::Result<VideoCounts> {
 pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
     let reset = {
         let mut connection = db.connection().await?;
-        operator::reset_failed(&mut connection).await?
+        operator::reset_failed(&mut connection, None).await?
     };
     let mut redriven = Redriven {
         videos: sweep::push(db, queue, &reset).await?,
@@ -72,4 +72,14 @@ pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
         }
     }
     Ok(redriven)
+}
+
+/// Requeues a video that failed through a system failure. Returns whether it had. Its dead message,
+/// if there is one, is a ticket for the next video, and stays for the next redrive.
+pub async fn retry(db: &Db, queue: &Queue, video: VideoId) -> anyhow::Result<bool> {
+    let reset = {
+        let mut connection = db.connection().await?;
+        operator::reset_failed(&mut connection, Some(video)).await?
+    };
+    Ok(sweep::push(db, queue, &reset).await? > 0)
 }

@@ -2,6 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::text::Phrases;
 use super::view::{CityChoice, Clip, Pager, Rendition, Standing, query_value};
 use crate::{
     http::page::{Next, Page},
@@ -153,9 +154,14 @@ impl Address {
     }
 }
 
-/// Returns the address that opens `WhatsApp` with a text
-/// (<https://faq.whatsapp.com/5913398998672934>).
-pub fn whatsapp(text: &str) -> String {
-    let text = utf8_percent_encode(text, NON_ALPHANUMERIC);
+/// Returns the address that opens `WhatsApp` with a text about a clip, and the address of its page,
+/// if it is known (<https://faq.whatsapp.com/5913398998672934>).
+pub fn share(clip: &Clip, t: &Phrases, page: Option<&str>) -> String {
+    let text = (t.share_text)(&clip.title, &clip.player, &clip.city);
+    let text = match page {
+        Some(page) => format!("{text} {page}"),
+        None => text,
+    };
+    let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
     format!("https://wa.me/?text={text}")
 }

@@ -53,15 +53,11 @@ pub async fn my_videos(
             ready_at: video.ready_at,
             before: before.get(&video.id).copied().unwrap_or_default(),
         };
-        let failure = video.failure.as_ref().map(|row| {
-            // A newer version of the program may have written an unknown reason.
-            Failure::from_row(row).unwrap_or(Failure::ProcessingFailed)
-        });
         let thumb = picture(video, &app.media_urls).await?;
         shown.push(MyVideo {
             id: video.id.to_string(),
             title: video.title.clone(),
-            state: state(&progress, failure.as_ref(), language),
+            state: state(&progress, video.failure().as_ref(), language),
             is_public: video.is_public,
             hidden: video.hidden_reason.clone(),
             votes: video.votes,

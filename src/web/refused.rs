@@ -10,9 +10,13 @@ use actix_web::{
     },
 };
 
+use askama::Template;
+
 use super::{
+    private,
     text::{Phrases, phrases},
     view::FieldProblem,
+    visit::Visit,
 };
 use crate::{
     http::{Code, Error, Result, respond::whole_seconds},
@@ -21,15 +25,18 @@ use crate::{
 
 /// What a form's page shows after the form was refused, or before it is sent.
 pub struct Refused {
-    pub status: StatusCode,
     pub errors: Vec<FieldProblem>,
     /// What concerns no single field.
     pub notice: Option<String>,
-    pub wait: Wait,
+    pub reply: Reply,
 }
 
-/// When the form may be sent again.
-pub struct Wait(Option<Duration>);
+/// How the form's page is sent.
+pub struct Reply {
+    status: StatusCode,
+    /// When the form may be sent again.
+    retry_after: Option<Duration>,
+}
 
 impl Refused {
     /// Returns what to show about `error`. Returns the error itself if it is not about the form: then
@@ -37,10 +44,12 @@ impl Refused {
     pub fn of(error: Option<Error>, language: Language) -> Result<Self> {
         let Some(error) = error else {
             return Ok(Self {
-                status: StatusCode::OK,
                 errors: Vec::new(),
                 notice: None,
-                wait: Wait(None),
+                reply: Reply {
+                    status: StatusCode::OK,
+                    retry_after: None,
+                },
             });
         };
         let status = error.code.status();
@@ -65,21 +74,25 @@ impl Refused {
             _ => None,
         };
         Ok(Self {
-            status,
             errors,
             notice,
-            wait: Wait(error.retry_after),
+            reply: Reply {
+                status,
+                retry_after: error.retry_after,
+            },
         })
     }
 }
 
-impl Wait {
-    pub fn apply(&self, response: &mut HttpResponse) {
-        let Self(Some(wait)) = self else { return };
-        let seconds = whole_seconds(*wait).to_string();
-        if let Ok(value) = HeaderValue::try_from(seconds) {
-            response.headers_mut().insert(header::RETRY_AFTER, value);
+impl Reply {
+    /// Returns the response with the form's page.
+    pub fn send(&self, visit: &Visit, page: &impl Template) -> Result<HttpResponse> {
+        let mut response = private(visit, self.status, page)?;
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(whole_seconds(wait));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
+        Ok(response)
     }
 }
 

@@ -83,7 +83,7 @@ impl Live {
         }
     }
 
-    /// Returns whether the process must not begin anything new.
+    /// Returns the handle by which streams end when the process stops.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }

@@ -26,12 +26,12 @@ struct RulesBody {
 
 /// `GET /api/rules`
 pub async fn rules(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse> {
-    let limit = |value| (value > 0).then_some(value);
+    let [min_duration_seconds, max_duration_seconds, min_lines] = app.rules.limits();
     let body = serde_json::to_vec(&RulesBody {
         max_file_bytes: app.upload.max_file_size,
-        min_duration_seconds: limit(app.rules.min_input_duration),
-        max_duration_seconds: limit(app.rules.max_input_duration),
-        min_lines: limit(app.rules.min_input_height),
+        min_duration_seconds,
+        max_duration_seconds,
+        min_lines,
     })
     .map_err(anyhow::Error::from)?;
     let (mut response, is_current) = begin_response(&request, &tag_of(&body), STATIC_CACHE_CONTROL);

@@ -9,7 +9,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{super::Failure, Id, Video, VideoStatus, ids};
+use super::{super::Failure, Video, VideoStatus};
 use crate::{
     db::{
         Connection,
@@ -210,21 +210,4 @@ pub async fn throughput(connection: &mut Connection) -> anyhow::Result<Throughpu
          FROM videos WHERE status = 'processed' AND processed_at > now() - interval '1 h'",
     );
     Ok(counts.get_result(connection).await?)
-}
-
-/// Requeues a video that failed through a system failure, as `operator::reset_failed` does for all.
-/// Returns whether it did.
-pub async fn reset_failed(connection: &mut Connection, video: VideoId) -> anyhow::Result<bool> {
-    let reset = sql_query(
-        "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0, setbacks = 0,
-             setback_at = NULL, kills = 0, run_after = now(), enqueued_at = now(), progress = 0
-         WHERE id = $2 AND status = 'failed' AND failure->>'code' = ANY($1)
-         RETURNING id",
-    );
-    let reset: Vec<Id> = reset
-        .bind::<sql_types::Array<Text>, _>(Failure::RETRYABLE)
-        .bind::<sql_types::Uuid, _>(video)
-        .load(connection)
-        .await?;
-    Ok(!ids(reset).is_empty())
 }

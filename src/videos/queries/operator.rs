@@ -43,18 +43,22 @@ pub async fn count_videos(connection: &mut Connection) -> anyhow::Result<VideoCo
     Ok(depth)
 }
 
-/// Requeues the videos that failed through a system failure, clears their counters and marks them
-/// as pushed. Returns them for the caller to push. Of concurrent redrives, exactly one gets each
-/// video.
-pub async fn reset_failed(connection: &mut Connection) -> anyhow::Result<Vec<VideoId>> {
+/// Requeues the videos that failed through a system failure, or only `video` if it did, clears their
+/// counters and marks them as pushed. Returns them for the caller to push. Of concurrent redrives,
+/// exactly one gets each video.
+pub async fn reset_failed(
+    connection: &mut Connection,
+    video: Option<VideoId>,
+) -> anyhow::Result<Vec<VideoId>> {
     let reset = sql_query(
         "UPDATE videos SET status = 'uploaded', failure = NULL, failures = 0, losses = 0, setbacks = 0,
              setback_at = NULL, kills = 0, run_after = now(), enqueued_at = now(), progress = 0
-         WHERE status = 'failed' AND failure->>'code' = ANY($1)
+         WHERE status = 'failed' AND failure->>'code' = ANY($1) AND ($2 IS NULL OR id = $2)
          RETURNING id",
     );
     let reset = reset
         .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)
+        .bind::<sql_types::Nullable<sql_types::Uuid>, _>(video)
         .load(connection)
         .await?;
     Ok(ids(reset))

@@ -15,7 +15,7 @@ use crate::{
     users::handlers::{change_password_within_limit, log_in_within_limit, sign_up_within_limit},
     votes::{Votes, handlers::cast_within_limit},
     web::{
-        clips, private,
+        clips,
         refused::Refused,
         text::phrases,
         view::{
@@ -171,9 +171,7 @@ async fn show_sign_up(
         volver: detour.back().to_owned(),
         votar: detour.clip(app).await?,
     };
-    let mut response = private(visit, refused.status, &page)?;
-    refused.wait.apply(&mut response);
-    Ok(response)
+    refused.reply.send(visit, &page)
 }
 
 /// `GET /entrar`
@@ -262,9 +260,7 @@ async fn show_log_in(
         volver: detour.back().to_owned(),
         votar,
     };
-    let mut response = private(visit, refused.status, &page)?;
-    refused.wait.apply(&mut response);
-    Ok(response)
+    refused.reply.send(visit, &page)
 }
 
 /// `GET /cuenta`
@@ -328,7 +324,5 @@ async fn show_account(
         errors: refused.errors,
         notice: refused.notice,
     };
-    let mut response = private(visit, refused.status, &page)?;
-    refused.wait.apply(&mut response);
-    Ok(response)
+    refused.reply.send(visit, &page)
 }

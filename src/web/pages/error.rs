@@ -89,11 +89,7 @@ pub fn face(
 
 /// Returns the page of a clip that does not exist or is not public, with others to watch.
 pub async fn missing_page(app: &App, visit: &Visit, address: &str) -> anyhow::Result<String> {
-    let range = ListRange {
-        after: None,
-        offset: 0,
-        limit: CLIPS,
-    };
+    let range = ListRange::first(CLIPS);
     let top = listing::rank(&app.backends.db, Ranking::Videos, None, range).await?;
     let t = phrases(visit.language);
     let message = Code::NotFound.message(visit.language);

@@ -64,12 +64,12 @@ pub async fn gallery(
             None => page.next(end),
             Some(place) => page.continue_search(place, found.len()),
         };
-        let first = ListRange {
-            after: None,
-            offset: 0,
-            limit: TOP,
+        let is_front = city.is_none() && text.is_none() && page.number() == 1;
+        let top = if is_front {
+            listing::rank(db, Ranking::Players, None, ListRange::first(TOP)).await?
+        } else {
+            Vec::new()
         };
-        let top = listing::rank(db, Ranking::Players, city, first).await?;
         let cities = visit.site.cities(&app).await?;
         let address = Address::new("/")
             .with("ciudad", city)

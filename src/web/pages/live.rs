@@ -16,7 +16,7 @@ use crate::{
     web::{
         own,
         streams::Live,
-        view::{Section, Shell, mine::MyVideo},
+        view::{Section, Shell},
         visit::Visit,
     },
 };
@@ -44,23 +44,13 @@ struct VideoState {
 impl VideoState {
     fn new(progress: &Progress, language: Language) -> Self {
         let shell = Shell::new(language, crate::web::assets::BUILD, Section::None, "", "");
-        let video = MyVideo {
-            id: progress.id.to_string(),
-            title: String::new(),
-            state: own::state(progress, None, language),
-            is_public: false,
-            hidden: None,
-            votes: 0,
-            uploaded: String::new(),
-            thumb: None,
-            colour: None,
-        };
+        let state = own::state(progress, None, language);
         Self {
             id: progress.id,
             state: progress.status,
-            percent: video.percent(),
-            label: video.label(&shell),
-            left: video.sentence(&shell),
+            percent: state.percent(),
+            label: state.label(&shell),
+            left: state.sentence(&shell),
         }
     }
 }

@@ -96,14 +96,12 @@ async fn show(
     let profile = profile.ok_or(Code::Unauthorized)?;
     let t = phrases(visit.language);
     let (player, city) = (own::name(&profile), profile.city);
-    let share = found.is_watchable().then(|| {
-        let text = (t.share_text)(&found.title, &player, &city);
-        match visit.site.absolute(&format!("/videos/{video}")) {
-            Some(url) => clips::whatsapp(&format!("{text} {url}")),
-            None => clips::whatsapp(&text),
-        }
-    });
     let clip = own::clip(&found, player, city, &app.media_urls).await?;
+    let shared = clip.as_ref().filter(|_| found.is_watchable());
+    let share = shared.map(|clip| {
+        let page = visit.site.absolute(&clip.page());
+        clips::share(clip, t, page.as_deref())
+    });
     let shown = own::my_videos(app, std::slice::from_ref(&found), visit.language).await?;
     let shown = shown.into_iter().next().ok_or(Code::NotFound)?;
     let page = MyVideoPage {
@@ -119,9 +117,7 @@ async fn show(
         errors: refused.errors,
         notice: refused.notice,
     };
-    let mut response = private(visit, refused.status, &page)?;
-    refused.wait.apply(&mut response);
-    Ok(response)
+    refused.reply.send(visit, &page)
 }
 
 #[derive(Default, Deserialize)]

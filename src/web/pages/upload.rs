@@ -11,7 +11,6 @@ use crate::{
     },
     videos,
     web::{
-        private,
         refused::Refused,
         text::phrases,
         view::{
@@ -47,20 +46,18 @@ pub async fn upload(
 fn show(app: &App, visit: &Visit, error: Option<Error>) -> Result<HttpResponse> {
     let refused = Refused::of(error, visit.language)?;
     let t = phrases(visit.language);
-    let limit = |value| (value > 0).then_some(value);
+    let [min_seconds, max_seconds, min_lines] = app.rules.limits();
     let page = UploadPage {
         shell: visit.shell(Section::Upload, "/subir", t.upload_title),
         rules: Rules {
-            min_seconds: limit(app.rules.min_input_duration),
-            max_seconds: limit(app.rules.max_input_duration),
-            min_lines: limit(app.rules.min_input_height),
+            min_seconds,
+            max_seconds,
+            min_lines,
             max_bytes: app.upload.max_file_size,
         },
         errors: refused.errors,
         title: String::new(),
         notice: refused.notice,
     };
-    let mut response = private(visit, refused.status, &page)?;
-    refused.wait.apply(&mut response);
-    Ok(response)
+    refused.reply.send(visit, &page)
 }

@@ -71,11 +71,7 @@ async fn page(app: &App, visit: &Visit, video: &PublicVideo) -> anyhow::Result<W
     let title = format!("{} · {}, {}", clip.title, clip.player, clip.city);
     let shell = visit.public_shell(Section::Videos, address(video.id), title.clone());
     let t = shell.t;
-    let text = (t.share_text)(&clip.title, &clip.player, &clip.city);
-    let share = match &shell.canonical {
-        Some(url) => clips::whatsapp(&format!("{text} {url}")),
-        None => clips::whatsapp(&text),
-    };
+    let share = clips::share(&clip, t, shell.canonical.as_deref());
     Ok(WatchPage {
         shell: Shell {
             card: share_card(visit, &clip, title, t),
@@ -137,12 +133,8 @@ async fn more(app: &App, video: &PublicVideo) -> anyhow::Result<Vec<Clip>> {
     let city = city::fold(&video.city);
     let mut more: Vec<PublicVideo> = Vec::new();
     for area in [Some(city.as_str()), None] {
-        let range = ListRange {
-            after: None,
-            offset: 0,
-            // One for the video itself, and those that the city had.
-            limit: i64::try_from(2 * MORE + 1)?,
-        };
+        // One for the video itself, and those that the city had.
+        let range = ListRange::first(i64::try_from(2 * MORE + 1)?);
         for other in listing::rank(db, Ranking::Videos, area, range).await? {
             let is_known = other.id == video.id || more.iter().any(|known| known.id == other.id);
             if !is_known && more.len() < MORE {

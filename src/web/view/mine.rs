@@ -89,6 +89,44 @@ pub struct OpenUpload {
     pub percent: u8,
 }
 
+impl State {
+    /// Returns the short name, of a private video once it is ready.
+    pub fn label(&self, shell: &Shell) -> &'static str {
+        let t = shell.t;
+        match self {
+            Self::InLine { .. } => t.state_in_line,
+            Self::Processing { .. } => t.state_processing,
+            Self::Ready => t.state_private,
+            Self::Failed { .. } => t.state_failed,
+        }
+    }
+
+    /// Returns what it means for the player.
+    pub fn sentence(&self, shell: &Shell) -> String {
+        let t = shell.t;
+        match self {
+            Self::InLine { before: 0 } => t.next_in_line.to_owned(),
+            Self::InLine { before: 1 } => t.one_in_line.to_owned(),
+            Self::InLine { before } => (t.in_line)(&shell.count(before)),
+            Self::Processing {
+                seconds_left: Some(seconds),
+                ..
+            } => (t.about_left)(&time_left(*seconds)),
+            Self::Processing { .. } => t.received.to_owned(),
+            Self::Ready => t.clip_ready.to_owned(),
+            Self::Failed { reason, .. } => reason.clone(),
+        }
+    }
+
+    /// Returns the progress, which is 0 until a worker has begun.
+    pub fn percent(&self) -> u8 {
+        match self {
+            Self::Processing { percent, .. } => *percent,
+            Self::InLine { .. } | Self::Ready | Self::Failed { .. } => 0,
+        }
+    }
+}
+
 impl MyVideo {
     pub fn page(&self) -> String {
         format!("/mis-videos/{}", self.id)
@@ -108,14 +146,13 @@ impl MyVideo {
 
     /// Returns the state's short name.
     pub fn label(&self, shell: &Shell) -> &'static str {
-        let t = shell.t;
         match self.state {
-            State::InLine { .. } => t.state_in_line,
-            State::Processing { .. } => t.state_processing,
-            State::Ready if self.hidden.is_some() => t.state_hidden,
-            State::Ready if self.is_public => t.state_public,
-            State::Ready => t.state_private,
-            State::Failed { .. } => t.state_failed,
+            State::Ready if self.hidden.is_some() => shell.t.state_hidden,
+            State::Ready if self.is_public => shell.t.state_public,
+            State::InLine { .. }
+            | State::Processing { .. }
+            | State::Ready
+            | State::Failed { .. } => self.state.label(shell),
         }
     }
 
@@ -134,21 +171,10 @@ impl MyVideo {
     /// Returns what the state means for the player.
     pub fn sentence(&self, shell: &Shell) -> String {
         let t = shell.t;
-        if let (State::Ready, Some(reason)) = (&self.state, &self.hidden) {
-            return (t.hidden_because)(reason.trim_end_matches('.'));
-        }
-        match &self.state {
-            State::InLine { before: 0 } => t.next_in_line.to_owned(),
-            State::InLine { before: 1 } => t.one_in_line.to_owned(),
-            State::InLine { before } => (t.in_line)(&shell.count(before)),
-            State::Processing {
-                seconds_left: Some(seconds),
-                ..
-            } => (t.about_left)(&time_left(*seconds)),
-            State::Processing { .. } => t.received.to_owned(),
-            State::Ready if self.is_public => t.published_hint.to_owned(),
-            State::Ready => t.clip_ready.to_owned(),
-            State::Failed { reason, .. } => reason.clone(),
+        match (&self.state, &self.hidden) {
+            (State::Ready, Some(reason)) => (t.hidden_because)(reason.trim_end_matches('.')),
+            (State::Ready, None) if self.is_public => t.published_hint.to_owned(),
+            (state, _) => state.sentence(shell),
         }
     }
 
@@ -159,10 +185,7 @@ impl MyVideo {
 
     /// Returns the progress, which is 0 until a worker has begun.
     pub fn percent(&self) -> u8 {
-        match self.state {
-            State::Processing { percent, .. } => percent,
-            State::InLine { .. } | State::Ready | State::Failed { .. } => 0,
-        }
+        self.state.percent()
     }
 
     pub fn shown_percent(&self, shell: &Shell) -> String {

@@ -99,8 +99,19 @@ impl OrganisePage {
         modules::organise(self.shell.t)
     }
 
-    pub fn tiles(&self) -> Vec<Tile> {
-        let (shell, t, tiles) = (&self.shell, self.shell.t, self.tiles);
+    fn tiles(&self) -> Vec<Tile> {
+        self.tiles.shown(&self.shell)
+    }
+
+    fn retry_all(&self) -> String {
+        (self.shell.t.retry_all)(&self.shell.count(&self.tiles.dead))
+    }
+}
+
+impl Tiles {
+    /// Returns the tiles in their order.
+    pub fn shown(self, shell: &Shell) -> Vec<Tile> {
+        let (t, tiles) = (shell.t, self);
         let number = |key, label, value: i64| Tile {
             key,
             label,
@@ -142,10 +153,6 @@ impl OrganisePage {
                 ..number("rate", t.tile_rate, 0)
             },
         ]
-    }
-
-    fn retry_all(&self) -> String {
-        (self.shell.t.retry_all)(&self.shell.count(&self.tiles.dead))
     }
 }
 

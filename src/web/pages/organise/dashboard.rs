@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
-use super::rows::{MAX_ROWS, failure, player};
+use super::rows::{MAX_ROWS, player};
 use crate::{
     app::App,
     http::{Result, extract::VideoPath},
@@ -144,7 +144,10 @@ fn dead_video(row: &OrganisedVideo, language: Language) -> DeadVideo {
         id: row.video.id.to_string(),
         title: row.video.title.clone(),
         player: player(row),
-        code: failure(&row.video).map_or_else(String::new, |failure| failure.code().to_owned()),
+        code: row
+            .video
+            .failure()
+            .map_or_else(String::new, |failure| failure.code().to_owned()),
         uploaded: (phrases(language).uploaded)(&ago(
             language,
             seconds_since(row.video.uploaded_at),
@@ -167,15 +170,8 @@ struct Board {
 }
 
 async fn board_state(app: &App, visit: &Visit) -> anyhow::Result<Board> {
-    let page = OrganisePage {
-        shell: visit.shell(Section::Organise, "/organizacion", ""),
-        tiles: tiles(app).await?,
-        in_flight: Vec::new(),
-        failures: Vec::new(),
-        dead: Vec::new(),
-        notice: None,
-    };
-    let tiles = page.tiles().into_iter().map(|tile| {
+    let shell = visit.shell(Section::Organise, "/organizacion", "");
+    let tiles = tiles(app).await?.shown(&shell).into_iter().map(|tile| {
         let state = TileState {
             bad: tile.note.is_some(),
             value: tile.value,
@@ -236,7 +232,7 @@ pub async fn retry(
     _: Organiser,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let is_retried = board::retry(&app.backends.db, &app.backends.queue, video).await?;
+    let is_retried = operator::retry(&app.backends.db, &app.backends.queue, video).await?;
     Ok(see_other(&format!(
         "/organizacion?reintentados={}",
         i32::from(is_retried)

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
-use super::rows::{MAX_ROWS, failure, player};
+use super::rows::{MAX_ROWS, player};
 use crate::{
     app::App,
     http::{Code, Error, Result, extract::VideoPath, filter, form::Fields},
@@ -111,7 +111,7 @@ async fn organised(
         votes: video.votes,
         uploaded: ago(language, seconds_since(video.uploaded_at)),
         hidden: video.hidden_reason.clone(),
-        failure: failure(video).map(|failure| Failed {
+        failure: video.failure().map(|failure| Failed {
             code: failure.code().to_owned(),
             sentence: failure.message(language),
             is_retryable: Failure::RETRYABLE.contains(&failure.code()),
@@ -190,7 +190,7 @@ async fn show(
             .notice
             .or_else(|| was_late.then(|| t.second_organiser.to_owned())),
     };
-    private(visit, refused.status, &page)
+    refused.reply.send(visit, &page)
 }
 
 #[derive(Default, Deserialize)]
