@@ -103,8 +103,11 @@ bench-queue: ## Measures the rate of jobs through Redis and through SQS (the emu
 	@.config/setup tests
 	@cargo test --release --locked --test it -- --ignored --nocapture queue::rates
 
-bench-pages: ## Measures pages on a slow phone with a slow link, in Chromium, for docs/performance.md.
+bench-pages: ## Measures pages on a slow phone with a slow link, in Chromium, and with many readers.
 	@.config/setup tests
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture bench::pages
 	@cargo test --release --locked --test web -- --ignored --nocapture bench
 
 load: ## Runs both load scenarios against URL (default http://localhost:8080), for docs/capacity.md.

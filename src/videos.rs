@@ -16,6 +16,7 @@ mod status;
 pub mod sweep;
 pub mod upload;
 
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 
 use crate::{
@@ -32,6 +33,11 @@ pub use status::VideoStatus;
 
 /// Bounds of a title, in characters.
 const TITLE_LENGTH: (usize, usize) = (5, 100);
+
+/// Returns the time until `moment`, or zero if it has passed (s).
+pub fn seconds_until(moment: DateTime<Utc>) -> u64 {
+    u64::try_from((moment - Utc::now()).num_seconds()).unwrap_or_default()
+}
 
 /// Why a user cannot access a video.
 #[derive(Debug, PartialEq, Eq)]

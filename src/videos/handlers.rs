@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Change, ChangeOutcome, DeleteOutcome, Denial, Failure, Readers, RenditionsBody, Video,
-    VideoStatus, check_title,
+    VideoStatus, check_title, seconds_until,
 };
 use crate::{
     app::App,
@@ -66,15 +66,14 @@ struct ProgressBody {
     percent: i16,
     /// None until the worker has an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seconds_left: Option<i64>,
+    seconds_left: Option<u64>,
 }
 
 impl ProgressBody {
     fn new(video: &Video) -> Option<Self> {
-        let left = |ready: DateTime<Utc>| (ready - Utc::now()).num_seconds().max(0);
         (video.status == VideoStatus::Processing).then(|| Self {
             percent: video.progress,
-            seconds_left: video.ready_at.map(left),
+            seconds_left: video.ready_at.map(seconds_until),
         })
     }
 }

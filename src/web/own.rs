@@ -21,6 +21,7 @@ use crate::{
         Failure, Readers, Video, VideoStatus,
         board::{self, Progress},
         resumable::{self, Upload},
+        seconds_until,
     },
 };
 
@@ -77,10 +78,7 @@ pub fn state(progress: &Progress, failure: Option<&Failure>, language: Language)
         },
         VideoStatus::Processing => State::Processing {
             percent: u8::try_from(progress.progress).unwrap_or_default(),
-            seconds_left: progress.ready_at.map(|ready| {
-                let left = (ready - Utc::now()).num_seconds();
-                u64::try_from(left).unwrap_or_default()
-            }),
+            seconds_left: progress.ready_at.map(seconds_until),
         },
         VideoStatus::Processed => State::Ready,
         VideoStatus::Failed => {

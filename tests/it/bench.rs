@@ -6,6 +6,7 @@ mod arena;
 mod claims;
 mod load;
 mod moments;
+mod pages;
 mod patches;
 mod searching;
 mod seed;

@@ -169,6 +169,9 @@ fn escape_like(text: &str) -> String {
 pub struct FailureCount {
     #[diesel(sql_type = Text)]
     pub code: String,
+    /// The failure of one of these videos.
+    #[diesel(sql_type = sql_types::Jsonb)]
+    pub example: serde_json::Value,
     /// Of those uploaded in the last 24 hours.
     #[diesel(sql_type = BigInt)]
     pub last_day: i64,
@@ -180,6 +183,7 @@ pub struct FailureCount {
 pub async fn failures_by_reason(connection: &mut Connection) -> anyhow::Result<Vec<FailureCount>> {
     let counts = sql_query(
         "SELECT coalesce(failure->>'code', 'unknown') AS code,
+                coalesce(min(failure::text), '{}')::jsonb AS example,
                 count(*) FILTER (WHERE uploaded_at > now() - interval '24 h') AS last_day,
                 count(*) AS all
          FROM videos WHERE status = 'failed' GROUP BY 1 ORDER BY 3 DESC, 1",

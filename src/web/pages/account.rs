@@ -1,6 +1,11 @@
 //! Registration, log-in and account: `/registro`, `/entrar`, `/cuenta`.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use std::{
+    future::{Ready, ready},
+    net::IpAddr,
+};
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web};
 use serde::Deserialize;
 
 use super::{session, watch::outcome_of};
@@ -55,26 +60,51 @@ impl Detour {
     }
 }
 
-/// The services that a form needs to log a visitor in and to cast the vote.
-struct Desk<'a> {
-    app: &'a App,
-    votes: &'a Votes,
-    limits: &'a Limits,
-    request: &'a HttpRequest,
+/// What a form needs to log a visitor in and to cast the vote.
+pub struct Desk {
+    app: web::Data<App>,
+    votes: web::Data<Votes>,
+    limits: web::Data<Limits>,
+    address: IpAddr,
+    request: HttpRequest,
 }
 
-impl Desk<'_> {
+impl FromRequest for Desk {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (app, votes, limits) = (
+            request.app_data().cloned(),
+            request.app_data().cloned(),
+            request.app_data().cloned(),
+        );
+        ready(match (app, votes, limits) {
+            (Some(app), Some(votes), Some(limits)) => Ok(Self {
+                app,
+                votes,
+                limits,
+                address: ClientAddress::of(request).0,
+                request: request.clone(),
+            }),
+            _ => Err(Code::Internal.into()),
+        })
+    }
+}
+
+impl Desk {
     /// Begins a session, casts the vote that the visitor came for, and sends them on.
     async fn admit(&self, user: UserId, is_kept: bool, detour: &Detour) -> Result<HttpResponse> {
         let mut response = match detour.video() {
             None => see_other(detour.back()),
             Some(video) => {
-                let cast = cast_within_limit(self.app, self.votes, self.limits, user, video).await;
+                let cast =
+                    cast_within_limit(&self.app, &self.votes, &self.limits, user, video).await;
                 // The log-in has succeeded all the same.
                 outcome_of(cast, video).unwrap_or_else(|_| see_other(detour.back()))
             }
         };
-        session::begin(self.app, self.request, user, is_kept, &mut response)?;
+        session::begin(&self.app, &self.request, user, is_kept, &mut response)?;
         Ok(response)
     }
 }
@@ -106,15 +136,10 @@ pub struct SignUpFields {
 }
 
 /// `POST /registro`
-#[expect(clippy::too_many_arguments, reason = "extractors")]
 pub async fn sign_up(
     _: SameOrigin,
-    app: web::Data<App>,
-    votes: web::Data<Votes>,
-    limits: web::Data<Limits>,
-    ClientAddress(address): ClientAddress,
+    desk: Desk,
     visit: Visit,
-    request: HttpRequest,
     Fields(fields): Fields<SignUpFields>,
 ) -> Result<HttpResponse> {
     let detour = Detour {
@@ -138,17 +163,9 @@ pub async fn sign_up(
         city: fields.city,
         country: fields.country,
     };
-    match sign_up_within_limit(&app, &limits, address, form).await {
-        Ok(user) => {
-            let desk = Desk {
-                app: &app,
-                votes: &votes,
-                limits: &limits,
-                request: &request,
-            };
-            desk.admit(user, true, &detour).await
-        }
-        Err(error) => show_sign_up(&app, &visit, shown, Some(error), &detour).await,
+    match sign_up_within_limit(&desk.app, &desk.limits, desk.address, form).await {
+        Ok(user) => desk.admit(user, true, &detour).await,
+        Err(error) => show_sign_up(&desk.app, &visit, shown, Some(error), &detour).await,
     }
 }
 
@@ -196,15 +213,10 @@ pub struct LogInFields {
 /// `POST /entrar`
 ///
 /// A module that asks for JSON gets 204 or the error in JSON.
-#[expect(clippy::too_many_arguments, reason = "extractors")]
 pub async fn log_in(
     _: SameOrigin,
-    app: web::Data<App>,
-    votes: web::Data<Votes>,
-    limits: web::Data<Limits>,
-    ClientAddress(address): ClientAddress,
+    desk: Desk,
     visit: Visit,
-    request: HttpRequest,
     Fields(fields): Fields<LogInFields>,
 ) -> Result<HttpResponse> {
     let is_kept = !fields.keep.is_empty();
@@ -212,23 +224,23 @@ pub async fn log_in(
         volver: fields.volver,
         votar: fields.votar,
     };
-    let found = log_in_within_limit(&app, &limits, address, &fields.email, fields.password).await;
-    if wants_json(&request) {
+    let (app, request) = (&desk.app, &desk.request);
+    let found = log_in_within_limit(
+        app,
+        &desk.limits,
+        desk.address,
+        &fields.email,
+        fields.password,
+    )
+    .await;
+    if wants_json(request) {
         let mut response = HttpResponse::NoContent().finish();
-        session::begin(&app, &request, found?, is_kept, &mut response)?;
+        session::begin(app, request, found?, is_kept, &mut response)?;
         return Ok(response);
     }
     match found {
-        Ok(user) => {
-            let desk = Desk {
-                app: &app,
-                votes: &votes,
-                limits: &limits,
-                request: &request,
-            };
-            desk.admit(user, is_kept, &detour).await
-        }
-        Err(error) => show_log_in(&app, &visit, fields.email, is_kept, Some(error), &detour).await,
+        Ok(user) => desk.admit(user, is_kept, &detour).await,
+        Err(error) => show_log_in(app, &visit, fields.email, is_kept, Some(error), &detour).await,
     }
 }
 

@@ -18,7 +18,7 @@ use diesel::{QueryableByName, sql_query, sql_types::Text};
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use tempfile::TempDir;
 
-use super::seed;
+use super::{pages::Watcher, seed};
 use crate::{
     processes::process::{Process, Role, SystemUnderTest},
     support::{Share, cpu_seconds, default_serve, descendants},
@@ -154,6 +154,40 @@ impl Arena {
     pub async fn other_fans(&self, count: usize) -> Vec<String> {
         let used = self.voters.fetch_add(count, Ordering::Relaxed);
         self.fans_after(used, count).await
+    }
+
+    /// Returns `count` players with a page session and one of their videos.
+    pub async fn players(&self, count: usize) -> Vec<Watcher> {
+        let rows = self
+            .column(&format!(
+                "SELECT format('%s %s', user_id, min(id::text)) AS text
+                 FROM videos WHERE is_public GROUP BY user_id ORDER BY user_id LIMIT {count}"
+            ))
+            .await;
+        assert_eq!(rows.len(), count);
+        let player = |row: String| {
+            let (user, video) = row.split_once(' ').unwrap();
+            let id = UserId(user.parse().unwrap());
+            let lifetime = Duration::from_hours(1);
+            Watcher {
+                token: self.tokens.issue_for_page(id, lifetime).unwrap(),
+                user: user.to_owned(),
+                video: video.to_owned(),
+            }
+        };
+        rows.into_iter().map(player).collect()
+    }
+
+    /// Returns the number of transactions in the database so far.
+    pub async fn transactions(&self) -> f64 {
+        let committed = "SELECT xact_commit::text AS text FROM pg_stat_database
+             WHERE datname = current_database()";
+        self.column(committed).await[0].parse().unwrap()
+    }
+
+    pub async fn execute(&self, statement: &str) {
+        let mut connection = self.db.connection().await.unwrap();
+        connection.batch_execute(statement).await.unwrap();
     }
 
     /// Runs a query and returns its `text` column.

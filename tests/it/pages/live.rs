@@ -156,3 +156,64 @@ async fn dashboard_is_live_for_organisers_only() {
     }
     assert_eq!(dead["tiles"]["dead"]["bad"], true);
 }
+
+#[tokio::test]
+async fn dashboard_ends_with_the_role_and_with_the_session() {
+    let app = TestApp::spawn().await;
+    for ending in ["UPDATE users SET role = 'player'", ""] {
+        let name = format!("Ana{}", ending.len());
+        let ana = app.insert_user(&name, "Cali").await;
+        app.execute(&format!(
+            "UPDATE users SET role = 'organiser' WHERE first_name = '{name}'"
+        ))
+        .await;
+        let mut organiser = Visitor::logged_in(&app, &ana).await;
+        let mut events = Events::open(&organiser, "/organizacion/eventos").await;
+        events.next().await.unwrap();
+        if ending.is_empty() {
+            let left = organiser.post("/salir", &[]).await;
+            assert_eq!(left.status, 303);
+        } else {
+            app.execute(ending).await;
+        }
+        let end = async { while events.next().await.is_some() {} };
+        let ended = tokio::time::timeout(std::time::Duration::from_mins(1), end).await;
+        assert!(ended.is_ok(), "after {ending:?}");
+    }
+}
+
+/// Time over which transactions are counted.
+const SPAN: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// Returns the number of transactions in the app's database during [`SPAN`].
+async fn transactions(app: &TestApp) -> i64 {
+    let committed = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+    let before = app.number(committed).await;
+    tokio::time::sleep(SPAN).await;
+    app.number(committed).await - before
+}
+
+#[tokio::test]
+async fn queries_do_not_grow_with_watchers() {
+    const WATCHERS: usize = 40;
+    let app = TestApp::spawn().await;
+    let mut open = Vec::new();
+    let mut counted = Vec::new();
+    for watchers in [1, WATCHERS] {
+        while open.len() < watchers {
+            let player = app.insert_user(&format!("Ana{}", open.len()), "Cali").await;
+            let id = app.add(&player, Seed::PUBLIC.in_state("uploaded")).await;
+            let visitor = Visitor::logged_in(&app, &player).await;
+            let path = format!("/mis-videos/eventos?videos={id}");
+            let mut events = Events::open(&visitor, &path).await;
+            events.next().await.unwrap();
+            open.push(events);
+        }
+        // Sessions report their transactions a second later at the earliest.
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        counted.push(transactions(&app).await);
+    }
+    let [one, many] = counted[..] else { panic!() };
+    // If each stream asked the database once a second, there would be 156 more.
+    assert!(many < one + 40, "{one} with one watcher, {many} with forty");
+}

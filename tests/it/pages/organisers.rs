@@ -56,8 +56,15 @@ async fn dead_videos_can_be_retried() {
         .await;
         ids.push(id);
     }
+    let long = app.add(&ana, Seed::PUBLIC.in_state("failed")).await;
+    app.execute(&format!(
+        "UPDATE videos SET failure = '{{\"code\": \"too_long\", \"seconds\": 75, \"max_seconds\": 60}}' WHERE id = '{long}'"
+    ))
+    .await;
     let page = organiser.get("/organizacion").await.ok();
     assert!(page.has(&ids[0]) && page.has(&ids[1]) && page.has("corrupt"));
+    // The reason has the details of one of its videos.
+    assert!(page.has("dura 75 s"), "{}", page.html);
     let waiting = "SELECT count(*) FROM videos WHERE status = 'uploaded'";
     let one = format!("/organizacion/videos/{}/reintentar", ids[0]);
     let retried = organiser.post(&one, &[]).await;

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix_web::{HttpResponse, http::StatusCode, web};
-use chrono::Utc;
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, http::StatusCode, web};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -16,7 +15,7 @@ use crate::{
     videos::{
         Failure, VideoStatus,
         board::{self, OrganisedVideo, Wanted},
-        operator,
+        operator, seconds_until,
     },
     web::{
         own::seconds_since,
@@ -101,7 +100,8 @@ pub async fn dashboard(
             .iter()
             .map(|count| FailureReason {
                 code: count.code.clone(),
-                sentence: sentence_of(&count.code, language),
+                sentence: Failure::from_row(&count.example)
+                    .map_or_else(String::new, |failure| failure.message(language)),
                 last_day: count.last_day,
                 all: count.all,
                 list: format!("/organizacion/videos?estado=failed&causa={}", count.code),
@@ -118,25 +118,15 @@ pub async fn dashboard(
 
 fn flying(row: &OrganisedVideo) -> InFlight {
     let video = &row.video;
-    let until = row.lease_until.unwrap_or_else(Utc::now);
-    let left = (until - Utc::now()).num_seconds();
     InFlight {
         id: video.id.to_string(),
         title: video.title.clone(),
         player: player(row),
         attempt: video.attempt,
         percent: u8::try_from(video.progress).unwrap_or_default(),
-        seconds_left: video
-            .ready_at
-            .map(|ready| u64::try_from((ready - Utc::now()).num_seconds()).unwrap_or_default()),
-        lease_seconds: u64::try_from(left).unwrap_or_default(),
+        seconds_left: video.ready_at.map(seconds_until),
+        lease_seconds: row.lease_until.map_or(0, seconds_until),
     }
-}
-
-/// Returns the sentence of a failure's code. The details of a rejected video are in its row.
-fn sentence_of(code: &str, language: Language) -> String {
-    let failure = Failure::from_row(&serde_json::json!({ "code": code }));
-    failure.map_or_else(String::new, |failure| failure.message(language))
 }
 
 fn dead_video(row: &OrganisedVideo, language: Language) -> DeadVideo {
@@ -190,19 +180,23 @@ pub async fn state(app: web::Data<App>, visit: Visit, _: Organiser) -> Result<Ht
 }
 
 /// `GET /organizacion/eventos`
+///
+/// Ends with the session, and when the caller is no longer an organiser.
 pub async fn events(
     app: web::Data<App>,
     live: web::Data<Live>,
     visit: Visit,
+    request: HttpRequest,
     Organiser(caller): Organiser,
 ) -> Result<HttpResponse> {
     let reservation = live.reserve(caller.user)?;
     let start = streams::event_text(&board_state(&app, &visit).await?);
     let shutdown = live.shutdown().clone();
     let events = stream::unfold(
-        (app, visit, shutdown, reservation),
-        async |(app, visit, shutdown, reservation)| {
+        (app, visit, request, shutdown, reservation),
+        async |(app, visit, request, shutdown, reservation)| {
             shutdown.unless_requested(sleep(TICK)).await?;
+            Organiser::extract(&request).await.ok()?;
             let text = match board_state(&app, &visit).await {
                 Ok(board) => streams::event_text(&board),
                 // The page keeps what it shows.
@@ -211,7 +205,7 @@ pub async fn events(
                     web::Bytes::from_static(b":\n\n")
                 }
             };
-            Some((text, (app, visit, shutdown, reservation)))
+            Some((text, (app, visit, request, shutdown, reservation)))
         },
     );
     Ok(streams::respond(start, events))
