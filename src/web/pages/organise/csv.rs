@@ -64,7 +64,8 @@ fn write_row(text: &mut String, row: &TableRow, origin: &str) {
 fn write_cell(text: &mut String, value: &str) {
     let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let prefix = if is_formula { "'" } else { "" };
-    if value.contains([';', '"', '\n', '\r']) {
+    // LibreOffice proposes to separate by commas and tabs as well.
+    if value.contains([';', ',', '\t', '"', '\n', '\r']) {
         let quoted = value.replace('"', "\"\"");
         for part in ["\"", prefix, &quoted, "\""] {
             text.push_str(part);
@@ -88,7 +89,8 @@ mod tests {
             ("+57", "'+57"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "\"'\t=1\""),
+            ("Triple, desde lejos", "\"Triple, desde lejos\""),
             ("=\"x\";", "\"'=\"\"x\"\";\""),
             ("a=b", "a=b"),
             ("", ""),
