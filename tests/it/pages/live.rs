@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::visitor::Visitor;
-use crate::support::{Seed, TestApp};
+use crate::support::{
+    Seed, TestApp, eventually,
+    proxy::{Fault, Proxy},
+};
 
 /// The events of a stream.
 struct Events {
@@ -91,6 +94,38 @@ async fn progress_arrives_as_it_changes() {
 }
 
 #[tokio::test]
+async fn proxy_that_holds_events_back_passes_polls() {
+    let app = TestApp::spawn().await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    let id = app.add(&ana, Seed::PUBLIC.in_state("uploaded")).await;
+    let stream = format!("/mis-videos/eventos?videos={id}");
+    let poll = format!("/mis-videos/estado?videos={id}");
+    let passing = Proxy::between(&[&app.url]).await;
+    let player = Visitor::logged_in(&app, &ana).await.through(&passing);
+    let mut events = Events::open(&player, &stream).await;
+    let first = events.next().await.unwrap();
+
+    let holding = Proxy::to(&app.url, Fault::HoldsEvents).await;
+    let mut player = Visitor::logged_in(&app, &ana).await.through(&holding);
+    let waiting = tokio::spawn(player.request(Method::GET, &stream).send());
+    eventually("the stream is held", 60, async || holding.held() == 1).await;
+    let polled = player.get(&poll).await.ok();
+    let polled: Value = serde_json::from_str(&polled.html).unwrap();
+    assert_eq!(polled, first);
+    assert!(!waiting.is_finished());
+    waiting.abort();
+    eventually("the stream is closed", 60, async || holding.held() == 0).await;
+    let seen = holding.exchanges().into_iter();
+    let seen: Vec<_> = seen
+        .map(|one| (one.server, one.method, one.path, one.status))
+        .collect();
+    assert_eq!(
+        seen,
+        [(0, Method::GET, stream, 200), (0, Method::GET, poll, 200)]
+    );
+}
+
+#[tokio::test]
 async fn an_account_has_three_streams() {
     let app = TestApp::spawn().await;
     let ana = app.insert_user("Ana", "Cali").await;
@@ -108,7 +143,7 @@ async fn an_account_has_three_streams() {
     // The server notices that the browser is gone when it sends something.
     app.execute(&format!("UPDATE videos SET progress = 1 WHERE id = '{id}'"))
         .await;
-    crate::support::eventually("a stream is free", 40, async || {
+    eventually("a stream is free", 40, async || {
         let request = player.request(Method::GET, &path);
         request.send().await.unwrap().status() == 200
     })

@@ -9,7 +9,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::support::{Player, TestApp};
+use crate::support::{Player, TestApp, proxy::Proxy};
 
 pub struct Visitor {
     site: String,
@@ -65,6 +65,12 @@ impl Visitor {
             client: Client::builder().redirect(Policy::none()).build().unwrap(),
             cookies: BTreeMap::new(),
         }
+    }
+
+    /// Visits by way of a proxy.
+    pub fn through(self, proxy: &Proxy) -> Self {
+        let site = proxy.url();
+        Self { site, ..self }
     }
 
     /// Returns a visitor with a session of `player`.

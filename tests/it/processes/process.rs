@@ -29,6 +29,7 @@ pub enum Role {
 
 /// The services and folders that the processes of one test share.
 pub struct SystemUnderTest {
+    pub program: PathBuf,
     environment: Vec<(&'static str, String)>,
     folder: TempDir,
     open_files: Option<(u64, u64)>,
@@ -82,6 +83,7 @@ impl SystemUnderTest {
     pub fn at(database_url: &str, redis_url: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let mut system = Self {
+            program: program(),
             environment: Vec::new(),
             folder,
             open_files: None,
@@ -169,14 +171,13 @@ impl SystemUnderTest {
         reason = "the program is tested from outside"
     )]
     fn command(&self, command: &str) -> Command {
-        let program = std::env::var_os("ANB_PROGRAM");
-        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_anb").into());
         let mut process = if let Some((soft, hard)) = self.open_files {
             let mut process = Command::new("prlimit");
-            process.arg(format!("--nofile={soft}:{hard}")).arg(program);
+            process.arg(format!("--nofile={soft}:{hard}"));
+            process.arg(&self.program);
             process
         } else {
-            Command::new(program)
+            Command::new(&self.program)
         };
         process
             .args(command.split_whitespace())
@@ -187,6 +188,13 @@ impl SystemUnderTest {
             .kill_on_drop(true);
         process
     }
+}
+
+/// Returns the program under test, which is another one if `ANB_PROGRAM` says so.
+#[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+fn program() -> PathBuf {
+    let program = std::env::var_os("ANB_PROGRAM");
+    program.map_or_else(|| env!("CARGO_BIN_EXE_anb").into(), PathBuf::from)
 }
 
 impl Process {

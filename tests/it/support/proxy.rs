@@ -1,4 +1,5 @@
-//! A faulty HTTP proxy, which notes every response.
+//! An HTTP proxy in front of one or several servers, faulty if a test wants it. It notes every
+//! response.
 
 use std::{
     future::poll_fn,
@@ -19,7 +20,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use reqwest::Body;
+use reqwest::{Body, redirect::Policy};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use super::RUNTIME;
@@ -38,6 +39,20 @@ pub enum Fault {
     /// It breaks the connection in place of the response with which the video exists: a 204
     /// without `Upload-Expires`.
     LostEnd,
+    /// It holds the response of a stream of events back until the stream ends.
+    HoldsEvents,
+}
+
+/// A response of a server.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Index of the server.
+    pub server: usize,
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub status: u16,
+    pub cache_control: String,
 }
 
 /// Forwards requests until it is dropped.
@@ -48,27 +63,45 @@ pub struct Proxy {
 }
 
 struct Line {
-    server: String,
+    /// They take turns.
+    servers: Vec<String>,
     client: reqwest::Client,
-    fault: Fault,
+    fault: Option<Fault>,
     requests: AtomicUsize,
     /// Whether a fault that happens once has happened.
     has_failed: AtomicBool,
-    responses: Mutex<Vec<String>>,
+    /// Number of streams of events that are held back.
+    held: AtomicUsize,
+    exchanges: Mutex<Vec<Exchange>>,
 }
 
 impl Proxy {
     /// Starts a proxy to the server at `url`.
     pub async fn to(url: &str, fault: Fault) -> Self {
+        Self::start(vec![url.to_owned()], Some(fault)).await
+    }
+
+    /// Starts a proxy that sends requests to each of the servers in turn.
+    pub async fn between(urls: &[&str]) -> Self {
+        let servers = urls.iter().map(|url| (*url).to_owned());
+        Self::start(servers.collect(), None).await
+    }
+
+    async fn start(servers: Vec<String>, fault: Option<Fault>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Arc::new(Line {
-            server: url.to_owned(),
-            client: reqwest::Client::new(),
+            servers,
+            // Like a browser, a proxy leaves redirects to its client.
+            client: reqwest::Client::builder()
+                .redirect(Policy::none())
+                .build()
+                .unwrap(),
             fault,
             requests: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
-            responses: Mutex::default(),
+            held: AtomicUsize::new(0),
+            exchanges: Mutex::default(),
         });
         let listening = RUNTIME.spawn(listen(listener, Arc::clone(&line)));
         Self {
@@ -82,9 +115,14 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Returns the responses of the server so far: method, status and `Cache-Control`.
-    pub fn responses(&self) -> Vec<String> {
-        self.line.responses.lock().unwrap().clone()
+    /// Returns the responses of the servers so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.line.exchanges.lock().unwrap().clone()
+    }
+
+    /// Returns the number of streams of events that it holds back now.
+    pub fn held(&self) -> usize {
+        self.line.held.load(Ordering::SeqCst)
     }
 
     /// Returns whether a fault happened.
@@ -117,21 +155,21 @@ impl Line {
         let method = request.method().clone();
         let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let response = match self.fault {
-            Fault::BadGateway(every) if number.is_multiple_of(every) => {
+            Some(Fault::BadGateway(every)) if number.is_multiple_of(every) => {
                 self.has_failed.store(true, Ordering::SeqCst);
                 status(StatusCode::BAD_GATEWAY)
             }
-            Fault::UnavailableHead if method == Method::HEAD && self.fails_now() => {
+            Some(Fault::UnavailableHead) if method == Method::HEAD && self.fails_now() => {
                 status(StatusCode::SERVICE_UNAVAILABLE)
             }
-            _ => self.forward(request).await?,
+            _ => self.forward(request, number % self.servers.len()).await?,
         };
         let is_end = response.status() == StatusCode::NO_CONTENT
             && method == Method::PATCH
             && !response.headers().contains_key("upload-expires");
         let is_lost = match self.fault {
-            Fault::LostCreation => response.status() == StatusCode::CREATED,
-            Fault::LostEnd => is_end,
+            Some(Fault::LostCreation) => response.status() == StatusCode::CREATED,
+            Some(Fault::LostEnd) => is_end,
             _ => false,
         };
         if is_lost && self.fails_now() {
@@ -145,15 +183,19 @@ impl Line {
         !self.has_failed.swap(true, Ordering::SeqCst)
     }
 
-    async fn forward(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+        server: usize,
+    ) -> io::Result<Response<Body>> {
         let (head, body) = request.into_parts();
         let (method, mut headers) = (head.method, head.headers);
         headers.remove("host");
-        let url = format!("{}{}", self.server, head.uri);
+        let url = format!("{}{}", self.servers[server], head.uri);
         let forwarded = self.client.request(method.clone(), url).headers(headers);
         let forwarded = if body.is_end_stream() {
             forwarded
-        } else if let Fault::Buffers = self.fault {
+        } else if let Some(Fault::Buffers) = self.fault {
             self.has_failed.store(true, Ordering::SeqCst);
             let whole: Vec<Bytes> = chunks(body).try_collect().await?;
             forwarded.body(whole.concat())
@@ -161,11 +203,50 @@ impl Line {
             forwarded.body(Body::wrap_stream(chunks(body)))
         };
         let response = forwarded.send().await.map_err(io::Error::other)?;
-        let cache_control = response.headers().get("cache-control");
-        let cache_control = cache_control.map_or("", |value| value.to_str().unwrap());
-        let noted = format!("{method} {} {cache_control}", response.status().as_u16());
-        self.responses.lock().unwrap().push(noted);
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value.map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+        };
+        let (cache_control, media_type) = (header("cache-control"), header("content-type"));
+        self.exchanges.lock().unwrap().push(Exchange {
+            server,
+            method,
+            path: head.uri.to_string(),
+            status: response.status().as_u16(),
+            cache_control,
+        });
+        let is_held = matches!(self.fault, Some(Fault::HoldsEvents));
+        if is_held && media_type.starts_with("text/event-stream") {
+            return self.hold(response).await;
+        }
         Ok(response.into())
+    }
+
+    /// Returns a response once it is complete.
+    async fn hold(&self, response: reqwest::Response) -> io::Result<Response<Body>> {
+        self.has_failed.store(true, Ordering::SeqCst);
+        let _held = Held::begin(&self.held);
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(io::Error::other)?;
+        let mut whole = Response::new(body.into());
+        (*whole.status_mut(), *whole.headers_mut()) = (status, headers);
+        Ok(whole)
+    }
+}
+
+/// Counts as held until dropped, also because the client has gone.
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
