@@ -14,8 +14,8 @@ use askama::Template;
 
 use super::{
     private,
-    text::{Phrases, phrases},
-    view::FieldProblem,
+    text::{Phrases, phrases, time_left},
+    view::{FieldProblem, Notice},
     visit::Visit,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 pub struct Refused {
     pub errors: Vec<FieldProblem>,
     /// What concerns no single field.
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
     pub reply: Reply,
 }
 
@@ -69,13 +69,13 @@ impl Refused {
         let sentence = error.code.message(language);
         let notice = match (error.code, error.retry_after) {
             (Code::WrongCredentials, _) => Some(format!("{sentence} {}", t.forgotten)),
-            (_, Some(wait)) => Some((t.wait)(&format!("{} s", whole_seconds(wait)))),
+            (_, Some(wait)) => Some((t.wait)(&time_left(whole_seconds(wait)))),
             _ if errors.is_empty() => Some(sentence.to_owned()),
             _ => None,
         };
         Ok(Self {
             errors,
-            notice,
+            notice: notice.map(Notice::bad),
             reply: Reply {
                 status,
                 retry_after: error.retry_after,

@@ -231,6 +231,49 @@ impl Pager {
     }
 }
 
+/// A sentence about what the visitor did, at the top of a page.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    kind: NoticeKind,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum NoticeKind {
+    Good,
+    Plain,
+    Bad,
+}
+
+impl Notice {
+    pub fn good(text: impl Into<String>) -> Self {
+        Self::new(NoticeKind::Good, text)
+    }
+
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(NoticeKind::Plain, text)
+    }
+
+    /// Says that something was refused.
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self::new(NoticeKind::Bad, text)
+    }
+
+    fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { kind, text }
+    }
+
+    /// Returns the class of the style sheet.
+    pub fn class(&self) -> &'static str {
+        match self.kind {
+            NoticeKind::Good => "good",
+            NoticeKind::Plain => "plain",
+            NoticeKind::Bad => "bad",
+        }
+    }
+}
+
 /// What is wrong with a field of a form, or with the form as a whole.
 #[derive(Debug, Clone)]
 pub struct FieldProblem {

@@ -194,8 +194,8 @@ impl Contest {
         let visitor = Visitor::of(&self.stage).await;
         match who {
             Who::Anybody => {}
-            Who::Player => visitor.be(&self.stage, &self.ana).await,
-            Who::Organiser => visitor.be(&self.stage, &self.organiser).await,
+            Who::Player => drop(visitor.be(&self.stage, &self.ana).await),
+            Who::Organiser => drop(visitor.be(&self.stage, &self.organiser).await),
         }
         visitor
     }
@@ -227,18 +227,16 @@ pub async fn photograph(visitor: &Visitor, name: &str) {
     fs::write(folder.join(format!("{name}.png")), picture).unwrap();
 }
 
-/// Notes the words of the other language.
-async fn read(visitor: &Visitor, language: &str, name: &str, findings: &mut Vec<String>) {
+/// Examines the page that is open, in a language: accessibility, words, a picture.
+pub async fn examine(visitor: &Visitor, language: &str, name: &str, findings: &mut Vec<String>) {
+    for violation in visitor.violations().await {
+        findings.push(format!("{name}: {violation}"));
+    }
     let written = [&TITLES[..], &OWN_TITLES, &SAMPLES].concat();
     for word in foreign_words(visitor, language, &written).await {
         findings.push(format!("{name} ({language}): {word}"));
     }
-}
-
-async fn judge(visitor: &Visitor, name: &str, findings: &mut Vec<String>) {
-    for violation in visitor.violations().await {
-        findings.push(format!("{name}: {violation}"));
-    }
+    photograph(visitor, name).await;
 }
 
 async fn all_sheets_of(who: Who) {
@@ -250,25 +248,19 @@ async fn all_sheets_of(who: Who) {
             visitor.resize(size).await;
             sheet.open(&mut visitor).await;
             let name = format!("{}-{width}", sheet.name);
-            judge(&visitor, &name, &mut findings).await;
-            read(&visitor, "es", &name, &mut findings).await;
-            photograph(&visitor, &name).await;
+            examine(&visitor, "es", &name, &mut findings).await;
             if sheet.is_dark_too {
                 visitor.prefer("dark").await;
                 let name = format!("{name}-dark");
-                judge(&visitor, &name, &mut findings).await;
-                photograph(&visitor, &name).await;
+                examine(&visitor, "es", &name, &mut findings).await;
                 visitor.prefer("light").await;
             }
+            visitor.speak("en").await;
+            sheet.open(&mut visitor).await;
+            let name = format!("{name}-en");
+            examine(&visitor, "en", &name, &mut findings).await;
+            visitor.speak("es").await;
         }
-        visitor.resize(PHONE).await;
-        visitor.speak("en").await;
-        sheet.open(&mut visitor).await;
-        let name = format!("{}-360-en", sheet.name);
-        judge(&visitor, &name, &mut findings).await;
-        read(&visitor, "en", &name, &mut findings).await;
-        photograph(&visitor, &name).await;
-        visitor.speak("es").await;
     }
     visitor.end().await;
     assert!(findings.is_empty(), "{}", findings.join("\n"));

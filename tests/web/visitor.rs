@@ -159,11 +159,12 @@ impl Visitor {
         self.set_cookie("idioma", language).await;
     }
 
-    /// Sets the cookies of a session.
-    pub async fn be(&self, stage: &Stage, player: &Player) {
+    /// Sets the cookies of a session. Returns its token.
+    pub async fn be(&self, stage: &Stage, player: &Player) -> String {
         let token = stage.session(player).await;
         self.set_cookie("anb", &token).await;
         self.set_cookie("anb_dentro", "1").await;
+        token
     }
 
     pub async fn set_cookie(&self, name: &str, value: &str) {
@@ -220,6 +221,13 @@ impl Visitor {
         self.is_inside = true;
     }
 
+    /// Opens a page that is not of the site, and is not judged.
+    pub async fn open_elsewhere(&mut self, url: &str) {
+        self.leave().await;
+        self.browser().open(url).await;
+        self.is_inside = false;
+    }
+
     pub async fn reload(&mut self) {
         self.leave().await;
         self.browser().reload().await;
@@ -240,6 +248,7 @@ impl Visitor {
         self.run("window.isLeft = true", Value::Null).await;
         self.click(selector).await;
         self.until_arrived().await;
+        self.is_inside = true;
     }
 
     /// Waits until a page that [`Self::run`] has marked with `isLeft` is gone.

@@ -24,7 +24,7 @@ use crate::{
         refused::Refused,
         text::phrases,
         view::{
-            Clip, Section,
+            Clip, Notice, Section,
             account::{AccountPage, LogInPage, Profile, SignUpForm, SignUpPage},
         },
         visit::{Member, Visit, safe_path, see_other},
@@ -262,7 +262,7 @@ async fn show_log_in(
     let votar = detour.clip(app).await?;
     let notice = refused
         .notice
-        .or_else(|| votar.is_some().then(|| t.log_in_to_vote.to_owned()));
+        .or_else(|| votar.is_some().then(|| Notice::plain(t.log_in_to_vote)));
     let page = LogInPage {
         shell: visit.shell(Section::Account, "/entrar", t.log_in),
         email,

@@ -15,7 +15,7 @@ use crate::{
     web::{
         clips,
         site::Site,
-        text::phrases,
+        text::{phrases, time_left},
         view::{Section, Shell, error::ErrorPage},
         visit::{self, Visit},
     },
@@ -67,7 +67,7 @@ pub fn face(
     let page = ErrorPage {
         status: status.as_u16(),
         message: message.to_owned(),
-        advice: wait.map(|seconds| (t.wait)(&format!("{seconds} s"))),
+        advice: wait.map(|seconds| (t.wait)(&time_left(seconds))),
         retry: (wait.is_some() && request.method().is_safe())
             .then(|| request.uri().path_and_query())
             .flatten()

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Clip, FieldProblem, Shell, query_value};
+use super::{Clip, FieldProblem, Notice, Shell, query_value};
 
 #[derive(Debug, Template)]
 #[template(path = "sign_up.html", config = ".config/askama.toml")]
@@ -12,7 +12,7 @@ pub struct SignUpPage {
     /// Cities to suggest.
     pub cities: Vec<String>,
     pub errors: Vec<FieldProblem>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
     /// Path to return to.
     pub volver: String,
     /// The clip that the visitor was about to vote for.
@@ -37,7 +37,7 @@ pub struct LogInPage {
     /// Whether the session outlives the browser.
     pub keep: bool,
     pub errors: Vec<FieldProblem>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
     /// Path to return to.
     pub volver: String,
     /// The clip that the visitor was about to vote for.
@@ -50,7 +50,7 @@ pub struct AccountPage {
     pub shell: Shell,
     pub profile: Profile,
     pub errors: Vec<FieldProblem>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
 }
 
 /// Data of the account.

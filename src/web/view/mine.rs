@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Clip, FieldProblem, Pager, Shell};
+use super::{Clip, FieldProblem, Notice, Pager, Shell};
 use crate::web::text::{modules, time_left};
 
 #[derive(Debug, Template)]
@@ -26,7 +26,7 @@ pub struct MyVideoPage {
     /// `wa.me` address with the text to send, of a public clip.
     pub share: Option<String>,
     pub errors: Vec<FieldProblem>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
     /// Whether a browser without JavaScript loads the page again.
     pub refresh: bool,
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Clip, Shell, query_value};
+use super::{Clip, Notice, Shell, query_value};
 use crate::web::text::{modules, time_left};
 
 #[derive(Debug, Template)]
@@ -14,7 +14,7 @@ pub struct OrganisePage {
     pub failures: Vec<FailureReason>,
     /// Videos that stopped through a failure of the system.
     pub dead: Vec<DeadVideo>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
 }
 
 /// The numbers of the dashboard.
@@ -166,7 +166,6 @@ pub struct OrganiseVideosPage {
     pub videos: Vec<OrganisedVideo>,
     /// The newest first.
     pub moderations: Vec<Moderation>,
-    pub notice: Option<String>,
 }
 
 /// A video as organisers see it.
@@ -282,7 +281,7 @@ pub struct OrganiseVideoPage {
     pub moderations: Vec<Moderation>,
     /// What is wrong with the reason.
     pub problem: Option<String>,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
 }
 
 impl OrganiseVideoPage {

@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::json;
 
-use super::{FieldProblem, Shell};
+use super::{FieldProblem, Notice, Shell};
 use crate::web::text::{megabytes, modules};
 
 #[derive(Debug, Template)]
@@ -14,7 +14,7 @@ pub struct UploadPage {
     pub errors: Vec<FieldProblem>,
     /// The title that the player has typed.
     pub title: String,
-    pub notice: Option<String>,
+    pub notice: Option<Notice>,
 }
 
 /// What a file must be like; none where any value will do.

@@ -223,6 +223,7 @@ async fn members_look_after_their_own_videos() {
     let refused = owner.post(&format!("{page}/eliminar"), &[]).await;
     assert_eq!(refused.status, 400);
     assert!(refused.has("retíralo de la votación antes de eliminarlo"));
+    assert!(refused.has("class=\"notice bad\""));
     let short = owner
         .post(&format!("{page}/titulo"), &[("title", "x")])
         .await;

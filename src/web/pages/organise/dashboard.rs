@@ -23,7 +23,7 @@ use crate::{
         streams::{self, Live},
         text::{ago, phrases},
         view::{
-            Section,
+            Notice, Section,
             organise::{DeadVideo, FailureReason, InFlight, OrganisePage, Tiles},
         },
         visit::{Organiser, Visit, see_other},
@@ -90,7 +90,7 @@ pub async fn dashboard(
     let t = phrases(language);
     let retried = parameters.reintentados.map(|videos| {
         let left = parameters.quedan.unwrap_or_default();
-        (t.retried)(&videos.to_string(), &left.to_string())
+        Notice::good((t.retried)(&videos.to_string(), &left.to_string()))
     });
     let page = OrganisePage {
         shell: visit.shell(Section::Organise, "/organizacion", t.organisation_title),

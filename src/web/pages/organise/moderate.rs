@@ -20,7 +20,7 @@ use crate::{
         refused::Refused,
         text::{ago, phrases},
         view::{
-            Section,
+            Notice, Section,
             organise::{self as view, Failed, Moderation, OrganiseVideoPage, OrganiseVideosPage},
         },
         visit::{Organiser, Visit, see_other},
@@ -63,7 +63,6 @@ pub async fn videos(
         state,
         videos: shown,
         moderations: moderations(&app, &visit, None).await?,
-        notice: None,
     };
     private(&visit, StatusCode::OK, &page)
 }
@@ -188,7 +187,7 @@ async fn show(
         problem: refused.errors.into_iter().next().map(|error| error.message),
         notice: refused
             .notice
-            .or_else(|| was_late.then(|| t.second_organiser.to_owned())),
+            .or_else(|| was_late.then(|| Notice::plain(t.second_organiser))),
     };
     refused.reply.send(visit, &page)
 }
