@@ -148,7 +148,10 @@ async fn file_is_uploaded_in_checked_chunks_from_another_origin() {
     assert_eq!(stage.gateway.requests(), expected);
     assert_eq!(stage.gateway.checksums(), 3);
     let progress = stage.browser.logged("progress").await;
-    assert_eq!(progress, json!({ "sent": FILE, "total": FILE }));
+    assert_eq!(
+        progress,
+        json!({ "sent": FILE, "stored": FILE, "total": FILE })
+    );
     assert_eq!(stage.browser.logged("wakeLocks").await, 1);
     let videos = stage.app.call(&stage.ana, Method::GET, "/api/videos").await;
     assert_eq!(videos.body[0]["title"], "Mi mejor jugada ñ");

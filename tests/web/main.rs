@@ -16,6 +16,7 @@ mod failures;
 mod films;
 mod guard;
 mod keyboard;
+mod links;
 mod narrow;
 mod organiser;
 mod outages;

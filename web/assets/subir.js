@@ -3,15 +3,11 @@
 
 import { check } from './check.js';
 import { addresses, announcer, watch } from './live.js';
+import { Pace, inSteps } from './pace.js';
 import * as page from './page.js';
 import { PAUSED, cancelUpload, fingerprint, openUploads, upload } from './upload.js';
 
 const ENDPOINT = '/api/uploads';
-/** The time left is the mean of this time, and of as many bytes as one or two requests take. */
-const MEAN_MS = 8_000;
-const MEAN_BYTES = 10 << 20;
-const MAX_MEAN_MS = 40_000;
-const FIRST_MEAN_MS = 3_000;
 /** Interruptions that are shorter are not worth a sentence. */
 const DROPPED_MS = 1_000;
 /** States that are lost if the page is closed. */
@@ -74,6 +70,10 @@ function showProgress(percent) {
   for (const bar of root.querySelectorAll('[data-estado] [data-progress]')) bar.value = percent;
 }
 
+function percentOf(sent, total) {
+  return Math.floor((100 * sent) / total);
+}
+
 function fail(sentence, { mayRetry = false } = {}) {
   write('reason', sentence);
   section('fallo').querySelector('[data-do="retry"]').hidden = !mayRetry;
@@ -99,6 +99,7 @@ async function choose(chosen) {
   file = chosen;
   write('name', file.name);
   showTicks();
+  showProgress(continued ? percentOf(continued.offset, continued.length) : 0);
   if (continued) return send();
   show('revisando');
   const { ok, problems, facts } = await check(file, rules);
@@ -157,7 +158,6 @@ async function send() {
   const meter = new Meter(announcer());
   let dropped;
   show('subiendo');
-  showProgress(0);
   const ticking = setInterval(() => meter.show(), 1_000);
   try {
     video = await upload(file, {
@@ -165,10 +165,10 @@ async function send() {
       signal,
       metadata,
       resume: continued,
-      onProgress({ sent, total }) {
+      onProgress({ sent, stored, total }) {
         if (signal.aborted) return;
         clearTimeout(dropped);
-        meter.add(sent, total);
+        meter.add(sent, stored, total);
         show(sent < total ? 'subiendo' : 'confirmando');
       },
       onState(name, error) {
@@ -258,10 +258,9 @@ function pleaseWait({ retryAfterMs }) {
   return page.fill(t.wait, { time: page.duration(retryAfterMs / 1_000) });
 }
 
-/** Bytes, percent and time left of an upload. */
+/** Shows bytes, percent and time left of an upload. */
 class Meter {
-  samples = [];
-  left = Infinity;
+  pace = new Pace();
 
   constructor(announce) {
     this.announce = announce;
@@ -269,18 +268,14 @@ class Meter {
 
   /** Forgets the speed: after a break the link is another one. */
   restart() {
-    this.samples = [];
-    this.left = Infinity;
+    this.pace = new Pace();
   }
 
-  add(sent, total) {
-    const last = this.samples.at(-1);
-    // The server has less than was on its way.
-    if (last && sent < last.sent) this.restart();
-    this.samples.push({ at: performance.now(), sent });
+  add(sent, stored, total) {
+    this.pace.add(performance.now(), sent, stored);
     this.sent = sent;
     this.total = total;
-    const percent = Math.floor((100 * sent) / total);
+    const percent = percentOf(sent, total);
     if (percent === this.percent) return;
     this.percent = percent;
     showProgress(percent);
@@ -291,27 +286,9 @@ class Meter {
   show() {
     if (this.total === undefined || state !== 'subiendo') return;
     const [sent, total] = [this.sent, this.total].map(page.megabytes);
-    const seconds = this.secondsLeft();
-    const step = seconds < 60 ? 5 : 60;
-    const left = seconds && page.duration(Math.round(seconds / step) * step);
+    const seconds = this.pace.secondsLeft(performance.now(), this.total);
+    const left = seconds && page.duration(inSteps(seconds));
     write('sent', page.fill(left ? t.sent_of : t.sent_of_total, { sent, total, left }));
-  }
-
-  /**
-   * Returns an estimate that does not rise by less than a fifth, or none in the first seconds.
-   * Browsers count what they hand to the network, in bursts: hence the mean over whole requests.
-   */
-  secondsLeft() {
-    const now = performance.now();
-    const isOld = ({ at, sent }) =>
-      now - at > MAX_MEAN_MS || (now - at > MEAN_MS && this.sent - sent > MEAN_BYTES);
-    while (this.samples.length > 2 && isOld(this.samples[1])) this.samples.shift();
-    const [first] = this.samples;
-    if (!first || now - first.at < FIRST_MEAN_MS || this.sent === first.sent) return undefined;
-    const speed = (this.sent - first.sent) / (now - first.at);
-    const left = (this.total - this.sent) / speed / 1_000;
-    if (left < this.left || left > 1.2 * this.left) this.left = left;
-    return this.left;
   }
 }
 
@@ -357,7 +334,7 @@ async function listOpenUploads() {
   const rows = uploads.map((entry) => {
     const { content } = root.querySelector('[data-open-upload]');
     const row = content.cloneNode(true).firstElementChild;
-    const percent = Math.floor((100 * entry.offset) / entry.length);
+    const percent = percentOf(entry.offset, entry.length);
     const name = entry.filename ?? entry.title;
     row.querySelector('[data-name]').textContent = page.fill(t.continue_upload, { file: name });
     row.querySelector('[data-percent]').textContent = page.percentage(percent);
@@ -412,6 +389,7 @@ function follow() {
         showClip(id);
       } else if (status === 'failed') {
         stop();
+        showProgress(0);
         fail(left || label, { mayRetry: true });
       }
     },

@@ -58,12 +58,12 @@ export class UploadError extends Error {
  * - `logIn()`: begins a new session with a cookie, if the server no longer accepts the one before
  * - `metadata`: `{title, is_public}`. A continued upload keeps the metadata that it began with.
  * - `resume`: an entry of `openUploads`, to continue that upload and no other
- * - `onProgress({sent, total})`: bytes. After a broken connection `sent` may decrease.
+ * - `onProgress({sent, stored, total})`: bytes. After a broken connection `sent` may decrease.
  * - `onState(state, error)`: `preparing`, `queued` (until no other tab sends this file), `sending`,
  *   `waiting` (for a retry after `error`) or `done`
  * - `signal`: aborting it removes the upload from the server, unless its last byte has arrived or
  *   the reason is `PAUSED`
- * - `stallMs`: replaces the time after which a connection without progress is dead
+ * - `stallMs`: replaces that of a dead connection, `STALL_MS`
  *
  * Retries temporary errors for as long as the page is open. Rejects with an `UploadError`, with the
  * error of `token` or `logIn`, or with the reason of `signal`.
@@ -96,7 +96,7 @@ export async function cancelUpload(id, options) {
 /** Identifies the content of a file by its size and samples of at most 2.5 MiB. */
 export async function fingerprint(file) {
   const { size } = file;
-  // Insecure origins have no crypto.subtle.
+  // Insecure origins have none.
   if (!globalThis.crypto?.subtle) return `${size}-${file.lastModified}-${file.name}`;
   const sample = (start, length) => file.slice(start, start + length);
   const between = Math.max(0, size - 2 * MIB);
@@ -167,7 +167,7 @@ class Transfer {
           this.furthest = offset;
           this.failures = 0;
         }
-        this.report(offset);
+        this.report(offset, offset);
       } catch (error) {
         signal?.throwIfAborted();
         const isOver = !error?.isTemporary && !(isLocated && error?.isGone);
@@ -238,15 +238,23 @@ class Transfer {
       headers['Upload-Checksum'] = `sha256 ${base64(new Uint8Array(hash))}`;
     }
     try {
-      const onSent = (sent) => this.report(offset + sent);
+      const onSent = (sent) => this.report(offset + sent, offset);
       const request = { headers, body, onSent };
-      return uploadOffset(await this.session.call('PATCH', this.address, request));
+      const response = await this.session.call('PATCH', this.address, request);
+      // Browsers silently repeat a request whose connection breaks.
+      if (response.isReconnected) this.shortenChunks();
+      return uploadOffset(response);
     } catch (error) {
+      if (error.code === 'offset_mismatch') this.shortenChunks();
       // The server keeps nothing of an incomplete chunk with a checksum. On a link that breaks
       // within each chunk, such an upload would never end.
       if (['unreachable', 'upload_interrupted'].includes(error.code)) this.isChecked = false;
       throw error;
     }
+  }
+
+  shortenChunks() {
+    this.save({ ...this.record, chunkBytes: MIB / 2 });
   }
 
   encodedMetadata() {
@@ -285,8 +293,8 @@ class Transfer {
     });
   }
 
-  report(sent) {
-    this.options.onProgress?.({ sent, total: this.file.size });
+  report(sent, stored) {
+    this.options.onProgress?.({ sent, stored, total: this.file.size });
   }
 
   /** Removes a cancelled upload. If that fails, the same file continues it. */
@@ -372,6 +380,9 @@ class ApiResponse {
     this.status = xhr.status;
     this.header = (name) => xhr.getResponseHeader(name);
     this.text = xhr.responseText;
+    const [timing] = performance.getEntriesByName(xhr.responseURL);
+    this.isReconnected = timing?.connectEnd > timing?.connectStart;
+    performance.clearResourceTimings();
   }
 
   /** Throws a temporary error if the body is not JSON: then it is not from the API. */
