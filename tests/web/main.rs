@@ -21,6 +21,7 @@ mod narrow;
 mod organiser;
 mod outages;
 mod player;
+mod proxies;
 mod shared;
 mod sheets;
 mod stage;
@@ -38,6 +39,10 @@ mod it {
     pub mod browser {
         pub mod driver;
         pub mod site;
+    }
+    #[path = "processes"]
+    pub mod processes {
+        pub mod process;
     }
 }
 
