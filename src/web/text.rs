@@ -234,6 +234,7 @@ pub struct Phrases {
     pub keep_open_page: &'static str,
     pub confirming: &'static str,
     pub mobile_data: fn(size: &str) -> String,
+    pub wait_for_wifi: &'static str,
     pub sent_of: fn(sent: &str, total: &str, left: &str) -> String,
     pub sent_of_total: fn(sent: &str, total: &str) -> String,
     pub other_file: &'static str,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    sheets::photograph,
     stage::Stage,
     support::{draw, film},
     visitor::Visitor,
@@ -157,6 +158,49 @@ async fn player_uploads_over_a_broken_link_and_publishes() {
             .count()
             > before
     );
+    player.end().await;
+}
+
+#[tokio::test]
+async fn mobile_data_is_asked_for_once_a_session() {
+    let stage = Stage::set().await;
+    let file = stage.file("jugada.mp4", &large_film().await);
+    let ana = stage.player("Ana", "Rentería", "Cali").await;
+    let mut player = Visitor::of(&stage).await;
+    player.be(&stage, &ana).await;
+    let saver = serde_json::json!({ "dataSaverEnabled": true });
+    player
+        .devtools("Emulation.setDataSaverOverride", saver)
+        .await;
+    let choose = async |player: &Visitor| {
+        player.choose("[data-file]", &file).await;
+        player.until(&state("listo")).await;
+        let title = format!("{} [data-title]", state("listo"));
+        player.fill(&title, "Mi gran clavada").await;
+        let start = format!("{} [data-do=start]", state("listo"));
+        player.click(&start).await;
+    };
+    player.open("/subir").await;
+    choose(&player).await;
+    player.until("#mobile-data[open]").await;
+    let question = player.text("#mobile-data h2").await;
+    assert!(question.contains("MB de tus datos móviles"), "{question}");
+    assert_eq!(player.text(":focus").await, "Esperar al wifi");
+    assert!(player.violations().await.is_empty());
+    photograph(&player, "mobile-data-360").await;
+    player.click("#mobile-data [value=no]").await;
+    assert!(player.sees(&state("listo")).await);
+    assert_eq!(stage.app.number("SELECT count(*) FROM uploads").await, 0);
+
+    player
+        .click(&format!("{} [data-do=start]", state("listo")))
+        .await;
+    player.until("#mobile-data[open]").await;
+    player.click("#mobile-data [value=yes]").await;
+    player.until(&state("en-fila")).await;
+    player.reload().await;
+    choose(&player).await;
+    player.until(&state("en-fila")).await;
     player.end().await;
 }
 

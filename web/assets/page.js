@@ -103,7 +103,7 @@ export function reason({ status, body, wait }) {
 
 // Storage, which browsers may forbid or fill up.
 
-function stored(area, name) {
+export function stored(area, name) {
   try {
     return JSON.parse(window[area].getItem(name));
   } catch {
@@ -111,7 +111,7 @@ function stored(area, name) {
   }
 }
 
-function store(area, name, value) {
+export function store(area, name, value) {
   try {
     window[area].setItem(name, JSON.stringify(value));
   } catch {

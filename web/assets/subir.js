@@ -10,6 +10,9 @@ import { PAUSED, cancelUpload, fingerprint, openUploads, upload } from './upload
 const ENDPOINT = '/api/uploads';
 /** Interruptions that are shorter are not worth a sentence. */
 const DROPPED_MS = 1_000;
+/** Uploads that cost noticeable data, and where the browser keeps that their player agreed. */
+const HEAVY_BYTES = 5 << 20;
+const AGREED = 'anb-mobile-data';
 /** States that are lost if the page is closed. */
 const SENDING = ['subiendo', 'sin-conexion', 'confirmando'];
 /** Problems of the file itself, which sending it again does not solve. */
@@ -100,7 +103,10 @@ async function choose(chosen) {
   write('name', file.name);
   showTicks();
   showProgress(continued ? percentOf(continued.offset, continued.length) : 0);
-  if (continued) return send();
+  if (continued) {
+    const isAgreed = await mayUseData(continued.length - continued.offset);
+    return isAgreed ? send() : chooseOther();
+  }
   show('revisando');
   const { ok, problems, facts } = await check(file, rules);
   if (file !== chosen) return;
@@ -109,9 +115,8 @@ async function choose(chosen) {
   const [problem] = problems;
   if (!ok) return fail(SENTENCES[problem.code](problem.values));
   const notice = section('listo').querySelector('[data-mobile]');
-  const isMobile = navigator.connection?.type === 'cellular';
-  notice.hidden = !isMobile;
-  notice.textContent = page.fill(t.mobile_data, { size: page.megabytes(file.size) });
+  notice.hidden = !isMetered();
+  notice.textContent = mobileData(file.size);
   show('listo');
 }
 
@@ -132,6 +137,27 @@ function showTicks(problems = [], facts = {}) {
   }
 }
 
+// Mobile data.
+
+function isMetered() {
+  const { type, saveData } = navigator.connection ?? {};
+  return Boolean(type === 'cellular' || saveData);
+}
+
+function mobileData(bytes) {
+  return page.fill(t.mobile_data, { size: page.megabytes(bytes) });
+}
+
+/** Asks once a session before it uses much mobile data. */
+async function mayUseData(bytes) {
+  if (bytes < HEAVY_BYTES || !isMetered() || page.stored('sessionStorage', AGREED)) return true;
+  const dialog = document.querySelector('#mobile-data');
+  dialog.querySelector('[data-question]').textContent = mobileData(bytes);
+  const isAgreed = await page.ask(dialog);
+  if (isAgreed) page.store('sessionStorage', AGREED, true);
+  return isAgreed;
+}
+
 function chooseOther() {
   file = undefined;
   continued = undefined;
@@ -144,12 +170,12 @@ function chooseOther() {
 
 const title = section('listo').querySelector('[data-title]');
 
-function start() {
+async function start() {
   title.setCustomValidity(title.value.trim() ? '' : t.title_missing);
   if (!title.reportValidity()) return;
   const isPublic = section('listo').querySelector('[data-public]').checked;
   metadata = { title: title.value.trim(), is_public: String(isPublic) };
-  send();
+  if (await mayUseData(file.size)) send();
 }
 
 async function send() {

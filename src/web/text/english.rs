@@ -237,6 +237,7 @@ pub static PHRASES: Phrases = Phrases {
     keep_open_page: "Keep this page open while it uploads.",
     confirming: "Everything has arrived. We are confirming it…",
     mobile_data: |size| format!("This will use {size} of your mobile data."),
+    wait_for_wifi: "Wait for Wi-Fi",
     sent_of: |sent, total, left| format!("{sent} of {total} · about {left} left"),
     sent_of_total: |sent, total| format!("{sent} of {total}"),
     other_file: "That is not the same file.",

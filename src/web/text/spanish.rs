@@ -237,6 +237,7 @@ pub static PHRASES: Phrases = Phrases {
     keep_open_page: "Mantén esta página abierta mientras sube.",
     confirming: "Llegó todo. Lo estamos confirmando…",
     mobile_data: |size| format!("Vas a usar {size} de tus datos móviles."),
+    wait_for_wifi: "Esperar al wifi",
     sent_of: |sent, total, left| format!("{sent} de {total} · faltan unos {left}"),
     sent_of_total: |sent, total| format!("{sent} de {total}"),
     other_file: "Ese no es el mismo archivo.",
