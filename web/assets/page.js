@@ -322,6 +322,11 @@ function showOffers() {
   }
 }
 
+/** Shows that the tap was noticed first: the browser takes long to make the controls of a video. */
+function afterPaint(action) {
+  requestAnimationFrame(() => setTimeout(action));
+}
+
 function play(link, size) {
   stop();
   showOffers();
@@ -419,8 +424,8 @@ document.addEventListener('click', (event) => {
   if (link.matches('[data-share]') && !navigator.share) return;
   event.preventDefault();
   if (link.matches('[data-share]')) share(link);
-  else if (link.matches('a.play')) play(link, offered(link));
-  else playOther(link);
+  else if (link.matches('a.play')) afterPaint(() => play(link, offered(link)));
+  else afterPaint(() => playOther(link));
 });
 
 /** Opens the phone's own list of apps; the link itself leads to WhatsApp. */
