@@ -13,17 +13,18 @@ RUN sed -i 's/^Types: deb$/& deb-src/' /etc/apt/sources.list.d/debian.sources \
 WORKDIR /src
 RUN apt-get update && apt-get source ffmpeg && mv ffmpeg-*/ ffmpeg && rm -rf /var/lib/apt/lists/*
 WORKDIR /src/ffmpeg
-# Decoders: those that `rules.rs` accepts, and PNG for the watermark. Filters: those that `plan.rs` uses; ffmpeg
-# itself adds the filters that rotate pictures. The concat demuxer needs h264_mp4toannexb.
+# Decoders: those that `codec.rs` accepts, and PNG for the watermark. Filters: those of `src/media/encode`, and `rotate`,
+# which ffmpeg adds for odd angles. The muxer `null` decodes alone. The concat demuxer needs h264_mp4toannexb.
 RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect --disable-network --disable-doc \
         --disable-debug --disable-avdevice --disable-ffplay --enable-gpl \
         --enable-libx264 --enable-libzimg --enable-libdav1d --enable-zlib \
         --enable-protocol=file,pipe \
-        --enable-demuxer=concat,image_png_pipe,mov --enable-muxer=image2,mp4,rawvideo \
-        --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,png,prores,vp9 --enable-encoder=libx264,mjpeg,rawvideo \
+        --enable-demuxer=concat,image_png_pipe,mov --enable-muxer=image2,mp4,null,rawvideo \
+        --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,png,prores,vp9 --enable-encoder=libx264,mjpeg,rawvideo,wrapped_avframe \
         --enable-parser=av1,h263,h264,hevc,mjpeg,mpeg4video,png,vp9 \
         --enable-bsf=extract_extradata,h264_mp4toannexb \
-        --enable-filter=fade,format,fps,loop,overlay,pad,scale,select,setpts,setsar,split,tonemap,zscale \
+        --enable-filter=bwdif,fade,format,fps,hflip,loop,overlay,pad,rotate,scale,select,setparams,setpts,setsar,split \
+        --enable-filter=sidedata,tonemap,tpad,transpose,vflip,zscale \
     && make -j"$(nproc)" install
 
 # --- anb ------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 //! [`Media`], whose `transcode` takes each source through these steps:
 //!
 //! 1. `input::sniff` recognises the file by its first bytes.
-//! 2. `input::probe` has `ffprobe` read the headers.
+//! 2. `examine` has `ffprobe` read the headers for `input::probe`, and corrects doubtful ones.
 //! 3. `input::rules` accepts or rejects what they declare.
 //! 4. `run::admission` waits until the job fits into memory.
 //! 5. `encode::plan` builds the arguments of one run for all `encode::outputs`: the bodies of the
@@ -17,10 +17,14 @@
 //! 8. `output::inspect` verifies the renditions before they are published.
 //! 9. `output::poster` chooses poster and thumb among the stills.
 //!
+//! If the run fails, `fault` decides between the source and us.
+//!
 //! The steps share `args` and `target`.
 
 mod args;
 mod encode;
+mod examine;
+mod fault;
 mod input;
 mod output;
 mod run;
@@ -52,7 +56,7 @@ use self::{
 };
 pub use self::{
     input::{
-        rules::Rejection,
+        rejection::Rejection,
         sniff::{NotAnMp4, SNIFF_BYTES, Sniffer, sniff},
     },
     run::{command::ResourceUsage, progress::Progress, scratch::Scratch},

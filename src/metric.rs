@@ -23,6 +23,8 @@ metrics! {
         "Finished attempts and remakes of a worker, by outcome.");
     describe_histogram!(JOB_DURATION = "anb_job_duration_seconds",
         "Duration of the attempts of a worker, whatever the outcome.");
+    describe_counter!(MEDIA_FAULTS = "anb_media_faults_total",
+        "Attempts that made no clip of a source although it decodes: a fault of this program.");
     describe_gauge!(DEPENDENCY_UP = "anb_dependency_up",
         "Whether the last probe of the dependency succeeded (1) or failed (0).");
     describe_counter!(UPLOADS = "anb_uploads_total",

@@ -274,7 +274,7 @@ impl Worker {
         let run = AssertUnwindSafe(process::run(&self.context, claim)).catch_unwind();
         let result = run
             .await
-            .unwrap_or_else(|_| Err(JobError::Failed(anyhow!("the job panicked"))));
+            .unwrap_or_else(|_| Err(JobError::failed(anyhow!("the job panicked"))));
         if let Err(JobError::Environment(_) | JobError::Killed(_)) = &result {
             self.environment_failures.note();
         }

@@ -1,5 +1,12 @@
-//! Checks of the source: its first bytes (`sniff`), its headers (`probe`), the contest (`rules`).
+//! Checks of the source: its first bytes (`sniff`), its headers (`probe`, with `codec`, `colour` and
+//! `turn`), its packets where the headers are doubtful (`timing`), and the contest (`rules`, whose
+//! answer is a `rejection`).
 
+pub mod codec;
+pub mod colour;
 pub mod probe;
+pub mod rejection;
 pub mod rules;
 pub mod sniff;
+pub mod timing;
+pub mod turn;

@@ -64,14 +64,22 @@ pub async fn heartbeat(context: &WorkerContext, claim: Claim) -> anyhow::Result<
 pub enum JobError {
     /// Rejected input, which is final because a retry cannot help.
     Rejected(PermanentFailure),
-    /// A failed attempt, which is counted. After `JOB_MAX_ATTEMPTS` of them the job is given up.
-    Failed(anyhow::Error),
+    /// A failed attempt, which is counted. After `JOB_MAX_ATTEMPTS` of them the job is given up. The
+    /// job's report, if it got so far, is for the row.
+    Failed(anyhow::Error, Option<Value>),
     /// An environment failure, such as a full or missing disk, an unavailable storage or database,
     /// or a program that cannot be started. It is not counted; the job waits for recovery.
     Environment(anyhow::Error),
     /// A program of the job was killed, perhaps by the kernel for lack of memory. The first two
     /// times count as environment failures, later ones as job failures.
     Killed(anyhow::Error),
+}
+
+impl JobError {
+    /// Returns a failed attempt without a report.
+    pub fn failed(error: anyhow::Error) -> Self {
+        Self::Failed(error, None)
+    }
 }
 
 /// A permanent failure, with the job's report for the row.
@@ -111,7 +119,7 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
         let is_lost =
             error.is::<storage::Missing>() && backends.installation.recheck().await.is_ok();
         return Err(if is_lost {
-            JobError::Failed(error)
+            JobError::failed(error)
         } else {
             JobError::Environment(error)
         });
@@ -132,18 +140,21 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
             let report = ReportRow::to_row(started, &job, None);
             return Err(JobError::Rejected(PermanentFailure {
                 failure: rejection.into(),
-                report: Some(report.map_err(JobError::Failed)?),
+                report: Some(report.map_err(JobError::failed)?),
             }));
         }
-        Err(media::Error::Failed(error)) => return Err(JobError::Failed(error)),
+        Err(media::Error::Failed(error)) => {
+            let report = ReportRow::to_row(started, &job, None).ok();
+            return Err(JobError::Failed(error, report));
+        }
         Err(media::Error::Environment(error)) => return Err(JobError::Environment(error)),
         Err(media::Error::Killed(error)) => return Err(JobError::Killed(error)),
     };
     let stored = store(context, video, claim.attempt, &clip).await;
     stored.map_err(JobError::Environment)?;
 
-    let renditions = Renditions::of(&clip).map_err(JobError::Failed)?;
-    let report = ReportRow::to_row(started, &job, Some(&clip)).map_err(JobError::Failed)?;
+    let renditions = Renditions::of(&clip).map_err(JobError::failed)?;
+    let report = ReportRow::to_row(started, &job, Some(&clip)).map_err(JobError::failed)?;
     let outcome = record_success(context, claim, &renditions, &report).await;
     let outcome = outcome.map_err(JobError::Environment)?;
     if outcome == Outcome::Processed {

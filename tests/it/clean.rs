@@ -111,7 +111,7 @@ async fn outputs_stored_after_their_attempt_ended_are_removed() {
             app.set(video, "run_after = now() + interval '1 minute'")
                 .await;
         } else if video == retried {
-            let error = JobError::Failed(anyhow!("no response to a PUT"));
+            let error = JobError::failed(anyhow!("no response to a PUT"));
             let recorded = process::record_failure(&context, claim, error).await;
             assert_eq!(recorded.unwrap(), FailureOutcome::Waiting);
         } else {

@@ -31,6 +31,7 @@ mod installation;
 mod jobs;
 mod journey;
 mod media;
+mod media_faults;
 mod migrations;
 mod model;
 mod moderation;

@@ -69,7 +69,7 @@ async fn rejected() -> Vec<(&'static str, Vec<u8>, Rejection)> {
             "an old codec",
             film("s=320x180:r=30:d=3", "-c:v mpeg2video").await,
             Rejection::UnsupportedCodec {
-                codec: "mpeg2video".to_owned(),
+                codec: "MPEG-2".to_owned(),
             },
         ),
         (

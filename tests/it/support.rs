@@ -43,7 +43,7 @@ use tokio::sync::OnceCell;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{PASSWORD, Player, Response};
-pub use film::{content, draw, film, long_film, mp4, tool};
+pub use film::{content, draw, film, found, long_film, mp4, tool};
 pub use mount::Mount;
 pub use processes::{
     Share, Suspended, command_line, cpu_seconds, descendants, hold, memory, processes_about,

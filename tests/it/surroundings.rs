@@ -1,7 +1,7 @@
 //! Environment failures do not count against a video. The affected worker takes no job until its
 //! own probe succeeds.
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf, time::Duration};
+use std::{fs, os::unix::fs::symlink, time::Duration};
 
 use anb::{
     dev::{Folder, Options, Postgres},
@@ -19,7 +19,7 @@ use crate::{
         until_stopping,
     },
     support::{
-        LARGE, Mount, RedisBroker, Suspended, TestApp, command_line, eventually, film, hold,
+        LARGE, Mount, RedisBroker, Suspended, TestApp, command_line, eventually, film, found, hold,
         long_film, on_both, processes_about, signal_all,
     },
 };
@@ -358,14 +358,6 @@ async fn hanging_start_ends_with_the_first_signal() {
         // A process that gives up on its own ends with an error.
         assert_eq!(process.ended(STOP).await, Some(0));
     }
-}
-
-/// Returns the path of an installed program.
-#[expect(clippy::disallowed_methods, reason = "the shell's own setting")]
-fn found(program: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
-    places.find(|place| place.exists()).unwrap()
 }
 
 async fn stop_twice(process: &mut Process) {

@@ -15,6 +15,8 @@ const VIDEO =
   /^(qt {2}|iso[m2-9a-c]|mp[47]1|mp42|avc1|hvc1|av01|dash|MSNV|XAVC|mmp4|F4V |M4V.|3g[p2ersgh].)$/s;
 const PICTURE_OR_AUDIO =
   /^(avi[fso]|hei[cxms]|hev[cxms]|mif[12]|msf1|miaf|jpe?gs?|j2ki|crx |M4[ABP] |F4[AB] )$/;
+/** Sample entries of the codecs that the worker decodes. */
+const CODEC = /^(avc\d|dv[ah][1ev]|h[ev][cv]1|mp4v|[sh]263|vp09|av01|ap[c4][hnsoqx]|jpeg|mjp[ab])$/;
 const OTHER_TRACK = /soun|text|sbtl|subt|tmcd|hint|meta/;
 
 /**
@@ -119,6 +121,19 @@ class Boxes {
     const scale = await this.number(word, 4);
     return { scale, ticks: isKnown ? ticks : NaN, end: word + 4 + length };
   }
+
+  /** Adds up the entries of a table; `read` returns the summand and the length of an entry. */
+  async sum({ start }, read) {
+    const isLong = (await this.number(start, 4)) >> 24 > 0;
+    let sum = 0;
+    let at = start + 8;
+    for (let left = await this.number(start + 4, 4); left > 0 && !isNaN(sum); left--) {
+      const [part, length] = await read(this, at, isLong);
+      sum += part;
+      at += length;
+    }
+    return sum;
+  }
 }
 
 /** Whether the first bytes are those of a video. */
@@ -149,41 +164,74 @@ async function hasVideoBrand(boxes, start, end) {
 async function readFacts(boxes) {
   if (!(await isVideo(boxes))) return {};
   const moov = await boxes.find({ start: 0, end: boxes.file.size }, 'moov');
+  let shown;
   let isOther = false;
   for await (const box of boxes.in(moov)) {
     if (box.kind !== 'trak') continue;
     const { start } = await boxes.find(box, 'mdia', 'hdlr');
     const handler = await boxes.name(start + 8);
-    if (handler === 'vide') return { format: 'mp4', ...(await readVideo(boxes, moov, box)) };
+    if (handler === 'vide') {
+      const track = await readTrack(boxes, box);
+      if (!(track.rank <= shown?.rank)) shown = track;
+      continue;
+    }
     isOther = OTHER_TRACK.test(handler);
     if (!isOther) break;
   }
+  if (shown) return { format: 'mp4', ...(await readVideo(boxes, moov, shown)) };
   return { format: isOther && moov.isWhole && boxes.left >= READ_BYTES ? null : 'mp4' };
 }
 
-async function readVideo(boxes, moov, trak) {
-  const movie = await boxes.clock(await boxes.find(moov, 'mvhd'), 12);
-  const media = await boxes.clock(await boxes.find(trak, 'mdia', 'mdhd'), 12);
-  const track = await boxes.clock(await boxes.find(trak, 'tkhd'), 16);
-  const mvex = await boxes.find(moov, 'mvex');
-  const all = await boxes.clock(await boxes.find(mvex, 'mehd'), 0, 0);
-  // The track is shorter than its media if an edit cuts it, and longer if an edit delays it.
-  const lengths = mvex.kind
-    ? [all.ticks / movie.scale]
-    : [track.ticks / movie.scale, media.ticks / media.scale];
-  const seconds = Math.min(...lengths.filter(isUsable));
-
-  const { start, end } = await boxes.find(trak, 'mdia', 'minf', 'stbl', 'stsd');
+/**
+ * Returns a track with what makes a player prefer it, the most important first: its codec is known,
+ * it is enabled, it is not a single picture, it is large. The worker decides likewise.
+ */
+async function readTrack(boxes, trak) {
+  const tkhd = await boxes.find(trak, 'tkhd');
+  const stbl = await boxes.find(trak, 'mdia', 'minf', 'stbl');
+  const { start, end } = await boxes.find(stbl, 'stsd');
   const entry = start + 8;
   const width = await boxes.number(entry + 32, 2);
   const height = await boxes.number(entry + 34, 2);
+  const isKnown = CODEC.test(await boxes.name(entry + 4));
+  const isEnabled = (await boxes.number(tkhd.start, 4)) & 1;
+  const isSingle = (await boxes.number((await boxes.find(stbl, 'stsz')).start + 8, 4)) === 1;
+  const rank = (isKnown * 4 + isEnabled * 2 + !isSingle) * 2 ** 32 + (width * height || 0);
+  return { rank, trak, tkhd, stbl, entry, end, width, height };
+}
+
+async function readVideo(boxes, moov, { trak, tkhd, stbl, entry, end, width, height }) {
+  const movie = await boxes.clock(await boxes.find(moov, 'mvhd'), 12);
+  const media = await boxes.clock(await boxes.find(trak, 'mdia', 'mdhd'), 12);
+  const track = await boxes.clock(tkhd, 16);
   const pasp = await boxes.find({ start: entry + ENTRY_BYTES, end }, 'pasp');
   const byPixel = (await boxes.number(pasp.start, 4)) / (await boxes.number(pasp.start + 4, 4));
   const shown = (await boxes.number(track.end + 52, 2)) / (await boxes.number(track.end + 56, 2));
   // The shape of a pixel; rotation changes neither it nor the shorter side.
   const aspect = [byPixel, (shown * height) / width].find(isUsable) ?? 1;
   const lines = Math.min(Math.floor(width * aspect + 1e-6), height);
+
+  const mvex = await boxes.find(moov, 'mvex');
+  const all = await boxes.clock(await boxes.find(mvex, 'mehd'), 0, 0);
+  const edits = await boxes.sum(await boxes.find(trak, 'edts', 'elst'), sumEdits);
+  const ticks = mvex.kind ? NaN : await boxes.sum(await boxes.find(stbl, 'stts'), sumSamples);
+  // The sample table has the length, whatever the headers say. An edit may cut it.
+  const declared = [track.ticks / movie.scale, media.ticks / media.scale];
+  const lengths = isUsable(ticks) ? [ticks / media.scale, edits / movie.scale] : declared;
+  const seconds = Math.min(...(mvex.kind ? [all.ticks / movie.scale] : lengths).filter(isUsable));
   return { seconds: isUsable(seconds) ? seconds : undefined, lines: lines || undefined };
+}
+
+/** The duration of a run of samples (ISO/IEC 14496-12 §8.6.1.2), and the length of the entry. */
+async function sumSamples(boxes, at) {
+  return [(await boxes.number(at, 4)) * (await boxes.number(at + 4, 4)), 8];
+}
+
+/** The duration of an edit, unless it is empty (§8.6.6). */
+async function sumEdits(boxes, at, isLong) {
+  const length = isLong ? 8 : 4;
+  const isEmpty = (await boxes.number(at + length, 4)) === 0xffffffff;
+  return [isEmpty ? 0 : await boxes.number(at, length), 2 * length + 4];
 }
 
 function isUsable(number) {

@@ -86,6 +86,13 @@ impl Bumpers {
         &self.opening.parameter_sets
     }
 
+    /// Writes the opening bumper into a job's folder. Returns its path.
+    pub fn write_opening(&self, scratch: &Scratch) -> anyhow::Result<PathBuf> {
+        let path = scratch.file(self.opening.name);
+        write(&path, &self.opening.film)?;
+        Ok(path)
+    }
+
     /// Writes the bumpers into a job's folder, next to its body.
     pub fn write(&self, scratch: &Scratch) -> anyhow::Result<()> {
         for bumper in [&self.opening, &self.closing] {

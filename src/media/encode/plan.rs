@@ -1,21 +1,26 @@
 //! Builds the argument list of an encoding run as a pure function of probe and target.
 //!
 //! A single run decodes the source once and writes the bodies of the clip and of its light
-//! rendition, stills in several sizes and qualities, and the average colour of each. Pixels are
-//! scaled once, directly to the picture's rectangle in the frame; all else is made of that frame.
+//! rendition, stills in several sizes and qualities, and the average colour of each. `graph` has the
+//! filters in between.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     encoder::encoder,
-    layout::{Rectangle, fit, watermark},
-    outputs::{COLOURS, POSTERS, SMOOTH, THUMBS, label, names},
+    graph::graph,
+    outputs::{COLOURS, POSTERS, THUMBS, label, names},
+    picture,
 };
 use crate::{
     config::media::Resolution,
     media::{
         args::{file_url, input_limits, split_args},
-        input::probe::{Matrix, Transfer, Video},
+        input::probe::Video,
         target::{RATE, Rendition, STILLS, TIMESCALE, Target},
     },
 };
@@ -44,6 +49,7 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         "-filter_complex_threads {threads} -threads {threads}"
     )));
     args.extend(input_limits());
+    args.extend(picture::input_options(video));
     args.extend(["-i".into(), file_url(&files.source)]);
     args.extend(split_args("-f png_pipe -i"));
     args.push(file_url(&files.watermark));
@@ -51,7 +57,12 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         "-filter_complex".into(),
         graph(video, target, frames).into(),
     ]);
-    let max_frames = u64::from(target.max_seconds) * u64::from(RATE);
+    let max_frames = if video.stand.is_zero() {
+        u64::from(target.max_seconds) * u64::from(RATE)
+    } else {
+        // The filter that repeats the last picture may add one more.
+        frames
+    };
     // The progress counts the frames of the first output.
     for rendition in target.renditions() {
         args.extend(split_args(&format!(
@@ -91,99 +102,18 @@ fn frames(duration: Duration, max_seconds: u32) -> u64 {
     (micros.saturating_mul(RATE.into()).saturating_add(500_000) / 1_000_000).max(1)
 }
 
-fn graph(video: &Video, target: Target, frames: u64) -> String {
-    let Resolution { width, height } = target.frame;
-    let picture = fit(video.upright_shape(), target.frame);
-    let mark = watermark(picture);
-    let bars = if (picture.width, picture.height) == (width, height) {
-        String::new()
-    } else {
-        format!(",pad={width}:{height}:{}:{}:black", picture.x, picture.y)
-    };
-    // Stills are the middles of equal parts; the first part decodes in every accepted source.
-    let part = frames.div_ceil(STILLS);
-    let (split, light) = match target.light() {
-        None => ("split[body][still]", String::new()),
-        Some(Rendition { frame, .. }) => (
-            "split=3[body][whole][still]",
-            format!(
-                "[whole]scale={}:{}:flags=bicubic,setsar=1[light];",
-                frame.width, frame.height
-            ),
-        ),
-    };
-    let thumb = target.thumb();
-    format!(
-        "[0:{index}]{shift},fps={RATE}:start_time=0,{scale},setsar=1{bars}[picture];\
-         [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
-         format=yuva420p[mark];\
-         [picture][mark]overlay={mark_x}:{mark_y},{split};{light}\
-         [still]select=eq(mod(n\\,{part})\\,{middle}),split[large][small];\
-         [large]scale={TO_JPEG},format=yuvj420p,split=3[p0][p1][p2];\
-         [small]scale={thumb_width}:{thumb_height}:flags=bicubic:{TO_JPEG},setsar=1,\
-         format=yuvj420p,split=6[t0][t1][t2][t3][detailed][mean];\
-         [detailed]scale={smooth_width}:{smooth_height}:flags=area,\
-         scale={thumb_width}:{thumb_height}:flags=bicubic[t4];\
-         [mean]scale=16:16:flags=area:in_color_matrix=bt601:in_range=pc,format=rgb24,\
-         scale=1:1:flags=area[colour]",
-        index = video.index,
-        shift = shift(video.start, target.max_seconds),
-        scale = scale(video, picture),
-        mark_width = mark.width,
-        mark_height = mark.height,
-        mark_x = mark.x,
-        mark_y = mark.y,
-        middle = part / 2,
-        thumb_width = thumb.width,
-        thumb_height = thumb.height,
-        smooth_width = (thumb.width / SMOOTH).max(1),
-        smooth_height = (thumb.height / SMOOTH).max(1),
-    )
-}
-
-/// Options of the scaler that convert to the colours of JPEG.
-const TO_JPEG: &str = "in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc";
-
-/// Moves the first frame to time zero and clamps later timestamps to just after the clip's end.
-/// Otherwise `fps` would fill a gap of a month with frames that are then dropped.
-///
-/// Avoids `STARTPTS`, because the graph restarts when the stream changes its size.
-fn shift(start: Duration, max_seconds: u32) -> String {
-    let start = match start.as_micros() {
-        0 => String::new(),
-        micros => format!("-{micros}/(1000000*TB)"),
-    };
-    format!("setpts=min(PTS{start}\\,{}/TB)", max_seconds + 1)
-}
-
-/// Scales to the picture's rectangle and converts to BT.709, tone-mapping HDR.
-fn scale(video: &Video, picture: Rectangle) -> String {
-    let Rectangle { width, height, .. } = picture;
-    let transfer = match video.colour.transfer {
-        Transfer::Sdr => {
-            let matrix = match video.colour.matrix {
-                Matrix::Bt709 => "bt709",
-                Matrix::Bt2020 => "bt2020",
-                // The assumption of media players for untagged files.
-                Matrix::Unknown if video.short_side() >= 720 => "bt709",
-                Matrix::Bt601 | Matrix::Unknown => "bt601",
-            };
-            return format!(
-                "scale={width}:{height}:flags=bicubic:in_color_matrix={matrix}:\
-                 out_color_matrix=bt709:out_range=tv,format=yuv420p"
-            );
-        }
-        Transfer::Hlg => "arib-std-b67",
-        Transfer::Pq => "smpte2084",
-    };
-    let range = if video.colour.full_range { "pc" } else { "tv" };
-    // Scales first, because the tone mapper works in 32-bit floats. 203 cd/m² is the reference
-    // white of ITU-R BT.2408. A direct conversion would clip the highlights.
-    format!(
-        "zscale={width}:{height}:filter=bicubic:min=2020_ncl:tin={transfer}:pin=2020:rin={range},\
-         zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,\
-         tonemap=mobius:desat=0:peak=4,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
-    )
+/// Returns the arguments that decode the part of a film which a clip shows, and nothing else.
+pub fn decode(film: &Path, index: u32, target: Target) -> Vec<OsString> {
+    let mut args = split_args("-nostdin -hide_banner -loglevel error -nostats");
+    args.extend(split_args("-progress pipe:1 -stats_period 0.5"));
+    args.extend(split_args(&format!("-threads {}", target.threads)));
+    args.extend(input_limits());
+    args.extend(["-i".into(), file_url(film)]);
+    args.extend(split_args(&format!(
+        "-map 0:{index} -t {} -fps_mode passthrough -f null -",
+        target.max_seconds
+    )));
+    args
 }
 
 /// Returns the arguments that turn a still picture into a bumper: fade in, hold, fade out.
@@ -233,7 +163,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Switch, media::Effort},
-        media::input::probe::{Colour, Probe},
+        media::input::{probe::Probe, turn::Turn},
     };
 
     const TARGET: Target = Target {
@@ -253,7 +183,7 @@ mod tests {
         Video {
             width,
             height,
-            rotated: false,
+            turn: Turn::Upright,
             ..video
         }
     }
@@ -268,7 +198,7 @@ mod tests {
     #[test]
     fn portrait_clip_has_the_expected_arguments() {
         let rotated = Video {
-            rotated: true,
+            turn: Turn::Clockwise,
             ..video(1920, 1080)
         };
         let plan = plan(&rotated, TARGET, &files());
@@ -328,76 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn landscape_clip_fills_the_frame_without_bars() {
-        let graph = graph(&video(3840, 2160), TARGET, 900);
-        assert!(!graph.contains("pad="), "{graph}");
-        assert!(graph.contains("scale=1280:720:flags=bicubic"), "{graph}");
-    }
-
-    #[test]
     fn frame_count_follows_the_kept_length() {
         assert_eq!(frames(Duration::from_mins(1), 30), 900);
         assert_eq!(frames(Duration::from_millis(10_017), 30), 301);
         assert_eq!(frames(Duration::from_millis(1), 30), 1);
-    }
-
-    #[test]
-    fn late_picture_is_moved_to_the_start() {
-        let start = Duration::from_millis(1500);
-        let graph = graph(
-            &Video {
-                start,
-                ..video(1920, 1080)
-            },
-            TARGET,
-            900,
-        );
-        assert!(graph.starts_with(r"[0:0]setpts=min(PTS-1500000/(1000000*TB)\,31/TB),fps=30:"));
-    }
-
-    #[test]
-    fn hdr_is_tone_mapped_after_scaling() {
-        let colour = Colour {
-            matrix: Matrix::Bt2020,
-            transfer: Transfer::Hlg,
-            full_range: false,
-        };
-        let graph = graph(
-            &Video {
-                colour,
-                ..video(3840, 2160)
-            },
-            TARGET,
-            900,
-        );
-        assert!(graph.contains("zscale=1280:720:filter=bicubic:min=2020_ncl:tin=arib-std-b67"));
-        assert!(graph.contains("tonemap=mobius"));
-    }
-
-    #[test]
-    fn untagged_picture_gets_the_matrix_that_media_players_assume() {
-        let colour = Colour {
-            matrix: Matrix::Unknown,
-            transfer: Transfer::Sdr,
-            full_range: false,
-        };
-        let small = graph(
-            &Video {
-                colour,
-                ..video(640, 480)
-            },
-            TARGET,
-            900,
-        );
-        let large = graph(
-            &Video {
-                colour,
-                ..video(1920, 1080)
-            },
-            TARGET,
-            900,
-        );
-        assert!(small.contains("in_color_matrix=bt601:out_color_matrix=bt709"));
-        assert!(large.contains("in_color_matrix=bt709:out_color_matrix=bt709"));
     }
 }

@@ -24,7 +24,7 @@ use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
 use crate::{
     config::Switch,
     media::{
-        input::probe::{Transfer, Video},
+        input::{colour::Transfer, probe::Video},
         target::Target,
     },
 };
@@ -53,7 +53,7 @@ pub fn need(video: &Video, target: Target) -> u64 {
     let bits = u64::from(video.width) * u64::from(video.height) * u64::from(video.pixel_bits);
     // Each thread decodes its own picture.
     let more = u64::try_from(target.threads).unwrap_or(1).saturating_sub(1) * 2;
-    let tone_mapping = match video.colour.transfer {
+    let tone_mapping = match video.tags.colour().transfer {
         Transfer::Sdr => 0,
         Transfer::Hlg | Transfer::Pq => TONE_MAPPING,
     };

@@ -56,10 +56,26 @@ const NO_FILES: SandboxPaths<'static> = SandboxPaths {
     write: None,
 };
 
-const ENCODERS: [&str; 3] = ["libx264", "mjpeg", "rawvideo"];
+const ENCODERS: [&str; 4] = ["libx264", "mjpeg", "rawvideo", "wrapped_avframe"];
 
-const FILTERS: [&str; 11] = [
-    "fade", "fps", "loop", "overlay", "pad", "scale", "select", "setpts", "split", "tonemap",
+const FILTERS: [&str; 18] = [
+    "bwdif",
+    "fade",
+    "fps",
+    "hflip",
+    "loop",
+    "overlay",
+    "pad",
+    "scale",
+    "select",
+    "setparams",
+    "setpts",
+    "sidedata",
+    "split",
+    "tonemap",
+    "tpad",
+    "transpose",
+    "vflip",
     "zscale",
 ];
 
@@ -271,6 +287,6 @@ mod tests {
     fn missing_encoder_is_detected() {
         let listed =
             " V....D libx264rgb  libx264 RGB\n VFS..D mjpeg   MJPEG\n V....D rawvideo  raw\n";
-        assert_eq!(missing(listed, &ENCODERS), ["libx264"]);
+        assert_eq!(missing(listed, &ENCODERS), ["libx264", "wrapped_avframe"]);
     }
 }

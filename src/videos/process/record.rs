@@ -84,26 +84,32 @@ pub async fn record_failure(
         JobError::Killed(error) if claim.kills < MAX_KILLS => {
             postpone(context, claim, true, &error).await
         }
-        JobError::Killed(error) | JobError::Failed(error) => retry(context, claim, &error).await,
+        JobError::Killed(error) => retry(context, claim, &error, None).await,
+        JobError::Failed(error, report) => retry(context, claim, &error, report).await,
     }
 }
 
-/// Counts a job failure. The last attempt fails the video.
+/// Counts a job failure, and keeps its report in the row until the next result. The last attempt
+/// fails the video.
 async fn retry(
     context: &WorkerContext,
     claim: Claim,
     error: &anyhow::Error,
+    report: Option<Value>,
 ) -> anyhow::Result<FailureOutcome> {
     if claim.failures + 1 >= context.settings.job_max_attempts {
         tracing::error!("last attempt failed, giving up: {error:#}");
-        let failure = Failure::ProcessingFailed.into();
+        let failure = PermanentFailure {
+            failure: Failure::ProcessingFailed,
+            report,
+        };
         return fail(context, claim, failure, FailureOutcome::DeadLettered).await;
     }
     let delay = backoff(claim.failures);
     tracing::warn!(?delay, "attempt failed, will retry: {error:#}");
     let held = until_recorded("waiting", || async {
         let mut connection = context.backends.db.connection().await?;
-        jobs::retry(&mut connection, claim, delay).await
+        jobs::retry(&mut connection, claim, delay, report.as_ref()).await
     });
     remove_outputs_if_held(context, claim, held.await?, FailureOutcome::Waiting).await
 }

@@ -172,12 +172,13 @@ pub async fn mark_failed(
     Ok(rows == 1)
 }
 
-/// Puts the video back after a job failure, to be pushed after `delay`. Returns whether the claim
-/// still held.
+/// Puts the video back after a job failure, with its report if there is one, to be pushed after
+/// `delay`. Returns whether the claim still held.
 pub async fn retry(
     connection: &mut Connection,
     claim: Claim,
     delay: Duration,
+    report: Option<&Value>,
 ) -> anyhow::Result<bool> {
     let rows = update(held(claim, VideoStatus::Processing))
         .set((
@@ -185,6 +186,7 @@ pub async fn retry(
             videos::failures.eq(videos::failures + 1),
             videos::run_after.eq(from_now(delay)),
             videos::enqueued_at.eq(NO_TIME),
+            report.map(|report| videos::report.eq(Some(report))),
         ))
         .execute(connection)
         .await?;

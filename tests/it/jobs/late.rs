@@ -37,7 +37,7 @@ async fn late_reports_do_not_affect_a_processed_video() {
     let (app, context, video, claim) = processed().await;
     process::release(&context, claim).await.unwrap();
     for error in [
-        JobError::Failed(anyhow!("no answer")),
+        JobError::failed(anyhow!("no answer")),
         JobError::Rejected(Failure::ProcessingFailed.into()),
     ] {
         let recorded = process::record_failure(&context, claim, error).await;
@@ -51,7 +51,7 @@ async fn late_reports_do_not_affect_a_processed_video() {
 async fn failure_reported_twice_counts_once() {
     let (app, context, video, claim) = claimed().await;
     for expected in [FailureOutcome::Waiting, FailureOutcome::Superseded] {
-        let error = JobError::Failed(anyhow!("no answer"));
+        let error = JobError::failed(anyhow!("no answer"));
         let recorded = process::record_failure(&context, claim, error).await;
         assert_eq!(recorded.unwrap(), expected);
     }
@@ -62,7 +62,7 @@ async fn failure_reported_twice_counts_once() {
 #[tokio::test]
 async fn late_heartbeat_does_not_revive_a_failed_or_released_job() {
     let (app, context, video, claim) = claimed().await;
-    let error = JobError::Failed(anyhow!("no answer"));
+    let error = JobError::failed(anyhow!("no answer"));
     process::record_failure(&context, claim, error)
         .await
         .unwrap();

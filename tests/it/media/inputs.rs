@@ -167,7 +167,7 @@ async fn any_index_position_and_quicktime_brands_are_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn first_video_stream_is_shown() {
+async fn only_enabled_video_stream_is_shown() {
     let studio = Studio::open(SMALL).await;
     let source = studio.draw(&format!(
         "{FLAG} -f lavfi -i color=green:s=640x360:r=30:d=1 -f lavfi -i sine=d=1 \

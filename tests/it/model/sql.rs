@@ -280,7 +280,7 @@ impl<'a> Run<'a> {
             Action::Fail { .. } | Action::EnvironmentFailure { .. } => {
                 let error = anyhow::anyhow!("no clip");
                 let error = match action {
-                    Action::Fail { .. } => JobError::Failed(error),
+                    Action::Fail { .. } => JobError::failed(error),
                     _ => JobError::Environment(error),
                 };
                 let recorded = process::record_failure(context, claim, error)

@@ -66,3 +66,11 @@ pub fn content(bytes: usize, seed: u64) -> Vec<u8> {
     content.truncate(bytes);
     content
 }
+
+/// Returns the path of an installed program.
+#[expect(clippy::disallowed_methods, reason = "the shell's own setting")]
+pub fn found(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.exists()).unwrap()
+}

@@ -1,0 +1,156 @@
+//! The filter graph of an encoding run: frames at a constant rate, the picture in its place, the
+//! watermark, and all that is made of that frame.
+
+use std::time::Duration;
+
+use super::{
+    layout::{fit, watermark},
+    outputs::SMOOTH,
+    picture::picture,
+};
+use crate::{
+    config::media::Resolution,
+    media::{
+        input::probe::Video,
+        target::{RATE, Rendition, STILLS, Target},
+    },
+};
+
+/// Options of the scaler that convert to the colours of JPEG.
+const TO_JPEG: &str = "in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc";
+
+/// Returns the graph of a run that makes `frames` frames.
+pub fn graph(video: &Video, target: Target, frames: u64) -> String {
+    let mark = watermark(fit(video.upright_shape(), target.frame));
+    // Stills are the middles of equal parts; the first part decodes in every accepted source.
+    let part = frames.div_ceil(STILLS);
+    let (split, light) = match target.light() {
+        None => ("split[body][still]", String::new()),
+        Some(Rendition { frame, .. }) => (
+            "split=3[body][whole][still]",
+            format!(
+                "[whole]scale={}:{}:flags=bicubic,setsar=1[light];",
+                frame.width, frame.height
+            ),
+        ),
+    };
+    let Resolution {
+        width: thumb_width,
+        height: thumb_height,
+    } = target.thumb();
+    format!(
+        "[0:{index}]{shift}{fields},fps={RATE}:start_time=0{stand},{picture}[picture];\
+         [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
+         format=yuva420p[mark];\
+         [picture][mark]overlay={mark_x}:{mark_y},{split};{light}\
+         [still]select=eq(mod(n\\,{part})\\,{middle}),split[large][small];\
+         [large]scale={TO_JPEG},format=yuvj420p,split=3[p0][p1][p2];\
+         [small]scale={thumb_width}:{thumb_height}:flags=bicubic:{TO_JPEG},setsar=1,\
+         format=yuvj420p,split=6[t0][t1][t2][t3][detailed][mean];\
+         [detailed]scale={smooth_width}:{smooth_height}:flags=area,\
+         scale={thumb_width}:{thumb_height}:flags=bicubic[t4];\
+         [mean]scale=16:16:flags=area:in_color_matrix=bt601:in_range=pc,format=rgb24,\
+         scale=1:1:flags=area[colour]",
+        index = video.index,
+        shift = shift(video.start, target.max_seconds),
+        fields = fields(video),
+        stand = stand(video.stand),
+        picture = picture(video, target.frame),
+        mark_width = mark.width,
+        mark_height = mark.height,
+        mark_x = mark.x,
+        mark_y = mark.y,
+        middle = part / 2,
+        smooth_width = (thumb_width / SMOOTH).max(1),
+        smooth_height = (thumb_height / SMOOTH).max(1),
+    )
+}
+
+/// Moves the first frame to time zero and clamps later timestamps to just after the clip's end.
+/// Otherwise `fps` would fill a gap of a month with frames that are then dropped.
+fn shift(start: Duration, max_seconds: u32) -> String {
+    let start = match start.as_micros() {
+        0 => String::new(),
+        micros => format!("-{micros}/(1000000*TB)"),
+    };
+    format!("setpts=min(PTS{start}\\,{}/TB)", max_seconds + 1)
+}
+
+/// Makes a frame of each field, so that motion stays smooth; progressive frames pass unchanged.
+fn fields(video: &Video) -> &'static str {
+    if video.interlaced {
+        ",bwdif=mode=send_field:deint=interlaced"
+    } else {
+        ""
+    }
+}
+
+/// Repeats the last picture. `fps` does so itself only if the decoder knows its duration, which
+/// is lost when B-frames are reordered.
+fn stand(time: Duration) -> String {
+    match time.as_millis() * u128::from(RATE) {
+        0 => String::new(),
+        thousandths => format!(",tpad=stop_mode=clone:stop={}", thousandths.div_ceil(1000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Switch, media::Effort},
+        media::input::{probe::Probe, turn::Turn},
+    };
+
+    const TARGET: Target = Target {
+        frame: Resolution {
+            width: 1280,
+            height: 720,
+        },
+        max_seconds: 30,
+        effort: Effort::Balanced,
+        light: Switch::On,
+        threads: 1,
+    };
+
+    fn video() -> Video {
+        let report = include_bytes!("../testdata/portrait.json");
+        let video = Probe::parse(report).unwrap().video.unwrap();
+        Video {
+            turn: Turn::Upright,
+            ..video
+        }
+    }
+
+    #[test]
+    fn late_picture_is_moved_to_the_start() {
+        let late = Video {
+            start: Duration::from_millis(1500),
+            ..video()
+        };
+        let graph = graph(&late, TARGET, 900);
+        assert!(graph.starts_with(r"[0:0]setpts=min(PTS-1500000/(1000000*TB)\,31/TB),fps=30:"));
+    }
+
+    #[test]
+    fn only_films_that_may_be_interlaced_are_deinterlaced() {
+        assert!(!graph(&video(), TARGET, 900).contains("bwdif"));
+        let interlaced = Video {
+            interlaced: true,
+            ..video()
+        };
+        let graph = graph(&interlaced, TARGET, 900);
+        assert!(graph.contains("/TB),bwdif=mode=send_field:deint=interlaced,fps=30:"));
+    }
+
+    #[test]
+    fn last_picture_is_repeated_where_it_stands() {
+        assert!(!graph(&video(), TARGET, 900).contains("tpad"));
+        let standing = Video {
+            stand: Duration::from_millis(4001),
+            ..video()
+        };
+        let graph = graph(&standing, TARGET, 900);
+        assert!(graph.contains("start_time=0,tpad=stop_mode=clone:stop=121,"));
+    }
+}
