@@ -132,7 +132,7 @@ lint: ## Checks format, lints and documentation.
 
 brand: ## Renders the marks, the icons and the share picture from their SVGs, and builds the font of the pages.
 	@.config/setup brand
-	@for mark in watermark bumper-opening bumper-closing; do \
+	@for mark in watermark backdrop bumper-opening bumper-closing; do \
 		rsvg-convert -o "web/brand/$$mark.png" "web/brand/$$mark.svg"; \
 	done
 	@for script in font pictures; do \

@@ -1,4 +1,6 @@
-//! Verifies the films that were made (`inspect`) and chooses the poster among the stills.
+//! Verifies the films that were made (`inspect`), judges their stills (`still`) and chooses the poster
+//! among them.
 
 pub mod inspect;
 pub mod poster;
+mod still;

@@ -11,14 +11,17 @@ use super::{
     Clip, Error, JobReport, LightClip,
     encode::{
         brand::{Brand, Bumpers},
-        outputs::{COLOURS, Names, POSTERS, StillQuality, THUMBS, names},
+        layout::fit,
+        outputs::{Names, names},
+        pictures::{POSTERS, PictureQuality, STILL, THUMBS, pictures},
         plan::{self, Files},
+        stills::{self, Stills},
     },
     fault::Fault,
-    input::rules::Rules,
+    input::{damage::Damage, probe::Video, rules::Rules},
     output::{
         inspect::{self, Expected},
-        poster::{self, MAX_POSTER_BYTES, MAX_THUMB_BYTES},
+        poster::{self, MAX_POSTER_BYTES, MAX_THUMB_BYTES, Sheet, Still},
     },
     run::{
         admission::{self, Admission},
@@ -58,6 +61,7 @@ impl Transcoder {
         let files = Files {
             source: source.to_owned(),
             watermark: Brand::write_watermark(scratch)?,
+            backdrop: Brand::write_backdrop(scratch)?,
         };
         // Held until the job ends. Joining needs little, but other jobs were admitted to the rest.
         let _permit = self
@@ -68,7 +72,7 @@ impl Transcoder {
         report.arguments = shown(&plan.args);
         let mut meter = Meter::start(plan.frames);
         let usage = &mut report.making;
-        let inputs = [files.source.as_path(), &files.watermark];
+        let inputs = [files.source.as_path(), &files.watermark, &files.backdrop];
         let on_stdout = |bytes: &[u8]| {
             if let Some(made) = meter.read(bytes) {
                 progress(made);
@@ -102,7 +106,14 @@ impl Transcoder {
 
         self.join(scratch, body_frames, &mut report.making).await?;
         progress(Progress::MADE);
-        Ok(self.gather(scratch, body_frames)?)
+        let damage = if complaints.trim().is_empty() {
+            Damage::default()
+        } else {
+            self.find_damage(source, video, &mut report.probing).await
+        };
+        let still = self.choose_still(scratch, video, plan.frames, &damage)?;
+        self.draw(scratch, &still, &mut report.making).await?;
+        Ok(self.gather(scratch, body_frames, &still)?)
     }
 
     /// Joins the body of each rendition, of `frames` frames, with its bumpers and verifies the
@@ -144,19 +155,70 @@ impl Transcoder {
         Ok(())
     }
 
-    /// Measures the finished renditions, whose bodies have `frames` frames, and chooses the pictures.
-    fn gather(&self, scratch: &Scratch, frames: u64) -> anyhow::Result<Clip> {
+    /// Returns when a film shows damage. A film that takes too long to decode again shows none.
+    async fn find_damage(&self, source: &Path, video: &Video, usage: &mut ResourceUsage) -> Damage {
+        let args = Damage::args(source, video.index, self.target.max_seconds);
+        match self.tools.ffprobe(source, &args, usage).await {
+            Ok((csv, _)) => Damage::parse(&csv),
+            Err(error) => {
+                tracing::debug!("failed to look for damage: {error}");
+                Damage::default()
+            }
+        }
+    }
+
+    /// Returns the still that becomes the poster. `planned` is the number of frames by which the stills
+    /// were selected.
+    fn choose_still(
+        &self,
+        scratch: &Scratch,
+        video: &Video,
+        planned: u64,
+        damage: &Damage,
+    ) -> anyhow::Result<Still> {
+        let frame = self.target.frame;
+        let stills = Stills::of(planned);
+        let sheet = Sheet {
+            file: &scratch.file(stills::FILE),
+            stills,
+            frame,
+            picture: fit(video.upright_shape(), frame),
+        };
+        poster::choose(&sheet, |number| {
+            let frames = u32::try_from(stills.frame(number)).unwrap_or(u32::MAX);
+            damage.is_at(video.start.as_secs_f64() + f64::from(frames) / f64::from(RATE))
+        })
+    }
+
+    /// Makes poster and thumb of a still in all their qualities.
+    async fn draw(
+        &self,
+        scratch: &Scratch,
+        Still(frame): &Still,
+        usage: &mut ResourceUsage,
+    ) -> anyhow::Result<()> {
+        fs::write(scratch.file(STILL), frame).context("write the still")?;
+        let paths = SandboxPaths {
+            read: &[&scratch.file(STILL)],
+            write: Some(&scratch.outputs()),
+        };
+        let args = pictures(self.target);
+        let drawn = self.tools.ffmpeg(&args, scratch.path(), paths, usage).await;
+        drawn.context("make the poster")
+    }
+
+    /// Measures the finished renditions, whose bodies have `frames` frames, and chooses the pictures of
+    /// the still.
+    fn gather(&self, scratch: &Scratch, frames: u64, still: &Still) -> anyhow::Result<Clip> {
         let video = scratch.file(names(self.target.full()).clip);
         let light = self.target.light().map(|light| {
             let video = scratch.file(names(light).clip);
             let bytes = file_size(&video)?;
             anyhow::Ok(LightClip { video, bytes })
         });
-        let [finest, ..] = &POSTERS;
-        let number = poster::most_detailed(scratch.path(), finest.pattern)?;
-        let choose = |qualities: &[StillQuality], max_bytes| {
-            let patterns = qualities.iter().map(|quality| quality.pattern);
-            poster::finest(scratch.path(), patterns, number, max_bytes)
+        let choose = |qualities: &[PictureQuality], max_bytes| {
+            let files = qualities.iter().map(|quality| scratch.file(quality.file));
+            poster::finest(files, max_bytes)
         };
         let frames = frames + 2 * Brand::FRAMES;
         Ok(Clip {
@@ -165,7 +227,7 @@ impl Transcoder {
             light: light.transpose()?,
             poster: choose(&POSTERS, MAX_POSTER_BYTES)?,
             thumb: choose(&THUMBS, MAX_THUMB_BYTES)?,
-            colour: poster::colour(&scratch.file(COLOURS), number)?,
+            colour: still.colour(),
             frames,
             duration_ms: frames * 1000 / u64::from(RATE),
         })

@@ -1,4 +1,4 @@
-//! The watermark and the bumpers, which are encoded once from embedded pictures at process start.
+//! The watermark, the backdrop, and the bumpers, which are encoded once from embedded pictures at process start.
 
 use std::{
     fs,
@@ -19,6 +19,7 @@ use crate::media::{
 };
 
 const WATERMARK: &[u8] = include_bytes!("../../../web/brand/watermark.png");
+const BACKDROP: &[u8] = include_bytes!("../../../web/brand/backdrop.png");
 const OPENING: &[u8] = include_bytes!("../../../web/brand/bumper-opening.png");
 const CLOSING: &[u8] = include_bytes!("../../../web/brand/bumper-closing.png");
 
@@ -76,6 +77,13 @@ impl Brand {
     pub fn write_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
         let path = scratch.file("watermark.png");
         write(&path, WATERMARK)?;
+        Ok(path)
+    }
+
+    /// Writes the picture behind films that do not fill the frame. Returns its path.
+    pub fn write_backdrop(scratch: &Scratch) -> anyhow::Result<PathBuf> {
+        let path = scratch.file("backdrop.png");
+        write(&path, BACKDROP)?;
         Ok(path)
     }
 }

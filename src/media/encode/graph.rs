@@ -5,25 +5,17 @@ use std::time::Duration;
 
 use super::{
     layout::{fit, watermark},
-    outputs::SMOOTH,
     picture::picture,
+    stills::Stills,
 };
-use crate::{
-    config::media::Resolution,
-    media::{
-        input::probe::Video,
-        target::{RATE, Rendition, STILLS, Target},
-    },
+use crate::media::{
+    input::probe::Video,
+    target::{RATE, Rendition, Target},
 };
-
-/// Options of the scaler that convert to the colours of JPEG.
-const TO_JPEG: &str = "in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc";
 
 /// Returns the graph of a run that makes `frames` frames.
 pub fn graph(video: &Video, target: Target, frames: u64) -> String {
-    let mark = watermark(fit(video.upright_shape(), target.frame));
-    // Stills are the middles of equal parts; the first part decodes in every accepted source.
-    let part = frames.div_ceil(STILLS);
+    let mark = watermark(fit(video.upright_shape(), target.frame), target.frame);
     let (split, light) = match target.light() {
         None => ("split[body][still]", String::new()),
         Some(Rendition { frame, .. }) => (
@@ -34,35 +26,22 @@ pub fn graph(video: &Video, target: Target, frames: u64) -> String {
             ),
         ),
     };
-    let Resolution {
-        width: thumb_width,
-        height: thumb_height,
-    } = target.thumb();
     format!(
         "[0:{index}]{shift}{fields},fps={RATE}:start_time=0{stand},{picture}[picture];\
          [1:v]scale={mark_width}:{mark_height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
          format=yuva420p[mark];\
          [picture][mark]overlay={mark_x}:{mark_y},{split};{light}\
-         [still]select=eq(mod(n\\,{part})\\,{middle}),split[large][small];\
-         [large]scale={TO_JPEG},format=yuvj420p,split=3[p0][p1][p2];\
-         [small]scale={thumb_width}:{thumb_height}:flags=bicubic:{TO_JPEG},setsar=1,\
-         format=yuvj420p,split=6[t0][t1][t2][t3][detailed][mean];\
-         [detailed]scale={smooth_width}:{smooth_height}:flags=area,\
-         scale={thumb_width}:{thumb_height}:flags=bicubic[t4];\
-         [mean]scale=16:16:flags=area:in_color_matrix=bt601:in_range=pc,format=rgb24,\
-         scale=1:1:flags=area[colour]",
+         [still]{stills}[stills]",
         index = video.index,
         shift = shift(video.start, target.max_seconds),
         fields = fields(video),
         stand = stand(video.stand),
-        picture = picture(video, target.frame),
+        picture = picture(video, target.frame, "[2:v]"),
         mark_width = mark.width,
         mark_height = mark.height,
         mark_x = mark.x,
         mark_y = mark.y,
-        middle = part / 2,
-        smooth_width = (thumb_width / SMOOTH).max(1),
-        smooth_height = (thumb_height / SMOOTH).max(1),
+        stills = Stills::of(frames).filter(),
     )
 }
 
@@ -98,7 +77,10 @@ fn stand(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::{
-        config::{Switch, media::Effort},
+        config::{
+            Switch,
+            media::{Effort, Resolution},
+        },
         media::input::{probe::Probe, turn::Turn},
     };
 

@@ -14,6 +14,13 @@ pub struct Rectangle {
     pub height: u32,
 }
 
+impl Rectangle {
+    /// Returns whether nothing of the frame is left.
+    pub fn fills(self, frame: Resolution) -> bool {
+        (self.width, self.height) == (frame.width, frame.height)
+    }
+}
+
 /// Returns the largest centred rectangle of this shape in the frame.
 pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
     let (across, down) = (across.max(1), down.max(1));
@@ -32,16 +39,15 @@ pub fn fit((across, down): (u64, u64), frame: Resolution) -> Rectangle {
     }
 }
 
-/// Places the watermark in the top right corner of the picture, never on the bars.
-pub fn watermark(picture: Rectangle) -> Rectangle {
+/// Places the watermark in the top right corner of the picture, never beside it. It has the same size
+/// in every frame, legible on a phone without hiding a basket, unless the picture is too small for it.
+pub fn watermark(picture: Rectangle, frame: Resolution) -> Rectangle {
     let (shape_width, shape_height) = WATERMARK_SHAPE;
-    let short = picture.width.min(picture.height);
-    // Legible on a phone without hiding a basket.
-    let by_width = (picture.width * 3 / 10).min(picture.height / 4);
+    let by_width = (picture.width * 2 / 5).min(frame.height / 4);
     let by_height = picture.height * 2 / 5 * shape_width / shape_height;
     let width = even(by_width.min(by_height).into());
     let height = even((width * shape_height / shape_width).into());
-    let margin = even((short / 40).into());
+    let margin = even((picture.width.min(picture.height) / 40).into());
     Rectangle {
         x: picture.x + picture.width.saturating_sub(width + margin),
         y: picture.y + margin.min(picture.height.saturating_sub(height) / 2 * 2),
@@ -87,6 +93,20 @@ mod tests {
     }
 
     #[test]
+    fn watermark_is_as_large_on_every_picture_that_has_room() {
+        for (shape, width) in [
+            ((1920, 1080), 180),
+            ((640, 480), 180),
+            ((500, 500), 180),
+            ((2560, 1080), 180),
+            ((1080, 1920), 162),
+        ] {
+            let mark = watermark(fit(shape, FRAME), FRAME);
+            assert_eq!(mark.width, width, "{shape:?}");
+        }
+    }
+
+    #[test]
     fn watermark_stays_on_the_picture() {
         for shape in [
             (1920, 1080),
@@ -96,7 +116,7 @@ mod tests {
             (2, 5000),
         ] {
             let picture = fit(shape, FRAME);
-            let mark = watermark(picture);
+            let mark = watermark(picture, FRAME);
             assert!(
                 mark.x >= picture.x && mark.x + mark.width <= picture.x + picture.width,
                 "{shape:?}"

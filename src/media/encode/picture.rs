@@ -1,5 +1,5 @@
 //! The player's picture: scaled directly to its place, converted to BT.709, turned upright and
-//! centred in the frame.
+//! centred in the frame, in front of the backdrop unless it fills the frame.
 //!
 //! A stream may change its size or shape: a phone is turned while its screen is recorded, or films are
 //! joined. `ffmpeg` would then start the graph again, which loses a frame and the watermark. So the
@@ -35,12 +35,13 @@ pub fn input_options(video: &Video) -> Vec<OsString> {
     split_args(options)
 }
 
-/// Returns the filters that make pictures of this frame size from decoded ones.
-pub fn picture(video: &Video, frame: Resolution) -> String {
-    format!("{},{DONE}", placed(video, frame))
+/// Returns the filters that make frames of this size of decoded pictures. If the picture does not
+/// fill the frame, the input `backdrop` is behind it.
+pub fn picture(video: &Video, frame: Resolution, backdrop: &str) -> String {
+    format!("{},{DONE}", placed(video, frame, backdrop))
 }
 
-fn placed(video: &Video, frame: Resolution) -> String {
+fn placed(video: &Video, frame: Resolution, backdrop: &str) -> String {
     let upright = fit(video.upright_shape(), frame);
     let place = if video.turn.swaps_sides() {
         (upright.height, upright.width)
@@ -48,73 +49,90 @@ fn placed(video: &Video, frame: Resolution) -> String {
         (upright.width, upright.height)
     };
     let turn = turn(video.turn);
-    let Resolution { width, height } = frame;
-    let bars = if (upright.width, upright.height) == (width, height) {
-        String::new()
-    } else {
-        format!(",pad={width}:{height}:{}:{}:black", upright.x, upright.y)
-    };
     let samples = Samples::of(video);
     let scaler = Scaler { video, place };
-    match samples.conversion {
+    let film = match samples.conversion {
         // A picture that needs no filter afterwards may take the whole frame when its shape changes.
-        Conversion::Scaling if turn.is_empty() => scaler.fit_to_bt709(samples, (width, height)),
+        Conversion::Scaling if turn.is_empty() && !upright.fills(frame) => {
+            scaler.scale_to_bt709(samples, (frame.width, frame.height), "yuva420p")
+        }
         Conversion::Scaling => {
-            let scale = scaler.fit_to_bt709(samples, place);
-            format!("{scale}{turn}{bars}")
+            let scale = scaler.scale_to_bt709(samples, place, "yuv420p");
+            format!("{scale},{}{turn}", scaler.pad())
         }
         // In 10 bits this scaler is faster than the other one. It knows neither sides that chroma
         // samples do not fill nor other shapes, which no camera records in HDR.
         Conversion::ToneMapping if is_in_whole_chroma_samples(video) => {
             let (width, height) = place;
             let (tags, filters) = (samples.tags(samples.range), samples.conversion.filters());
-            format!("{tags},zscale={width}:{height}:filter=bicubic,{filters},setsar=1{turn}{bars}")
+            format!("{tags},zscale={width}:{height}:filter=bicubic,{filters},setsar=1{turn}")
         }
         Conversion::Gamut | Conversion::ToneMapping => {
-            let scale = scaler.fit_unconverted(samples, place);
+            let scale = scaler.scale_unconverted(samples);
             let (tags, filters) = (samples.tags("tv"), samples.conversion.filters());
-            format!("{scale},{tags},{filters}{turn}{bars}")
+            format!("{scale},{},{tags},{filters}{turn}", scaler.pad())
         }
+    };
+    if upright.fills(frame) {
+        film
+    } else {
+        in_front_of(backdrop, &film, frame)
     }
 }
 
-/// Scales pictures of the probed shape to `place`, and fits others into a canvas with bars.
+/// Returns the filters that centre a film in front of the backdrop, which is a single frame.
+fn in_front_of(backdrop: &str, film: &str, frame: Resolution) -> String {
+    let Resolution { width, height } = frame;
+    format!(
+        "{film},format=yuva420p[film];\
+         {backdrop}scale={width}:{height}:flags=lanczos:out_color_matrix=bt709:out_range=tv,\
+         format=yuv420p,setsar=1[backdrop];\
+         [backdrop][film]overlay=2*floor((W-w)/4):2*floor((H-h)/4)"
+    )
+}
+
+/// Scales pictures of the probed shape to `place`, and fits others into a larger area.
 struct Scaler<'a> {
     video: &'a Video,
     place: (u32, u32),
 }
 
 impl Scaler<'_> {
-    fn fit_to_bt709(&self, samples: Samples, canvas: (u32, u32)) -> String {
+    fn scale_to_bt709(&self, samples: Samples, bounds: (u32, u32), format: &str) -> String {
         let matrix = samples.matrix();
         let colours = format!("in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv");
-        self.fit(canvas, &colours, "yuv420p")
+        self.scale(bounds, &colours, format)
     }
 
     /// Limits the range, and keeps the depth for the filters that follow.
-    fn fit_unconverted(&self, samples: Samples, canvas: (u32, u32)) -> String {
+    fn scale_unconverted(&self, samples: Samples) -> String {
         let (matrix, range) = (samples.matrix(), samples.range);
         let colours = format!(
             "in_color_matrix={matrix}:out_color_matrix={matrix}:in_range={range}:out_range=tv"
         );
-        self.fit(canvas, &colours, "yuv420p10le")
+        self.scale(self.place, &colours, "yuv420p10le")
     }
 
-    fn fit(&self, canvas: (u32, u32), colours: &str, format: &str) -> String {
+    fn scale(&self, bounds: (u32, u32), colours: &str, format: &str) -> String {
         let (width, height) = self.place;
-        let (full_width, full_height) = canvas;
+        let (max_width, max_height) = bounds;
         let aspect = self.video.sample_aspect;
         let across = u64::from(self.video.width) * u64::from(aspect.numerator);
         let down = u64::from(self.video.height) * u64::from(aspect.denominator);
         // The same size as `layout::fit` of this shape.
         let is_probed = format!("lt(abs(dar*{down}/{across}-1),0.0001)");
-        let fit_width = format!("min({full_width},2*max(1,ceil(floor({full_height}*dar)/2)))");
-        let fit_height = format!("min({full_height},2*max(1,ceil(floor({full_width}/dar)/2)))");
+        let fit_width = format!("min({max_width},2*max(1,ceil(floor({max_height}*dar)/2)))");
+        let fit_height = format!("min({max_height},2*max(1,ceil(floor({max_width}/dar)/2)))");
         format!(
             "scale=w='if({is_probed},{width},{fit_width})':h='if({is_probed},{height},{fit_height})':\
-             eval=frame:flags=bicubic:{colours},format={format},setsar=1,\
-             pad={full_width}:{full_height}:2*floor((ow-iw)/4):2*floor((oh-ih)/4):black:eval=frame"
+             eval=frame:flags=bicubic:{colours},format={format},setsar=1"
         )
+    }
+
+    /// Returns the filter that gives all pictures the size of `place`.
+    fn pad(&self) -> String {
+        let (width, height) = self.place;
+        format!("pad={width}:{height}:2*floor((ow-iw)/4):2*floor((oh-ih)/4):black:eval=frame")
     }
 }
 

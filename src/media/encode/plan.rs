@@ -1,8 +1,7 @@
 //! Builds the argument list of an encoding run as a pure function of probe and target.
 //!
-//! A single run decodes the source once and writes the bodies of the clip and of its light
-//! rendition, stills in several sizes and qualities, and the average colour of each. `graph` has the
-//! filters in between.
+//! A single run decodes the source once and writes the bodies of the clip and of its light rendition,
+//! and stills. `graph` has the filters in between.
 
 use std::{
     ffi::OsString,
@@ -13,15 +12,17 @@ use std::{
 use super::{
     encoder::encoder,
     graph::graph,
-    outputs::{COLOURS, POSTERS, THUMBS, label, names},
+    layout::fit,
+    outputs::{label, names},
     picture,
+    stills::Stills,
 };
 use crate::{
     config::media::Resolution,
     media::{
         args::{file_url, input_limits, split_args},
         input::probe::Video,
-        target::{RATE, Rendition, STILLS, TIMESCALE, Target},
+        target::{RATE, Rendition, TIMESCALE, Target},
     },
 };
 
@@ -30,6 +31,8 @@ use crate::{
 pub struct Files {
     pub source: PathBuf,
     pub watermark: PathBuf,
+    /// The picture behind a film that does not fill the frame.
+    pub backdrop: PathBuf,
 }
 
 #[derive(Debug, PartialEq)]
@@ -53,6 +56,10 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     args.extend(["-i".into(), file_url(&files.source)]);
     args.extend(split_args("-f png_pipe -i"));
     args.push(file_url(&files.watermark));
+    if !fit(video.upright_shape(), target.frame).fills(target.frame) {
+        args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
+        args.push(file_url(&files.backdrop));
+    }
     args.extend([
         "-filter_complex".into(),
         graph(video, target, frames).into(),
@@ -73,26 +80,8 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
         args.extend(split_args("-f mp4"));
         args.push(file_url(names(rendition).body));
     }
-    for still in POSTERS.iter().chain(&THUMBS) {
-        args.extend(stills(still.label));
-        // Each thread of a still encoder would use eight megabytes.
-        args.extend(split_args(&format!(
-            "-c:v mjpeg -threads 1 -q:v {} -f image2",
-            still.quantiser
-        )));
-        args.push(file_url(still.pattern));
-    }
-    args.extend(stills("colour"));
-    args.extend(split_args("-c:v rawvideo -threads 1 -f rawvideo"));
-    args.push(file_url(COLOURS));
+    args.extend(Stills::of(frames).output("stills"));
     Plan { frames, args }
-}
-
-/// Returns the arguments of an output that consists of stills.
-fn stills(label: &str) -> Vec<OsString> {
-    split_args(&format!(
-        "-map [{label}] -frames:v {STILLS} -fps_mode vfr -map_metadata -1"
-    ))
 }
 
 /// Returns the frames of the clip's body: the source's length in frames, at most the target's.
@@ -192,6 +181,7 @@ mod tests {
         Files {
             source: "/job/original".into(),
             watermark: "/brand/watermark.png".into(),
+            backdrop: "/brand/backdrop.png".into(),
         }
     }
 
@@ -221,8 +211,7 @@ mod tests {
             // The source and the watermark.
             assert_eq!(count(&plan.args, "-i"), 2);
             assert_eq!(count(&plan.args, "libx264"), encoders);
-            assert_eq!(count(&plan.args, "mjpeg"), POSTERS.len() + THUMBS.len());
-            assert_eq!(count(&plan.args, "file:out/colours.rgb"), 1);
+            assert_eq!(count(&plan.args, "file:out/stills.yuv"), 1);
         }
         let light: Vec<_> = without
             .args

@@ -211,7 +211,8 @@ impl Tools {
             memory_bytes: 2048 * MEBIBYTE,
             // 29 Mbit/s at 720 lines, ten times a busy court; pure noise needs 75. A rate cap in
             // the encoder would cost every legitimate clip 3 % of its time.
-            file_bytes: 4 * pixels * seconds + 16 * MEBIBYTE,
+            // The stills need 24 bytes per pixel.
+            file_bytes: pixels * (4 * seconds).max(24) + 16 * MEBIBYTE,
             niceness: NICENESS,
         };
         let invocation = Invocation {

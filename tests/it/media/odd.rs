@@ -8,7 +8,7 @@ use std::{
 
 use anb::media::{Clip, Rejection};
 
-use super::{BLACK, BLUE, BUMPERS, RED, SMALL, Studio, boxes, colour, is_near, run};
+use super::{BESIDE, BLACK, BLUE, BUMPERS, FLOOR, RED, SMALL, Studio, boxes, colour, is_near, run};
 
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 
@@ -265,10 +265,11 @@ fn joined(studio: &Studio, parts: [(&str, &str, &str); 2], output: &str) -> Path
 async fn each_part_keeps_its_shape_when_the_size_changes() {
     let studio = Studio::open(SMALL).await;
     let (wide, tall) = (("red", "320x180", "1"), ("blue", "180x320", "1"));
-    // Bars cover columns 10 and 200 of 640 where the picture is tall.
-    for (parts, is_tall) in [
-        ([wide, tall], [false, true]),
-        ([tall, ("red", "320x180", "1")], [true, false]),
+    // Columns 10 and 200 of 640 are beside the picture where it is tall. The backdrop is there if the
+    // film begins with a picture that does not fill the frame.
+    for (parts, is_tall, bars) in [
+        ([wide, tall], [false, true], [BLACK, BLACK]),
+        ([tall, wide], [true, false], [BESIDE, FLOOR]),
     ] {
         let (clip, _scratch) = studio.clip(&joined(&studio, parts, "-f mp4")).await;
         let clip = clip.unwrap();
@@ -281,8 +282,8 @@ async fn each_part_keeps_its_shape_when_the_size_changes() {
                 "{parts:?} at {second}: {:?}",
                 see(312)
             );
-            for x in [10, 200] {
-                let expected = if is_tall { BLACK } else { own };
+            for (x, bar) in [10, 200].into_iter().zip(bars) {
+                let expected = if is_tall { bar } else { own };
                 assert!(
                     is_near(see(x), expected),
                     "{parts:?} at {second}: {:?}",

@@ -1,8 +1,11 @@
 //! The light rendition and the thumb, made in the same run as the clip and its poster.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{BLUE, BUMPERS, RED, SMALL, Studio, describe, is_near, pixel, run};
+use super::{BESIDE, BLUE, BUMPERS, FLOOR, RED, SMALL, Studio, describe, is_near, pixel, run};
 
 /// Maximum size of a light rendition of 34 s, and of a thumb (bytes).
 const MAX_LIGHT_BYTES: u64 = 2_500_000;
@@ -147,4 +150,99 @@ async fn light_rendition_can_be_switched_off() {
         files.iter().all(|file| !file.contains("light")),
         "{files:?}"
     );
+}
+
+/// Frames per second of the films below, whose seconds begin with key frames.
+const RATE: u32 = 30;
+
+/// Draws four seconds of a blue test picture and, in the third second, `other`. H.264 of good quality.
+fn draw_with(studio: &Studio, other: &str) -> PathBuf {
+    studio.draw(&format!(
+        "-f lavfi -i testsrc2=s=640x360:r={RATE}:d=4 -f lavfi -i {other} -filter_complex \
+         [0]boxblur=2,format=gray,format=yuv420p,lutyuv=u=200:v=100[blue];[1]setpts=PTS+2/TB[other];\
+         [blue][other]overlay=enable=between(t\\,2\\,2.99):eof_action=pass \
+         -g {RATE} -bf 0 -c:v libx264 -preset ultrafast -crf 12 -pix_fmt yuv420p"
+    ))
+}
+
+/// Returns whether the poster is a picture of the blue seconds.
+async fn poster_is_blue(studio: &Studio, film: &Path) -> bool {
+    let (clip, _scratch) = studio.clip(film).await;
+    let clip = clip.unwrap();
+    let bytes = fs::metadata(&clip.poster).unwrap().len();
+    assert!((1024..=40 * 1024).contains(&bytes), "{bytes} bytes");
+    let colour = hex::decode(clip.colour).unwrap();
+    colour[2] > colour[0] + 20
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poster_is_neither_grain_nor_dark_nor_burnt_out() {
+    let studio = Studio::open(SMALL).await;
+    for other in [
+        "color=0x402020:s=640x360:r=30:d=1,noise=alls=80:allf=t",
+        "color=0x800000:s=640x360:r=30:d=1,noise=alls=100:allf=t+u",
+        "testsrc2=s=640x360:r=30:d=1,eq=brightness=-0.6",
+        "testsrc2=s=640x360:r=30:d=1,eq=brightness=0.8",
+        "color=red:s=640x360:r=30:d=1",
+    ] {
+        let film = draw_with(&studio, other);
+        assert!(poster_is_blue(&studio, &film).await, "{other}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_picture_is_no_poster() {
+    let studio = Studio::open(SMALL).await;
+    // The richest picture, unless it is damaged.
+    let film = draw_with(
+        &studio,
+        "testsrc2=s=640x360:r=30:d=1,format=gray,format=yuv420p,lutyuv=u=90:v=200",
+    );
+    assert!(!poster_is_blue(&studio, &film).await);
+    let mut bytes = fs::read(&film).unwrap();
+    let args = "-v error -select_streams v -show_entries packet=pts_time,pos,size -of csv=p=0";
+    let packets = run("ffprobe", args, &film);
+    for packet in String::from_utf8(packets).unwrap().lines() {
+        let fields: Vec<&str> = packet.split(',').collect();
+        let [time, size, position, ..] = fields[..] else {
+            panic!("{packet}");
+        };
+        if (2.05..2.2).contains(&time.parse::<f64>().unwrap()) {
+            let [size, position] = [size, position].map(|number| number.parse::<usize>().unwrap());
+            bytes[position + size / 2..][..40].fill(0x55);
+        }
+    }
+    fs::write(&film, bytes).unwrap();
+    assert!(poster_is_blue(&studio, &film).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn court_is_beside_films_that_do_not_fill_the_frame() {
+    const KEY: [u8; 3] = [23, 56, 122];
+    let near = |seen: [u8; 3], expected: [u8; 3]| {
+        let distances = seen.iter().zip(expected);
+        distances.map(|(one, other)| one.abs_diff(other)).max() < Some(12)
+    };
+    let studio = Studio::open(&["--encode-effort=fast"]).await;
+    for (size, places) in [
+        // Upright, 4:3, square and wide.
+        ("540x960", [(10, 10, BESIDE), (170, 352, KEY)]),
+        ("640x480", [(10, 10, BESIDE), (60, 300, KEY)]),
+        ("480x480", [(10, 10, BESIDE), (240, 440, KEY)]),
+        ("840x360", [(10, 10, BESIDE), (800, 52, FLOOR)]),
+    ] {
+        let film = studio.draw(&format!(
+            "-f lavfi -i color=red:s={size}:r=30:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p"
+        ));
+        let (clip, _scratch) = studio.clip(&film).await;
+        let clip = clip.unwrap();
+        for (x, y, expected) in places {
+            for (file, seek) in [(&clip.video, "-ss 2.5"), (&clip.poster, "")] {
+                let seen = pixel(file, seek, x, y);
+                assert!(near(seen, expected), "{size} {x},{y}: {seen:?}");
+            }
+        }
+        assert!(is_near(pixel(&clip.poster, "", 632, 352), RED), "{size}");
+        assert_eq!(clip.frames, 30 + BUMPERS, "{size}");
+    }
 }
