@@ -19,8 +19,8 @@ RUN ./configure --prefix=/opt/ffmpeg --disable-everything --disable-autodetect -
         --disable-debug --disable-avdevice --disable-ffplay --enable-gpl \
         --enable-libx264 --enable-libzimg --enable-libdav1d --enable-zlib \
         --enable-protocol=file,pipe \
-        --enable-demuxer=concat,image_png_pipe,mov --enable-muxer=image2,mp4,null,rawvideo \
-        --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,png,prores,vp9 --enable-encoder=libx264,mjpeg,rawvideo,wrapped_avframe \
+        --enable-demuxer=concat,image_png_pipe,mov,rawvideo --enable-muxer=image2,mp4,null,rawvideo \
+        --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,png,prores,rawvideo,vp9 --enable-encoder=libx264,mjpeg,rawvideo,wrapped_avframe \
         --enable-parser=av1,h263,h264,hevc,mjpeg,mpeg4video,png,vp9 \
         --enable-bsf=extract_extradata,h264_mp4toannexb \
         --enable-filter=bwdif,fade,format,fps,hflip,loop,overlay,pad,rotate,scale,select,setparams,setpts,setsar,split \

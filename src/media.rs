@@ -15,19 +15,21 @@
 //!    `run::scratch` folder, and `run::progress` reads its reports.
 //! 7. `encode::brand` has the bumpers, which are joined to the bodies without re-encoding.
 //! 8. `output::inspect` verifies the renditions before they are published.
-//! 9. `output::poster` chooses poster and thumb among the stills.
+//! 9. `output::poster` chooses a still, of which `encode::pictures` makes poster and thumb.
 //!
 //! If the run fails, `fault` decides between the source and us.
 //!
-//! The steps share `args` and `target`.
+//! The steps share `args`, `layout`, `stills` and `target`.
 
 mod args;
 mod encode;
 mod examine;
 mod fault;
 mod input;
+mod layout;
 mod output;
 mod run;
+mod stills;
 mod target;
 mod transcode;
 

@@ -38,7 +38,7 @@ impl Transcoder {
             Ok(probed) => probed,
             Err(error) => {
                 report.cause = Some(message(&error));
-                return Err(self.probe_failure(error, scratch).await);
+                return Err(self.judge(scratch).probe_failure(error).await);
             }
         };
         report.probe = serde_json::from_slice(&json).context("read ffprobe's JSON")?;

@@ -11,15 +11,16 @@ use anyhow::{Context, anyhow};
 
 use super::{
     Error, JobReport,
-    encode::plan,
+    encode::{brand::Brand, plan},
     input::{probe::Video, rejection::Rejection},
     output::inspect,
     run::{
         command::{self, ResourceUsage, SandboxPaths, error::Cause},
         progress::Meter,
         scratch::Scratch,
+        tools::Tools,
     },
-    transcode::Transcoder,
+    target::Target,
 };
 use crate::metric;
 
@@ -45,14 +46,22 @@ enum Suspect {
     Other,
 }
 
-impl Transcoder {
+/// Decides with the programs and films of a job.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    pub tools: &'a Tools,
+    pub brand: &'a Brand,
+    pub target: Target,
+    pub scratch: &'a Scratch,
+}
+
+impl Judge<'_> {
     /// Finds out whose fault a failed encoding run is, and notes its error in `report`.
-    pub async fn judge(
+    pub async fn encode_failure(
         &self,
         fault: Fault,
         source: &Path,
         video: &Video,
-        scratch: &Scratch,
         report: &mut JobReport,
     ) -> Error {
         let suspect = match &fault.error {
@@ -67,9 +76,9 @@ impl Transcoder {
             Suspect::SourceOrProgram => {}
         }
         let usage = &mut report.making;
-        match self.decode(source, video, scratch, usage).await {
+        match self.decode(source, video, usage).await {
             Ok(true) => {}
-            Ok(false) => match self.try_tools(scratch, usage).await {
+            Ok(false) => match self.try_tools(usage).await {
                 Ok(()) => return Rejection::Corrupt.into(),
                 Err(error) => return error.into(),
             },
@@ -80,13 +89,13 @@ impl Transcoder {
     }
 
     /// Distinguishes videos that `ffprobe` cannot read from our failures.
-    pub async fn probe_failure(&self, error: command::Error, scratch: &Scratch) -> Error {
+    pub async fn probe_failure(&self, error: command::Error) -> Error {
         match probe_suspect(&error) {
             Suspect::Source(rejection) => rejection.into(),
             Suspect::Other => anyhow::Error::new(error).into(),
             Suspect::SourceOrProgram => {
                 let usage = &mut ResourceUsage::default();
-                match self.try_tools(scratch, usage).await {
+                match self.try_tools(usage).await {
                     Ok(()) => Rejection::Corrupt.into(),
                     Err(broken) => broken.into(),
                 }
@@ -100,7 +109,6 @@ impl Transcoder {
         &self,
         source: &Path,
         video: &Video,
-        scratch: &Scratch,
         usage: &mut ResourceUsage,
     ) -> anyhow::Result<bool> {
         let args = plan::decode(source, video.index, self.target);
@@ -110,7 +118,14 @@ impl Transcoder {
         };
         let decoded = self
             .tools
-            .encode(&args, self.target, scratch, &[source], usage, on_stdout)
+            .encode(
+                &args,
+                self.target,
+                self.scratch,
+                &[source],
+                usage,
+                on_stdout,
+            )
             .await;
         match decoded {
             Ok(_complaints) => {
@@ -128,19 +143,22 @@ impl Transcoder {
     }
 
     /// Returns an error unless both programs understand one of our own films.
-    async fn try_tools(&self, scratch: &Scratch, usage: &mut ResourceUsage) -> anyhow::Result<()> {
+    async fn try_tools(&self, usage: &mut ResourceUsage) -> anyhow::Result<()> {
         let Some(bumpers) = self.brand.bumpers().first() else {
             return Ok(());
         };
-        let film = bumpers.write_opening(scratch)?;
+        let film = bumpers.write_opening(self.scratch)?;
         let broken = "a program cannot read our own film either";
-        inspect::headers(&self.tools, &film).await.context(broken)?;
+        inspect::headers(self.tools, &film).await.context(broken)?;
         let paths = SandboxPaths {
             read: &[&film],
             write: None,
         };
         let args = plan::decode(&film, 0, self.target);
-        let decoded = self.tools.ffmpeg(&args, scratch.path(), paths, usage).await;
+        let decoded = self
+            .tools
+            .ffmpeg(&args, self.scratch.path(), paths, usage)
+            .await;
         decoded.context(broken)
     }
 }

@@ -11,14 +11,13 @@ use super::{
     Clip, Error, JobReport, LightClip,
     encode::{
         brand::{Brand, Bumpers},
-        layout::fit,
         outputs::{Names, names},
         pictures::{POSTERS, PictureQuality, STILL, THUMBS, pictures},
         plan::{self, Files},
-        stills::{self, Stills},
     },
-    fault::Fault,
+    fault::{Fault, Judge},
     input::{damage::Damage, probe::Video, rules::Rules},
+    layout::fit,
     output::{
         inspect::{self, Expected},
         poster::{self, MAX_POSTER_BYTES, MAX_THUMB_BYTES, Sheet, Still},
@@ -30,6 +29,7 @@ use super::{
         scratch::{Scratch, file_size},
         tools::Tools,
     },
+    stills::{self, Stills},
     target::{RATE, Target},
 };
 use crate::version::VERSION;
@@ -91,7 +91,10 @@ impl Transcoder {
                     expected: plan.frames,
                     error: outcome.err(),
                 };
-                return Err(self.judge(fault, source, video, scratch, report).await);
+                return Err(self
+                    .judge(scratch)
+                    .encode_failure(fault, source, video, report)
+                    .await);
             }
         };
         // Rounding may drop the last frames of a variable frame rate.
@@ -114,6 +117,16 @@ impl Transcoder {
         let still = self.choose_still(scratch, video, plan.frames, &damage)?;
         self.draw(scratch, &still, &mut report.making).await?;
         Ok(self.gather(scratch, body_frames, &still)?)
+    }
+
+    /// Returns the judge of this job's failures.
+    pub fn judge<'a>(&'a self, scratch: &'a Scratch) -> Judge<'a> {
+        Judge {
+            tools: &self.tools,
+            brand: &self.brand,
+            target: self.target,
+            scratch,
+        }
     }
 
     /// Joins the body of each rendition, of `frames` frames, with its bumpers and verifies the

@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use super::{
-    layout::{fit, watermark},
-    picture::picture,
-    stills::Stills,
-};
+use super::picture::picture;
 use crate::media::{
     input::probe::Video,
+    layout::{fit, watermark},
+    stills::Stills,
     target::{RATE, Rendition, Target},
 };
 

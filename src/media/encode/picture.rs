@@ -7,15 +7,13 @@
 
 use std::ffi::OsString;
 
-use super::{
-    colour::{Conversion, Samples},
-    layout::fit,
-};
+use super::colour::{Conversion, Samples};
 use crate::{
     config::media::Resolution,
     media::{
         args::split_args,
         input::{colour::Matrix, probe::Video, turn::Turn},
+        layout::fit,
     },
 };
 

@@ -12,16 +12,16 @@ use std::{
 use super::{
     encoder::encoder,
     graph::graph,
-    layout::fit,
     outputs::{label, names},
     picture,
-    stills::Stills,
 };
 use crate::{
     config::media::Resolution,
     media::{
         args::{file_url, input_limits, split_args},
         input::probe::Video,
+        layout::fit,
+        stills::Stills,
         target::{RATE, Rendition, TIMESCALE, Target},
     },
 };

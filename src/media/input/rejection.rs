@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::MAX_RATE;
 use crate::language::Language;
+
+/// Maximum frames per second; phones reach 240.
+pub const MAX_RATE: u64 = 250;
 
 /// Why a video is rejected. Rejections are permanent; a retry cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     probe::{Probe, Video},
-    rejection::Rejection,
+    rejection::{MAX_RATE, Rejection},
 };
 use crate::{config::media::RuleSettings, media::args::MAX_PIXELS};
 
@@ -13,9 +13,6 @@ const MAX_FILMS: usize = 16;
 
 /// Maximum number of streams of any kind. Only one is decoded.
 const MAX_STREAMS: usize = 100;
-
-/// Maximum frames per second; phones reach 240.
-pub const MAX_RATE: u64 = 250;
 
 /// Minimum length of a video, regardless of the rules.
 const MIN_SECONDS: u32 = 1;

@@ -12,10 +12,7 @@ use anyhow::{Context, ensure};
 use super::still::{Luma, score};
 use crate::{
     config::media::Resolution,
-    media::{
-        encode::{layout::Rectangle, stills::Stills},
-        run::scratch::file_size,
-    },
+    media::{layout::Rectangle, run::scratch::file_size, stills::Stills},
 };
 
 /// Maximum size of a poster before a coarser quality is preferred.

@@ -180,7 +180,7 @@ fn codes_are_those_of_the_program() {
     assert_eq!(names("ErrorCode"), variants("http/error/code.rs", "Code"));
     assert_eq!(names("FieldCode"), variants("validate.rs", "Problem"));
     let failures = variants("videos/failure.rs", "Failure");
-    let rejections = variants("media/input/rules.rs", "Rejection");
+    let rejections = variants("media/input/rejection.rs", "Rejection");
     let mut failures: BTreeSet<_> = failures.union(&rejections).cloned().collect();
     failures.remove("rejected");
     assert_eq!(names("FailureCode"), failures);

@@ -106,7 +106,7 @@ fn every_failure_code_is_covered() {
         .map(|(code, ..)| (*code).to_owned())
         .collect();
     codes.sort();
-    let rejections = sources::variants("media/input/rules.rs", "Rejection");
+    let rejections = sources::variants("media/input/rejection.rs", "Rejection");
     let failures = sources::variants("videos/failure.rs", "Failure");
     let mut all: Vec<_> = [rejections, failures]
         .concat()
