@@ -97,7 +97,7 @@ fn detail(still: Luma<'_>) -> f64 {
         .squares(BLOCK)
         .map(|(x, y)| block_detail(still, x, y))
         .collect();
-    let (plain, rich) = quarter_and_nine_tenths(blocks);
+    let (plain, rich) = percentiles_25_and_90(blocks);
     (rich - plain * 1.25).max(0.0)
 }
 
@@ -147,12 +147,12 @@ fn motion(still: Luma<'_>, before: Luma<'_>) -> f64 {
         }
         f64::from(sum) / f64::from(count.max(1))
     });
-    let (least, most) = quarter_and_nine_tenths(blocks.collect());
+    let (least, most) = percentiles_25_and_90(blocks.collect());
     most - least
 }
 
 /// Returns the 25th and the 90th percentile.
-fn quarter_and_nine_tenths(mut values: Vec<f64>) -> (f64, f64) {
+fn percentiles_25_and_90(mut values: Vec<f64>) -> (f64, f64) {
     values.sort_unstable_by(f64::total_cmp);
     let percentile = |percent: usize| {
         let at = values.len().saturating_sub(1) * percent / 100;

@@ -7,9 +7,10 @@ use std::{
 
 use super::{BESIDE, BLUE, BUMPERS, FLOOR, RED, SMALL, Studio, describe, is_near, pixel, run};
 
-/// Maximum size of a light rendition of 34 s, and of a thumb (bytes).
+/// Maximum sizes of a light rendition of 34 s, of a thumb and of a poster (bytes).
 const MAX_LIGHT_BYTES: u64 = 2_500_000;
 const MAX_THUMB_BYTES: u64 = 16 * 1024;
+const MAX_POSTER_BYTES: u64 = 40 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn light_rendition_has_the_frames_of_the_clip_and_half_its_size() {
@@ -87,7 +88,7 @@ async fn light_rendition_of_a_noisy_film_keeps_its_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thumb_of_any_picture_is_a_jpeg_of_at_most_16_kilobytes() {
+async fn pictures_of_any_film_keep_their_limits() {
     let studio = Studio::open(SMALL).await;
     let dots = "geq='if(gt(random(1),0.5),255,0)':'if(gt(random(2),0.5),255,0)':128";
     for picture in [
@@ -110,6 +111,11 @@ async fn thumb_of_any_picture_is_a_jpeg_of_at_most_16_kilobytes() {
         let bytes = fs::metadata(&clip.thumb).unwrap().len();
         assert!(
             (1024..=MAX_THUMB_BYTES).contains(&bytes),
+            "{picture}: {bytes} bytes"
+        );
+        let bytes = fs::metadata(&clip.poster).unwrap().len();
+        assert!(
+            (1024..=MAX_POSTER_BYTES).contains(&bytes),
             "{picture}: {bytes} bytes"
         );
     }
@@ -170,7 +176,7 @@ async fn poster_is_blue(studio: &Studio, film: &Path) -> bool {
     let (clip, _scratch) = studio.clip(film).await;
     let clip = clip.unwrap();
     let bytes = fs::metadata(&clip.poster).unwrap().len();
-    assert!((1024..=40 * 1024).contains(&bytes), "{bytes} bytes");
+    assert!((1024..=MAX_POSTER_BYTES).contains(&bytes), "{bytes} bytes");
     let colour = hex::decode(clip.colour).unwrap();
     colour[2] > colour[0] + 20
 }
