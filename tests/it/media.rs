@@ -7,6 +7,7 @@ mod frames;
 mod inputs;
 mod odd;
 mod renditions;
+mod shapes;
 
 use std::{
     fs,

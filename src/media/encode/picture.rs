@@ -59,11 +59,14 @@ fn placed(video: &Video, frame: Resolution, backdrop: &str) -> String {
             format!("{scale},{}{turn}", scaler.pad())
         }
         // In 10 bits this scaler is faster than the other one. It knows neither sides that chroma
-        // samples do not fill nor other shapes, which no camera records in HDR.
+        // samples do not fill nor other shapes.
         Conversion::ToneMapping if is_in_whole_chroma_samples(video) => {
             let (width, height) = place;
             let (tags, filters) = (samples.tags(samples.range), samples.conversion.filters());
-            format!("{tags},zscale={width}:{height}:filter=bicubic,{filters},setsar=1{turn}")
+            let shape = scaler.keep_shape();
+            format!(
+                "{shape},{tags},zscale={width}:{height}:filter=bicubic,{filters},setsar=1{turn}"
+            )
         }
         Conversion::Gamut | Conversion::ToneMapping => {
             let scale = scaler.scale_unconverted(samples);
@@ -114,16 +117,38 @@ impl Scaler<'_> {
     fn scale(&self, bounds: (u32, u32), colours: &str, format: &str) -> String {
         let (width, height) = self.place;
         let (max_width, max_height) = bounds;
-        let aspect = self.video.sample_aspect;
-        let across = u64::from(self.video.width) * u64::from(aspect.numerator);
-        let down = u64::from(self.video.height) * u64::from(aspect.denominator);
         // The same size as `layout::fit` of this shape.
-        let is_probed = format!("lt(abs(dar*{down}/{across}-1),0.0001)");
+        let is_probed = self.is_probed();
         let fit_width = format!("min({max_width},2*max(1,ceil(floor({max_height}*dar)/2)))");
         let fit_height = format!("min({max_height},2*max(1,ceil(floor({max_width}/dar)/2)))");
         format!(
             "scale=w='if({is_probed},{width},{fit_width})':h='if({is_probed},{height},{fit_height})':\
              eval=frame:flags=bicubic:{colours},format={format},setsar=1"
+        )
+    }
+
+    /// Returns the probed width and height in square pixels of any size.
+    fn shape(&self) -> (u64, u64) {
+        let aspect = self.video.sample_aspect;
+        (
+            u64::from(self.video.width) * u64::from(aspect.numerator),
+            u64::from(self.video.height) * u64::from(aspect.denominator),
+        )
+    }
+
+    /// Returns the expression that is 1 for pictures of the probed shape.
+    fn is_probed(&self) -> String {
+        let (across, down) = self.shape();
+        format!("lt(abs(dar*{down}/{across}-1),0.0001)")
+    }
+
+    /// Returns the filter that gives pictures of another shape the probed one, by bars.
+    fn keep_shape(&self) -> String {
+        let (is_probed, (across, down)) = (self.is_probed(), self.shape());
+        format!(
+            "pad=w='if({is_probed},iw,2*ceil(max(iw,ih*{across}/{down}/sar)/2))':\
+             h='if({is_probed},ih,2*ceil(max(ih,iw*sar*{down}/{across})/2))':\
+             x=2*floor((ow-iw)/4):y=2*floor((oh-ih)/4):color=black:eval=frame"
         )
     }
 

@@ -1,4 +1,4 @@
-//! Films whose headers, tags or shapes are odd, as some phones and editors write them. Each becomes
+//! Films whose headers or tags are odd, as some phones and editors write them. Each becomes
 //! the clip that a browser would show.
 
 use std::{
@@ -8,9 +8,9 @@ use std::{
 
 use anb::media::{Clip, Rejection};
 
-use super::{BESIDE, BLACK, BLUE, BUMPERS, FLOOR, RED, SMALL, Studio, boxes, colour, is_near, run};
+use super::{BUMPERS, RED, SMALL, Studio, boxes, colour, is_near, run};
 
-const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+pub const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 
 /// Converts a test picture to HDR, but for its transfer curve.
 const TO_HDR: &str = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,\
@@ -242,85 +242,6 @@ async fn film_with_many_tracks_of_other_kinds_is_accepted() {
         "-map 1 ".repeat(24)
     ));
     assert_eq!(studio.frames(&source).await, 30);
-}
-
-/// Joins raw streams of these sizes and pixel shapes into one track of a second each.
-fn joined(studio: &Studio, parts: [(&str, &str, &str); 2], output: &str) -> PathBuf {
-    let streams = parts.map(|(colour, size, shape)| {
-        let args = format!(
-            "-f lavfi -i color={colour}:s={size}:r=30:d=1,setsar={shape} {X264} -bf 0 -f h264"
-        );
-        fs::read(studio.draw(&args)).unwrap()
-    });
-    let stream = studio.folder.path().join("stream.h264");
-    fs::write(&stream, streams.concat()).unwrap();
-    studio.draw(&format!(
-        "-r 30 -f h264 -i {} -c copy -tag:v avc3 -bsf:v setts=pts=N*512:dts=N*512 \
-         -video_track_timescale 15360 {output}",
-        stream.display()
-    ))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_part_keeps_its_shape_when_the_size_changes() {
-    let studio = Studio::open(SMALL).await;
-    let (wide, tall) = (("red", "320x180", "1"), ("blue", "180x320", "1"));
-    // Columns 10 and 200 of 640 are beside the picture where it is tall. The backdrop is there if the
-    // film begins with a picture that does not fill the frame.
-    for (parts, is_tall, bars) in [
-        ([wide, tall], [false, true], [BLACK, BLACK]),
-        ([tall, wide], [true, false], [BESIDE, FLOOR]),
-    ] {
-        let (clip, _scratch) = studio.clip(&joined(&studio, parts, "-f mp4")).await;
-        let clip = clip.unwrap();
-        assert_eq!(clip.frames, 60 + BUMPERS, "{parts:?}");
-        for (second, part, is_tall) in [(2.5, parts[0], is_tall[0]), (3.5, parts[1], is_tall[1])] {
-            let own = if part.0 == "red" { RED } else { BLUE };
-            let see = |x| colour(&clip, second, x, 172);
-            assert!(
-                is_near(see(312), own),
-                "{parts:?} at {second}: {:?}",
-                see(312)
-            );
-            for (x, bar) in [10, 200].into_iter().zip(bars) {
-                let expected = if is_tall { bar } else { own };
-                assert!(
-                    is_near(see(x), expected),
-                    "{parts:?} at {second}: {:?}",
-                    see(x)
-                );
-            }
-        }
-        // The watermark is there in both parts.
-        let mark = |second| {
-            (0..640).step_by(8).any(|x| {
-                let [red, green, blue] = colour(&clip, second, x, 16);
-                green > 60 && red.max(blue) > 100
-            })
-        };
-        assert!(mark(2.5) && mark(3.5), "{parts:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn turned_film_keeps_its_shape_when_the_size_changes() {
-    let studio = Studio::open(SMALL).await;
-    let parts = [("red", "320x180", "1"), ("blue", "320x320", "1")];
-    let source = joined(&studio, parts, "-metadata:s:v:0 rotate=90 -f mp4");
-    let (clip, _scratch) = studio.clip(&source).await;
-    let clip = clip.unwrap();
-    assert_eq!(clip.frames, 60 + BUMPERS);
-    // The first part is 202 x 360, in which the second one is 202 x 202.
-    for (second, y, expected) in [
-        (2.5, 20, RED),
-        (2.5, 330, RED),
-        (3.5, 172, BLUE),
-        (3.5, 20, BLACK),
-        (3.5, 330, BLACK),
-    ] {
-        let seen = colour(&clip, second, 250, y);
-        assert!(is_near(seen, expected), "at {second}, {y}: {seen:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
