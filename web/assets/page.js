@@ -372,13 +372,23 @@ function playOther(other) {
 
 // Dialogs.
 
-/** Asks a question. Resolves with whether the answer is yes. */
+let dismiss = () => {};
+
+/** Asks a question. Resolves with whether the answer is yes; another question means no. */
 export function ask(dialog) {
+  dismiss();
   dialog.returnValue = '';
   dialog.showModal();
   return new Promise((resolve) => {
-    const answer = () => resolve(dialog.returnValue === 'yes');
-    dialog.addEventListener('close', answer, { once: true });
+    const answer = () => {
+      // The event of an earlier question comes late, when the dialog is open again.
+      if (!dialog.open) resolve(dialog.returnValue === 'yes');
+    };
+    dialog.addEventListener('close', answer);
+    dismiss = () => {
+      dialog.removeEventListener('close', answer);
+      resolve(false);
+    };
   });
 }
 
