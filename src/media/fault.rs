@@ -5,7 +5,7 @@
 //! our bumpers is decoded the same way; only if that succeeds is the source at fault. Both runs are
 //! bounded, and only failures pay for them.
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
 use anyhow::{Context, anyhow};
 
@@ -35,7 +35,7 @@ pub struct Fault {
     pub error: Option<command::Error>,
 }
 
-/// What a program's failure says by itself.
+/// Who may be at fault, by a program's failure alone.
 #[derive(Debug)]
 enum Suspect {
     /// The source exceeds what we process.
@@ -69,7 +69,7 @@ impl Judge<'_> {
             None => Suspect::SourceOrProgram,
         };
         let error = fault.into_error();
-        report.cause = Some(format!("{error:#}").replace('\0', "\u{fffd}"));
+        report.cause = Some(message(&error));
         match suspect {
             Suspect::Source(rejection) => return rejection.into(),
             Suspect::Other => return error.into(),
@@ -213,10 +213,10 @@ fn encode_suspect(error: &command::Error, frames: u64) -> Suspect {
     }
 }
 
-/// Returns the message of an error without NUL, which may come from a quoted file and which
+/// Returns the message of an error with its causes, without NUL, which may come from a quoted file and which
 /// PostgreSQL's JSON cannot hold.
-pub fn message(error: &command::Error) -> String {
-    error.to_string().replace('\0', "\u{fffd}")
+pub fn message(error: &impl Display) -> String {
+    format!("{error:#}").replace('\0', "\u{fffd}")
 }
 
 pub fn is_beyond_pixel_limit(stderr: &str) -> bool {

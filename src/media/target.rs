@@ -46,6 +46,19 @@ pub enum Quality {
 }
 
 impl Target {
+    /// The target of the default settings, for tests.
+    #[cfg(test)]
+    pub const DEFAULT: Self = Self {
+        frame: Resolution {
+            width: 1280,
+            height: 720,
+        },
+        max_seconds: 30,
+        effort: Effort::Balanced,
+        light: Switch::On,
+        threads: 1,
+    };
+
     /// Returns the clip itself.
     pub fn full(self) -> Rendition {
         Rendition {

@@ -1,4 +1,5 @@
-//! The watermark, the backdrop, and the bumpers, which are encoded once from embedded pictures at process start.
+//! The watermark, the backdrop, and the bumpers, which are encoded once from embedded pictures at
+//! process start.
 
 use std::{
     fs,
@@ -75,16 +76,12 @@ impl Brand {
 
     /// Writes the watermark, with its transparency, into a job's folder. Returns its path.
     pub fn write_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        let path = scratch.file("watermark.png");
-        write(&path, WATERMARK)?;
-        Ok(path)
+        place(scratch, "watermark.png", WATERMARK)
     }
 
     /// Writes the picture behind films that do not fill the frame. Returns its path.
     pub fn write_backdrop(scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        let path = scratch.file("backdrop.png");
-        write(&path, BACKDROP)?;
-        Ok(path)
+        place(scratch, "backdrop.png", BACKDROP)
     }
 }
 
@@ -96,15 +93,13 @@ impl Bumpers {
 
     /// Writes the opening bumper into a job's folder. Returns its path.
     pub fn write_opening(&self, scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        let path = scratch.file(self.opening.name);
-        write(&path, &self.opening.film)?;
-        Ok(path)
+        place(scratch, self.opening.name, &self.opening.film)
     }
 
     /// Writes the bumpers into a job's folder, next to its body.
     pub fn write(&self, scratch: &Scratch) -> anyhow::Result<()> {
         for bumper in [&self.opening, &self.closing] {
-            write(&scratch.file(bumper.name), &bumper.film)?;
+            place(scratch, bumper.name, &bumper.film)?;
         }
         Ok(())
     }
@@ -141,6 +136,13 @@ async fn encode(
         parameter_sets: film.parameter_sets().to_owned(),
         film: fs::read(&made).with_context(|| format!("read {}", made.display()))?,
     })
+}
+
+/// Writes a file into a job's folder. Returns its path.
+fn place(scratch: &Scratch, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    let path = scratch.file(name);
+    write(&path, bytes)?;
+    Ok(path)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

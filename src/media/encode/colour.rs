@@ -5,7 +5,7 @@ use crate::media::input::{
     probe::Video,
 };
 
-/// What the colours of a source need.
+/// How the colours of a source are converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conversion {
     /// At most another matrix or range, which the scaler converts in passing.
@@ -117,14 +117,12 @@ fn primaries(colour: Colour) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::input::{colour::Tags, probe::Probe};
+    use crate::media::input::colour::Tags;
 
     fn samples(format: &str, names: [&str; 4]) -> Samples {
-        let report = include_bytes!("../testdata/portrait.json");
-        let video = Probe::parse(report).unwrap().video.unwrap();
         Samples::of(&Video {
             tags: Tags::new(Some(format), names.map(Some)),
-            ..video
+            ..Video::portrait()
         })
     }
 

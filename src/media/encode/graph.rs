@@ -74,31 +74,14 @@ fn stand(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{
-            Switch,
-            media::{Effort, Resolution},
-        },
-        media::input::{probe::Probe, turn::Turn},
-    };
+    use crate::media::input::turn::Turn;
 
-    const TARGET: Target = Target {
-        frame: Resolution {
-            width: 1280,
-            height: 720,
-        },
-        max_seconds: 30,
-        effort: Effort::Balanced,
-        light: Switch::On,
-        threads: 1,
-    };
+    const TARGET: Target = Target::DEFAULT;
 
     fn video() -> Video {
-        let report = include_bytes!("../testdata/portrait.json");
-        let video = Probe::parse(report).unwrap().video.unwrap();
         Video {
             turn: Turn::Upright,
-            ..video
+            ..Video::portrait()
         }
     }
 

@@ -39,6 +39,11 @@ pub fn picture(video: &Video, frame: Resolution, backdrop: &str) -> String {
     format!("{},{DONE}", placed(video, frame, backdrop))
 }
 
+/// Returns whether the picture leaves a part of the frame to the backdrop.
+pub fn needs_backdrop(video: &Video, frame: Resolution) -> bool {
+    !fit(video.upright_shape(), frame).fills(frame)
+}
+
 fn placed(video: &Video, frame: Resolution, backdrop: &str) -> String {
     let upright = fit(video.upright_shape(), frame);
     let place = if video.turn.swaps_sides() {
@@ -51,7 +56,7 @@ fn placed(video: &Video, frame: Resolution, backdrop: &str) -> String {
     let scaler = Scaler { video, place };
     let film = match samples.conversion {
         // A picture that needs no filter afterwards may take the whole frame when its shape changes.
-        Conversion::Scaling if turn.is_empty() && !upright.fills(frame) => {
+        Conversion::Scaling if turn.is_empty() && needs_backdrop(video, frame) => {
             scaler.scale_to_bt709(samples, (frame.width, frame.height), "yuva420p")
         }
         Conversion::Scaling => {
@@ -74,10 +79,10 @@ fn placed(video: &Video, frame: Resolution, backdrop: &str) -> String {
             format!("{scale},{},{tags},{filters}{turn}", scaler.pad())
         }
     };
-    if upright.fills(frame) {
-        film
-    } else {
+    if needs_backdrop(video, frame) {
         in_front_of(backdrop, &film, frame)
+    } else {
+        film
     }
 }
 

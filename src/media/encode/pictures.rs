@@ -134,21 +134,13 @@ fn versions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Switch, media::Effort};
 
     #[test]
     fn each_quality_is_one_output() {
-        let target = Target {
-            frame: Resolution {
-                width: 1280,
-                height: 720,
-            },
-            max_seconds: 30,
-            effort: Effort::Balanced,
-            light: Switch::On,
-            threads: 1,
-        };
-        let args = pictures(target).join(" ".as_ref()).into_string().unwrap();
+        let args = pictures(Target::DEFAULT)
+            .join(" ".as_ref())
+            .into_string()
+            .unwrap();
         for quality in POSTERS.iter().chain(&THUMBS) {
             assert_eq!(args.matches(quality.file).count(), 1, "{args}");
         }

@@ -20,7 +20,6 @@ use crate::{
     media::{
         args::{file_url, input_limits, split_args},
         input::probe::Video,
-        layout::fit,
         stills::Stills,
         target::{RATE, Rendition, TIMESCALE, Target},
     },
@@ -56,7 +55,7 @@ pub fn plan(video: &Video, target: Target, files: &Files) -> Plan {
     args.extend(["-i".into(), file_url(&files.source)]);
     args.extend(split_args("-f png_pipe -i"));
     args.push(file_url(&files.watermark));
-    if !fit(video.upright_shape(), target.frame).fills(target.frame) {
+    if picture::needs_backdrop(video, target.frame) {
         args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
         args.push(file_url(&files.backdrop));
     }
@@ -150,30 +149,16 @@ pub fn join(renditions: &[Rendition]) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{Switch, media::Effort},
-        media::input::{probe::Probe, turn::Turn},
-    };
+    use crate::{config::Switch, media::input::turn::Turn};
 
-    const TARGET: Target = Target {
-        frame: Resolution {
-            width: 1280,
-            height: 720,
-        },
-        max_seconds: 30,
-        effort: Effort::Balanced,
-        light: Switch::On,
-        threads: 1,
-    };
+    const TARGET: Target = Target::DEFAULT;
 
     fn video(width: u32, height: u32) -> Video {
-        let report = include_bytes!("../testdata/portrait.json");
-        let video = Probe::parse(report).unwrap().video.unwrap();
         Video {
             width,
             height,
             turn: Turn::Upright,
-            ..video
+            ..Video::portrait()
         }
     }
 

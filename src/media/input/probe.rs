@@ -168,13 +168,27 @@ mod tests {
     use super::*;
     use crate::media::input::colour::{Colour, Matrix, Primaries, Transfer};
 
+    impl Probe {
+        /// Returns the probe of a film that was recorded upright by a phone.
+        pub fn portrait() -> Self {
+            Self::parse(include_bytes!("../testdata/portrait.json")).unwrap()
+        }
+    }
+
+    impl Video {
+        /// Returns the video stream of [`Probe::portrait`].
+        pub fn portrait() -> Self {
+            Probe::portrait().video.unwrap()
+        }
+    }
+
     fn video(json: &[u8]) -> Video {
         Probe::parse(json).unwrap().video.unwrap()
     }
 
     #[test]
     fn portrait_phone_video_is_rotated() {
-        let probe = Probe::parse(include_bytes!("../testdata/portrait.json")).unwrap();
+        let probe = Probe::portrait();
         assert_eq!(probe.streams, 2);
         let video = probe.video.unwrap();
         assert_eq!((video.width, video.height), (1920, 1080));

@@ -118,12 +118,8 @@ mod tests {
         check(&decodable(probe.clone())?, rules)
     }
 
-    fn portrait() -> Probe {
-        Probe::parse(include_bytes!("../testdata/portrait.json")).unwrap()
-    }
-
     fn with(change: impl FnOnce(&mut Video)) -> Probe {
-        let mut probe = portrait();
+        let mut probe = Probe::portrait();
         change(probe.video.as_mut().unwrap());
         probe
     }
@@ -134,7 +130,7 @@ mod tests {
 
     #[test]
     fn valid_video_passes_without_rules() {
-        assert!(judged(&portrait(), NO_RULES).is_ok());
+        assert!(judged(&Probe::portrait(), NO_RULES).is_ok());
     }
 
     #[test]
@@ -207,11 +203,11 @@ mod tests {
         for probe in [
             Probe {
                 films: 17,
-                ..portrait()
+                ..Probe::portrait()
             },
             Probe {
                 streams: 101,
-                ..portrait()
+                ..Probe::portrait()
             },
             with(|video| video.width = 8640),
             with(|video| video.rate.numerator = 251),

@@ -8,7 +8,7 @@ use crate::media::args::{file_url, input_limits, split_args};
 /// Headers are rounded, and the parts of a film end a frame or two apart.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
-/// What the packets of a video stream show.
+/// Number and times of the packets of a video stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeline {
     /// Number of packets, including those that an edit list hides.
@@ -104,7 +104,7 @@ impl Video {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::input::probe::{Probe, Ratio};
+    use crate::media::input::probe::Ratio;
 
     const RATE: Ratio = Ratio {
         numerator: 30,
@@ -112,13 +112,12 @@ mod tests {
     };
 
     fn film(frames: Option<u64>, rate: Ratio, millis: u64) -> Video {
-        let probe = Probe::parse(include_bytes!("../testdata/portrait.json")).unwrap();
         Video {
             frames,
             rate,
             base_rate: RATE,
             duration: Duration::from_millis(millis),
-            ..probe.video.unwrap()
+            ..Video::portrait()
         }
     }
 

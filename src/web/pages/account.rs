@@ -60,7 +60,7 @@ impl Detour {
     }
 }
 
-/// What a form needs to log a visitor in and to cast the vote.
+/// The services with which a form logs a visitor in and casts the vote.
 pub struct Desk {
     app: web::Data<App>,
     votes: web::Data<Votes>,

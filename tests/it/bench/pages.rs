@@ -1,4 +1,4 @@
-//! What pages cost the API when many people look at once: live progress for a thousand players, the
+//! Costs of pages when many people look at once: live progress for a thousand players, the
 //! ranking as a table, public pages compared with the public lists.
 
 use std::{
