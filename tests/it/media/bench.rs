@@ -18,7 +18,13 @@ use self::films::{FILMS, Film};
 use super::{BUMPERS, Studio, run};
 use crate::support::{Share, cpu_seconds, memory};
 
-const EFFORTS: [&str; 3] = ["balanced", "fast", "best"];
+/// The settings that are compared, with their options. The earlier system made no light rendition.
+const SETTINGS: [(&str, &[&str]); 4] = [
+    ("balanced", &[]),
+    ("balanced, no light", &["--light-rendition=off"]),
+    ("fast", &["--encode-effort=fast"]),
+    ("best", &["--encode-effort=best"]),
+];
 
 /// Seconds of the source that are kept.
 const KEPT: f64 = 30.0;
@@ -50,6 +56,8 @@ struct Made {
     /// The first frame of the source that is shown, a whole number.
     first: f64,
     frames: u64,
+    /// CPU time of the `ffmpeg` and `ffprobe` commands of a job alone.
+    bare: Option<f64>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,23 +67,45 @@ async fn comparison_with_the_earlier_system() {
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for film in &FILMS {
         let source = film.file();
-        let floor = median(|| decode(&source));
+        let mut studios = Vec::new();
+        for (name, options) in SETTINGS {
+            studios.push((name, Studio::open(options).await, Vec::new()));
+        }
+        let (mut floor, mut before) = (Vec::new(), Vec::new());
+        // Alternating, so that all see the same load of the machine.
+        for _ in 0..rounds() {
+            floor.push(decode(&source));
+            before.push(earlier(&source, film));
+            for (name, studio, results) in &mut studios {
+                results.push(ours(studio, &source, name).await);
+            }
+        }
+        let floor = median_of(floor);
         println!(
             "| {} | decode only | {floor:.1} | | | | | | | | | |",
             film.name
         );
-        let earlier = earlier(&source, film);
-        let before = film.is_scored.then(|| score(&earlier, &source, film.rate));
-        print_row(film, "earlier", &earlier, None, (before, before), None);
-        for effort in EFFORTS {
-            let option = format!("--encode-effort={effort}");
-            let studio = Studio::open(&[&option]).await;
-            let (made, overhead) = ours(&studio, &source).await;
+        let earlier = median_run(before);
+        let score_before = film.is_scored.then(|| score(&earlier, &source, film.rate));
+        print_row(
+            film,
+            "earlier",
+            &earlier,
+            None,
+            (score_before, score_before),
+        );
+        for (name, _, results) in studios {
+            let made = median_run(results);
             let after = film.is_scored.then(|| score(&made, &source, 30));
-            let costs = Some(earlier.cost);
-            print_row(film, effort, &made, costs, (after, before), Some(overhead));
+            print_row(film, name, &made, Some(earlier.cost), (after, score_before));
         }
     }
+}
+
+/// Returns the run with the median of CPU time.
+fn median_run(mut all: Vec<Made>) -> Made {
+    all.sort_by(|one, other| one.cost.cpu.total_cmp(&other.cost.cpu));
+    all.swap_remove(all.len() / 2)
 }
 
 /// Returns the CPU time of decoding alone, the minimum of any pipeline.
@@ -103,19 +133,16 @@ fn earlier(source: &Path, film: &Film) -> Made {
         place("mark.png").display()
     );
     let mut peak = 0;
-    let cpu = median(|| {
-        let ((), cpu) = timed(|| {
-            run("ffprobe", "-v error -show_entries format=duration", source);
-            let copy = format!("-v error -y -i {} -ss 0 -t 30 -c copy", source.display());
-            run("ffmpeg", &copy, &cut);
-            run(
-                "ffmpeg",
-                &format!("-v error -y -i {} -c copy -an", cut.display()),
-                &silent,
-            );
-            peak = watch("ffmpeg", &encode, &video).max(peak);
-        });
-        cpu
+    let ((), cpu) = timed(|| {
+        run("ffprobe", "-v error -show_entries format=duration", source);
+        let copy = format!("-v error -y -i {} -ss 0 -t 30 -c copy", source.display());
+        run("ffmpeg", &copy, &cut);
+        run(
+            "ffmpeg",
+            &format!("-v error -y -i {} -c copy -an", cut.display()),
+            &silent,
+        );
+        peak = watch("ffmpeg", &encode, &video);
     });
     let frames = count_frames(&video);
     // Copying drops the pictures before the second key frame and keeps the other timestamps.
@@ -131,41 +158,36 @@ fn earlier(source: &Path, film: &Film) -> Made {
         skipped: 0,
         first,
         frames,
+        bare: None,
     }
 }
 
-/// Runs this pipeline. Also returns the CPU time of the job relative to its bare `ffmpeg` commands.
-async fn ours(studio: &Studio, source: &Path) -> (Made, f64) {
-    let mut results = Vec::new();
-    for _ in 0..rounds() {
-        let before = own_cpu();
-        let scratch = studio.media.scratch().unwrap();
-        let mut report = JobReport::default();
-        let clip = studio
-            .media
-            .make_clip(source, &scratch, &mut report, |_| {})
-            .await
-            .unwrap();
-        let cpu = own_cpu() - before;
-        results.push((cpu, clip, report.making, scratch));
-    }
-    results.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-    let (cpu, clip, usage, _scratch) = results.swap_remove(results.len() / 2);
-    let video = films::folder().join("ours.mp4");
+/// Runs this pipeline.
+async fn ours(studio: &Studio, source: &Path, name: &str) -> Made {
+    let before = own_cpu();
+    let scratch = studio.media.scratch().unwrap();
+    let mut report = JobReport::default();
+    let clip = studio
+        .media
+        .make_clip(source, &scratch, &mut report, |_| {})
+        .await
+        .unwrap();
+    let cpu = own_cpu() - before;
+    let video = films::folder().join(format!("{name}.mp4"));
     fs::copy(&clip.video, &video).unwrap();
-    let bare = float(usage.cpu_ms.unwrap()) / 1000.0;
-    let made = Made {
+    let usage = report.making;
+    Made {
         cost: Cost {
             cpu,
             bytes: float(clip.bytes),
             peak: float(usage.peak_bytes.unwrap()),
         },
+        bare: Some(float(usage.cpu_ms.unwrap()) / 1000.0),
         video,
         skipped: BUMPERS / 2,
         first: 0.0,
         frames: clip.frames - BUMPERS,
-    };
-    (made, cpu / bare)
+    }
 }
 
 /// Compares frames by number, below the watermark, with an `ffmpeg` build that has VMAF.
@@ -212,7 +234,6 @@ fn print_row(
     made: &Made,
     earlier: Option<Cost>,
     (score, before): (Option<Score>, Option<Score>),
-    overhead: Option<f64>,
 ) {
     let Cost { cpu, bytes, peak } = made.cost;
     let times = |ours: f64, theirs: fn(Cost) -> f64| {
@@ -232,7 +253,8 @@ fn print_row(
         score.vmaf,
         score.vmaf - before.vmaf,
         peak / 1e6,
-        overhead.map_or(String::new(), |overhead| format!("{overhead:.3}")),
+        made.bare
+            .map_or(String::new(), |bare| format!("{:.3}", cpu / bare)),
     );
 }
 
@@ -269,10 +291,6 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 
 fn own_cpu() -> f64 {
     cpu_seconds(std::process::id(), Share::WithChildren).unwrap()
-}
-
-fn median(mut measure: impl FnMut() -> f64) -> f64 {
-    median_of((0..rounds()).map(|_| measure()).collect())
 }
 
 fn median_of(mut all: Vec<f64>) -> f64 {

@@ -1,6 +1,10 @@
 //! Clips per minute of the real worker, with one, two and four concurrent jobs.
 
-use std::time::Instant;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use super::films::MINUTE;
 use crate::{
@@ -13,7 +17,12 @@ const CLIPS: u32 = 4;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: make bench-media"]
 async fn clips_per_minute() {
-    let film = std::fs::read(MINUTE.file()).unwrap();
+    let source = MINUTE.file();
+    let film = std::fs::read(&source).unwrap();
+    println!(
+        "Two bare encoders at once: ×{:.2} of one.",
+        2.0 * bare(&source, 1) / bare(&source, 2)
+    );
     println!(
         "| jobs at once, of slots | clips per minute | × one | CPU s per clip | worker MB | ffmpeg MB |"
     );
@@ -50,4 +59,25 @@ async fn clips_per_minute() {
             peak.await / 1_000_000,
         );
     }
+}
+
+/// Returns the time that `count` concurrent encoders take, each on one thread. Two processors that
+/// share caches, memory and power are not twice as fast as one, whatever the worker does.
+fn bare(film: &Path, count: usize) -> f64 {
+    let started = Instant::now();
+    let encoder = || {
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-filter_threads", "1", "-threads", "1", "-i"])
+            .arg(film)
+            .args("-t 30 -an -vf scale=1280:720 -c:v libx264 -preset superfast".split(' '))
+            .args(["-threads", "1", "-f", "null", "-"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let running: Vec<_> = (0..count).map(|_| encoder()).collect();
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    started.elapsed().as_secs_f64()
 }
