@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from emulator.server import emulator
-from scaling import BURST, SCENARIOS, deployed, earlier, simulate
+from scaling import BURST, FILLED, SCENARIOS, deployed, earlier, simulate
 from stacks import ROOT, STACKS, Account
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 720, 110, 52, 34, 46
-COLOURS = {"earlier": "#b0413e", "current": "#1f6f8b"}
+COLOURS = {"earlier": "#b0413e", "current": "#1f6f8b", "on time": "#1f6f8b", "1 min late": "#5a9e4b",
+           "2 min late": "#c98a1b", "3 min late": "#7a5195", "filled with 0, 1 min late": "#b0413e"}
 
 
 def points(values, top, scale, step):
@@ -41,8 +42,10 @@ def panel(title, runs, attribute, top):
 
 
 def draw(name, title, runs):
-    legend = "".join(f'<text x="{LEFT + 460 + 130 * index}" y="16" fill="{COLOURS[each]}">{each}</text>'
-                     for index, each in enumerate(runs))
+    legend, x = "", LEFT + WIDTH
+    for each in reversed(runs):
+        legend = f'<text x="{x}" y="16" text-anchor="end" fill="{COLOURS[each]}">{each}</text>' + legend
+        x -= 7 * len(each) + 24
     second = TOP + HEIGHT + GAP
     size = f"{LEFT + WIDTH + 30} {second + HEIGHT + 26}"
     svg = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" font-family="sans-serif" font-size="12">\n'
@@ -77,6 +80,12 @@ def main():
     row("burst, current, boot of 8 min", simulate(replace(policy, boot=480), *SCENARIOS["burst"]), 3)
     for phase in (0, 59):
         row(f"burst, current, metrics {phase} s past", simulate(policy, *SCENARIOS["burst"], phase=phase), 3)
+    late = {name: simulate(policy, {60: 54}, 40, 1, late=minutes)
+            for minutes, name in enumerate(("on time", "1 min late", "2 min late", "3 min late"))}
+    late["filled with 0, 1 min late"] = simulate(replace(policy, expression=FILLED), {60: 54}, 40, 1, late=1)
+    for name, run in late.items():
+        row(f"54 videos, {name}", run, 3)
+    draw("late", "54 videos at once, metrics on time and late", late)
     hundreds = simulate(replace(policy, largest=300), {60: 3000}, 40, 1)
     row("3,000 videos, up to 300 workers", hundreds, 300)
     draw("hundreds", "3,000 videos at once, up to 300 workers", {"current": hundreds})

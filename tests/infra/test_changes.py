@@ -93,6 +93,13 @@ def test_05_with_a_certificate_serves_https_and_redirects_http(other):
     assert ports == {80, 443}
 
 
+@pytest.mark.parametrize("stack", ["api", "workers"])
+def test_groups_have_at_least_one_instance(other, stack):
+    """A new stack would wait in vain for the signal of an instance."""
+    with pytest.raises(ClientError, match="at least 1, since a new stack waits"):
+        other.update(stack, MinSize=0)
+
+
 def test_06_accepts_warm_up_size_and_version(other):
     other.update("workers", InstanceWarmup=120, MaxSize=5, ArtifactVersion="0.0.9", KeyPairName="ours")
     assert other.policy("worker")["EstimatedInstanceWarmup"] == 120

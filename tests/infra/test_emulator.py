@@ -36,6 +36,9 @@ def with_properties(kind, **properties):
         "TopicName": {"Fn::GetAtt": ["Queue", "Colour"]}}}}, "no attribute Colour"),
     ({name: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": other}}}
       for name, other in (("A", "B"), ("B", "A"))}, "Circular"),
+    # A group that waits for a signal, and launches nobody who sends it.
+    ({"Thing": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": {"MinSize": 0, "MaxSize": 1},
+                "CreationPolicy": {"ResourceSignal": {"Count": 1}}}}, "0 SUCCESS signals"),
 ])
 def test_unknown_definitions_fail(resources, complaint):
     with pytest.raises(ClientError, match=complaint):

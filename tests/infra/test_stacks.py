@@ -290,7 +290,7 @@ def test_workers_scale_by_backlog_including_running_videos(account):
     assert not target.get("DisableScaleIn")
     metrics = {each["Id"]: each for each in target["CustomizedMetricSpecification"]["Metrics"]}
     assert metrics["backlog"]["Expression"] == \
-        "(FILL(visible,0)+FILL(inflight,0))/IF(FILL(workers,1)>0,FILL(workers,1),1)"
+        "IF(visible >= 0, (visible + FILL(inflight, 0)) / IF(FILL(workers, REPEAT) > 0, FILL(workers, REPEAT), 1))"
     assert [name for name, each in metrics.items() if each["ReturnData"]] == ["backlog"]
     watched = {name: (each["MetricStat"]["Metric"]["MetricName"], each["MetricStat"]["Metric"]["Dimensions"][0]["Value"])
                for name, each in metrics.items() if name != "backlog"}

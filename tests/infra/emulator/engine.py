@@ -109,6 +109,8 @@ class Resources:
 
     def make(self, name):
         kind, properties = self.plan(name)
+        if self.template["Resources"][name].get("CreationPolicy") and properties.get("MinSize") in (0, "0"):
+            fail(f"{name}: received 0 SUCCESS signals, since the group launches no instance")
         try:
             made = kind.create(self.aws, properties, f"{self.name}-{name}")
         except Exception as error:
