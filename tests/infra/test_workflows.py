@@ -67,3 +67,12 @@ def test_every_hash_has_a_version_comment():
     for file in FILES:
         for line in file.read_text().splitlines():
             assert "uses:" not in line or re.search(r"# v\d+\.\d+\.\d+$", line), line
+
+
+def test_no_role_is_assumed_for_longer_than_its_default_maximum():
+    """An hour, *Update the maximum session duration for a role*, IAM User Guide."""
+    durations = [step["with"]["role-duration-seconds"] for param in steps() for step in param.values
+                 if "role-to-assume" in step.get("with", {})]
+    assert durations
+    for duration in durations:
+        assert int(re.fullmatch(r"\$\{\{ vars\.AWS_ROLE_SECONDS \|\| (\d+) \}\}", duration)[1]) <= 3600
