@@ -105,5 +105,21 @@ class Account:
         alarms = self.cloudwatch.describe_alarms(AlarmNamePrefix=ENVIRONMENT)["MetricAlarms"]
         return {alarm["AlarmName"].removeprefix(f"{ENVIRONMENT}-"): alarm for alarm in alarms}
 
+    def distribution(self):
+        """CloudFront lists the distributions of all regions."""
+        (summary,) = [each for each in self.cloudfront.list_distributions()["DistributionList"]["Items"]
+                      if each["DomainName"] in self.outputs("cdn")["Url"]]
+        return self.cloudfront.get_distribution_config(Id=summary["Id"])["DistributionConfig"]
+
+    def limits(self, scope):
+        """The rules that limit requests of one address, by the name of their list."""
+        found = {}
+        for each in self.wafv2.list_web_acls(Scope=scope)["WebACLs"]:
+            acl = self.wafv2.get_web_acl(Name=each["Name"], Scope=scope, Id=each["Id"])["WebACL"]
+            (rule,) = acl["Rules"]
+            assert rule["Action"] == {"Block": {}} and acl["DefaultAction"] == {"Allow": {}}
+            found[acl["Name"]] = rule["Statement"]["RateBasedStatement"]
+        return found
+
     def security_group(self, group_id):
         return self.ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]

@@ -6,9 +6,15 @@ from copy import deepcopy
 import pytest
 from botocore.exceptions import ClientError
 
-from stacks import ENVIRONMENT, STACKS, template
+from emulator.aws import FORGOTTEN
+from stacks import Account, ENVIRONMENT, STACKS, template
 
 CDN = {"BehindCdn": "true", "MediaBaseUrl": "https://d1.cloudfront.net/processed"}
+
+
+def origin(account):
+    (found,) = [each for each in account.distribution()["Origins"]["Items"] if each["Id"] == "api"]
+    return found
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -51,10 +57,28 @@ def test_035_accepts_a_limit_and_an_address(other):
         other.update("sqs", ReceiveLimit=3)
 
 
-def test_04_adds_a_standby(other):
-    other.update("rds", MultiAZ="true")
+def test_04_adds_what_ordinary_accounts_allow(other):
+    other.update("rds", MultiAZ="true", StorageType="gp3", BackupRetentionDays=7, DeletionProtection="true")
     (db,) = other.rds.describe_db_instances()["DBInstances"]
-    assert db["MultiAZ"] is True
+    assert (db["MultiAZ"], db["DeletionProtection"]) == (True, True)
+    assert (db["StorageType"], db["BackupRetentionPeriod"]) == ("gp3", 7)
+    other.update("rds", MultiAZ="true")
+    assert other.rds.describe_db_instances()["DBInstances"][0]["DeletionProtection"] is False
+
+
+def test_04_cannot_encrypt_an_existing_database(other):
+    with pytest.raises(ClientError, match="requires replacing"):
+        other.update("rds", Encrypted="true")
+
+
+def test_04_requires_a_tenth_more_for_growth(other):
+    with pytest.raises(ClientError, match="less than 110 %"):
+        other.update("rds", StorageGiB=95)
+    other.update("rds", StorageGiB=95, MaxStorageGiB=0)
+    assert other.rds.describe_db_instances()["DBInstances"][0]["AllocatedStorage"] == 95
+    for wrong in ("t3.micro", "db.t3"):
+        with pytest.raises(ClientError, match="constraint"):
+            other.update("rds", InstanceClass=wrong)
 
 
 def test_05_behind_the_cdn_admits_only_cloudfront_with_its_header(other):
@@ -95,9 +119,43 @@ def test_05_with_a_certificate_serves_https_and_redirects_http(other):
 
 @pytest.mark.parametrize("stack", ["api", "workers"])
 def test_groups_have_at_least_one_instance(other, stack):
-    """A new stack would wait in vain for the signal of an instance."""
+    """A new stack would wait 15 minutes for the signal of an instance, and fail."""
     with pytest.raises(ClientError, match="at least 1, since a new stack waits"):
         other.update(stack, MinSize=0)
+
+
+def test_05_keeps_access_logs(other):
+    other.update("api", AccessLogs="true")
+    (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
+    answer = other.elbv2.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])
+    attributes = {each["Key"]: each["Value"] for each in answer["Attributes"]}
+    bucket = attributes["access_logs.s3.bucket"]
+    assert attributes["access_logs.s3.enabled"] == "true" and bucket != other.bucket()
+    (allow,) = json.loads(other.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert allow["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    assert allow["Resource"] == f"arn:aws:s3:::{bucket}/AWSLogs/123456789012/*"
+    (rule,) = other.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rule["Expiration"] == {"Days": 30}
+    other.update("api")
+
+
+def test_05_limits_requests_per_address_unless_behind_the_cdn(other):
+    assert other.limits("REGIONAL") == {}
+    other.update("api", RequestsPerAddress=2000)
+    assert other.limits("REGIONAL") == {"anb-production-addresses": {"Limit": 2000, "AggregateKeyType": "IP"}}
+    (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
+    assert other.wafv2.get_web_acl_for_resource(ResourceArn=balancer["LoadBalancerArn"])["WebACL"]["Name"] == \
+        "anb-production-addresses"
+    with pytest.raises(ClientError, match="set RequestsPerAddress of 07, and 0 in 05"):
+        other.update("api", RequestsPerAddress=2000, **CDN)
+    other.update("api")
+    assert other.limits("REGIONAL") == {}
+
+
+def test_07_limits_requests_per_address_only_in_us_east_1(other):
+    """test_stacks.py has the other case."""
+    with pytest.raises(ClientError, match="us-east-1 only"):
+        other.update("cdn", RequestsPerAddress=5000)
 
 
 def test_06_accepts_warm_up_size_and_version(other):
@@ -121,13 +179,37 @@ def test_06_uses_spot_beyond_the_first_worker(other):
         other.update("workers", OnDemandPercentage=101, **kept)
 
 
+@pytest.mark.parametrize("stack, role", [("api", "api"), ("workers", "worker")])
+def test_groups_accept_image_type_and_lifetime(other, stack, role):
+    other.update(stack, ImageId="ami-0123456789abcdef0", InstanceType="c7i-flex.large", MaxInstanceLifetime=604800)
+    data = other.launch_data(role)
+    assert (data["ImageId"], data["InstanceType"]) == ("ami-0123456789abcdef0", "c7i-flex.large")
+    # These types have no credits, and EC2 refuses the option.
+    assert "CreditSpecification" not in data
+    assert FORGOTTEN[f"us-west-2/anb-production-{role}-asg"]["MaxInstanceLifetime"] == "604800"
+    for wrong in ({"ImageId": "al2023"}, {"MaxInstanceLifetime": 3600}):
+        with pytest.raises(ClientError, match="constraint"):
+            other.update(stack, **wrong)
+    other.update(stack)
+
+
+def test_07_has_names_of_its_own_in_each_region(account, other):
+    """The emulator refuses a name of CloudFront that exists in any region."""
+    accesses = other.cloudfront.list_origin_access_controls()["OriginAccessControlList"]["Items"]
+    assert {"anb-production-clips-us-east-1", "anb-production-clips-us-west-2"} <= {each["Name"] for each in accesses}
+
+
+def test_07_waits_longer_for_slow_uploads(other):
+    other.update("cdn", OriginReadTimeout=120)
+    assert origin(other)["CustomOriginConfig"]["OriginReadTimeout"] == 120
+    with pytest.raises(ClientError, match="constraint"):
+        other.update("cdn", OriginReadTimeout=181)
+
+
 def test_07_connects_to_a_named_origin_by_https(other):
     other.update("cdn", OriginHost="api.anb.example")
-    (summary,) = other.cloudfront.list_distributions()["DistributionList"]["Items"][-1:]
-    config = other.cloudfront.get_distribution_config(Id=summary["Id"])["DistributionConfig"]
-    origin = {each["Id"]: each for each in config["Origins"]["Items"]}["api"]
-    assert (origin["DomainName"], origin["CustomOriginConfig"]["OriginProtocolPolicy"]) == \
-        ("api.anb.example", "https-only")
+    api = origin(other)
+    assert (api["DomainName"], api["CustomOriginConfig"]["OriginProtocolPolicy"]) == ("api.anb.example", "https-only")
 
 
 def test_deletion_keeps_only_the_bucket_and_a_database_snapshot(other):
@@ -151,3 +233,42 @@ def test_new_stack_reuses_the_bucket(other):
     other.create("s3", ExistingBucketName=bucket)
     assert other.bucket() == bucket
     other.delete("s3")
+
+
+# --- a third region ---
+
+@pytest.fixture(scope="module")
+def third(aws):
+    account = Account("eu-west-1")
+    yield account
+    for stack in ("api", "rds", "sqs", "s3", "vpc"):
+        account.delete(stack)
+
+
+def test_01_uses_the_named_zones(third):
+    for wrong in ({"ZoneA": "eu-west-1b"}, {"ZoneB": "eu-west-1b"}, {"ZoneA": "eu-west-1b", "ZoneB": "eu-west-1b"}):
+        with pytest.raises(ClientError, match="two different zones, or neither"):
+            third.create("vpc", **wrong)
+    with pytest.raises(ClientError, match="a zone such as"):
+        third.create("vpc", ZoneA="eu-west-1", ZoneB="eu-west-1c")
+    third.create("vpc", ZoneA="eu-west-1b", ZoneB="eu-west-1c")
+    zones = {each["AvailabilityZone"] for each in third.ec2.describe_subnets(
+        Filters=[{"Name": "tag:Name", "Values": ["anb-production-*"]}])["Subnets"]}
+    assert zones == {"eu-west-1b", "eu-west-1c"}
+
+
+def test_04_encrypts_a_new_database(third):
+    third.create("s3")
+    third.create("sqs")
+    third.create("rds", Encrypted="true")
+    assert third.rds.describe_db_instances()["DBInstances"][0]["StorageEncrypted"] is True
+
+
+def test_05_behind_the_cdn_needs_the_prefix_list_of_its_region(third):
+    third.create("api")
+    with pytest.raises(ClientError, match="'set-CloudFrontPrefixList' does not exist"):
+        third.update("api", **CDN)
+    third.update("api", CloudFrontPrefixList="pl-4fa04526", **CDN)
+    (balancer,) = third.elbv2.describe_load_balancers()["LoadBalancers"]
+    (ingress,) = third.security_group(balancer["SecurityGroups"][0])["IpPermissions"]
+    assert [each["PrefixListId"] for each in ingress["PrefixListIds"]] == ["pl-4fa04526"]

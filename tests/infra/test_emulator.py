@@ -36,9 +36,11 @@ def with_properties(kind, **properties):
         "TopicName": {"Fn::GetAtt": ["Queue", "Colour"]}}}}, "no attribute Colour"),
     ({name: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": other}}}
       for name, other in (("A", "B"), ("B", "A"))}, "Circular"),
-    # A group that waits for a signal, and launches nobody who sends it.
+    # A group that waits for a signal but launches no instance to send it.
     ({"Thing": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": {"MinSize": 0, "MaxSize": 1},
                 "CreationPolicy": {"ResourceSignal": {"Count": 1}}}}, "0 SUCCESS signals"),
+    (with_properties("AWS::RDS::DBInstance", AllocatedStorage=91, MaxAllocatedStorage=100), "less than 110 %"),
+    (with_properties("AWS::WAFv2::WebACL", Scope="CLOUDFRONT"), "us-east-1"),
 ])
 def test_unknown_definitions_fail(resources, complaint):
     with pytest.raises(ClientError, match=complaint):
@@ -64,3 +66,33 @@ def test_parameter_rules_are_enforced(rule, value, complaint):
 def test_undeclared_parameter_is_rejected():
     with pytest.raises(ClientError, match="do not exist"):
         create({"Queue": QUEUE}, {"P": "x"})
+
+
+def test_maps_are_looked_up_even_where_they_do_not_apply():
+    named = {"Fn::If": ["Never", {"Fn::FindInMap": ["Names", {"Ref": "AWS::Region"}, "Name"]}, "q"]}
+    with pytest.raises(ClientError, match="Unable to get mapping for Names::us-west-2::Name"):
+        create(with_properties("AWS::SQS::Queue", QueueName=named), Mappings={"Names": {"us-east-1": {"Name": "q"}}},
+               Conditions={"Never": {"Fn::Equals": ["a", "b"]}})
+
+
+def test_broken_rule_is_reported():
+    rule = {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "P"}, "a"]}, "AssertDescription": "P must be a"}]}
+    with pytest.raises(ClientError, match="P must be a"):
+        create({"Queue": QUEUE}, {"P": "b"}, Parameters={"P": {"Type": "String"}}, Rules={"Rule": rule})
+
+
+@pytest.mark.parametrize("kind, properties", [
+    ("AWS::CloudFront::OriginAccessControl", {"OriginAccessControlConfig": {
+        "Name": "twice", "OriginAccessControlOriginType": "s3", "SigningBehavior": "always",
+        "SigningProtocol": "sigv4"}}),
+    ("AWS::CloudWatch::Dashboard", {"DashboardName": "twice", "DashboardBody": "{}"}),
+])
+def test_names_without_a_region_are_unique_in_the_account(kind, properties):
+    here, there = (Account(region).cloudformation for region in ("us-west-2", "eu-west-1"))
+    body = {"TemplateBody": json.dumps({"Resources": with_properties(kind, **properties)})}
+    here.create_stack(StackName="first", **body)
+    with pytest.raises(ClientError, match="twice exists already"):
+        there.create_stack(StackName=kind.replace("::", "-"), **body)
+    here.delete_stack(StackName="first")
+    there.create_stack(StackName="second", **body)
+    there.delete_stack(StackName="second")

@@ -13,7 +13,8 @@ from .template import parse
 
 REFERENCE = re.compile(r"\{\{resolve:([^}]*)\}\}")
 PLACE = re.compile(r"\$\{(!?)([^}]*)\}")
-SECTIONS = {"AWSTemplateFormatVersion", "Description", "Parameters", "Mappings", "Conditions", "Resources", "Outputs"}
+SECTIONS = {"AWSTemplateFormatVersion", "Description", "Parameters", "Rules", "Mappings", "Conditions", "Resources",
+            "Outputs"}
 RESOURCE = {"Type", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata", "CreationPolicy",
             "Properties"}
 
@@ -64,6 +65,8 @@ class Resources:
         self.no_echo_parameter_keys = [
             value for name, value in self.resolved_parameters.items()
             if self.template.get("Parameters", {})[name].get("NoEcho")]
+        self.check_rules()
+        self.check_maps(self.template)
 
     def create(self, template):
         for name in self.order():
@@ -215,6 +218,20 @@ class Resources:
             fail(f"Parameter {name} failed to satisfy constraint: {rule.get('ConstraintDescription', rule)}")
         return value
 
+    def check_rules(self):
+        for rule in self.template.get("Rules", {}).values():
+            if self.condition(rule.get("RuleCondition", {"Fn::Equals": ["", ""]})):
+                for each in rule["Assertions"]:
+                    if not self.condition(each["Assert"]):
+                        fail(f"Template validation error: {each['AssertDescription']}")
+
+    def check_maps(self, node):
+        """AWS looks up every map, even in a branch of Fn::If that does not apply (aws-cloudformation-templates#271)."""
+        if isinstance(node, dict) and "Fn::FindInMap" in node:
+            self.resolve(node)
+        for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+            self.check_maps(each)
+
     def condition(self, node):
         match node:
             case str():
@@ -289,6 +306,8 @@ class Resources:
             case "FindInMap", path:
                 found = self.template["Mappings"]
                 for key in self.resolve(path):
+                    if key not in found:
+                        fail(f"Template error: Unable to get mapping for {'::'.join(self.resolve(path))}")
                     found = found[key]
                 return found
             case "Base64", text:
@@ -317,6 +336,8 @@ class Resources:
             case ["secretsmanager", *arn, "SecretString", key]:
                 secret = self.aws.call("secretsmanager", "get_secret_value", SecretId=":".join(arn))
                 return json.loads(secret["SecretString"])[key]
+            case ["ssm", name]:
+                return self.aws.call("ssm", "get_parameter", Name=name)["Parameter"]["Value"]
         fail(f"the emulator does not know the reference {reference[0]}")
 
 

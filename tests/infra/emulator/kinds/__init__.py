@@ -52,6 +52,15 @@ def split(properties, *names):
     return rest, *(properties.get(name) for name in names)
 
 
+# Names that must be unique in the account, since their service has no regions: (type, name) -> (region, stack's name).
+TAKEN: dict[tuple[str, str], tuple[str, str]] = {}
+
+
+def claim(aws, type_name, name, owner):
+    if TAKEN.setdefault((type_name, name), (aws.region, owner)) != (aws.region, owner):
+        raise ValueError(f"{type_name} {name} exists already in this account")
+
+
 def tagged(properties, resource_type):
     rest, tags = split(properties, "Tags")
     return rest | ({"TagSpecifications": [{"ResourceType": resource_type, "Tags": tags}]} if tags else {})

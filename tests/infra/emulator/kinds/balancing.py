@@ -1,5 +1,6 @@
 """Load balancers and groups of instances."""
 
+from ..aws import FORGOTTEN
 from . import deletes, kind, split
 
 
@@ -7,13 +8,22 @@ def full_name(arn):
     return arn.split(":")[5].removeprefix("loadbalancer/")
 
 
-@kind("AWS::ElasticLoadBalancingV2::LoadBalancer", deletes("elbv2", "delete_load_balancer", LoadBalancerArn="ID"))
+def described_load_balancer(aws, arn, attributes):
+    aws.call("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=attributes)
+    (made,) = aws.call("elbv2", "describe_load_balancers", LoadBalancerArns=[arn])["LoadBalancers"]
+    return arn, {"DNSName": made["DNSName"], "LoadBalancerFullName": full_name(arn)}
+
+
+def update_load_balancer(aws, arn, properties, name):
+    return described_load_balancer(aws, arn, properties["LoadBalancerAttributes"])
+
+
+@kind("AWS::ElasticLoadBalancingV2::LoadBalancer", deletes("elbv2", "delete_load_balancer", LoadBalancerArn="ID"),
+      update_load_balancer)
 def load_balancer(aws, properties, name):
     rest, attributes = split(properties, "LoadBalancerAttributes")
     made = aws.call("elbv2", "create_load_balancer", **rest)["LoadBalancers"][0]
-    arn = made["LoadBalancerArn"]
-    aws.call("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=attributes)
-    return arn, {"DNSName": made["DNSName"], "LoadBalancerFullName": full_name(arn)}
+    return described_load_balancer(aws, made["LoadBalancerArn"], attributes)
 
 
 @kind("AWS::ElasticLoadBalancingV2::TargetGroup", deletes("elbv2", "delete_target_group", TargetGroupArn="ID"))
@@ -41,6 +51,14 @@ def rule(aws, properties, name):
     return aws.call("elbv2", "create_rule", **properties)["Rules"][0]["RuleArn"], {}
 
 
+# What moto forgets of a group; the key is the region and the name of the group.
+LOST = ("MaxInstanceLifetime", "InstanceMaintenancePolicy")
+
+
+def remember(aws, properties):
+    FORGOTTEN[f"{aws.region}/{properties['AutoScalingGroupName']}"] = {key: properties.get(key) for key in LOST}
+
+
 def group_parameters(properties):
     rest, collections, subnets, signal = split(properties, "MetricsCollection", "VPCZoneIdentifier", "Signal")
     return rest | {"VPCZoneIdentifier": ",".join(subnets)}, collections
@@ -65,6 +83,7 @@ def update_group(aws, name, properties, _):
     if {each["LoadBalancerTargetGroupARN"] for each in attached["LoadBalancerTargetGroups"]} != set(arns):
         raise NotImplementedError("other target groups")
     aws.call("autoscaling", "update_auto_scaling_group", **parameters)
+    remember(aws, properties)
     return enable_metrics(aws, name, collections)
 
 
@@ -76,6 +95,7 @@ def delete_group(aws, name, properties, keeps_copy):
 def group(aws, properties, name):
     parameters, collections = group_parameters(properties)
     aws.call("autoscaling", "create_auto_scaling_group", **parameters)
+    remember(aws, properties)
     return enable_metrics(aws, properties["AutoScalingGroupName"], collections)
 
 

@@ -20,7 +20,8 @@ def update_bucket(aws, bucket, properties, name):
 
     put("bucket_ownership_controls", OwnershipControls=owner)
     put("public_access_block", PublicAccessBlockConfiguration=blocked)
-    put("bucket_versioning", VersioningConfiguration=versions)
+    if versions:
+        put("bucket_versioning", VersioningConfiguration=versions)
     put("bucket_tagging", Tagging={"TagSet": tags})
     put("bucket_encryption", ServerSideEncryptionConfiguration={"Rules": [
         {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
@@ -36,9 +37,9 @@ def update_bucket(aws, bucket, properties, name):
 
 
 def lifecycle(rule):
-    rest, id_, marker = split(rule, "Id", "ExpiredObjectDeleteMarker")
-    expiration = {"Expiration": {"ExpiredObjectDeleteMarker": marker}} if marker else {}
-    return rest | {"ID": id_, "Filter": {"Prefix": rest.pop("Prefix", "")}} | expiration
+    rest, id_, marker, days = split(rule, "Id", "ExpiredObjectDeleteMarker", "ExpirationInDays")
+    expires = {key: value for key, value in (("ExpiredObjectDeleteMarker", marker), ("Days", days)) if value}
+    return rest | {"ID": id_, "Filter": {"Prefix": rest.pop("Prefix", "")}} | ({"Expiration": expires} if expires else {})
 
 
 def cors_rule(rule):
@@ -48,7 +49,7 @@ def cors_rule(rule):
 
 @kind("AWS::S3::Bucket", deletes("s3", "delete_bucket", Bucket="ID"), update_bucket)
 def bucket(aws, properties, name):
-    name = properties["BucketName"]
+    name = properties.get("BucketName", name.lower())
     place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
     aws.call("s3", "create_bucket", Bucket=name, **place)
     return update_bucket(aws, name, properties, name)
@@ -87,6 +88,13 @@ def db_parameters_of(properties):
     return rest | {"VpcSecurityGroupIds": groups}
 
 
+def check_db(properties):
+    """The storage threshold as *Managing capacity automatically with Amazon RDS storage autoscaling* requires it."""
+    allocated, most = int(properties["AllocatedStorage"]), properties.get("MaxAllocatedStorage")
+    if most is not None and int(most) < 1.1 * allocated:
+        raise ValueError(f"MaxAllocatedStorage {most} is less than 110 % of AllocatedStorage {allocated}")
+
+
 def described_db(aws, name):
     made = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=name)["DBInstances"][0]
     return name, {f"Endpoint.{key}": str(value) for key, value in made["Endpoint"].items()}
@@ -97,6 +105,10 @@ UNCHANGEABLE = ("Engine", "DBName", "MasterUsername", "DBSubnetGroupName", "Stor
 
 
 def update_db(aws, name, properties, _):
+    check_db(properties)
+    (now,) = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=name)["DBInstances"]
+    if str(now["StorageEncrypted"]).lower() != properties["StorageEncrypted"]:
+        raise ValueError(f"cannot update a stack when a custom-named resource requires replacing: rename {name}")
     rest, *_rest = split(db_parameters_of(properties), *UNCHANGEABLE)
     aws.call("rds", "modify_db_instance", ApplyImmediately=True, **rest)
     return described_db(aws, name)
@@ -109,6 +121,7 @@ def delete_db(aws, name, properties, keeps_copy):
 
 @kind("AWS::RDS::DBInstance", delete_db, update_db)
 def db(aws, properties, name):
+    check_db(properties)
     rest, _ = split(db_parameters_of(properties), "DeleteAutomatedBackups")
     aws.call("rds", "create_db_instance", **rest)
     return described_db(aws, properties["DBInstanceIdentifier"])

@@ -1,34 +1,45 @@
-"""CloudFront."""
+"""CloudFront and WAF."""
 
 import json
 import uuid
 
 from ..aws import FORGOTTEN
-from . import kind, split
+from . import TAKEN, claim, kind, split
 
 
-@kind("AWS::CloudFront::OriginAccessControl")
+def free(type_name, find):
+    """A delete that gives the name back."""
+    return lambda aws, physical_id, properties, keeps_copy: TAKEN.pop((type_name, find(properties)["Name"]))
+
+
+ACCESS, CACHE = "OriginAccessControl", "CachePolicy"
+
+
+@kind("AWS::CloudFront::OriginAccessControl", free(ACCESS, lambda each: each["OriginAccessControlConfig"]))
 def access_control(aws, properties, name):
+    claim(aws, ACCESS, properties["OriginAccessControlConfig"]["Name"], name)
     made = aws.call("cloudfront", "create_origin_access_control", **properties)
     return made["OriginAccessControl"]["Id"], {"Id": made["OriginAccessControl"]["Id"]}
 
 
-@kind("AWS::CloudFront::CachePolicy")
+@kind("AWS::CloudFront::CachePolicy", free(CACHE, lambda each: each["CachePolicyConfig"]))
 def cache_policy(aws, properties, name):
     # moto has none.
     config = json.loads(json.dumps(properties["CachePolicyConfig"]))
+    claim(aws, CACHE, config["Name"], name)
     key = config["ParametersInCacheKeyAndForwardedToOrigin"]
     aws.check("cloudfront", "create_cache_policy", CachePolicyConfig=config)
     return f"policy-{config['Name']}", {"Id": f"policy-{config['Name']}", "Key": key}
 
 
-@kind("AWS::CloudFront::Function", puts=True)
+@kind("AWS::CloudFront::Function", free("Function", lambda each: each), puts=True)
 def function(aws, properties, name):
     # moto has no stages, and a distribution takes only published functions.
     config, published = split(properties, "AutoPublish")
     if str(published).lower() != "true":
         raise ValueError(f"{config['Name']} is not published")
     aws.check("cloudfront", "create_function", **config)
+    claim(aws, "Function", config["Name"], name)
     arn = f"arn:aws:cloudfront::123456789012:function/{config['Name']}"
     return arn, {"FunctionARN": arn}
 
@@ -67,3 +78,31 @@ def distribution(aws, properties, name):
                                    for each in behaviour.get("FunctionAssociations", [])]
         for behaviour in properties["DistributionConfig"]["CacheBehaviors"]}
     return made["Id"], {"DomainName": made["DomainName"], "Id": made["Id"]}
+
+
+def web_acl_parameters(aws, properties):
+    if properties["Scope"] == "CLOUDFRONT" and aws.region != "us-east-1":
+        raise ValueError("The scope is not valid: CLOUDFRONT exists in us-east-1 only")
+    return properties
+
+
+def delete_web_acl(aws, arn, properties, keeps_copy):
+    *_, name, acl = arn.split("/")
+    token = aws.call("wafv2", "get_web_acl", Name=name, Scope=properties["Scope"], Id=acl)["LockToken"]
+    aws.call("wafv2", "delete_web_acl", Name=name, Scope=properties["Scope"], Id=acl, LockToken=token)
+
+
+@kind("AWS::WAFv2::WebACL", delete_web_acl)
+def web_acl(aws, properties, name):
+    arn = aws.call("wafv2", "create_web_acl", **web_acl_parameters(aws, properties))["Summary"]["ARN"]
+    return arn, {"Arn": arn}
+
+
+def disassociate(aws, physical_id, properties, keeps_copy):
+    aws.call("wafv2", "disassociate_web_acl", ResourceArn=properties["ResourceArn"])
+
+
+@kind("AWS::WAFv2::WebACLAssociation", disassociate)
+def web_acl_association(aws, properties, name):
+    aws.call("wafv2", "associate_web_acl", **properties)
+    return name, {}

@@ -3,7 +3,7 @@
 import json
 
 from ..aws import FORGOTTEN
-from . import deletes, kind, simple, split
+from . import TAKEN, claim, deletes, kind, simple, split
 
 
 def queue_attributes(properties):
@@ -60,9 +60,15 @@ def alarm(aws, properties, name):
     return properties["AlarmName"], {}
 
 
-@kind("AWS::CloudWatch::Dashboard", deletes("cloudwatch", "delete_dashboards", DashboardNames=["ID"]), puts=True)
+def delete_dashboard(aws, name, properties, keeps_copy):
+    TAKEN.pop(("Dashboard", name))
+    aws.call("cloudwatch", "delete_dashboards", DashboardNames=[name])
+
+
+@kind("AWS::CloudWatch::Dashboard", delete_dashboard, puts=True)
 def dashboard(aws, properties, name):
     json.loads(properties["DashboardBody"])
+    claim(aws, "Dashboard", properties["DashboardName"], name)
     aws.call("cloudwatch", "put_dashboard", **properties)
     return properties["DashboardName"], {}
 

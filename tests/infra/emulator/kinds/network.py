@@ -57,6 +57,8 @@ def permission(rule, peer):
         return rest | {"IpRanges": [{"CidrIp": address} | said]}
     if group:
         return rest | {"UserIdGroupPairs": [{"GroupId": group} | said]}
+    if not prefixes.startswith("pl-"):
+        raise ValueError(f"The prefix list ID '{prefixes}' does not exist")
     return rest | {"PrefixListIds": [{"PrefixListId": prefixes} | said]}
 
 
