@@ -1,6 +1,7 @@
 """Runs the boot script of an instance, read from the launch template, with stubs."""
 
 import re
+import shlex
 
 import pytest
 
@@ -114,6 +115,27 @@ def test_secrets_are_read_by_role_and_only_root_can_read_them(boot):
     assert secrets.read_text() == "DB_PASSWORD=p#$ s\nJWT_SECRET=j\n"
     assert secrets.stat().st_mode & 0o777 == 0o600
     assert "p#$ s" not in done.output and "p#$ s" not in "\n".join(done.calls)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_memory_and_disk_are_reported_every_minute_for_the_alarms(account, boot, role):
+    done = boot(role)
+    assert "OnUnitActiveSec=1min" in done.left("etc/systemd/system/anb-gauge.timer")
+    assert done.asked("^systemctl enable --now anb-gauge.timer")
+    _, command = done.left("etc/systemd/system/anb-gauge.service").split("ExecStart=")
+    script, *arguments = command.split()
+    done.run(done.left(script.lstrip("/")), *arguments)
+    (said,) = [shlex.split(call) for call in done.asked("^aws cloudwatch put-metric-data")]
+    sent = {re.search("MetricName=(\\w+)", word)[1]: word for word in said if word.startswith("MetricName=")}
+    for name in ("Memory", "Disk"):
+        alarm = account.alarms()[f"{role.capitalize()}{name}Alarm"]
+        (dimension,) = alarm["Dimensions"]
+        assert said[said.index("--namespace") + 1] == alarm["Namespace"]
+        value = re.fullmatch(rf"MetricName={alarm['MetricName']},Value=([\d.]+),Unit=Percent,"
+                             rf"Dimensions=\[{{Name={dimension['Name']},Value={dimension['Value']}}}\]",
+                             sent[alarm["MetricName"]])[1]
+        assert 0 < float(value) <= 100
+    assert said[said.index("--region") + 1] == "us-east-1"
 
 
 def test_unresponsive_worker_is_reported_in_its_fifth_minute(boot):

@@ -106,9 +106,13 @@ def test_05_behind_the_cdn_trusts_two_hops_in_a_new_launch_template_version(othe
     assert other.group("api")["LaunchTemplate"]["Version"] == "2"
 
 
-def test_05_with_a_certificate_serves_https_and_redirects_http(other):
+def test_05_with_a_certificate_serves_https_and_warns_before_it_expires(other):
     certificate = other.acm.request_certificate(DomainName="anb.example")["CertificateArn"]
     other.update("api", CertificateArn=certificate)
+    alarm = other.alarms()["CertificateAlarm"]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == ("DaysToExpiry", 30, "ignore")
+    assert alarm["Dimensions"] == [{"Name": "CertificateArn", "Value": certificate}]
+    assert alarm["AlarmActions"] == [other.outputs("sqs")["AlarmTopicArn"]]
     (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
     listeners = other.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     actions = {each["Port"]: each["DefaultActions"][0]["Type"] for each in listeners}

@@ -141,6 +141,18 @@ ALARMS = {
     "WorkerHighCPUAlarm": ("CPUUtilization", "GreaterThanThreshold", 85, "notBreaching"),
     "WorkerLowCapacityAlarm": ("GroupInServiceInstances", "LessThanThreshold", 1, "breaching"),
     "ApiUnhealthyAlarm": ("HealthyHostCount", "LessThanThreshold", 1, "breaching"),
+    "ApiErrorsAlarm": ("HTTPCode_Target_5XX_Count", "GreaterThanThreshold", 10, "notBreaching"),
+    "LoadBalancerErrorsAlarm": ("HTTPCode_ELB_5XX_Count", "GreaterThanThreshold", 10, "notBreaching"),
+    "ApiMemoryAlarm": ("MemoryUsed", "GreaterThanThreshold", 90, "notBreaching"),
+    "WorkerMemoryAlarm": ("MemoryUsed", "GreaterThanThreshold", 90, "notBreaching"),
+    "ApiDiskAlarm": ("DiskUsed", "GreaterThanThreshold", 85, "notBreaching"),
+    "WorkerDiskAlarm": ("DiskUsed", "GreaterThanThreshold", 85, "notBreaching"),
+    "ApiCreditAlarm": ("CPUSurplusCreditsCharged", "GreaterThanThreshold", 60, "notBreaching"),
+    "WorkerCreditAlarm": ("CPUSurplusCreditsCharged", "GreaterThanThreshold", 60, "notBreaching"),
+    "DatabaseCreditAlarm": ("CPUSurplusCreditsCharged", "GreaterThanThreshold", 60, "notBreaching"),
+    "DatabaseCpuAlarm": ("CPUUtilization", "GreaterThanThreshold", 80, "notBreaching"),
+    "DatabaseStorageAlarm": ("FreeStorageSpace", "LessThanThreshold", 2**30, "notBreaching"),
+    "DatabaseConnectionsAlarm": ("DatabaseConnections", "GreaterThanThreshold", 60, "notBreaching"),
 }
 
 
@@ -157,7 +169,7 @@ def test_every_alarm_exists_and_has_actions(account):
 def test_every_alarm_watches_an_existing_metric(account):
     main, dead = queue(account, "video-processing"), queue(account, "video-processing-dlq")
     queues = {each["QueueArn"].split(":")[-1] for each in (main, dead)}
-    groups = {f"{ENVIRONMENT}-{role}-asg" for role in ("api", "worker")}
+    groups = {role: f"{ENVIRONMENT}-{role.lower()}-asg" for role in ("Api", "Worker")}
     api = account.outputs("api")
     for name, alarm in account.alarms().items():
         watched = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
@@ -165,8 +177,15 @@ def test_every_alarm_watches_an_existing_metric(account):
             case "AWS/SQS":
                 assert watched["QueueName"] in queues
                 assert watched["QueueName"].endswith("-dlq") == (name == "DLQDepthAlarm")
-            case "AWS/AutoScaling" | "AWS/EC2":
-                assert watched["AutoScalingGroupName"] in groups
+            case "AWS/AutoScaling" | "AWS/EC2" | "ANB/anb-production":
+                (group,) = [group for role, group in groups.items() if name.startswith(role)]
+                assert watched == {"AutoScalingGroupName": group}
+                # The script that reports it is tested in test_boot.py.
+                assert (alarm["MetricName"] in ("MemoryUsed", "DiskUsed")) == alarm["Namespace"].startswith("ANB/")
+            case "AWS/RDS":
+                assert watched == {"DBInstanceIdentifier": account.outputs("rds")["DatabaseIdentifier"]}
+            case "AWS/ApplicationELB" if name == "LoadBalancerErrorsAlarm":
+                assert watched == {"LoadBalancer": api["LoadBalancerFullName"]}
             case "AWS/ApplicationELB":
                 assert watched == {"LoadBalancer": api["LoadBalancerFullName"],
                                    "TargetGroup": api["TargetGroupFullName"]}
@@ -206,7 +225,8 @@ def test_connections_of_all_processes_fit_into_the_smallest_database():
     for role, pool in pools.items():
         assert f"DB_POOL_SIZE={pool}\n" in json.dumps(template(role)).replace("\\n", "\n")
     # A db.t3.micro allows about 80, five of them reserved. Each group has one more instance during a replacement.
-    assert sum((3 + 1) * pool for pool in pools.values()) <= 75
+    alarm_at = template("rds")["Parameters"]["ConnectionsAlarmAt"]["Default"]
+    assert sum((3 + 1) * pool for pool in pools.values()) == 56 < alarm_at <= 75
 
 
 # --- 05 and 06 ---

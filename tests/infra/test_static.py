@@ -123,5 +123,7 @@ def test_dashboards_of_file_and_stack_are_equal(account):
         assert metric in shown
     for name in filters():
         assert f'"{name.removesuffix("Filter")}"' in shown
+    for alarm in [*account.alarms().values(), {"MetricName": "DaysToExpiry"}]:
+        assert re.search(rf'\W{alarm["MetricName"]}\W', shown), alarm["MetricName"]
     assert "anb-production-video-processing-dlq" in shown
     assert account.outputs("api")["LoadBalancerFullName"] in json.dumps(deployed)
