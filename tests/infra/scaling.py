@@ -1,10 +1,11 @@
 """Simulates the worker group second by second, without randomness.
 
-Its model of AWS: each minute has one value of each metric, which is visible `late` minutes after the minute has ended. A
-target tracking policy has two alarms on its expression: three minutes above its target grow the group, fifteen below
-nine tenths of it shrink the group, proportionally. It does not shrink the group while an instance warms up. An instance
-takes time to launch and then to boot. The expression is the deployed text, evaluated by the rules of *Using metric math*
-in the CloudWatch User Guide; missing data is treated as *Configuring how CloudWatch alarms treat missing data* says.
+Its model of AWS: each minute has one value of each metric, which is visible `late` minutes after the minute has ended.
+A target tracking policy has two alarms on its expression: three minutes above its target grow the group, fifteen below
+nine tenths of it shrink the group, proportionally. It does not shrink the group while an instance warms up. An
+instance takes time to launch and then to boot. The expression is the deployed text, evaluated by the rules of *Using
+metric math* in the CloudWatch User Guide; missing data is treated as *Configuring how CloudWatch alarms treat missing
+data* says.
 """
 
 import ast
@@ -212,8 +213,8 @@ def visible_at(metrics, minute, late, group_late):
     """The values that CloudWatch has when a minute begins."""
     oldest = minute - IN_POINTS - EXTRA_POINTS
     lateness = {"visible": late, "inflight": late, "workers": group_late}
-    return {name: {each: metrics[name][each] for each in range(oldest, minute - lateness[name]) if each in metrics[name]}
-            for name in metrics}
+    return {name: {each: values[each] for each in range(oldest, minute - lateness[name]) if each in values}
+            for name, values in metrics.items()}
 
 
 def work(worker, waiting, policy, now):

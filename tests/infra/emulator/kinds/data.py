@@ -39,7 +39,8 @@ def update_bucket(aws, bucket, properties, name):
 def lifecycle(rule):
     rest, id_, marker, days = split(rule, "Id", "ExpiredObjectDeleteMarker", "ExpirationInDays")
     expires = {key: value for key, value in (("ExpiredObjectDeleteMarker", marker), ("Days", days)) if value}
-    return rest | {"ID": id_, "Filter": {"Prefix": rest.pop("Prefix", "")}} | ({"Expiration": expires} if expires else {})
+    rest |= {"ID": id_, "Filter": {"Prefix": rest.pop("Prefix", "")}}
+    return rest | ({"Expiration": expires} if expires else {})
 
 
 def cors_rule(rule):
