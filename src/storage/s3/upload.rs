@@ -5,7 +5,7 @@ use std::mem;
 use anyhow::Context as _;
 use aws_sdk_s3::{
     error::ProvideErrorMetadata as _,
-    types::{CompletedMultipartUpload, CompletedPart},
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
 };
 use tokio::task::JoinSet;
 
@@ -14,6 +14,11 @@ use crate::aws::explain;
 
 /// Size of every part except the last, the minimum that S3 accepts (bytes).
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
+
+/// Checksum of each part. The upload names it as well, since S3 may reject parts with a checksum that
+/// their upload does not expect ("Checksum Type mismatch occurred", apache/arrow-rs#6793), and
+/// verifies the list of parts by it at the end (`API_CreateMultipartUpload`).
+const CHECKSUM: ChecksumAlgorithm = ChecksumAlgorithm::Crc32;
 
 /// The service has other parts of an object than those that it confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +148,7 @@ impl Bucket {
             .bucket(&self.inner.name)
             .key(self.object(key))
             .content_type(key.content_type())
+            .checksum_algorithm(CHECKSUM)
             .send()
             .await
             .map_err(explain)
@@ -163,6 +169,7 @@ impl Bucket {
             .key(self.object(key))
             .upload_id(upload)
             .part_number(number)
+            .checksum_algorithm(CHECKSUM)
             .body(bytes.into())
             .send()
             .await

@@ -125,6 +125,34 @@ async fn parts_are_five_mebibytes_except_the_last() {
     assert!(places.is_sorted(), "{completed}");
 }
 
+/// S3 rejects parts with a checksum that their upload does not expect, and requires them at the end.
+#[tokio::test]
+async fn upload_announces_the_checksum_of_its_parts() {
+    const CRC32: &str = "x-amz-checksum-crc32";
+    let script = Script::start(|operation, _| match operation {
+        "UploadPart" => ScriptedResponse::ok("").header(CRC32, "AAAAAA=="),
+        _ => good(operation),
+    })
+    .await;
+    let storage = connect(&script).await.unwrap();
+    write(&storage, PART_BYTES + 1).await.unwrap();
+    let begun = &script.asked("CreateMultipartUpload")[0];
+    assert_eq!(begun.headers["x-amz-checksum-algorithm"], "CRC32");
+    let parts = script.asked("UploadPart");
+    assert_eq!(parts.len(), 2);
+    for part in parts {
+        let headers = &part.headers;
+        let is_trailer = headers
+            .get("x-amz-trailer")
+            .is_some_and(|name| name == CRC32);
+        assert!(headers.contains_key(CRC32) || is_trailer, "{headers:?}");
+    }
+    let completed = &script.asked("CompleteMultipartUpload")[0].body;
+    let completed = String::from_utf8_lossy(completed);
+    let sums = completed.matches("<ChecksumCRC32>AAAAAA==</ChecksumCRC32>");
+    assert_eq!(sums.count(), 2, "{completed}");
+}
+
 #[tokio::test]
 async fn file_smaller_than_a_part_needs_one_call() {
     let script = Script::start(|operation, _| good(operation)).await;

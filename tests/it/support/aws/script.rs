@@ -8,7 +8,7 @@ use std::{
 };
 
 use hyper::{
-    Request, Response,
+    HeaderMap, Request, Response,
     body::{Body as _, Incoming},
     server::conn::http1,
     service::service_fn,
@@ -32,6 +32,7 @@ pub struct Asked {
     /// `SendMessage`, `HeadBucket`, `SetInstanceProtection` …, `meta-data/instance-id` …
     pub operation: String,
     pub path: String,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
@@ -185,6 +186,7 @@ async fn read(mut request: Request<Incoming>) -> Asked {
     Asked {
         operation: operation(&request, &body),
         path: request.uri().to_string(),
+        headers: request.headers().clone(),
         body,
     }
 }
