@@ -67,8 +67,13 @@ pub struct Migrate {
     /// List the pending migrations without applying them
     #[arg(long)]
     pub dry_run: bool,
+    /// Lock the database users that `DB_USER` replaced: those with a lower number
+    #[arg(long, requires = "db_owner_user")]
+    pub lock_earlier_users: bool,
     #[command(flatten)]
     pub database: config::database::Settings,
+    #[command(flatten)]
+    pub owner: config::database::Owner,
     #[command(subcommand)]
     pub direction: Option<Direction>,
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL: the connection pool, TLS and migrations. Queries live in their slices.
 
+pub mod login;
 pub mod migrations;
 pub mod pooler;
 mod prepared;

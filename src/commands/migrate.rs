@@ -2,15 +2,25 @@
 
 use std::io::{self, Write as _};
 
+use anyhow::Context as _;
+
 use crate::{
     cli::{Direction, Migrate},
-    db::{self, migrations},
+    config::database::Settings,
+    db::{self, login, migrations},
 };
 
 pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
     arguments.database.validate()?;
-    db::pooler::reject_shared_sessions(&arguments.database).await?;
-    let connection = db::connect(&arguments.database).await?;
+    let owner = match &arguments.owner.db_owner_user {
+        Some(user) => {
+            let password = arguments.owner.db_owner_password.clone();
+            &arguments.database.with_user(user, password)?
+        }
+        None => &arguments.database,
+    };
+    db::pooler::reject_shared_sessions(owner).await?;
+    let connection = db::connect(owner).await?;
     let (done, migrations) = match (arguments.direction, arguments.dry_run) {
         (None, true) => ("pending", migrations::pending(connection).await?),
         (None, false) => ("applied", migrations::run(connection).await?),
@@ -28,6 +38,25 @@ pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
     }
     for migration in migrations {
         writeln!(out, "{done} {migration}")?;
+    }
+    drop(out);
+    if arguments.owner.db_owner_user.is_some() && done == "applied" {
+        admit(&arguments.database, owner, arguments.lock_earlier_users).await?;
+    }
+    Ok(())
+}
+
+/// Lets the program's user read and write the rows.
+async fn admit(program: &Settings, owner: &Settings, locks_earlier: bool) -> anyhow::Result<()> {
+    let user = &program.db_user;
+    let password = program.db_password.as_ref();
+    let password = password.context("DB_OWNER_USER: set DB_PASSWORD, the password of DB_USER")?;
+    let mut connection = db::connect(owner).await?;
+    login::allow(&mut connection, user, password).await?;
+    writeln!(io::stdout(), "{user} may read and write the rows")?;
+    if locks_earlier {
+        login::lock_earlier(&mut connection, user).await?;
+        writeln!(io::stdout(), "the users before {user} are locked")?;
     }
     Ok(())
 }

@@ -46,6 +46,20 @@ pub struct Settings {
     pub db_pool_size: u16,
 }
 
+/// Owner of the database, if the program connects as another user.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Database")]
+pub struct Owner {
+    /// User that owns the tables and may create users; if unset, `DB_USER` migrates. If set, it
+    /// migrates, and gives the rows to `DB_USER` with `DB_PASSWORD`
+    #[arg(long, env, value_name = "USER")]
+    pub db_owner_user: Option<String>,
+    /// Password of that user
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET")]
+    pub db_owner_password: Option<SecretString>,
+}
+
 /// Encryption of the connection to the database; the names are libpq's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SslMode {
@@ -80,6 +94,23 @@ impl Settings {
             db_ssl_root_cert: None,
             db_pool_size: 16,
         }
+    }
+
+    /// Returns these settings with another user.
+    pub fn with_user(&self, user: &str, password: Option<SecretString>) -> anyhow::Result<Self> {
+        ensure!(
+            self.database_url.is_none(),
+            "DB_OWNER_USER: name the program's user by DB_USER and DB_PASSWORD instead of DATABASE_URL"
+        );
+        ensure!(
+            self.db_user != user,
+            "DB_OWNER_USER: the program must connect as another user: set DB_USER"
+        );
+        Ok(Self {
+            db_user: user.to_owned(),
+            db_password: password,
+            ..self.clone()
+        })
     }
 
     pub fn validate(&self) -> anyhow::Result<()> {

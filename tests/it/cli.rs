@@ -161,7 +161,8 @@ fn help_lists_each_variable_with_its_default() {
         &broker_and_storage,
         &log,
     ];
-    let migrate = [&database[..], &log];
+    let owner = [("DB_OWNER_USER", ""), ("DB_OWNER_PASSWORD", "")];
+    let migrate = [&database[..], &owner, &log];
     let dev = [&data[..], &api, &worker, &both, &log];
     let lists = [&serve[..], &work, &migrate, &dev];
     for (command, settings) in COMMANDS.into_iter().zip(lists) {
@@ -189,6 +190,7 @@ fn output_contains_no_secret() {
     let secrets = [
         ("JWT_SECRET", "hunter2-of-the-tokens"),
         ("DB_PASSWORD", "hunter2-of-the-database"),
+        ("DB_OWNER_PASSWORD", "hunter2-of-the-owner"),
         ("DATABASE_URL", "postgres://ana:hunter2@127.0.0.1:1/anb"),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
     ];

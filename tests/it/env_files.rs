@@ -19,7 +19,7 @@ fn local_file_lists_every_setting_once() {
     let file = SettingsFile::read("local.env");
     let listed: BTreeSet<_> = file.all().map(|(name, _)| name).collect();
     assert_eq!(file.all().count(), listed.len(), "a setting is repeated");
-    let known = known_settings(&["serve", "work", "dev"]);
+    let known = known_settings(&["serve", "work", "dev", "migrate"]);
     let known: BTreeSet<_> = known.keys().map(String::as_str).collect();
     assert_eq!(listed, known);
 }
@@ -27,7 +27,7 @@ fn local_file_lists_every_setting_once() {
 #[test]
 fn local_file_shows_the_defaults() {
     let file = SettingsFile::read("local.env");
-    let known = known_settings(&["serve", "work", "dev"]);
+    let known = known_settings(&["serve", "work", "dev", "migrate"]);
     for (name, value) in file.all() {
         let defaults: Vec<_> = known[name]
             .iter()

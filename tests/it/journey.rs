@@ -7,7 +7,7 @@ use crate::support::{Response, TestApp, film, on_both};
 
 on_both! { video_is_uploaded_processed_voted_for_ranked_and_deleted }
 
-async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp) {
+pub async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &TestApp) {
     let ana = app.sign_up("Ana", "Bogotá D.C.").await;
     let luis = app.sign_up("Luis", "Cali").await;
 

@@ -30,6 +30,7 @@ mod hostile;
 mod installation;
 mod jobs;
 mod journey;
+mod login;
 mod media;
 mod media_faults;
 mod migrations;
