@@ -22,7 +22,7 @@ def with_properties(kind, **properties):
 
 
 @pytest.mark.parametrize("resources, complaint", [
-    (with_properties("AWS::IAM::Role", RoleName="r"), "does not know AWS::IAM::Role"),
+    (with_properties("AWS::ECS::Cluster", ClusterName="c"), "does not know AWS::ECS::Cluster"),
     (with_properties("AWS::SQS::Queue", QueueName="q", Colour="red"), "Colour"),
     (with_properties("AWS::CloudWatch::Alarm", AlarmName="a", Colour="red"), "Colour"),
     (with_properties("AWS::S3::Bucket", BucketName="a-bucket", Colour="red"), "Colour"),

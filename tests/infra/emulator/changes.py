@@ -4,7 +4,7 @@ And instance refreshes, which moto has not."""
 import uuid
 from collections import Counter
 
-from moto.autoscaling import responses as autoscaling
+from moto.autoscaling import models, responses as autoscaling
 from moto.cloudformation import responses as cloudformation
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult, EmptyResult
@@ -65,8 +65,23 @@ def describe_instance_refreshes(self):
     refreshes = REFRESHES.get((self.region, self._get_param("AutoScalingGroupName")), [])
     answer = ActionResult({"InstanceRefreshes": [dict(each) for each in refreshes]})
     for refresh in refreshes:
-        refresh["Status"] = "Successful"
+        if refresh["Status"] == "InProgress":
+            refresh["Status"] = "Failed" if waits_in_vain(self, refresh) else "Successful"
     return answer
+
+
+def waits_in_vain(self, refresh):
+    """AWS waits an hour for somebody to remove the protection, then fails (API reference, RefreshPreferences)."""
+    group = self.autoscaling_backend.autoscaling_groups[refresh["AutoScalingGroupName"]]
+    return (refresh["Preferences"].get("ScaleInProtectedInstances", "Wait") == "Wait"
+            and any(each.protected_from_scale_in for each in group.instance_states))
+
+
+def set_instance_protection(self, group_name, instance_ids, protected_from_scale_in,
+                            original=models.AutoScalingBackend.set_instance_protection):
+    original(self, group_name, instance_ids, protected_from_scale_in)
+    # Protected instances survived a smaller size; moto forgets to terminate them afterwards.
+    self.set_desired_capacity(group_name, self.autoscaling_groups[group_name].desired_capacity)
 
 
 def send_command(self, *arguments, original=ssm.SimpleSystemManagerBackend.send_command, **named):
@@ -85,4 +100,5 @@ def install():
         setattr(cloudformation.CloudFormationResponse, method.__name__, method)
     for method in (start_instance_refresh, describe_instance_refreshes):
         setattr(autoscaling.AutoScalingResponse, method.__name__, method)
+    models.AutoScalingBackend.set_instance_protection = set_instance_protection
     ssm.SimpleSystemManagerBackend.send_command = send_command

@@ -13,8 +13,8 @@ from .template import parse
 
 REFERENCE = re.compile(r"\{\{resolve:([^}]*)\}\}")
 PLACE = re.compile(r"\$\{(!?)([^}]*)\}")
-SECTIONS = {"AWSTemplateFormatVersion", "Description", "Parameters", "Rules", "Mappings", "Conditions", "Resources",
-            "Outputs"}
+SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings", "Conditions",
+            "Resources", "Outputs"}
 RESOURCE = {"Type", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata", "CreationPolicy",
             "Properties"}
 
@@ -107,6 +107,8 @@ class Resources:
     # One resource.
 
     def plan(self, name):
+        """Returns a kind and its properties. Dynamic references stay in them, since CloudFormation compares them as
+        they are written and reads secrets only for a resource that it changes."""
         definition = self.template["Resources"][name]
         return kinds.KINDS[definition["Type"]], self.resolve(definition.get("Properties", {}))
 
@@ -115,7 +117,7 @@ class Resources:
         if self.template["Resources"][name].get("CreationPolicy") and properties.get("MinSize") in (0, "0"):
             fail(f"{name}: received 0 SUCCESS signals, since the group launches no instance")
         try:
-            made = kind.create(self.aws, properties, f"{self.name}-{name}")
+            made = kind.create(self.aws, self.reveal(properties), f"{self.name}-{name}")
         except Exception as error:
             fail(f"{name}: {error}")
         self.made[name] = Resource(name, kind, properties, made)
@@ -126,7 +128,7 @@ class Resources:
         if kind is old.kind and properties == old.properties:
             return 0
         try:
-            made = kind.change(self.aws, old.physical_resource_id, properties, f"{self.name}-{name}")
+            made = kind.change(self.aws, old.physical_resource_id, self.reveal(properties), f"{self.name}-{name}")
         except Exception as error:
             fail(f"{name}: {error}")
         self.made[name] = Resource(name, kind, properties, made)
@@ -260,8 +262,6 @@ class Resources:
     def resolve(self, node):
         if isinstance(node, list):
             return [self.resolve(each) for each in node if not self.is_no_value(each)]
-        if isinstance(node, str):
-            return REFERENCE.sub(self.look_up, node)
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -291,7 +291,7 @@ class Resources:
             case "Sub", _:
                 text, own = argument if isinstance(argument, list) else (argument, {})
                 own = self.resolve(own)
-                return REFERENCE.sub(self.look_up, PLACE.sub(lambda place: self.substitute(place, own), text))
+                return PLACE.sub(lambda place: self.substitute(place, own), text)
             case "ImportValue", _:
                 return self.import_value(self.resolve(argument))
             case "Join", [separator, parts]:
@@ -328,6 +328,17 @@ class Resources:
             fail(f"No export named {name} found")
         IMPORTERS.setdefault((self.aws.region, name), set()).add(self.stack_id)
         return self.exports[name].value
+
+    def reveal(self, node):
+        """Replaces dynamic references by what they refer to at this moment."""
+        match node:
+            case str():
+                return REFERENCE.sub(self.look_up, node)
+            case list():
+                return [self.reveal(each) for each in node]
+            case dict():
+                return {key: self.reveal(value) for key, value in node.items()}
+        return node
 
     def look_up(self, reference):
         match reference[1].split(":"):

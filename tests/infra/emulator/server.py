@@ -18,7 +18,8 @@ def emulator():
     server.start()
     host, port = server.get_host_and_port()
     os.environ |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
-                   "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+                   "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+                   "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     try:
         yield
     finally:

@@ -76,4 +76,4 @@ def simple(type_name, create, answer, delete, delete_by, tag=None, service="ec2"
 
 
 # Each of them registers its kinds.
-from . import balancing, data, delivery, messages, network  # noqa: E402, F401
+from . import access, balancing, data, delivery, messages, network  # noqa: E402, F401

@@ -46,7 +46,13 @@ def listener(aws, properties, name):
     return aws.call("elbv2", "create_listener", **properties)["Listeners"][0]["ListenerArn"], {}
 
 
-@kind("AWS::ElasticLoadBalancingV2::ListenerRule", deletes("elbv2", "delete_rule", RuleArn="ID"))
+def update_rule(aws, arn, properties, name):
+    rest, *_ = split(properties, "ListenerArn", "Priority")
+    aws.call("elbv2", "modify_rule", RuleArn=arn, **rest)
+    return arn, {}
+
+
+@kind("AWS::ElasticLoadBalancingV2::ListenerRule", deletes("elbv2", "delete_rule", RuleArn="ID"), update_rule)
 def rule(aws, properties, name):
     return aws.call("elbv2", "create_rule", **properties)["Rules"][0]["RuleArn"], {}
 

@@ -1,7 +1,9 @@
 """S3 and RDS."""
 
 import json
+import uuid
 
+from botocore.exceptions import ClientError
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
@@ -60,11 +62,23 @@ def bucket(aws, properties, name):
 FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
 
 
-@kind("AWS::S3::BucketPolicy", deletes("s3", "delete_bucket_policy", Bucket="Bucket"), puts=True)
-def bucket_policy(aws, properties, name):
+def update_policy(aws, bucket, properties, name):
     rest, policy = split(properties, "PolicyDocument")
     aws.call("s3", "put_bucket_policy", Policy=json.dumps(policy), **rest)
-    return properties["Bucket"], {}
+    return bucket, {}
+
+
+@kind("AWS::S3::BucketPolicy", deletes("s3", "delete_bucket_policy", Bucket="Bucket"), update_policy)
+def bucket_policy(aws, properties, name):
+    bucket = properties["Bucket"]
+    try:
+        aws.call("s3", "get_bucket_policy", Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        return update_policy(aws, bucket, properties, name)
+    # The message of AWS (cloudformation-coverage-roadmap, issue 1068).
+    raise ValueError(f"The bucket policy already exists on bucket {bucket}.")
 
 
 @kind("AWS::RDS::DBSubnetGroup", deletes("rds", "delete_db_subnet_group", DBSubnetGroupName="ID"))
@@ -116,7 +130,7 @@ def update_db(aws, name, properties, _):
 
 
 def delete_db(aws, name, properties, keeps_copy):
-    copy = {"FinalDBSnapshotIdentifier": f"{name}-final"} if keeps_copy else {"SkipFinalSnapshot": True}
+    copy = {"FinalDBSnapshotIdentifier": f"{name}-final-{uuid.uuid4().hex}"} if keeps_copy else {"SkipFinalSnapshot": True}
     aws.call("rds", "delete_db_instance", DBInstanceIdentifier=name, **copy)
 
 

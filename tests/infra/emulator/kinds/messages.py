@@ -1,6 +1,7 @@
 """SQS, SNS, CloudWatch, logs and secrets."""
 
 import json
+import uuid
 
 from ..aws import FORGOTTEN
 from . import TAKEN, claim, deletes, kind, simple, split
@@ -88,8 +89,19 @@ def metric_filter(aws, properties, name):
     return name, {}
 
 
+def secret_values(aws, properties):
+    rest, generate, tags = split(properties, "GenerateSecretString", "Tags")
+    if generate:
+        options, text, key = split(generate, "SecretStringTemplate", "GenerateStringKey")
+        made = aws.call("secretsmanager", "get_random_password", **options)["RandomPassword"]
+        rest["SecretString"] = json.dumps(json.loads(text) | {key: made}) if key else made
+    return rest, tags
+
+
 def update_secret(aws, arn, properties, name):
-    aws.call("secretsmanager", "update_secret", SecretId=arn, **properties)
+    # A changed GenerateSecretString makes a new value ("AWS::SecretsManager::Secret" in the template reference).
+    rest, _tags = secret_values(aws, properties)
+    aws.call("secretsmanager", "update_secret", SecretId=arn, **rest)
     return arn, {}
 
 
@@ -99,7 +111,7 @@ def delete_secret(aws, arn, properties, keeps_copy):
 
 @kind("AWS::SecretsManager::Secret", delete_secret, update_secret)
 def secret(aws, properties, name):
-    rest, generate = split(properties, "GenerateSecretString")
-    if generate:
-        rest["SecretString"] = aws.call("secretsmanager", "get_random_password", **generate)["RandomPassword"]
-    return aws.call("secretsmanager", "create_secret", Name=name, **rest)["ARN"], {}
+    rest, tags = secret_values(aws, properties)
+    rest |= {"Tags": tags} if tags else {}
+    # A deleted secret keeps its name for days, so generated names differ.
+    return aws.call("secretsmanager", "create_secret", Name=f"{name}-{uuid.uuid4().hex[:12]}", **rest)["ARN"], {}
