@@ -20,7 +20,8 @@ STUBS = {
     "aws": """
         case "$*" in
             s3*) cp "$artifacts/$(basename "$4")" "$5" ;;
-            secretsmanager*) echo '{"DB_PASSWORD":"p#$ s","JWT_SECRET":"j"}' ;;
+            secretsmanager*-Login*) echo '{"DB_USER":"anb_1","DB_PASSWORD":"p#$ s"}' ;;
+            secretsmanager*-Secret*) echo '{"DB_OWNER_PASSWORD":"o","JWT_SECRET":"j"}' ;;
         esac""",
     "cfn-signal": "",
     "curl": """

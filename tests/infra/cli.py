@@ -19,7 +19,8 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 # The services that `deploy` calls. Their models are loaded once, before forking.
-SERVICES = ("sts", "cloudformation", "autoscaling", "cloudwatch", "ec2", "rds", "s3", "service-quotas", "ssm")
+SERVICES = ("sts", "cloudformation", "autoscaling", "cloudwatch", "ec2", "rds", "s3", "s3api", "secretsmanager",
+            "service-quotas", "ssm")
 MODELS = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2")
 
 

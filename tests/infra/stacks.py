@@ -27,13 +27,14 @@ STACKS = {
     "workers": "06-workers-autoscaling.yaml",
     "cdn": "07-cdn.yaml",
 }
-SECRETS = {"rds": {"DBPassword": DB_PASSWORD}, "api": {"DBPassword": DB_PASSWORD, "JWTSecret": JWT_SECRET},
-           "workers": {"DBPassword": DB_PASSWORD}}
+# Needs --capabilities, so no command of the operators creates it.
+ROLES = {"iam": "00-iam.yaml"}
+SECRETS = {"rds": {"DBPassword": DB_PASSWORD}, "api": {"DBPassword": DB_PASSWORD, "JWTSecret": JWT_SECRET}}
 
 
 @cache
 def template(stack):
-    return parse((TEMPLATES / STACKS[stack]).read_text())
+    return parse((TEMPLATES / (STACKS | ROLES)[stack]).read_text())
 
 
 def commands():
@@ -68,7 +69,7 @@ class Account:
     def create(self, stack, **values):
         values = {"EnvironmentName": ENVIRONMENT} | SECRETS.get(stack, {}) | values
         self.cloudformation.create_stack(StackName=f"{ENVIRONMENT}-{stack}", Parameters=parameters(values),
-                                         TemplateBody=(TEMPLATES / STACKS[stack]).read_text())
+                                         TemplateBody=(TEMPLATES / (STACKS | ROLES)[stack]).read_text())
 
     def update(self, stack, **values):
         values = {"EnvironmentName": ENVIRONMENT} | SECRETS.get(stack, {}) | values

@@ -106,14 +106,20 @@ def test_failed_signal_does_not_fail_the_boot(boot):
     assert done.code == 0, done.output
 
 
-def test_secrets_are_read_by_role_and_only_root_can_read_them(boot):
-    done = boot("api")
-    arn = done.asked("aws secretsmanager get-secret-value")[0]
-    assert "--secret-id arn:aws:secretsmanager:us-east-1:" in arn
+SECRETS = {"api": "DB_USER=anb_1\nDB_PASSWORD=p#$ s\nJWT_SECRET=j\n", "worker": "DB_USER=anb_1\nDB_PASSWORD=p#$ s\n"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_reads_its_secrets_and_only_root_can_read_them(boot, role):
+    done = boot(role)
+    arns = [re.search("--secret-id (arn:[^ ]*)", call)[1] for call in done.asked("aws secretsmanager get-secret-value")]
+    assert [re.search("-(rds|api)-(Login|Secret)-", arn)[2] for arn in arns] == \
+        {"api": ["Login", "Secret"], "worker": ["Login"]}[role]
     secrets = done.root / "run/anb/secrets.env"
     # Docker reads a value literally, up to the end of the line.
-    assert secrets.read_text() == "DB_PASSWORD=p#$ s\nJWT_SECRET=j\n"
-    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert secrets.read_text() == SECRETS[role]
+    assert {path.name: path.stat().st_mode & 0o777 for path in (done.root / "run/anb").iterdir()
+            if path.suffix == ".env"} == {"secrets.env": 0o600, "owner.env": 0o600}
     assert "p#$ s" not in done.output and "p#$ s" not in "\n".join(done.calls)
 
 
@@ -136,6 +142,19 @@ def test_memory_and_disk_are_reported_every_minute_for_the_alarms(account, boot,
                              sent[alarm["MetricName"]])[1]
         assert 0 < float(value) <= 100
     assert said[said.index("--region") + 1] == "us-east-1"
+
+
+def test_only_migrations_get_the_owner_of_the_database(boot):
+    done = boot("api")
+    assert done.left("run/anb/owner.env") == "DB_OWNER_PASSWORD=o\n"
+    (migrate,), (serve,) = done.asked("docker run .* migrate$"), done.asked("docker run .* serve$")
+    assert "--env-file /run/anb/owner.env" in migrate and "owner.env" not in serve
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_unreadable_secret_starts_nothing(boot, role):
+    done = boot(role, broken="^aws secretsmanager .*-Login")
+    assert done.code != 0 and not done.asked("^docker run ")
 
 
 def test_unresponsive_worker_is_reported_in_its_fifth_minute(boot):

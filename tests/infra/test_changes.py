@@ -81,6 +81,11 @@ def test_04_requires_a_tenth_more_for_growth(other):
             other.update("rds", InstanceClass=wrong)
 
 
+def origin_values(account):
+    secret = account.outputs("api")["OriginSecretArn"]
+    return json.loads(account.secretsmanager.get_secret_value(SecretId=secret)["SecretString"])
+
+
 def test_05_behind_the_cdn_admits_only_cloudfront_with_its_header(other):
     other.update("api", **CDN)
     (balancer,) = other.elbv2.describe_load_balancers()["LoadBalancers"]
@@ -89,9 +94,8 @@ def test_05_behind_the_cdn_admits_only_cloudfront_with_its_header(other):
     assert (default["Type"], default["FixedResponseConfig"]["StatusCode"]) == ("fixed-response", "403")
     rules = other.elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
     (rule,) = [each for each in rules if not each["IsDefault"]]
-    secret = other.secretsmanager.get_secret_value(SecretId=other.outputs("api")["OriginSecretArn"])["SecretString"]
     (condition,) = rule["Conditions"]
-    assert condition["HttpHeaderConfig"] == {"HttpHeaderName": "X-Anb-Origin", "Values": [secret]}
+    assert condition["HttpHeaderConfig"] == {"HttpHeaderName": "X-Anb-Origin", "Values": [origin_values(other)["key1"]]}
     assert rule["Actions"][0]["Type"] == "forward"
     (ingress,) = other.security_group(balancer["SecurityGroups"][0])["IpPermissions"]
     assert [each["PrefixListId"] for each in ingress["PrefixListIds"]] == ["pl-82a045eb"]
@@ -104,6 +108,47 @@ def test_05_behind_the_cdn_trusts_two_hops_in_a_new_launch_template_version(othe
     values = settings(other, "api")
     assert (values["TRUSTED_PROXIES"], values["MEDIA_BASE_URL"]) == ("2", CDN["MediaBaseUrl"])
     assert other.group("api")["LaunchTemplate"]["Version"] == "2"
+
+
+def test_changed_value_of_a_secret_reaches_no_resource_that_stays_as_it_is(other):
+    secret, before = other.outputs("api")["OriginSecretArn"], origin_values(other)
+    other.secretsmanager.put_secret_value(SecretId=secret, SecretString=json.dumps({"key1": "changed"}))
+    with pytest.raises(ClientError, match="No updates"):
+        other.update("cdn")
+    sent, accepted = header(other)
+    assert sent == before["key1"] and accepted == [before["key1"]]
+    # An unrelated edit of one side reads the new value. That is why a key never gets another value.
+    other.update("cdn", OriginHost="other.anb.example")
+    assert header(other) == ("changed", [before["key1"]])
+    other.secretsmanager.put_secret_value(SecretId=secret, SecretString=json.dumps(before))
+    other.update("cdn")
+    assert header(other) == (before["key1"], [before["key1"]])
+
+
+def test_each_step_of_a_rotation_reads_the_value_that_it_names(other):
+    secret, values = other.outputs("api")["OriginSecretArn"], origin_values(other) | {"key2": "second"}
+    other.secretsmanager.put_secret_value(SecretId=secret, SecretString=json.dumps(values))
+    first, second = values["key1"], values["key2"]
+    other.update("api", NextOriginKey=2, **CDN)
+    assert header(other) == (first, [first, second])
+    other.update("cdn", OriginKey=2)
+    assert header(other) == (second, [first, second])
+    other.update("api", OriginKey=2, **CDN)
+    assert header(other) == (second, [second])
+
+
+def header(account):
+    """Returns the value that CloudFront sends and those that the load balancer accepts."""
+    (summary,) = account.cloudfront.list_distributions()["DistributionList"]["Items"][-1:]
+    config = account.cloudfront.get_distribution_config(Id=summary["Id"])["DistributionConfig"]
+    origin = {each["Id"]: each for each in config["Origins"]["Items"]}["api"]
+    (sent,) = origin["CustomHeaders"]["Items"]
+    (balancer,) = account.elbv2.describe_load_balancers()["LoadBalancers"]
+    arns = [each["ListenerArn"] for each in
+            account.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]]
+    (rule,) = [rule for arn in arns for rule in account.elbv2.describe_rules(ListenerArn=arn)["Rules"]
+               if not rule["IsDefault"]]
+    return sent["HeaderValue"], rule["Conditions"][0]["HttpHeaderConfig"]["Values"]
 
 
 def test_05_with_a_certificate_serves_https_and_warns_before_it_expires(other):
@@ -224,7 +269,7 @@ def test_deletion_keeps_only_the_bucket_and_a_database_snapshot(other):
     assert other.cloudformation.list_exports()["Exports"] == []
     other.s3.head_bucket(Bucket=bucket)
     (snapshot,) = other.rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
-    assert snapshot["DBSnapshotIdentifier"] == "anb-production-db-final"
+    assert snapshot["DBSnapshotIdentifier"].startswith("anb-production-db-final-")
     for left in (other.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"],
                  other.elbv2.describe_load_balancers()["LoadBalancers"], other.alarms(),
                  other.sqs.list_queues().get("QueueUrls", []), other.logs.describe_log_groups()["logGroups"]):
@@ -232,10 +277,19 @@ def test_deletion_keeps_only_the_bucket_and_a_database_snapshot(other):
     assert ENVIRONMENT not in json.dumps(other.ec2.describe_vpcs()["Vpcs"])
 
 
-def test_new_stack_reuses_the_bucket(other):
+def test_new_stack_reuses_the_bucket_and_gives_it_the_same_policy(other):
     bucket = "anb-production-videos-123456789012-us-west-2"
+    # Another bucket shows the policy that a new one gets.
+    other.create("s3", EnvironmentName="anb-new")
+    expected = other.s3.get_bucket_policy(Bucket=other.bucket())["Policy"]
+    other.delete("s3")
+    with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
+        other.s3.get_bucket_policy(Bucket=bucket)
     other.create("s3", ExistingBucketName=bucket)
     assert other.bucket() == bucket
+    found = other.s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert found == expected.replace("anb-new-videos", "anb-production-videos")
+    assert {each["Sid"] for each in json.loads(found)["Statement"]} == {"TlsOnly", "ClipsForTheCdn"}
     other.delete("s3")
 
 

@@ -13,7 +13,7 @@ def test_page_contains_the_computed_tables():
 
 def test_page_names_only_existing_commands():
     tool = (ROOT / "cloudformation/deploy").read_text()
-    known = set(re.search(r"    (publish \|.*?)\) \(\(", tool)[1].split(" | ")) | {"up", "rollback"}
+    known = set(re.search(r"    (publish \|.*?)\) \(\(", tool)[1].split(" | ")) | {"up", "rollback", "rotate"}
     page = (ROOT / "docs/deploy.md").read_text()
     named = set(re.findall(r"`(?:cloudformation/)?deploy (?:--\S+ )*([a-z]+)", page))
     assert named <= known and {"up", "rollback", "park", "resume", "down", "status"} <= named

@@ -29,7 +29,8 @@ class Deployed(Account):
         super().__init__(REGION)
         self.root, self.bin, self.calls = folder, bin_folder, []
 
-    def run(self, *words, succeeds=True, answer=None, **environment):
+    def run(self, *words, succeeds=True, answer=None, cdn=False, **environment):
+        words = words if cdn else ("--no-cdn", *words)
         path = os.pathsep.join([str(self.bin), os.environ["PATH"]])
         done = subprocess.run(
             [self.root / "cloudformation/deploy", "--environment", NAME, "--region", REGION, *words], text=True,
@@ -77,6 +78,34 @@ class Deployed(Account):
         for role in ("api", "worker"):
             name = f"{NAME}-{role}-asg"
             yield self.autoscaling.describe_instance_refreshes(AutoScalingGroupName=name)["InstanceRefreshes"][0]
+
+    def protect(self, role):
+        """Protects all instances of a group, as busy workers do."""
+        group = self.group_of(role)
+        ids = [each["InstanceId"] for each in group["Instances"]]
+        self.autoscaling.set_instance_protection(
+            AutoScalingGroupName=group["AutoScalingGroupName"], InstanceIds=ids, ProtectedFromScaleIn=True)
+
+    def secret(self, stack, output):
+        answer = self.secretsmanager.get_secret_value(SecretId=self.values_of(stack)[output])
+        return json.loads(answer["SecretString"])
+
+    def values_of(self, stack):
+        (found,) = self.cloudformation.describe_stacks(StackName=f"{NAME}-{stack}")["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+    def header(self):
+        """Returns the value that CloudFront sends and those that the load balancer accepts."""
+        distribution = next(each for each in self.cloudfront.list_distributions()["DistributionList"]["Items"]
+                            if each["Comment"] == NAME)
+        origins = {each["Id"]: each for each in distribution["Origins"]["Items"]}
+        (sent,) = origins["api"]["CustomHeaders"]["Items"]
+        (balancer,) = [each for each in self.elbv2.describe_load_balancers()["LoadBalancers"]
+                       if each["LoadBalancerName"].startswith(NAME)]
+        (listener,) = self.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        rules = self.elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        (rule,) = [each for each in rules if not each["IsDefault"]]
+        return sent["HeaderValue"], rule["Conditions"][0]["HttpHeaderConfig"]["Values"]
 
     def sizes(self, role):
         group = self.group_of(role)
@@ -146,6 +175,51 @@ def test_dry_run_shows_every_call_and_changes_nothing(deployed):
     assert "sts get-caller-identity" in said and "service-quotas get-service-quota" in said
 
 
+def test_one_command_gives_high_availability_and_the_cdn(deployed):
+    said = deployed.run("--dry-run", "up", "--high-availability", cdn=True)
+    assert [each.split()[-1] for each in deployed.did() if each.startswith("cloudformation deploy")] == \
+        ["vpc", "s3", "sqs", "rds", "api", "workers", "cdn", "api"]
+    assert re.search(f"^stack {NAME}-api .*MinSize=2", said, re.M)
+    assert re.search(f"^stack {NAME}-workers .*MinSize=2", said, re.M)
+    assert re.search(f"^stack {NAME}-rds DeletionProtection=true MultiAZ=true", said, re.M)
+    # What was given otherwise stays.
+    assert re.search(f"^stack {NAME}-rds .*MultiAZ=false", deployed.run(
+        "--dry-run", "up", "--high-availability", "rds.MultiAZ=false"), re.M)
+
+
+WARNING = "passwords and sessions travel over plain HTTP"
+
+
+def test_only_plain_http_is_warned_of(deployed):
+    certificate = "api.CertificateArn=arn:aws:acm:us-west-2:123456789012:certificate/1"
+    assert WARNING in deployed.run("--dry-run", "up")
+    assert WARNING not in deployed.run("--dry-run", "up", cdn=True)
+    assert WARNING not in deployed.run("--dry-run", "up", certificate, cdn=True)
+    assert "cloudformation deploy cdn" not in deployed.did()
+    assert "cdn.OriginHost=" in deployed.run("--dry-run", "--cdn", "up", certificate, cdn=True, succeeds=False)
+    deployed.run("--dry-run", "--cdn", "up", certificate, "cdn.OriginHost=api.anb.example", cdn=True)
+    assert "cloudformation deploy cdn" in deployed.did()
+
+
+def test_zones_offer_the_types_of_both_groups(deployed):
+    assert "ZoneA=us-west-2a ZoneB=us-west-2b" in deployed.run("--dry-run", "up")
+    # Two zones offer these, and the first is not among them.
+    assert "ZoneA=us-west-2b ZoneB=us-west-2c" in deployed.run("--dry-run", "up", "workers.InstanceType=f2.6xlarge")
+    said = deployed.run("--dry-run", "up", "vpc.ZoneA=us-west-2c", "vpc.ZoneB=us-west-2d")
+    assert "ZoneA=us-west-2c ZoneB=us-west-2d" in said
+    said = deployed.run("--dry-run", "up", "workers.InstanceType=t9.huge", succeeds=False)
+    assert "fewer than two zones of us-west-2 offer both t3.small and t9.huge" in said
+
+
+def test_addresses_of_cloudfront_are_looked_up_where_the_template_does_not_know_them(deployed):
+    lists = Account("eu-west-1").ec2.describe_managed_prefix_lists(
+        Filters=[{"Name": "prefix-list-name", "Values": ["com.amazonaws.global.cloudfront.origin-facing"]}])
+    (found,) = [each["PrefixListId"] for each in lists["PrefixLists"]]
+    said = deployed.run("--region", "eu-west-1", "--dry-run", "up", cdn=True)
+    assert f"CloudFrontPrefixList={found}" in said
+    assert "CloudFrontPrefixList=" not in deployed.run("--dry-run", "up", cdn=True)
+
+
 def test_exceeded_quota_stops_before_any_change(deployed):
     said = deployed.run("up", "api.MaxSize=5", succeeds=False, **SECRETS)
     assert "up to 10 instances and a database, but the account may run 9" in said
@@ -194,6 +268,8 @@ def test_published_version_cannot_change(deployed):
 
 def test_upgrade_migrates_before_it_replaces_instances(deployed):
     deployed.release("0.2.0")
+    # A busy worker is replaced as well. With "Wait", the refresh would fail.
+    deployed.protect("worker")
     deployed.run("--version", "0.2.0", "up")
     did = deployed.did()
     order = ["s3 cp 0.2.0/anb-image.tar.zst.sha256", "ssm send-command anb migrate 0.2.0", "cloudformation deploy api",
@@ -203,8 +279,8 @@ def test_upgrade_migrates_before_it_replaces_instances(deployed):
     assert deployed.version("api") == deployed.version("worker") == "0.2.0"
     (preferences,) = {json.dumps(each["Preferences"]) for each in deployed.last_refreshes()}
     assert json.loads(preferences) == {
-        "MinHealthyPercentage": 100, "MaxHealthyPercentage": 110, "InstanceWarmup": 120, "SkipMatching": True,
-        "ScaleInProtectedInstances": "Wait", "StandbyInstances": "Ignore"}
+        "MinHealthyPercentage": 100, "MaxHealthyPercentage": 110, "InstanceWarmup": 240, "SkipMatching": True,
+        "ScaleInProtectedInstances": "Refresh", "StandbyInstances": "Ignore"}
 
 
 def test_rule_for_one_role_applies_to_both(deployed):
@@ -258,13 +334,20 @@ def test_unhealthy_version_is_rolled_back(deployed, failing):
 def test_migrate_only_migrates(deployed):
     deployed.run("--version", "0.2.0", "migrate")
     assert deployed.did() == ["ssm send-command anb migrate 0.2.0"]
+    scripts = ["\n".join(each["Parameters"]["commands"]) for each in deployed.ssm.list_commands()["Commands"]
+               if each["Comment"] == "anb migrate 0.2.0"]
+    for script in scripts:
+        assert "--env-file /run/anb/owner.env anb:0.2.0 migrate" in script.replace("  ", " ")
 
 
 def test_park_stops_everything_and_can_be_repeated(deployed):
+    deployed.protect("worker")
     said = deployed.run("park")
     assert deployed.did() == ["cloudwatch disable-alarm-actions",
                               "autoscaling update-auto-scaling-group api-asg 0",
-                              "autoscaling update-auto-scaling-group worker-asg 0", "rds stop-db-instance"]
+                              "autoscaling update-auto-scaling-group worker-asg 0",
+                              "autoscaling set-instance-protection worker-asg", "rds stop-db-instance"]
+    assert deployed.group_of("worker")["Instances"] == []
     assert deployed.sizes("api") == deployed.sizes("worker") == (0, 0, 0)
     assert deployed.database() == "stopped" and deployed.loud() == {False}
     assert "RDS starts by itself after 7 days" in said
@@ -288,8 +371,37 @@ def test_status_shows_what_is_running(deployed):
     assert "running  1 of the API, 1 workers, database available" in said
 
 
+def test_database_rotation_creates_a_user_replaces_all_instances_and_locks_earlier_users(deployed):
+    before = deployed.secret("rds", "LoginSecretArn")
+    said = deployed.run("rotate", "database")
+    after = deployed.secret("rds", "LoginSecretArn")
+    assert (before["DB_USER"], after["DB_USER"]) == ("anb_1", "anb_2")
+    assert after["DB_PASSWORD"] != before["DB_PASSWORD"] and len(after["DB_PASSWORD"]) == 48
+    assert after["DB_PASSWORD"] not in said
+    assert deployed.did() == [
+        "secretsmanager put-secret-value", "autoscaling start-instance-refresh api-asg",
+        "autoscaling start-instance-refresh worker-asg", "ssm send-command anb api lives",
+        "ssm send-command anb worker lives", "ssm send-command anb locks earlier users"]
+    # Their launch templates did not change.
+    assert {each["Preferences"]["SkipMatching"] for each in deployed.last_refreshes()} == {False}
+
+
+def test_failed_database_rotation_locks_nobody_and_can_be_repeated(deployed, failing):
+    failing["http://127.0.0.1:9465/health"] = 1
+    said = deployed.run("rotate", "database", succeeds=False)
+    assert "earlier users still work: repeat the command" in said
+    assert "ssm send-command anb locks earlier users" not in deployed.did()
+    deployed.run("rotate", "database")
+    assert deployed.secret("rds", "LoginSecretArn")["DB_USER"] == "anb_4"
+
+
+def test_rotation_of_the_header_needs_a_cdn(deployed):
+    assert "there is no CDN" in deployed.run("rotate", "origin", succeeds=False)
+    assert "rotate what" in deployed.run("rotate", succeeds=False)
+
+
 def test_cdn_sets_the_parameters_of_05(deployed):
-    deployed.run("--cdn", "up")
+    said = deployed.run("up", cdn=True)
     did = deployed.did()
     assert did.index("cloudformation deploy cdn") < len(did) - did[::-1].index("cloudformation deploy api") - 1
     (balancer,) = [each for each in deployed.elbv2.describe_load_balancers()["LoadBalancers"]
@@ -299,6 +411,7 @@ def test_cdn_sets_the_parameters_of_05(deployed):
     (cdn,) = [each for each in deployed.cloudformation.describe_stacks(StackName=f"{NAME}-cdn")["Stacks"]]
     url = {each["OutputKey"]: each["OutputValue"] for each in cdn["Outputs"]}["Url"]
     assert deployed.setting("api", "PUBLIC_URL") == url
+    assert f"runs: {url}" in said
     # The parameters stay without being passed again.
     deployed.run("up")
     assert "cloudformation deploy cdn" in deployed.did()
@@ -311,17 +424,87 @@ def test_own_domain_stays(deployed):
     assert deployed.setting("api", "PUBLIC_URL") == "https://anb.example"
 
 
+def test_origin_rotation_keeps_the_cdn_connected_in_every_step(deployed):
+    first, accepted = deployed.header()
+    assert accepted == [first]
+    deployed.run("rotate", "origin")
+    assert deployed.did() == [
+        "secretsmanager put-secret-value", "cloudformation deploy api", "cloudformation deploy cdn",
+        "cloudformation deploy api", "secretsmanager put-secret-value"]
+    second, accepted = deployed.header()
+    assert second != first and accepted == [second]
+    assert deployed.secret("api", "OriginSecretArn") == {"key2": second}
+    # A later edit of one side keeps the value.
+    deployed.run("up", "cdn.OriginHost=")
+    assert deployed.header() == (second, [second])
+
+
+def test_interrupted_origin_rotation_is_continued(deployed):
+    secret, before = deployed.values_of("api")["OriginSecretArn"], deployed.header()[0]
+    value = json.dumps({"key2": before, "key3": "third"})
+    deployed.secretsmanager.put_secret_value(SecretId=secret, SecretString=value)
+    deployed.run("up", "api.NextOriginKey=3")
+    assert deployed.header() == (before, [before, "third"])
+    deployed.run("rotate", "origin")
+    assert deployed.header() == ("third", ["third"])
+    assert deployed.secret("api", "OriginSecretArn") == {"key3": "third"}
+
+
+def test_recreated_cdn_sends_the_value_that_is_accepted(deployed):
+    deployed.cloudformation.delete_stack(StackName=f"{NAME}-cdn")
+    deployed.run("up", cdn=True)
+    assert deployed.header() == ("third", ["third"])
+
+
+def test_protected_database_prevents_the_deletion(deployed):
+    deployed.run("up", "rds.DeletionProtection=true")
+    said = deployed.run("down", "--yes", succeeds=False)
+    assert "cloudformation/deploy up rds.DeletionProtection=false" in said
+    assert deployed.calls == [] and len(deployed.stacks()) == 7
+    deployed.run("up", "rds.DeletionProtection=false")
+
+
+def test_own_roles_replace_the_shared_profile(deployed):
+    def profile(role):
+        template = deployed.group_of(role)["LaunchTemplate"]
+        (found,) = deployed.ec2.describe_launch_template_versions(
+            LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]])["LaunchTemplateVersions"]
+        return found["LaunchTemplateData"]["IamInstanceProfile"]["Name"]
+
+    assert profile("api") == profile("worker") == "LabInstanceProfile"
+    deployed.run("--own-roles", "up")
+    profiles = deployed.values_of("iam")
+    assert (profile("api"), profile("worker")) == (profiles["ApiProfileName"], profiles["WorkerProfileName"])
+    # Later calls keep them.
+    deployed.run("up")
+    assert profile("api") == profiles["ApiProfileName"]
+
+
 def test_down_requires_confirmation(deployed):
     assert "nothing was deleted" in deployed.run("down", answer="yes\n", succeeds=False)
-    assert len(deployed.stacks()) == 7
+    assert len(deployed.stacks()) == 8
 
 
 def test_down_keeps_only_the_bucket(deployed):
+    deployed.protect("worker")
     said = deployed.run("down", answer=f"{NAME}\n")
     deleted = [each.split()[-1] for each in deployed.did() if each.startswith("cloudformation delete-stack")]
-    assert deleted == ["cdn", "workers", "api", "rds", "sqs", "s3", "vpc"]
+    assert deleted == ["cdn", "workers", "api", "rds", "sqs", "s3", "vpc", "iam"]
     assert deployed.stacks() == set()
     bucket = f"{NAME}-videos-123456789012-{REGION}"
     assert bucket in said and bucket in {each["Name"] for each in deployed.s3.list_buckets()["Buckets"]}
     deployed.run("down", "--yes")
     assert deployed.calls == []
+
+
+def test_up_after_down_uses_the_kept_bucket_and_gives_it_its_policy(deployed):
+    bucket = f"{NAME}-videos-123456789012-{REGION}"
+    deployed.s3.put_object(Bucket=bucket, Key="uploads/kept", Body=b"a video")
+    deployed.run("up", **SECRETS)
+    assert deployed.values_of("s3")["BucketName"] == bucket
+    statements = json.loads(deployed.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert {each["Sid"] for each in statements} == {"TlsOnly", "ClipsForTheCdn"}
+    assert deployed.s3.get_object(Bucket=bucket, Key="uploads/kept")["Body"].read() == b"a video"
+    deployed.run("up")
+    assert deployed.values_of("s3")["BucketName"] == bucket
+    deployed.run("down", "--yes")

@@ -254,16 +254,21 @@ def test_instance_requires_imdsv2_and_has_encrypted_disk_academy_role_and_no_key
     assert data["SecurityGroupIds"] == own
 
 
-def test_each_group_has_its_own_secret_of_environment_variables(account):
-    values = []
-    for each in account.secretsmanager.list_secrets()["SecretList"]:
-        values.append(account.secretsmanager.get_secret_value(SecretId=each["ARN"])["SecretString"])
-    secrets = sorted(value for value in values if value.startswith("{"))
-    assert [json.loads(secret) for secret in secrets] == [
-        {"DB_PASSWORD": DB_PASSWORD, "JWT_SECRET": JWT_SECRET}, {"DB_PASSWORD": DB_PASSWORD}]
-    (origin,) = [value for value in values if not value.startswith("{")]
-    assert len(origin) == 48 and origin.isalnum()
-    for stack in ("api", "workers"):
+def secrets(account):
+    """Returns values by the logical id that the name of a secret contains."""
+    return {re.search("-(Login|Secret|OriginSecret)-", each["Name"])[1]:
+            json.loads(account.secretsmanager.get_secret_value(SecretId=each["ARN"])["SecretString"])
+            for each in account.secretsmanager.list_secrets()["SecretList"]}
+
+
+def test_program_gets_a_user_of_the_database_and_only_the_api_gets_its_owner(account):
+    found = secrets(account)
+    assert found["Secret"] == {"DB_OWNER_PASSWORD": DB_PASSWORD, "JWT_SECRET": JWT_SECRET}
+    login, origin = found["Login"], found["OriginSecret"]
+    assert login["DB_USER"] == "anb_1" and list(origin) == ["key1"]
+    for value in (login["DB_PASSWORD"], origin["key1"]):
+        assert len(value) == 48 and value.isalnum()
+    for stack in STACKS:
         for resource in template(stack)["Resources"].values():
             assert resource["Type"] != "AWS::SecretsManager::Secret" or "Name" not in resource["Properties"]
 
@@ -389,7 +394,7 @@ def test_each_server_keeps_idle_connections_longer_than_its_client(account):
 
 def test_cdn_sends_the_secret_header_and_no_output_contains_it(account):
     (header,) = {each["Id"]: each for each in distribution(account)["Origins"]["Items"]}["api"]["CustomHeaders"]["Items"]
-    value = account.secretsmanager.get_secret_value(SecretId=account.outputs("api")["OriginSecretArn"])["SecretString"]
+    value = secrets(account)["OriginSecret"]["key1"]
     assert (header["HeaderName"], header["HeaderValue"]) == ("X-Anb-Origin", value)
     assert value not in json.dumps([account.outputs(stack) for stack in STACKS if stack != "vpc"])
 

@@ -62,7 +62,8 @@ def test_settings_for_aws_are_set(account, role):
                         "SQS_DLQ_URL": account.outputs("sqs")["DeadLetterQueueUrl"],
                         "DB_HOST": account.outputs("rds")["DatabaseHost"]}.items():
         assert values[name] == value
-    assert "JWT_SECRET" not in values and "DB_PASSWORD" not in values
+    assert not values.keys() & {"JWT_SECRET", "DB_PASSWORD", "DB_OWNER_PASSWORD", "DB_USER"}
+    assert values.get("DB_OWNER_USER") == {"api": "postgres", "worker": None}[role]
     if role == "worker":
         assert values["WORKER_CONCURRENCY"] == "4"
     else:
