@@ -21,7 +21,7 @@ use crate::{
 pub use addresses::{MEDIA_PATH, MediaUrls};
 pub use key::StorageKey;
 pub use resume::{Progress, ResumableFile};
-pub use s3::Parts;
+pub use s3::{Parts, PresignedUrl};
 pub use signature::Signer;
 
 /// Name of the storage marker, the file with the id of the installation that owns the storage.

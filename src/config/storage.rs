@@ -30,7 +30,7 @@ pub struct Settings {
     /// S3: prefix of the clips and posters
     #[arg(long, env, default_value = "processed", value_name = "PREFIX", value_parser = prefix)]
     pub s3_processed_prefix: String,
-    /// S3: URL at which a CDN serves the processed prefix; if unset, signed URLs of the bucket
+    /// S3: URL at which a CDN serves the processed prefix; if unset, the API redirects to the bucket
     #[arg(long, env, value_name = "URL", value_parser = http_url)]
     pub media_base_url: Option<String>,
     /// S3: endpoint of an emulator; if unset, `AWS_ENDPOINT_URL`, else AWS

@@ -36,27 +36,27 @@ struct PublicVideoBody {
 }
 
 impl PublicVideoBody {
-    async fn new(video: &PublicVideo, urls: &MediaUrls) -> anyhow::Result<Self> {
+    fn new(video: &PublicVideo, urls: &MediaUrls) -> Self {
         let clip = StorageKey::Clip(video.id, video.attempt);
         let poster = StorageKey::Poster(video.id, video.attempt);
-        Ok(Self {
+        Self {
             video_id: video.id,
             title: video.title.clone(),
             username: video.username(),
             city: video.city.clone(),
             votes: video.votes,
-            processed_url: urls.public(clip).await?,
-            poster_url: urls.public(poster).await?,
-            renditions: renditions(video, urls).await?,
+            processed_url: urls.public(clip),
+            poster_url: urls.public(poster),
+            renditions: renditions(video, urls),
             uploaded_at: video.uploaded_at,
             processed_at: video.processed_at,
-        })
+        }
     }
 }
 
-async fn renditions(video: &PublicVideo, urls: &MediaUrls) -> anyhow::Result<RenditionsBody> {
+fn renditions(video: &PublicVideo, urls: &MediaUrls) -> RenditionsBody {
     let attempt = (video.id, video.attempt);
-    RenditionsBody::new(&video.renditions, attempt, urls, Readers::Public).await
+    RenditionsBody::new(&video.renditions, attempt, urls, Readers::Public)
 }
 
 #[derive(Deserialize)]
@@ -93,10 +93,10 @@ pub async fn list_videos(
             None => page.next(end),
             Some(place) => page.continue_search(place, found.len()),
         };
-        let mut bodies = Vec::with_capacity(found.len());
-        for video in found {
-            bodies.push(PublicVideoBody::new(video, &app.media_urls).await?);
-        }
+        let bodies: Vec<_> = found
+            .iter()
+            .map(|video| PublicVideoBody::new(video, &app.media_urls))
+            .collect();
         Built::list(&bodies, next)
     };
     let cached = cache.get(key, list).await?;
@@ -150,8 +150,8 @@ pub async fn rank(
                 votes: video.votes,
                 video_id: video.id,
                 title: video.title.clone(),
-                video_url: app.media_urls.public(clip).await?,
-                renditions: renditions(video, &app.media_urls).await?,
+                video_url: app.media_urls.public(clip),
+                renditions: renditions(video, &app.media_urls),
             });
         }
         Built::list(&places, page.next(end))

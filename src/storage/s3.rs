@@ -5,32 +5,25 @@
 mod marker;
 mod objects;
 mod resume;
+mod signing;
 mod upload;
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
-use aws_sdk_s3::{
-    Client, config::Builder, error::ProvideErrorMetadata as _, presigning::PresigningConfig,
-};
+use aws_sdk_s3::{Client, config::Builder, error::ProvideErrorMetadata as _};
 use tokio::{fs::File, io::AsyncReadExt as _, runtime::Handle, sync::Semaphore};
 
-use super::{
-    MARKER_NAME, Missing, StorageKey, Stored,
-    key::attempt_of,
-    signature::{BUCKET_SECS, seconds},
-};
+use super::{MARKER_NAME, Missing, StorageKey, Stored, key::attempt_of, signature::BUCKET_SECS};
 use crate::{
     aws::{explain, timeouts},
     config::storage::Settings,
     ids::VideoId,
 };
 pub use resume::{Parts, ResumableFile};
+pub use signing::PresignedUrl;
+use signing::Presigner;
 pub use upload::NewFile;
 
 /// Timeout of a call. Does not limit the transfer of a body that makes progress.
@@ -51,6 +44,7 @@ pub struct Bucket {
 
 struct Inner {
     client: Client,
+    presigner: Presigner,
     name: String,
     uploads: String,
     processed: String,
@@ -70,8 +64,10 @@ impl Bucket {
             // Emulators do not provide a host name per bucket.
             config = config.endpoint_url(endpoint).force_path_style(true);
         }
+        let client = Client::from_conf(config.build());
         let inner = Inner {
-            client: Client::from_conf(config.build()),
+            presigner: Presigner::new(&client, aws.credentials_provider()),
+            client,
             name: settings.s3_bucket()?,
             uploads: settings.s3_upload_prefix.clone(),
             processed: settings.s3_processed_prefix.clone(),
@@ -110,25 +106,17 @@ impl Bucket {
         Some(format!("{base}/{}", key.name()))
     }
 
-    /// Returns a presigned URL, valid for one to two hours and stable for one. Makes no request.
-    pub async fn signed(&self, key: StorageKey) -> anyhow::Result<String> {
-        let start = seconds(SystemTime::now()) / BUCKET_SECS * BUCKET_SECS;
-        let valid = PresigningConfig::builder()
-            .start_time(UNIX_EPOCH + Duration::from_secs(start))
-            .expires_in(Duration::from_secs(2 * BUCKET_SECS))
-            .build()
-            .context("configure a presigned URL")?;
-        let get = self.inner.client.get_object();
-        let signed = get
-            .bucket(&self.inner.name)
-            .key(self.object(key))
-            .response_content_type(key.content_type())
-            .response_cache_control(format!("private, max-age={BUCKET_SECS}"))
-            .presigned(valid)
-            .await
-            .map_err(explain)
-            .context("presign a URL")?;
-        Ok(signed.uri().to_owned())
+    /// Returns a presigned URL, valid for up to two hours.
+    pub async fn presigned(&self, key: StorageKey) -> anyhow::Result<PresignedUrl> {
+        let inner = &self.inner;
+        let read = |client: &Client| {
+            let get = client.get_object();
+            get.bucket(&inner.name)
+                .key(self.object(key))
+                .response_content_type(key.content_type())
+                .response_cache_control(format!("private, max-age={BUCKET_SECS}"))
+        };
+        inner.presigner.presign(read).await
     }
 
     pub fn create(&self, key: StorageKey) -> NewFile {

@@ -1,4 +1,4 @@
-//! Signed URLs of local media, with HMAC-SHA-256 (RFC 2104) over key and expiry.
+//! Signed media URLs, with HMAC-SHA-256 (RFC 2104) over key and expiry.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -79,7 +79,7 @@ impl ProgressBody {
 }
 
 impl VideoBody {
-    async fn new(video: &Video, addresses: &MediaUrls, language: Language) -> anyhow::Result<Self> {
+    fn new(video: &Video, addresses: &MediaUrls, language: Language) -> Self {
         let readers = if video.is_public {
             Readers::Public
         } else {
@@ -88,14 +88,13 @@ impl VideoBody {
         let (mut processed_url, mut poster_url) = (None, None);
         let mut renditions = RenditionsBody::default();
         if let Some((clip, poster)) = video.outputs() {
-            processed_url = Some(readers.url(addresses, clip).await?);
-            poster_url = Some(readers.url(addresses, poster).await?);
+            processed_url = Some(readers.url(addresses, clip));
+            poster_url = Some(readers.url(addresses, poster));
             let attempt = (video.id, video.attempt);
-            renditions =
-                RenditionsBody::new(&video.renditions, attempt, addresses, readers).await?;
+            renditions = RenditionsBody::new(&video.renditions, attempt, addresses, readers);
         }
         let failure = video.failure();
-        Ok(Self {
+        Self {
             video_id: video.id,
             title: video.title.clone(),
             status: video.status,
@@ -111,19 +110,14 @@ impl VideoBody {
             progress: ProgressBody::new(video),
             failure_code: failure.as_ref().map(Failure::code),
             failure_reason: failure.map(|failure| failure.message(language)),
-        })
+        }
     }
 
-    async fn with_original(
-        video: &Video,
-        addresses: &MediaUrls,
-        language: Language,
-    ) -> anyhow::Result<Self> {
-        let original = addresses.signed(StorageKey::Original(video.id)).await?;
-        Ok(Self {
-            original_url: Some(original),
-            ..Self::new(video, addresses, language).await?
-        })
+    fn with_original(video: &Video, addresses: &MediaUrls, language: Language) -> Self {
+        Self {
+            original_url: Some(addresses.signed(StorageKey::Original(video.id))),
+            ..Self::new(video, addresses, language)
+        }
     }
 }
 
@@ -147,10 +141,10 @@ pub async fn list_own(
     let (limit, offset) = (page.fetch_limit(), page.offset());
     let videos = super::list_own(&app.backends.db, caller.user(), limit, offset).await?;
     let (videos, has_next) = page.trim(&videos);
-    let mut bodies = Vec::with_capacity(videos.len());
-    for video in videos {
-        bodies.push(VideoBody::new(video, &app.media_urls, language).await?);
-    }
+    let bodies: Vec<_> = videos
+        .iter()
+        .map(|video| VideoBody::new(video, &app.media_urls, language))
+        .collect();
     Ok(page.private(&bodies, has_next, &request))
 }
 
@@ -162,7 +156,7 @@ pub async fn detail(
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
     let video = super::find_own(&app.backends.db, caller.user(), video).await??;
-    let body = VideoBody::with_original(&video, &app.media_urls, language).await?;
+    let body = VideoBody::with_original(&video, &app.media_urls, language);
     Ok(HttpResponse::Ok().json(body))
 }
 
@@ -217,7 +211,7 @@ async fn apply(
     change: &Change,
 ) -> Result<HttpResponse> {
     let changed = change_within_limit(app, limits, caller.user(), video, change).await?;
-    let body = VideoBody::with_original(&changed, &app.media_urls, language).await?;
+    let body = VideoBody::with_original(&changed, &app.media_urls, language);
     Ok(HttpResponse::Ok().json(body))
 }
 

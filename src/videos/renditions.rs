@@ -59,10 +59,10 @@ pub enum Readers {
 
 impl Readers {
     /// Returns a URL of `key` for these readers.
-    pub async fn url(self, urls: &MediaUrls, key: StorageKey) -> anyhow::Result<String> {
+    pub fn url(self, urls: &MediaUrls, key: StorageKey) -> String {
         match self {
-            Self::Public => urls.public(key).await,
-            Self::Holder => urls.signed(key).await,
+            Self::Public => urls.public(key),
+            Self::Holder => urls.signed(key),
         }
     }
 }
@@ -82,23 +82,18 @@ pub struct RenditionsBody {
 
 impl RenditionsBody {
     /// Describes the renditions of a processed video.
-    pub async fn new(
+    pub fn new(
         renditions: &Renditions,
         (video, attempt): (VideoId, i32),
         urls: &MediaUrls,
         readers: Readers,
-    ) -> anyhow::Result<Self> {
-        let mut body = Self {
+    ) -> Self {
+        let url = |key| readers.url(urls, key);
+        Self {
+            light_url: renditions.light(video, attempt).map(url),
+            thumb_url: renditions.thumb(video, attempt).map(url),
             clip_bytes: renditions.clip_bytes,
             light_bytes: renditions.light_bytes,
-            ..Self::default()
-        };
-        if let Some(key) = renditions.light(video, attempt) {
-            body.light_url = Some(readers.url(urls, key).await?);
         }
-        if let Some(key) = renditions.thumb(video, attempt) {
-            body.thumb_url = Some(readers.url(urls, key).await?);
-        }
-        Ok(body)
     }
 }

@@ -14,43 +14,34 @@ use crate::{
 pub const CLIPS_PER_PAGE: u32 = 24;
 
 /// Returns the clip of a public video.
-pub async fn clip(video: &PublicVideo, urls: &MediaUrls) -> anyhow::Result<Clip> {
+pub fn clip(video: &PublicVideo, urls: &MediaUrls) -> Clip {
     let (id, attempt, renditions) = (video.id, video.attempt, &video.renditions);
-    let address = async |key: Option<StorageKey>| match key {
-        Some(key) => urls.public(key).await.map(Some),
-        None => Ok(None),
-    };
-    let light = address(renditions.light(id, attempt)).await?;
-    Ok(Clip {
+    Clip {
         id: video.id.to_string(),
         title: video.title.clone(),
         player: video.username(),
         city: video.city.clone(),
         votes: video.votes,
-        thumb: address(renditions.thumb(id, attempt)).await?,
-        poster: address(Some(StorageKey::Poster(id, attempt))).await?,
+        thumb: renditions.thumb(id, attempt).map(|key| urls.public(key)),
+        poster: Some(urls.public(StorageKey::Poster(id, attempt))),
         colour: renditions.colour.clone(),
         full: Rendition {
-            address: urls.public(StorageKey::Clip(id, attempt)).await?,
+            address: urls.public(StorageKey::Clip(id, attempt)),
             bytes: renditions.clip_bytes,
         },
-        light: light.map(|address| Rendition {
-            address,
+        light: renditions.light(id, attempt).map(|key| Rendition {
+            address: urls.public(key),
             bytes: renditions.light_bytes,
         }),
-    })
+    }
 }
 
-pub async fn clips(videos: &[PublicVideo], urls: &MediaUrls) -> anyhow::Result<Vec<Clip>> {
-    let mut clips = Vec::with_capacity(videos.len());
-    for video in videos {
-        clips.push(clip(video, urls).await?);
-    }
-    Ok(clips)
+pub fn clips(videos: &[PublicVideo], urls: &MediaUrls) -> Vec<Clip> {
+    videos.iter().map(|video| clip(video, urls)).collect()
 }
 
 /// Returns the rows of a ranking whose first entry has `place`, counted from 1.
-pub async fn standings(
+pub fn standings(
     videos: &[PublicVideo],
     place: i64,
     urls: &MediaUrls,
@@ -71,7 +62,7 @@ pub async fn standings(
             poster,
             colour,
             ..
-        } = clip(video, urls).await?;
+        } = clip(video, urls);
         rows.push(Standing {
             place: u32::try_from(place)?.saturating_add(u32::try_from(index)?),
             player,

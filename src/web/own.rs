@@ -54,7 +54,7 @@ pub async fn my_videos(
             ready_at: video.ready_at,
             before: before.get(&video.id).copied().unwrap_or_default(),
         };
-        let thumb = picture(video, &app.media_urls).await?;
+        let thumb = picture(video, &app.media_urls);
         shown.push(MyVideo {
             id: video.id.to_string(),
             title: video.title.clone(),
@@ -100,58 +100,45 @@ pub fn seconds_since(moment: chrono::DateTime<Utc>) -> u64 {
 }
 
 /// Returns the address at which the owner can read an output: a signed one unless all may.
-pub async fn address(video: &Video, urls: &MediaUrls, key: StorageKey) -> anyhow::Result<String> {
+pub fn address(video: &Video, urls: &MediaUrls, key: StorageKey) -> String {
     let readers = if video.is_watchable() {
         Readers::Public
     } else {
         Readers::Holder
     };
-    readers.url(urls, key).await
+    readers.url(urls, key)
 }
 
 /// Returns the address of a video's small picture, once it exists; an old video has only the large
 /// one.
-pub async fn picture(video: &Video, urls: &MediaUrls) -> anyhow::Result<Option<String>> {
-    let Some((_, poster)) = video.outputs() else {
-        return Ok(None);
-    };
+pub fn picture(video: &Video, urls: &MediaUrls) -> Option<String> {
+    let (_, poster) = video.outputs()?;
     let thumb = video.renditions.thumb(video.id, video.attempt);
-    let picture = address(video, urls, thumb.unwrap_or(poster)).await?;
-    Ok(Some(picture))
+    Some(address(video, urls, thumb.unwrap_or(poster)))
 }
 
 /// Returns the clip of a video, once it exists.
-pub async fn clip(
-    video: &Video,
-    player: String,
-    city: String,
-    urls: &MediaUrls,
-) -> anyhow::Result<Option<Clip>> {
-    let Some((clip, poster)) = video.outputs() else {
-        return Ok(None);
-    };
-    let light = match video.renditions.light(video.id, video.attempt) {
-        None => None,
-        Some(light) => Some(Rendition {
-            address: address(video, urls, light).await?,
-            bytes: video.renditions.light_bytes,
-        }),
-    };
-    Ok(Some(Clip {
+pub fn clip(video: &Video, player: String, city: String, urls: &MediaUrls) -> Option<Clip> {
+    let (clip, poster) = video.outputs()?;
+    let light = video.renditions.light(video.id, video.attempt);
+    Some(Clip {
         id: video.id.to_string(),
         title: video.title.clone(),
         player,
         city,
         votes: video.votes,
-        thumb: picture(video, urls).await?,
-        poster: Some(address(video, urls, poster).await?),
+        thumb: picture(video, urls),
+        poster: Some(address(video, urls, poster)),
         colour: video.renditions.colour.clone(),
         full: Rendition {
-            address: address(video, urls, clip).await?,
+            address: address(video, urls, clip),
             bytes: video.renditions.clip_bytes,
         },
-        light,
-    }))
+        light: light.map(|light| Rendition {
+            address: address(video, urls, light),
+            bytes: video.renditions.light_bytes,
+        }),
+    })
 }
 
 pub fn name(profile: &Profile) -> String {

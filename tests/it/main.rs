@@ -33,6 +33,7 @@ mod journey;
 mod login;
 mod media;
 mod media_faults;
+mod media_urls;
 mod migrations;
 mod model;
 mod moderation;

@@ -37,6 +37,7 @@ use anb::{
     storage::Storage,
     worker::Worker,
 };
+use aws_config::SdkConfig;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -90,6 +91,11 @@ impl TestApp {
 
     /// Starts an API with flags of `anb serve`; `work` are the flags of `anb work` for its workers.
     pub async fn spawn_with(serve: &[&str], work: &[&str]) -> Self {
+        Self::spawn_as(aws::config().await, serve, work).await
+    }
+
+    /// Like [`TestApp::spawn_with`], with the API's SDK configuration `aws`.
+    pub async fn spawn_as(aws: SdkConfig, serve: &[&str], work: &[&str]) -> Self {
         let place = Place::make().await;
         let folder = tempfile::tempdir().unwrap();
         let uploads = folder.path().join("uploads").display().to_string();
@@ -129,7 +135,6 @@ impl TestApp {
         let (settings, stop) = (serve.clone(), shutdown.clone());
         let (url, backends) = RUNTIME
             .spawn(async move {
-                let aws = aws::config().await;
                 let app = App::build(&settings, &aws, &stop).await.unwrap();
                 let backends = app.backends.clone();
                 let server = Server::bind(app, &settings.http, &stop).await.unwrap();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::{
     sheets::photograph,
     stage::Stage,
@@ -146,7 +148,7 @@ async fn player_uploads_over_a_broken_link_and_publishes() {
     player.until(".card video").await;
     let playing = "return document.querySelector('.card video').currentTime > 0";
     crate::support::eventually("the clip plays", 60, async || {
-        player.run(playing, serde_json::Value::Null).await == true
+        player.run(playing, Value::Null).await == true
     })
     .await;
     assert!(
@@ -158,7 +160,23 @@ async fn player_uploads_over_a_broken_link_and_publishes() {
             .count()
             > before
     );
+    assert_continues_at_a_new_address(&player).await;
     player.end().await;
+}
+
+/// Lets the clip that plays fail, as if the address to which it was redirected had expired. It
+/// continues at a new one; if that fails at once, the page says so.
+async fn assert_continues_at_a_new_address(player: &Visitor) {
+    let fail_twice = "const playing = () => document.querySelector('.card video');
+        const first = playing();
+        first.dispatchEvent(new Event('error'));
+        const second = playing();
+        second?.dispatchEvent(new Event('error'));
+        return [second !== null && second !== first, playing() !== null];";
+    let continued = player.run(fail_twice, Value::Null).await;
+    assert_eq!(continued, json!([true, false]));
+    let said = player.text(".card a.play [data-size]").await;
+    assert_eq!(said, "El video no cargó. Toca para intentarlo de nuevo.");
 }
 
 #[tokio::test]
@@ -168,7 +186,7 @@ async fn mobile_data_is_asked_for_once_a_session() {
     let ana = stage.player("Ana", "Rentería", "Cali").await;
     let mut player = Visitor::of(&stage).await;
     player.be(&stage, &ana).await;
-    let saver = serde_json::json!({ "dataSaverEnabled": true });
+    let saver = json!({ "dataSaverEnabled": true });
     player
         .devtools("Emulation.setDataSaverOverride", saver)
         .await;

@@ -338,12 +338,16 @@ function play(link, size) {
   // The thumb is here already, the poster would be loaded.
   video.poster = box.querySelector('img')?.currentSrc ?? '';
   video.setAttribute('aria-label', box.dataset.title);
+  const start = positions.get(box) ?? 0;
   video.onerror = () => {
+    const hasPlayed = video.currentTime > start;
     stop();
+    // What played came from an address that may have expired. The link leads to a new one.
+    if (hasPlayed) return play(link, size);
     link.querySelector('[data-size]').textContent = t.clip_failed;
     link.focus();
   };
-  video.src = `${link.dataset[size]}#t=${positions.get(box) ?? 0}`;
+  video.src = `${link.dataset[size]}#t=${start}`;
   playing = { box, video, rest: [...box.childNodes] };
   box.replaceChildren(video);
   video.focus();

@@ -1,5 +1,8 @@
 //! `GET /media/{key}`: local files with ranges, entity tags and conditional requests (RFC 9110
-//! §13–14). Clips and posters of public videos have plain URLs. All other files need a signature.
+//! §13–14), or a redirect to the bucket. Clips and posters of public videos have plain URLs. All
+//! other files need a signature.
+
+use std::time::{Duration, SystemTime};
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -13,9 +16,13 @@ use serde::Deserialize;
 use crate::{
     app::App,
     http::{Code, Result},
-    storage::{Storage, StorageKey},
+    storage::{PresignedUrl, Storage, StorageKey},
     videos,
 };
+
+/// Maximum time for which a redirect to the bucket is cached. An unpublished clip is refused after
+/// that.
+const MAX_REDIRECT_AGE: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
 pub struct SignatureQuery {
@@ -49,7 +56,20 @@ pub async fn media(
         // Clients revalidate each time, so unpublishing takes effect immediately. Unchanged: 304.
         "public, no-cache"
     };
-    serve(&app, &request, key, caching)
+    match app.media_urls.presigned(key).await? {
+        Some(presigned) => Ok(redirect(&presigned)),
+        None => serve(&app, &request, key, caching),
+    }
+}
+
+/// Redirects to the bucket. The redirect expires before the URL does.
+fn redirect(to: &PresignedUrl) -> HttpResponse {
+    let left = to.expires.duration_since(SystemTime::now());
+    let age = left.unwrap_or_default().min(MAX_REDIRECT_AGE).as_secs();
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, to.url.clone()))
+        .insert_header((header::CACHE_CONTROL, format!("private, max-age={age}")))
+        .finish()
 }
 
 /// Responds with a local file. Whether the client may read it is the caller's decision.

@@ -54,7 +54,7 @@ impl Detour {
             return Ok(None);
         };
         match listing::find(&app.backends.db, video).await? {
-            Some(found) => Ok(Some(clips::clip(&found, &app.media_urls).await?)),
+            Some(found) => Ok(Some(clips::clip(&found, &app.media_urls))),
             None => Ok(None),
         }
     }

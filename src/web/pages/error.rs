@@ -100,7 +100,7 @@ pub async fn missing_page(app: &App, visit: &Visit, address: &str) -> anyhow::Re
         advice: Some(t.clip_missing.to_owned()),
         retry: None,
         request_id: None,
-        clips: clips::clips(&top, &app.media_urls).await?,
+        clips: clips::clips(&top, &app.media_urls),
     };
     Ok(page.render()?)
 }

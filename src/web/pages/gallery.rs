@@ -81,8 +81,8 @@ pub async fn gallery(
             cities: clips::choices(&cities),
             city: city.map(str::to_owned),
             query: text.clone(),
-            clips: clips::clips(found, &app.media_urls).await?,
-            top: clips::standings(&top, 1, &app.media_urls).await?,
+            clips: clips::clips(found, &app.media_urls),
+            top: clips::standings(&top, 1, &app.media_urls)?,
             pager: clips::pager(page, next, &address),
         }
         .render()?;

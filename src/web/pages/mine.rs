@@ -96,7 +96,7 @@ async fn show(
     let profile = profile.ok_or(Code::Unauthorized)?;
     let t = phrases(visit.language);
     let (player, city) = (own::name(&profile), profile.city);
-    let clip = own::clip(&found, player, city, &app.media_urls).await?;
+    let clip = own::clip(&found, player, city, &app.media_urls);
     let shared = clip.as_ref().filter(|_| found.is_watchable());
     let share = shared.map(|clip| {
         let page = visit.site.absolute(&clip.page());

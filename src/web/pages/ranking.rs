@@ -68,7 +68,7 @@ pub async fn ranking(
             .with("ciudad", city);
         let own = address.clone().of_page(page, number, after);
         let t = phrases(visit.language);
-        let rows = clips::standings(found, page.position() + 1, &app.media_urls).await?;
+        let rows = clips::standings(found, page.position() + 1, &app.media_urls)?;
         let html = RankingPage {
             shell: visit.public_shell(Section::Ranking, own.0, t.ranking),
             by,

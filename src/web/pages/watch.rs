@@ -67,7 +67,7 @@ fn address(video: VideoId) -> String {
 }
 
 async fn page(app: &App, visit: &Visit, video: &PublicVideo) -> anyhow::Result<WatchPage> {
-    let clip = clips::clip(video, &app.media_urls).await?;
+    let clip = clips::clip(video, &app.media_urls);
     let title = format!("{} · {}, {}", clip.title, clip.player, clip.city);
     let shell = visit.public_shell(Section::Videos, address(video.id), title.clone());
     let t = shell.t;
@@ -145,7 +145,7 @@ async fn more(app: &App, video: &PublicVideo) -> anyhow::Result<Vec<Clip>> {
             break;
         }
     }
-    clips::clips(&more, &app.media_urls).await
+    Ok(clips::clips(&more, &app.media_urls))
 }
 
 /// `POST /videos/{video_id}/votar`
@@ -238,7 +238,7 @@ pub async fn poster(
     match &app.backends.storage {
         Storage::Local(_) => videos::handlers::serve(&app, &request, key, "public, max-age=60"),
         Storage::S3(_) => {
-            let address = app.media_urls.public(key).await?;
+            let address = app.media_urls.public(key);
             Ok(HttpResponse::Found()
                 .insert_header((header::LOCATION, address))
                 .insert_header((header::CACHE_CONTROL, "public, max-age=60"))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     case::{
         Case,
-        Expected::{self, Empty, File, List, Object, Sentence},
+        Expected::{self, Empty, File, List, Nothing, Object, Sentence},
         Part, Video, Who,
     },
     resumable,
@@ -210,6 +210,11 @@ pub fn variants() -> Vec<Case> {
         success(&Method::GET, MEDIA)
             .header("range", "bytes=0-3")
             .answers(206, File(FILM)),
+    );
+    cases.push(
+        success(&Method::GET, MEDIA)
+            .within(Setting::Bucket)
+            .answers(302, Nothing),
     );
     cases
 }

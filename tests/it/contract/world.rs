@@ -10,7 +10,7 @@ use anb::{
     ids::{UserId, VideoId},
     users::{self, Role},
 };
-use reqwest::Method;
+use reqwest::{Method, redirect::Policy};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ use super::{
     resumable::{LENGTH, METADATA},
 };
 use crate::support::{
-    Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, seconds, sign,
+    Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, aws, seconds, sign,
 };
 
 /// The state of the app in which a case runs.
@@ -45,6 +45,8 @@ pub enum Setting {
     NoVideos,
     /// The disk for uploads is full.
     Full,
+    /// The files are in a bucket.
+    Bucket,
 }
 
 pub struct World {
@@ -70,8 +72,9 @@ pub struct Caller {
 impl World {
     /// Creates the world of a setting. Returns `None` if this user may not mount file systems.
     pub async fn make(setting: Setting) -> Option<Self> {
-        let mut disk = None;
+        let (mut disk, mut bucket) = (None, None);
         let folder;
+        let endpoint;
         let flags: &[&str] = match setting {
             Setting::Usual => &[
                 "--min-input-duration",
@@ -101,8 +104,24 @@ impl World {
                 disk = Some((mount, place));
                 &["--upload-path", &folder]
             }
+            Setting::Bucket => {
+                endpoint = bucket.insert(aws::Bucket::fresh().await).url.clone();
+                let name = aws::BUCKET;
+                &[
+                    "--storage-type",
+                    "s3",
+                    "--s3-bucket-name",
+                    name,
+                    "--s3-endpoint-url",
+                    &endpoint,
+                ]
+            }
         };
-        let app = TestApp::spawn_with(flags, &[]).await;
+        let mut app = TestApp::spawn_with(flags, &[]).await;
+        app.bucket = bucket;
+        // The cases compare redirects themselves.
+        let client = reqwest::Client::builder().redirect(Policy::none());
+        app.client = client.build().unwrap();
         let mut players = [UserId(1), UserId(2), UserId(3), UserId(4)];
         if setting != Setting::NoDatabase {
             for (player, name) in players.iter_mut().zip(["Ana", "Luis", "Mia", "Nora"]) {
@@ -169,7 +188,7 @@ impl World {
                 let mut names = (0..).map(|number: u32| disk.path().join(number.to_string()));
                 while std::fs::write(names.next().unwrap(), "").is_ok() {}
             }
-            Setting::Strict | Setting::NoDatabase => {}
+            Setting::Strict | Setting::NoDatabase | Setting::Bucket => {}
         }
     }
 
@@ -324,7 +343,7 @@ impl World {
             token: String::new(),
         };
         let id = self.app.add(&owner, seed).await;
-        if self.setting != Setting::Full {
+        if !matches!(self.setting, Setting::Full | Setting::Bucket) {
             self.app.add_files(&id);
         }
         if seed.status == "processing" {

@@ -1,9 +1,11 @@
 //! Cases that only S3 has, as far as its emulator reproduces them.
 
+use std::time::{Duration, SystemTime};
+
 use anb::{
     config::storage::Settings,
     ids::VideoId,
-    storage::{MediaUrls, Signer, Storage, StorageKey},
+    storage::{MediaUrls, PresignedUrl, Signer, Storage, StorageKey},
 };
 use aws_sdk_s3::{Client, config::Builder};
 use reqwest::StatusCode;
@@ -32,12 +34,12 @@ async fn object_has_its_media_type() {
 }
 
 #[tokio::test]
-async fn signed_url_serves_the_file_and_ranges_of_it() {
+async fn presigned_url_serves_the_file_and_ranges_of_it() {
     let place = TestStorage::s3().await;
     let bytes = content(PART_BYTES + 1, 1);
     for key in keys(VideoId::generate()) {
         place.write(key, &bytes).await;
-        let address = signed(&place, key).await;
+        let address = presigned(&place, key).await.url;
         let whole = reqwest::get(&address).await.unwrap();
         assert_eq!(whole.status(), StatusCode::OK);
         assert_eq!(whole.headers()["content-type"], key.content_type());
@@ -53,21 +55,25 @@ async fn signed_url_serves_the_file_and_ranges_of_it() {
 }
 
 #[tokio::test]
-async fn signed_url_is_stable_within_an_hour_and_expires_after_two() {
+async fn presigned_url_is_stable_within_an_hour_and_expires_after_two() {
     let place = TestStorage::s3().await;
     let key = StorageKey::Poster(VideoId::generate(), 1);
-    let first = signed(&place, key).await;
-    let (second, third) = (signed(&place, key).await, signed(&place, key).await);
+    let first = presigned(&place, key).await;
+    let (second, third) = (presigned(&place, key).await, presigned(&place, key).await);
     // The hour may end between two of the calls, but not between all three.
-    assert!(first == second || second == third, "{first} {second}");
-    assert!(third.contains("X-Amz-Expires=7200"), "{third}");
+    assert!(first == second || second == third, "{first:?} {second:?}");
+    let url = third.url;
+    assert!(url.contains("X-Amz-Expires=7200"), "{url}");
     // The lifetime starts with the current hour.
-    let (_, date) = third.split_once("X-Amz-Date=").unwrap();
-    assert_eq!(&date[11..16], "0000Z", "{third}");
+    let (_, date) = url.split_once("X-Amz-Date=").unwrap();
+    assert_eq!(&date[11..16], "0000Z", "{url}");
+    let left = third.expires.duration_since(SystemTime::now()).unwrap();
+    let hour = Duration::from_hours(1);
+    assert!(left > hour && left <= 2 * hour, "{left:?}");
 }
 
 #[tokio::test]
-async fn modified_signed_url_is_rejected() {
+async fn modified_presigned_url_is_rejected() {
     let place = TestStorage::s3().await;
     let (key, other) = (
         StorageKey::Clip(VideoId::generate(), 1),
@@ -75,7 +81,7 @@ async fn modified_signed_url_is_rejected() {
     );
     place.write(key, "clip").await;
     place.write(other, "clip").await;
-    let address = signed(&place, key).await;
+    let address = presigned(&place, key).await.url;
     let (_, signature) = address.split_once("X-Amz-Signature=").unwrap();
     for (part, changed) in [
         (key.to_string(), other.to_string()),
@@ -114,12 +120,16 @@ async fn outputs_have_cdn_urls_but_originals_do_not() {
         (thumb, "1-s.jpg"),
     ] {
         let expected = format!("https://cdn.example/media/{video}/{file}");
-        assert_eq!(addresses.public(key).await.unwrap(), expected);
-        let signed = addresses.signed(key).await.unwrap();
-        assert!(signed.starts_with(&bucket.url), "{signed}");
+        assert_eq!(addresses.public(key), expected);
     }
-    let address = addresses.public(original).await.unwrap();
-    assert!(address.starts_with(&bucket.url), "{address}");
+    // The other URLs lead to the API, which redirects to the bucket.
+    assert_eq!(addresses.public(original), format!("/media/{original}"));
+    for key in keys(video) {
+        let signed = addresses.signed(key);
+        assert!(signed.starts_with(&format!("/media/{key}?")), "{signed}");
+    }
+    let origins = ["https://cdn.example".to_owned(), bucket.url.clone()];
+    assert_eq!(addresses.origins().await.unwrap(), origins);
 }
 
 #[tokio::test]
@@ -240,8 +250,9 @@ fn addresses(storage: &Storage) -> MediaUrls {
     MediaUrls::new(storage, Signer::new(&"secret".into(), None), None)
 }
 
-async fn signed(place: &TestStorage, key: StorageKey) -> String {
-    addresses(&place.storage).signed(key).await.unwrap()
+async fn presigned(place: &TestStorage, key: StorageKey) -> PresignedUrl {
+    let presigned = addresses(&place.storage).presigned(key).await.unwrap();
+    presigned.unwrap()
 }
 
 async fn client(settings: &Settings) -> Client {

@@ -278,13 +278,12 @@ async fn objects_are_listed_where_versions_and_uploads_are_unsupported() {
 }
 
 #[tokio::test]
-async fn urls_are_signed_without_requests() {
+async fn urls_are_presigned_without_requests() {
     let script = Script::start(|operation, _| good(operation)).await;
     let storage = connect(&script).await.unwrap();
     let asked = script.count();
     let addresses = MediaUrls::new(&storage, Signer::new(&"secret".into(), None), None);
-    addresses.signed(key()).await.unwrap();
-    addresses.public(key()).await.unwrap();
+    addresses.presigned(key()).await.unwrap();
     assert_eq!(script.count(), asked);
 }
 

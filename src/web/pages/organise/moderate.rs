@@ -52,10 +52,10 @@ pub async fn videos(
     };
     let db = &app.backends.db;
     let found = board::organised(db, &wanted, MAX_ROWS, 0).await?;
-    let mut shown = Vec::with_capacity(found.len());
-    for row in &found {
-        shown.push(organised(&app, row, visit.language).await?);
-    }
+    let shown = found
+        .iter()
+        .map(|row| organised(&app, row, visit.language))
+        .collect();
     let t = phrases(visit.language);
     let page = OrganiseVideosPage {
         shell: visit.shell(Section::Organise, "/organizacion/videos", t.moderate),
@@ -86,11 +86,7 @@ fn wanted_state(key: &str) -> Wanted {
     }
 }
 
-async fn organised(
-    app: &App,
-    row: &OrganisedVideo,
-    language: Language,
-) -> anyhow::Result<view::OrganisedVideo> {
+fn organised(app: &App, row: &OrganisedVideo, language: Language) -> view::OrganisedVideo {
     let video = &row.video;
     let state = match video.status {
         _ if video.hidden_reason.is_some() => "hidden",
@@ -100,8 +96,7 @@ async fn organised(
         VideoStatus::Processed => "ready",
         VideoStatus::Failed => "failed",
     };
-    let thumb = own::picture(video, &app.media_urls).await?;
-    Ok(view::OrganisedVideo {
+    view::OrganisedVideo {
         id: video.id.to_string(),
         title: video.title.clone(),
         player: player(row),
@@ -115,9 +110,9 @@ async fn organised(
             sentence: failure.message(language),
             is_retryable: Failure::RETRYABLE.contains(&failure.code()),
         }),
-        thumb,
+        thumb: own::picture(video, &app.media_urls),
         colour: video.renditions.colour.clone(),
-    })
+    }
 }
 
 /// Returns the log of moderations, of all videos or of one.
@@ -181,8 +176,8 @@ async fn show(
             format!("/organizacion/videos/{video}"),
             row.video.title.clone(),
         ),
-        video: organised(app, row, visit.language).await?,
-        clip: clip.await?,
+        video: organised(app, row, visit.language),
+        clip,
         moderations: moderations(app, visit, Some(video)).await?,
         problem: refused.errors.into_iter().next().map(|error| error.message),
         notice: refused
