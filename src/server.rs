@@ -38,7 +38,7 @@ use crate::{
     listing,
     monitoring::{self, Dependencies},
     open_files,
-    shutdown::Shutdown,
+    shutdown::{Shutdown, Task},
     users,
     videos::{self, handlers::resumable as uploads, resumable::Writers},
     votes::{self, Votes},
@@ -145,6 +145,8 @@ impl Server {
         let live = web::Data::new(Live::new(&app.backends.db, shutdown));
         let votes = web::Data::new(Votes::new(&app.backends.db, &app.counting, shutdown));
         let writers = web::Data::new(Writers::new(shutdown));
+        let tagging = videos::tagging::keep_settled(app.backends.clone(), shutdown.clone());
+        shutdown.spawn(Task::Tagging, tagging);
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));

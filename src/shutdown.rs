@@ -30,6 +30,9 @@ pub enum Task {
     LiveProgress,
     /// API, per request of a resumable upload: stores its bytes, even if the connection breaks.
     UploadWriter,
+    /// API and worker, every 2 s: tags the clips that the CDN may read, where another process did
+    /// not.
+    Tagging,
     /// Worker, per received message: runs the next job.
     Job,
     /// Worker, every 2 s: repairs in the rows what a crash or the broker lost.

@@ -150,6 +150,28 @@ impl Storage {
         }
     }
 
+    /// Returns whether tags decide what the CDN may read. A local storage has no CDN; there, the API
+    /// checks every request.
+    pub fn has_tags(&self) -> bool {
+        matches!(self, Self::S3(_))
+    }
+
+    /// Lets the CDN read the outputs of one attempt.
+    pub async fn tag_outputs(&self, video: VideoId, attempt: i32) -> anyhow::Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::S3(bucket) => bucket.tag_outputs(video, attempt).await,
+        }
+    }
+
+    /// Lets the CDN read the outputs of the attempt `public`, and no others of the video.
+    pub async fn set_public(&self, video: VideoId, public: Option<i32>) -> anyhow::Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::S3(bucket) => bucket.set_public(video, public).await,
+        }
+    }
+
     /// Lists all finished and unfinished files, in no particular order.
     pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
         match self {

@@ -14,6 +14,7 @@ mod renditions;
 pub mod resumable;
 mod status;
 pub mod sweep;
+pub mod tagging;
 pub mod upload;
 
 use chrono::{DateTime, Utc};
@@ -158,15 +159,29 @@ pub async fn list_own(
 /// Changes title or visibility. Any video can be published unless it failed or is hidden.
 /// Unpublishing keeps the votes.
 pub async fn change(
-    db: &Db,
+    backends: &Backends,
     user: UserId,
     video: VideoId,
     change: &Change,
 ) -> anyhow::Result<ChangeOutcome> {
+    let db = &backends.db;
+    let attempt = if change.is_public == Some(true) {
+        let mut connection = db.connection().await?;
+        queries::tagging::attempt_to_publish(&mut connection, user, video).await?
+    } else {
+        None
+    };
+    let prepared = match attempt {
+        Some(attempt) => tagging::prepare(backends, video, attempt).await,
+        None => None,
+    };
     let changed = {
         let mut connection = db.connection().await?;
         queries::update(&mut connection, user, video, change).await?
     };
+    if change.is_public.is_some() {
+        tagging::settle(backends, video, prepared).await;
+    }
     if let Some(changed) = changed {
         return Ok(ChangeOutcome::Changed(Box::new(changed)));
     }

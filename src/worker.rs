@@ -40,6 +40,7 @@ use crate::{
         Claim,
         process::{self, FailureOutcome, JobError, Outcome},
         remake::{self, Remake},
+        tagging,
     },
 };
 
@@ -95,6 +96,8 @@ impl Worker {
     pub async fn run(&self) {
         self.shutdown.spawn(Task::Sweep, self.clone().sweep());
         self.shutdown.spawn(Task::Cleanup, self.clone().clean());
+        let tagging = tagging::keep_settled(self.context.backends.clone(), self.shutdown.clone());
+        self.shutdown.spawn(Task::Tagging, tagging);
         tracing::info!(
             slots = self.context.settings.worker_concurrency,
             "worker started"

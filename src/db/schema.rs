@@ -151,6 +151,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    untagged (video_id) {
+        video_id -> Uuid,
+        version -> Int8,
+        due_at -> Timestamptz,
+        noted_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(moderations -> users (organiser_id));
 diesel::joinable!(standings -> users (user_id));
@@ -167,6 +176,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     search_words,
     standings,
     uncounted,
+    untagged,
     uploads,
     users,
     videos,

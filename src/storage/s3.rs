@@ -6,6 +6,7 @@ mod marker;
 mod objects;
 mod resume;
 mod signing;
+mod tags;
 mod upload;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -18,6 +18,7 @@ use super::{
         remakes,
     },
     sweep::{self, Leases},
+    tagging,
 };
 use crate::{
     app::Backends,
@@ -148,6 +149,7 @@ pub async fn repair(
         Finding::Overdue { .. } | Finding::MissingMessages => {
             sweep::run(backends, Leases::expired(&backends.db).await?).await?;
             clean::run(backends, settings).await?;
+            tagging::run(backends).await?;
         }
         Finding::WrongVotes { video, .. } => {
             let mut connection = backends.db.connection().await?;

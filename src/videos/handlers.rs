@@ -224,7 +224,7 @@ pub async fn change_within_limit(
     change: &Change,
 ) -> Result<Video> {
     limits.write.take(&user)?;
-    match super::change(&app.backends.db, user, video, change).await? {
+    match super::change(&app.backends, user, video, change).await? {
         ChangeOutcome::Changed(video) => Ok(*video),
         ChangeOutcome::Denied(denial) => Err(denial.into()),
         ChangeOutcome::NotPublishable => Err(Code::NotPublishable.into()),

@@ -2,8 +2,12 @@
 //! its owner reads the reason.
 
 pub use super::queries::moderation::Moderation;
-use super::queries::{self, moderation};
+use super::{
+    queries::{self, moderation},
+    tagging,
+};
 use crate::{
+    app::Backends,
     db::Db,
     ids::{UserId, VideoId},
     validate::{Checks, FieldError},
@@ -30,30 +34,50 @@ pub fn check_reason(reason: &str) -> Result<String, Vec<FieldError>> {
 
 /// Hides a video in any state. Of concurrent calls, exactly one is `Done`.
 pub async fn hide(
-    db: &Db,
+    backends: &Backends,
     organiser: UserId,
     video: VideoId,
     reason: &str,
 ) -> anyhow::Result<ModerationOutcome> {
-    let mut connection = db.connection().await?;
-    let is_done = moderation::hide(&mut connection, organiser, video, reason).await?;
+    let is_done = {
+        let mut connection = backends.db.connection().await?;
+        moderation::hide(&mut connection, organiser, video, reason).await?
+    };
     if is_done {
         tracing::info!(%video, %organiser, "video hidden");
+        tagging::settle(backends, video, None).await;
         return Ok(ModerationOutcome::Done);
     }
+    let mut connection = backends.db.connection().await?;
     let found = queries::find(&mut connection, video).await?;
     Ok(unchanged(found.is_some()))
 }
 
 /// Shows a hidden video again. If it was public before, and its owner has not unpublished it, it is
 /// public again. Of concurrent calls, exactly one is `Done`.
-pub async fn show(db: &Db, organiser: UserId, video: VideoId) -> anyhow::Result<ModerationOutcome> {
-    let mut connection = db.connection().await?;
-    let is_done = moderation::show(&mut connection, organiser, video).await?;
+pub async fn show(
+    backends: &Backends,
+    organiser: UserId,
+    video: VideoId,
+) -> anyhow::Result<ModerationOutcome> {
+    let attempt = {
+        let mut connection = backends.db.connection().await?;
+        queries::tagging::attempt_to_show(&mut connection, video).await?
+    };
+    let prepared = match attempt {
+        Some(attempt) => tagging::prepare(backends, video, attempt).await,
+        None => None,
+    };
+    let is_done = {
+        let mut connection = backends.db.connection().await?;
+        moderation::show(&mut connection, organiser, video).await?
+    };
+    tagging::settle(backends, video, prepared).await;
     if is_done {
         tracing::info!(%video, %organiser, "video shown again");
         return Ok(ModerationOutcome::Done);
     }
+    let mut connection = backends.db.connection().await?;
     let found = queries::find(&mut connection, video).await?;
     Ok(unchanged(found.is_some()))
 }

@@ -1,6 +1,6 @@
 //! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
-//! and cleanup, [`operator`] `anb queue`, [`moderation`] organisers, [`resumable`] resumable
-//! uploads.
+//! and cleanup, [`tagging`] the tags of public clips, [`operator`] `anb queue`, [`moderation`]
+//! organisers, [`resumable`] resumable uploads.
 
 pub mod board;
 pub mod fsck;
@@ -10,6 +10,7 @@ pub mod operator;
 pub mod remakes;
 pub mod resumable;
 pub mod sweeping;
+pub mod tagging;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@ use super::{
     Renditions,
     process::{self, ReportRow},
     queries::remakes,
+    tagging,
 };
 use crate::{
     app::WorkerContext,
@@ -106,6 +107,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     process::store(context, video, next, &clip).await?;
     let renditions = Renditions::of(&clip)?;
     let report = ReportRow::to_row(started, &job, Some(&clip))?;
+    tagging::prepare_outputs(&context.backends, video, next).await;
     let is_shown = {
         let mut connection = context.backends.db.connection().await?;
         remakes::finish(&mut connection, remake, &renditions, &report).await?
@@ -113,6 +115,7 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     if !is_shown {
         return Ok(Made::Superseded);
     }
+    tagging::settle(&context.backends, video, None).await;
     if let Err(error) = storage.delete_outputs_before(video, next).await {
         // The cleanup retries, because the claim has set `strays_at`.
         tracing::warn!("failed to remove the old outputs, will retry: {error:#}");

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from emulator.aws import FORGOTTEN
 from stacks import Account, ENVIRONMENT, STACKS, template
+from test_readers import VIDEO, is_allowed, policy_of, read
 
 CDN = {"BehindCdn": "true", "MediaBaseUrl": "https://d1.cloudfront.net/processed"}
 
@@ -44,6 +45,16 @@ def test_02_allows_the_site_origin_but_no_wildcard(other):
     for wrong in ("*", "https://*", "https://a.example/path"):
         with pytest.raises(ClientError, match="without a path"):
             other.update("s3", SiteOrigin=wrong)
+
+
+def test_02_requires_no_tag_while_a_version_runs_that_sets_none(other):
+    untagged = read(other, f"{VIDEO}/1.mp4")
+    assert not is_allowed(policy_of(other), untagged)
+    other.update("s3", ClipsNeedTag="false")
+    assert is_allowed(policy_of(other), untagged)
+    assert not is_allowed(policy_of(other), read(other, f"uploads/{VIDEO}.mp4"))
+    other.update("s3")
+    assert not is_allowed(policy_of(other), untagged)
 
 
 def test_035_accepts_a_limit_and_an_address(other):

@@ -54,6 +54,7 @@ mod storage;
 mod support;
 mod surroundings;
 mod sweep;
+mod tagging;
 mod tls;
 mod turns;
 mod uploads;

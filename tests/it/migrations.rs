@@ -136,6 +136,31 @@ async fn outdated_database_is_rejected_with_the_remedy() {
     migrations::check(&mut connection).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn clips_that_are_public_before_they_have_tags_are_noted() {
+    let place = Place::make().await;
+    loop {
+        let reverted = migrations::revert(connect(&place).await).await.unwrap();
+        if reverted.unwrap().ends_with("000021") {
+            break;
+        }
+    }
+    let insert = "WITH owner AS (
+            INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
+            VALUES ('Ana', 'Prueba', 'ana@example.com', '', 'Cali', 'cali', 'Colombia') RETURNING id)
+        INSERT INTO videos (id, user_id, title, is_public, status, processed_at, original_bytes)
+        SELECT gen_random_uuid(), owner.id, title, is_public, status::video_status, at, 1
+        FROM owner, (VALUES ('public', true, 'processed', now()), ('private', false, 'processed', now()),
+            ('waiting', true, 'uploaded', NULL)) AS video (title, is_public, status, at)";
+    let mut connection = connect(&place).await;
+    let inserted = sql_query(insert).execute(&mut connection).await.unwrap();
+    assert_eq!(inserted, 3);
+    migrations::run(connect(&place).await).await.unwrap();
+    let noted = "SELECT title AS line FROM untagged JOIN videos ON id = video_id
+        WHERE due_at <= now()";
+    assert_eq!(dump(&place, noted).await, ["public"]);
+}
+
 /// Reads `table!` macros as lines of table, column, `null` if nullable, and type.
 fn diesel_columns(schema: &str) -> BTreeSet<String> {
     let mut table = "";

@@ -184,6 +184,16 @@ impl TestApp {
         app
     }
 
+    /// Returns the API's backends.
+    pub fn backends(&self) -> Backends {
+        Backends {
+            db: self.db.clone(),
+            queue: self.queue.clone(),
+            storage: self.storage.clone(),
+            installation: Installation::new(&self.db, &self.storage),
+        }
+    }
+
     /// Returns a worker context. `ffmpeg` is checked and the bumpers are encoded once per process.
     pub async fn context(&self) -> WorkerContext {
         let db = Db::new(&self.work.backends.database).unwrap();

@@ -46,6 +46,12 @@ pub async fn abort_uploads(
     Ok(())
 }
 
+/// Lists the names of the objects that begin with `prefix`.
+pub async fn finished(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<String>> {
+    let found = objects(bucket, prefix).await?;
+    Ok(found.into_iter().map(|object| object.key).collect())
+}
+
 /// Lists the objects whose names begin with `prefix`, and whether each is finished.
 pub async fn names(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, bool)>> {
     let place = || format!("list {prefix}* in the bucket");
@@ -180,6 +186,6 @@ fn identifier(name: Option<&str>, version: Option<&str>) -> anyhow::Result<Objec
 }
 
 /// Returns whether the service does not support the call.
-fn is_not_implemented<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+pub fn is_not_implemented<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.code() == Some("NotImplemented")
 }

@@ -40,7 +40,7 @@ pub async fn hide(
     let Json(HideRequest { reason }) =
         Json::from_request(&request, &mut payload.into_inner()).await?;
     let reason = check_reason(&reason)?;
-    match moderation::hide(&app.backends.db, caller.user, video, &reason).await? {
+    match moderation::hide(&app.backends, caller.user, video, &reason).await? {
         ModerationOutcome::Done => Ok(HttpResponse::Ok().json(Moderated {
             message: Message::new(language, "El video está oculto.", "The clip is hidden."),
             video_id: video,
@@ -57,7 +57,7 @@ pub async fn show(
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    match moderation::show(&app.backends.db, caller.user, video).await? {
+    match moderation::show(&app.backends, caller.user, video).await? {
         ModerationOutcome::Done => Ok(HttpResponse::Ok().json(Moderated {
             message: Message::new(
                 language,

@@ -12,6 +12,7 @@ use crate::{
     videos::{
         Failure, Renditions,
         queries::jobs::{self, Claim},
+        tagging,
     },
 };
 
@@ -54,6 +55,7 @@ pub async fn record_success(
     report: &Value,
 ) -> anyhow::Result<Outcome> {
     let Claim { video, attempt, .. } = claim;
+    tagging::prepare_outputs(&context.backends, video, attempt).await;
     let held = until_recorded("processed", || async {
         let mut connection = context.backends.db.connection().await?;
         jobs::mark_processed(&mut connection, claim, renditions, report).await
@@ -63,6 +65,7 @@ pub async fn record_success(
         remove_outputs(context, claim).await;
         return Ok(Outcome::Superseded);
     }
+    tagging::settle(&context.backends, video, None).await;
     let storage = &context.backends.storage;
     if let Err(error) = storage.delete_outputs_before(video, attempt).await {
         leave_to_cleanup(context, video, &error).await;

@@ -48,7 +48,9 @@ pub async fn records(
                 coalesce(lease_until < now() - interval '1 minute', false)
                     OR coalesce(strays_at < old AND status <> 'uploaded', false)
                     OR (status = 'uploaded' AND enqueued_at IS NULL
-                        AND run_after < now() - interval '1 minute') AS is_overdue,
+                        AND run_after < now() - interval '1 minute')
+                    OR EXISTS (SELECT FROM untagged
+                        WHERE video_id = id AND noted_at < now() - interval '1 minute') AS is_overdue,
                 videos.votes + coalesce(uncounted.votes, 0) AS counted,
                 (SELECT count(*) FROM votes WHERE video_id = videos.id) AS votes,
                 status = 'uploaded' AND coalesce(enqueued_at < now() - interval '5 minutes', false)

@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
             is_public: Some(is_public),
         };
         let SystemUnderTest { api, users, .. } = self.system;
-        let changed = videos::change(&api.backends.db, users[0], self.videos[video], &change).await;
+        let changed = videos::change(&api.backends, users[0], self.videos[video], &change).await;
         Reply::Changed(matches!(changed.unwrap(), ChangeOutcome::Changed(_)))
     }
 

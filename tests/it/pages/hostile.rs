@@ -111,7 +111,7 @@ async fn any_title_is_escaped() {
                 is_public: None,
             };
             let html = handle.block_on(async {
-                anb::videos::change(&app.db, user, video, &change)
+                anb::videos::change(&app.backends(), user, video, &change)
                     .await
                     .unwrap();
                 let mut visitor = Visitor::logged_in(&app, &ana).await;

@@ -1,24 +1,14 @@
 //! Buckets with versioning, on the emulator that supports it. A deleted video leaves no version.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-};
-
 use anb::{
-    config::storage::{Settings, StorageType},
     ids::VideoId,
     storage::{Storage, StorageKey},
 };
-use aws_sdk_s3::{
-    Client,
-    config::Builder,
-    types::{BucketVersioningStatus, VersioningConfiguration},
-};
+use aws_sdk_s3::Client;
 use tempfile::TempDir;
 
 use super::{PART_BYTES, content, keys};
-use crate::support::aws;
+use crate::support::aws::{self, EmulatedBucket};
 
 #[tokio::test]
 async fn deleted_video_leaves_no_version_and_no_delete_marker() {
@@ -107,7 +97,7 @@ async fn long_file_replaces_a_short_one() {
     assert!(std::fs::read(copy).unwrap() == long);
 }
 
-/// A bucket with versioning that no other test uses.
+/// A bucket with versioning, as storage.
 struct Versioned {
     storage: Storage,
     client: Client,
@@ -116,28 +106,12 @@ struct Versioned {
 
 impl Versioned {
     async fn fresh() -> Self {
-        static BUCKETS: AtomicU32 = AtomicU32::new(0);
-        let name = format!("anb-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
-        let url = format!("http://{}", aws::emulator().await);
-        let config = Builder::from(&aws::config().await).endpoint_url(&url);
-        let client = Client::from_conf(config.force_path_style(true).build());
-        client.create_bucket().bucket(&name).send().await.unwrap();
-        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
-        let versioning = client.put_bucket_versioning().bucket(&name);
-        let versioning = versioning.versioning_configuration(enabled.build());
-        versioning.send().await.unwrap();
-        let settings = Settings {
-            storage_type: StorageType::S3,
-            s3_bucket_name: Some(name.clone()),
-            s3_endpoint_url: Some(url),
-            ..Settings::local_below(Path::new("unused"))
-        };
+        let bucket = EmulatedBucket::fresh().await;
+        let storage = Storage::connect(&bucket.settings(), &aws::config().await).await;
         Self {
-            storage: Storage::connect(&settings, &aws::config().await)
-                .await
-                .unwrap(),
-            client,
-            name,
+            storage: storage.unwrap(),
+            client: bucket.client,
+            name: bucket.name,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Emulated AWS: one SQS (and S3 with versioning) per test process, and one S3 per test.
 
 mod bucket;
+mod emulated;
 mod emulator;
 mod script;
 
@@ -9,6 +10,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 
 pub use bucket::{BUCKET, Bucket};
+pub use emulated::EmulatedBucket;
 pub use emulator::emulator;
 pub use script::{Asked, Script, ScriptedResponse};
 

@@ -205,7 +205,7 @@ pub async fn hide(
         Ok(reason) => reason,
         Err(errors) => return show(&app, &visit, video, Some(errors.into()), false).await,
     };
-    let outcome = moderation::hide(&app.backends.db, caller.user, video, &reason).await?;
+    let outcome = moderation::hide(&app.backends, caller.user, video, &reason).await?;
     moderated(video, &outcome)
 }
 
@@ -215,7 +215,7 @@ pub async fn show_again(
     Organiser(caller): Organiser,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let outcome = moderation::show(&app.backends.db, caller.user, video).await?;
+    let outcome = moderation::show(&app.backends, caller.user, video).await?;
     moderated(video, &outcome)
 }
 

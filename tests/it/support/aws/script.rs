@@ -217,11 +217,13 @@ fn operation(request: &Request<Incoming>, body: &[u8]) -> String {
         "GET" if is_bucket => "ListObjectsV2",
         "GET" => "GetObject",
         "PUT" if has("partNumber") => "UploadPart",
+        "PUT" if has("tagging") => "PutObjectTagging",
         "PUT" => "PutObject",
         "POST" if has("uploads") => "CreateMultipartUpload",
         "POST" if has("delete") => "DeleteObjects",
         "POST" => "CompleteMultipartUpload",
         "DELETE" if has("uploadId") => "AbortMultipartUpload",
+        "DELETE" if has("tagging") => "DeleteObjectTagging",
         _ => "another",
     };
     name.to_owned()

@@ -1,0 +1,48 @@
+//! A bucket with versions and tags, on the emulator that supports them.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anb::config::storage::{Settings, StorageType};
+use aws_sdk_s3::{
+    Client,
+    config::Builder,
+    types::{BucketVersioningStatus, VersioningConfiguration},
+};
+
+use super::{config, emulator};
+
+/// A bucket that no other test uses.
+pub struct EmulatedBucket {
+    pub client: Client,
+    pub name: String,
+    pub url: String,
+}
+
+impl EmulatedBucket {
+    pub async fn fresh() -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("anb-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
+        let url = format!("http://{}", emulator().await);
+        let config = Builder::from(&config().await).endpoint_url(&url);
+        let client = Client::from_conf(config.force_path_style(true).build());
+        client.create_bucket().bucket(&name).send().await.unwrap();
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
+        let versioning = client.put_bucket_versioning().bucket(&name);
+        let versioning = versioning.versioning_configuration(enabled.build());
+        versioning.send().await.unwrap();
+        Self { client, name, url }
+    }
+
+    /// Returns the settings to reach it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            storage_type: StorageType::S3,
+            s3_bucket_name: Some(self.name.clone()),
+            s3_endpoint_url: Some(self.url.clone()),
+            ..Settings::local_below(Path::new("unused"))
+        }
+    }
+}
