@@ -175,13 +175,19 @@ def test_dry_run_shows_every_call_and_changes_nothing(deployed):
     assert "sts get-caller-identity" in said and "service-quotas get-service-quota" in said
 
 
+def spread_database(said):
+    """Returns the parameters of the database's stack."""
+    return set(re.search(f"^stack {NAME}-rds (.*)$", said, re.M)[1].split())
+
+
 def test_one_command_gives_high_availability_and_the_cdn(deployed):
     said = deployed.run("--dry-run", "up", "--high-availability", cdn=True)
     assert [each.split()[-1] for each in deployed.did() if each.startswith("cloudformation deploy")] == \
         ["vpc", "s3", "sqs", "rds", "api", "workers", "cdn", "api"]
     assert re.search(f"^stack {NAME}-api .*MinSize=2", said, re.M)
     assert re.search(f"^stack {NAME}-workers .*MinSize=2", said, re.M)
-    assert re.search(f"^stack {NAME}-rds DeletionProtection=true MultiAZ=true", said, re.M)
+    assert spread_database(said) == {
+        "BackupRetentionDays=7", "DeletionProtection=true", "Encrypted=true", "MultiAZ=true", "StorageType=gp3"}
     # What was given otherwise stays.
     assert re.search(f"^stack {NAME}-rds .*MultiAZ=false", deployed.run(
         "--dry-run", "up", "--high-availability", "rds.MultiAZ=false"), re.M)
@@ -253,6 +259,11 @@ def test_repeated_up_changes_and_publishes_nothing(deployed):
     assert "No changes to deploy" in said and "published already" in said
     assert not [each for each in deployed.did() if each.startswith("s3 cp")]
     assert deployed.launch_versions() == {"api": "1", "worker": "1"}
+
+
+def test_existing_database_stays_unencrypted(deployed):
+    said = deployed.run("--dry-run", "up", "--high-availability")
+    assert "MultiAZ=true" in spread_database(said) and "Encrypted=true" not in spread_database(said)
 
 
 def test_published_version_cannot_change(deployed):

@@ -18,7 +18,6 @@ CALLS = {
         "delete_object_tagging": ["s3:DeleteObjectTagging"],
         "delete_objects": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
         "get_object": ["s3:GetObject"],
-        "get_object_tagging": ["s3:GetObjectTagging"],
         "head_bucket": ["s3:ListBucket"],
         "head_object": ["s3:GetObject"],
         "list_multipart_uploads": ["s3:ListBucketMultipartUploads"],
@@ -103,14 +102,14 @@ def test_every_call_of_the_program_is_listed(module):
     calls = set()
     for file in files:
         calls |= set(re.findall(r"\bclient\s*\.(\w+)\(\)", file.read_text()))
-    assert calls and calls - {"clone", "config"} <= CALLS[module].keys()
+    assert calls - {"clone", "config"} == CALLS[module].keys()
 
 
 def test_no_other_module_calls_aws():
     for file in (ROOT / "src").rglob("*.rs"):
         place = str(file.relative_to(ROOT / "src"))
         if re.search(r"aws_sdk_\w+::Client|aws_sdk_\w+::\{[^}]*\bClient\b", file.read_text()):
-            assert place.removesuffix(".rs") in CALLS, place
+            assert place.removesuffix(".rs") in CALLS or any(place.startswith(f"{known}/") for known in CALLS), place
 
 
 @pytest.mark.parametrize("role", MODULES)
