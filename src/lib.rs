@@ -10,7 +10,7 @@
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | pages | [`web`] | the pages for people: what they show, templates, assets, live progress |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
+//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
@@ -26,6 +26,7 @@ pub mod auth;
 pub mod aws;
 pub mod batch;
 pub mod causes;
+pub mod cities;
 pub mod city;
 pub mod cli;
 pub mod commands;

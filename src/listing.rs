@@ -30,7 +30,7 @@ pub enum Ranking {
     Videos,
 }
 
-/// Returns a range of a ranking, nationwide or of a folded city name.
+/// Returns a range of a ranking, nationwide or of a city, given by a folded name.
 pub async fn rank(
     db: &Db,
     ranking: Ranking,
@@ -68,7 +68,8 @@ pub async fn cities(db: &Db, limit: i64) -> anyhow::Result<Vec<City>> {
     queries::lookup::cities(&mut connection, limit).await
 }
 
-/// Returns what is ahead of a video in the ranking of videos, nationwide or of a folded city name.
+/// Returns what is ahead of a video in the ranking of videos, nationwide or of a city, given by a
+/// folded name.
 pub async fn ahead_of(db: &Db, city: Option<&str>, place: RankKey) -> anyhow::Result<Ahead> {
     let mut connection = db.connection().await?;
     queries::lookup::ahead_of(&mut connection, city, place).await

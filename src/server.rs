@@ -22,6 +22,7 @@ use self::{
 };
 use crate::{
     app::App,
+    cities,
     config::http::Settings,
     contract,
     http::{
@@ -128,6 +129,7 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
         .service(resource("/rules").route(read().to(videos::handlers::rules)))
         .service(resource("/public/rankings").route(read().to(listing::handlers::rank)))
+        .service(resource("/public/cities").route(read().to(cities::handlers::list)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
 }
 

@@ -19,6 +19,26 @@ diesel::table! {
         role -> Text,
         tokens_valid_after -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        city_id -> Nullable<Int8>,
+        city_name -> Text,
+    }
+}
+
+diesel::table! {
+    cities (id) {
+        id -> Int8,
+        name -> Text,
+        department -> Text,
+        population -> Nullable<Int8>,
+        label -> Text,
+        key -> Text,
+    }
+}
+
+diesel::table! {
+    city_aliases (key) {
+        key -> Text,
+        city_id -> Int8,
     }
 }
 

@@ -87,7 +87,7 @@ struct Statements {
 
 struct Texts {
     nationwide: String,
-    cities: String,
+    city: String,
 }
 
 const VIDEO_SOURCE: Source = Source {
@@ -120,36 +120,21 @@ impl Statements {
 impl Texts {
     fn of(source: &Source, entries: fn(&Source, &str) -> String) -> Self {
         let is_ranked = source.is_ranked;
-        let cities = cities_between(source);
         let of_city = format!("{is_ranked} AND city_key = city.key");
+        let of_city = entries(source, &of_city);
         Self {
             nationwide: shown(&entries(source, is_ranked)),
-            cities: cities
-                + &shown(&format!(
-                    "city CROSS JOIN LATERAL {}",
-                    entries(source, &of_city)
-                )),
+            city: shown(&format!("{CITY} CROSS JOIN LATERAL {of_city}")),
         }
     }
 }
 
-/// Returns the SQL of the cities from a folded name up to another. It is a loose index scan, which
-/// finds each city in the index from the previous one. The last key is null.
-fn cities_between(source: &Source) -> String {
-    let Source {
-        table, is_ranked, ..
-    } = source;
-    format!(
-        "WITH RECURSIVE city (key) AS (
-             (SELECT city_key FROM {table}
-              WHERE {is_ranked} AND city_key >= ? AND city_key < ? ORDER BY city_key LIMIT 1)
-             UNION ALL
-             (SELECT (SELECT city_key FROM {table}
-                      WHERE {is_ranked} AND city_key > city.key AND city_key < ?
-                      ORDER BY city_key LIMIT 1)
-              FROM city WHERE key IS NOT NULL)) "
-    )
-}
+/// The key that a folded name asks for: that of the place, or else the name itself. Functions that
+/// it is passed to work with its collation, and the one of `cities` changes the case of ASCII only.
+const CITY: &str = "(
+    SELECT coalesce(place.key, wanted.folded) COLLATE \"default\" AS key
+    FROM (SELECT ?::text AS folded) AS wanted
+    LEFT JOIN LATERAL find_city(wanted.folded) AS place ON true) AS city";
 
 fn first(source: &Source, condition: &str) -> String {
     let Source {
@@ -181,7 +166,8 @@ fn later(source: &Source, condition: &str) -> String {
 /// Joins the shown columns of the video `place.id`. `LIMIT 1` makes the planner look up each by key.
 /// Without it, the planner overestimates the number of places and scans all videos.
 const ENTRY: &str = "CROSS JOIN LATERAL (
-    SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name, u.city,
+    SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name,
+           u.city_name AS city,
            v.clip_bytes, v.light_bytes, v.has_thumb, v.colour
     FROM videos v JOIN users u ON u.id = v.user_id
     WHERE v.id = place.id LIMIT 1) AS entry";
@@ -197,12 +183,7 @@ fn shown(places: &str) -> String {
     )
 }
 
-/// The character after the blank in byte order. `bogota` and all names that continue after a blank,
-/// such as `bogota d c`, sort between `bogota` and `bogota!`.
-const AFTER_BLANK: char = '!';
-
-/// Returns a range of a ranking, nationwide or of a folded city name, including the cities whose
-/// names continue after it.
+/// Returns a range of a ranking, nationwide or of a city, given by a folded name.
 pub async fn rank(
     connection: &mut Connection,
     ranking: Ranking,
@@ -224,13 +205,7 @@ pub async fn rank(
     };
     let statement = match city {
         None => prepared(&texts.nationwide),
-        Some(city) => {
-            let end = format!("{city}{AFTER_BLANK}");
-            prepared(&texts.cities)
-                .bind::<Text, _>(city)
-                .bind::<Text, _>(end.clone())
-                .bind::<Text, _>(end)
-        }
+        Some(city) => prepared(&texts.city).bind::<Text, _>(city),
     };
     let reach = offset.saturating_add(limit);
     let statement = match after {

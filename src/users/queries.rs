@@ -32,6 +32,8 @@ pub struct Profile {
     pub first_name: String,
     pub last_name: String,
     pub email: String,
+    /// The label of the place, or else as the user wrote it.
+    #[diesel(column_name = city_name)]
     pub city: String,
     pub country: String,
     pub created_at: DateTime<Utc>,

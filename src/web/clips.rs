@@ -2,11 +2,16 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::text::Phrases;
-use super::view::{CityChoice, Clip, Pager, Rendition, Standing, query_value};
+use super::{
+    site::Site,
+    text::Phrases,
+    view::{City, CityChoice, Clip, Pager, Rendition, Standing, query_value},
+};
 use crate::{
+    app::App,
+    cities::{self, Wanted},
     http::page::{Next, Page},
-    listing::{City, PublicVideo},
+    listing::PublicVideo,
     storage::{MediaUrls, StorageKey},
 };
 
@@ -81,17 +86,34 @@ pub fn standings(
     Ok(rows)
 }
 
-pub fn choices(cities: &[City]) -> Vec<CityChoice> {
-    let mut choices: Vec<_> = cities
+/// Returns the cities to choose from, and the one that a folded name asks for. If that is no place,
+/// it has the name of the choice, or else the folded name.
+pub async fn city_choices(
+    app: &App,
+    site: &Site,
+    folded: Option<&str>,
+) -> anyhow::Result<(Vec<CityChoice>, Option<City>)> {
+    let found = site.cities(app).await?;
+    let mut choices: Vec<_> = found
         .iter()
         .map(|city| CityChoice {
-            name: city.name.clone(),
-            key: city.key.clone(),
+            city: City {
+                name: city.name.clone(),
+                key: city.key.clone(),
+            },
+            department: city.department.clone(),
             clips: city.videos,
         })
         .collect();
-    choices.sort_by(|one, other| one.key.cmp(&other.key));
-    choices
+    choices.sort_by(|one, other| one.city.key.cmp(&other.city.key));
+    let Some(folded) = folded else {
+        return Ok((choices, None));
+    };
+    let Wanted { key, label } = cities::wanted(&app.backends.db, folded).await?;
+    let choice = choices.iter().find(|choice| choice.city.key == key);
+    let name = label.or_else(|| Some(choice?.city.name.clone()));
+    let name = name.unwrap_or_else(|| key.clone());
+    Ok((choices, Some(City { name, key })))
 }
 
 /// Returns the links to the neighbours of a page. `address` has the other parameters.

@@ -5,10 +5,12 @@ use std::{sync::Arc, time::Duration};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use anyhow::Context as _;
 use moka::future::Cache;
+use tokio::sync::OnceCell;
 
 use crate::{
     app::App,
     batch::SharedError,
+    cities,
     config::http::Settings,
     listing::{self, City},
 };
@@ -36,6 +38,7 @@ pub struct Site {
     pub privacy_policy: Option<String>,
     content_policy: HeaderValue,
     cities: Cache<(), Arc<Vec<City>>>,
+    places: OnceCell<Vec<String>>,
 }
 
 impl Site {
@@ -58,6 +61,7 @@ impl Site {
                 .max_capacity(1)
                 .time_to_live(CITIES_TTL)
                 .build(),
+            places: OnceCell::new(),
         })
     }
 
@@ -69,6 +73,18 @@ impl Site {
         };
         let cities = self.cities.try_get_with((), read).await;
         Ok(cities.map_err(SharedError::from)?)
+    }
+
+    /// Returns the most populous places, as `name, department`. They change with migrations only.
+    pub async fn places(&self, app: &App) -> anyhow::Result<&[String]> {
+        let read = async || {
+            let places = cities::find(app, "").await?;
+            let names = places
+                .iter()
+                .map(|place| format!("{}, {}", place.name, place.department));
+            anyhow::Ok(names.collect())
+        };
+        Ok(self.places.get_or_try_init(read).await?)
     }
 
     /// Returns the absolute address of a path, if the public address is known.

@@ -72,6 +72,7 @@ pub struct Phrases {
 
     // The gallery.
     pub city: &'static str,
+    pub places: &'static str,
     pub all_cities: &'static str,
     pub show: &'static str,
     pub search: &'static str,
@@ -313,6 +314,7 @@ pub struct Phrases {
     pub film_title: &'static str,
     pub upload_help_title: &'static str,
     pub vote_help_title: &'static str,
+    pub places_source: &'static str,
     pub try_again: &'static str,
     pub go_home: &'static str,
     pub request_code: fn(id: &str) -> String,

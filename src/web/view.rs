@@ -172,22 +172,22 @@ pub struct Rendition {
 /// A city that has public clips.
 #[derive(Debug, Clone)]
 pub struct CityChoice {
-    pub name: String,
-    /// Value of `ciudad` in addresses.
-    pub key: String,
+    pub city: City,
+    /// The department, if the name lacks it.
+    pub department: Option<String>,
     pub clips: i64,
 }
 
-/// Returns the name of the chosen city, also of one without clips.
-fn city_name<'a>(cities: &'a [CityChoice], key: Option<&'a str>) -> Option<&'a str> {
-    let key = key?;
-    let known = cities.iter().find(|city| city.key == key);
-    Some(known.map_or(key, |city| &city.name))
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct City {
+    pub name: String,
+    /// Value of `ciudad` in addresses.
+    pub key: String,
 }
 
-/// Returns the key of the chosen city if it is not among the cities with clips.
-fn other_city<'a>(cities: &[CityChoice], key: Option<&'a str>) -> Option<&'a str> {
-    key.filter(|&key| cities.iter().all(|city| city.key != key))
+/// Returns the chosen city if it has no public clips.
+fn other_city<'a>(cities: &[CityChoice], chosen: Option<&'a City>) -> Option<&'a City> {
+    chosen.filter(|&chosen| cities.iter().all(|choice| choice.city.key != chosen.key))
 }
 
 /// A row of a ranking.

@@ -64,7 +64,7 @@ async fn new_user_can_log_in_and_read_profile() {
         profile,
         json!({
             "id": "1", "first_name": "Ana", "last_name": "Prueba", "email": "ana@example.com",
-            "city": "Bogotá D.C.", "country": "Colombia", "created_at": null,
+            "city": "Bogotá", "country": "Colombia", "created_at": null,
         })
     );
 }

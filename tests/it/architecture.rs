@@ -38,7 +38,7 @@ const LAYERS: [&[&str]; 8] = [
     ],
     &["app"],
     &["http"],
-    &["users", "videos", "votes", "listing", "contract"],
+    &["users", "videos", "votes", "listing", "cities", "contract"],
     &["web"],
     &["server", "worker", "monitoring", "dev"],
     &["cli", "commands"],

@@ -44,7 +44,7 @@ pub async fn video_is_uploaded_processed_voted_for_ranked_and_deleted(app: &Test
     assert_eq!(
         ranking,
         json!([{
-            "position": 1, "username": "Ana Prueba", "city": "Bogotá D.C.", "votes": 1,
+            "position": 1, "username": "Ana Prueba", "city": "Bogotá", "votes": 1,
             "video_id": id, "title": "Mi mejor jugada", "video_url": video["processed_url"],
             "light_url": video["light_url"], "thumb_url": video["thumb_url"],
             "clip_bytes": video["clip_bytes"], "light_bytes": video["light_bytes"],

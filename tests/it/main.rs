@@ -13,6 +13,7 @@ mod accounts;
 mod architecture;
 mod bench;
 mod browser;
+mod cities;
 mod clean;
 mod cli;
 mod confine;

@@ -5,4 +5,4 @@ mod hostile;
 mod live;
 mod organisers;
 mod public;
-mod visitor;
+pub mod visitor;

@@ -109,7 +109,7 @@ const CASES: [Case; 9] = [
     Case {
         name: "a player with n videos moves: `move_player`",
         before: "SELECT",
-        statement: "UPDATE users SET city_key = city_key || 'x' WHERE id = {player}",
+        statement: "UPDATE users SET city = city || 'x', city_key = city_key || 'x' WHERE id = {player}",
         max_rows: usize::MAX,
     },
     Case {

@@ -232,7 +232,8 @@ pub async fn examine(visitor: &Visitor, language: &str, name: &str, findings: &m
     for violation in visitor.violations().await {
         findings.push(format!("{name}: {violation}"));
     }
-    let written = [&TITLES[..], &OWN_TITLES, &SAMPLES].concat();
+    let department = ["Valle del Cauca"];
+    let written = [&TITLES[..], &OWN_TITLES, &SAMPLES, &department].concat();
     for word in foreign_words(visitor, language, &written).await {
         findings.push(format!("{name} ({language}): {word}"));
     }

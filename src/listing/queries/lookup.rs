@@ -9,7 +9,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{AFTER_BLANK, ENTRY, PublicVideo, VIDEO_SOURCE, cities_between};
+use super::{CITY, ENTRY, PublicVideo, VIDEO_SOURCE};
 use crate::{
     db::{Connection, prepared},
     ids::VideoId,
@@ -19,9 +19,12 @@ use crate::{
 /// A city with public videos.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct City {
-    /// As most of its most voted players write it.
+    /// The label of the place, or else the name as most of its most voted players write it.
     #[diesel(sql_type = Text)]
     pub name: String,
+    /// The department of a place whose label lacks it.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub department: Option<String>,
     /// The folded name.
     #[diesel(sql_type = Text)]
     pub key: String,
@@ -53,50 +56,52 @@ static FIND: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The most used spelling among the city's most voted videos, since counting all would read all.
+/// The cities are found by a loose index scan, each from the previous one; the last key is null.
+/// Their names are those of the most voted videos, since counting all would read all.
 static CITIES: LazyLock<String> = LazyLock::new(|| {
     let is_ranked = VIDEO_SOURCE.is_ranked;
     format!(
-        "{} SELECT counted.videos, city.key, coalesce(spelt.name, city.key) AS name
+        "WITH RECURSIVE city (key) AS (
+             (SELECT city_key FROM videos WHERE {is_ranked} ORDER BY city_key LIMIT 1)
+             UNION ALL
+             (SELECT (SELECT city_key FROM videos
+                      WHERE {is_ranked} AND city_key > city.key ORDER BY city_key LIMIT 1)
+              FROM city WHERE key IS NOT NULL))
+         SELECT counted.videos, city.key, coalesce(spelt.name, city.key) AS name,
+             CASE WHEN place.label = place.name THEN place.department END AS department
          FROM city
+         LEFT JOIN cities AS place ON place.key = city.key
          CROSS JOIN LATERAL (
              SELECT count(*) AS videos FROM videos
              WHERE {is_ranked} AND city_key = city.key) AS counted
          CROSS JOIN LATERAL (
-             SELECT mode() WITHIN GROUP (ORDER BY users.city) AS name
+             SELECT mode() WITHIN GROUP (ORDER BY users.city_name) AS name
              FROM (SELECT user_id FROM videos WHERE {is_ranked} AND city_key = city.key
                    ORDER BY votes DESC, uploaded_at, id LIMIT 20) AS top
              JOIN users ON users.id = top.user_id) AS spelt
          WHERE city.key IS NOT NULL
-         ORDER BY counted.videos DESC, city.key LIMIT ?",
-        cities_between(&VIDEO_SOURCE)
+         ORDER BY counted.videos DESC, city.key LIMIT ?"
     )
 });
 
 static AHEAD: LazyLock<String> = LazyLock::new(|| {
     let is_ranked = VIDEO_SOURCE.is_ranked;
-    ahead("", is_ranked)
+    ahead("(SELECT) AS country", is_ranked)
 });
 
 static AHEAD_IN_CITY: LazyLock<String> = LazyLock::new(|| {
     let is_ranked = VIDEO_SOURCE.is_ranked;
     let of_city = format!("{is_ranked} AND city_key = city.key");
-    let cities = cities_between(&VIDEO_SOURCE);
-    ahead(&cities, &of_city)
+    ahead(CITY, &of_city)
 });
 
 /// Returns the SQL of what is ahead of a rank key among the videos with `condition`, which may refer
-/// to the cities of `with`.
-fn ahead(with: &str, condition: &str) -> String {
-    let from = if with.is_empty() {
-        "(SELECT) AS city"
-    } else {
-        "city"
-    };
+/// to the row of `area`.
+fn ahead(area: &str, condition: &str) -> String {
     format!(
-        "{with} SELECT least(coalesce(sum(more.videos + equal.videos), 0), ?)::bigint AS videos,
-             CASE WHEN sum(equal.videos) > 0 THEN ?::bigint ELSE min(nearest.votes) END AS votes
-         FROM {from}
+        "SELECT least(more.videos + equal.videos, ?) AS videos,
+             CASE WHEN equal.videos > 0 THEN ?::bigint ELSE nearest.votes END AS votes
+         FROM {area}
          CROSS JOIN LATERAL (SELECT count(*) AS videos FROM (
              SELECT FROM videos WHERE {condition} AND votes > ? LIMIT ?) AS found) AS more
          CROSS JOIN LATERAL (SELECT count(*) AS videos FROM (
@@ -123,20 +128,14 @@ pub async fn find(
 
 /// Returns the cities with the most public videos.
 pub async fn cities(connection: &mut Connection, limit: i64) -> anyhow::Result<Vec<City>> {
-    // All names: no character sorts after the last one of Unicode.
-    let end = char::MAX.to_string();
     let found = prepared(&CITIES)
-        .bind::<Text, _>("")
-        .bind::<Text, _>(end.clone())
-        .bind::<Text, _>(end)
         .bind::<BigInt, _>(limit)
         .load(connection)
         .await?;
     Ok(found)
 }
 
-/// Returns what is ahead of a rank key, nationwide or in a folded city name, including the cities
-/// whose names continue after it, as in the rankings.
+/// Returns what is ahead of a rank key, nationwide or in a city, given by a folded name.
 pub async fn ahead_of(
     connection: &mut Connection,
     city: Option<&str>,
@@ -145,18 +144,17 @@ pub async fn ahead_of(
     let RankKey { votes, since, id } = place;
     let since: DateTime<Utc> = since;
     let statement = match city {
-        None => prepared(&AHEAD),
-        Some(city) => {
-            let end = format!("{city}{AFTER_BLANK}");
-            prepared(&AHEAD_IN_CITY)
-                .bind::<Text, _>(city)
-                .bind::<Text, _>(end.clone())
-                .bind::<Text, _>(end)
-        }
+        None => &AHEAD,
+        Some(_) => &AHEAD_IN_CITY,
+    };
+    let statement = prepared(statement)
+        .bind::<BigInt, _>(MAX_AHEAD)
+        .bind::<BigInt, _>(votes);
+    let statement = match city {
+        None => statement,
+        Some(city) => statement.bind::<Text, _>(city),
     };
     let found = statement
-        .bind::<BigInt, _>(MAX_AHEAD)
-        .bind::<BigInt, _>(votes)
         .bind::<BigInt, _>(votes)
         .bind::<BigInt, _>(MAX_AHEAD)
         .bind::<BigInt, _>(votes)

@@ -9,7 +9,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::{AFTER_BLANK, ENTRY, PublicVideo};
+use super::{CITY, ENTRY, PublicVideo};
 use crate::{
     db::{Connection, prepared},
     keyset::{ListRange, RankKey},
@@ -31,10 +31,14 @@ struct Row {
     is_match: bool,
 }
 
+/// The function searches the cities from a key to before another. No key is between one and the same
+/// with a blank.
 static SEARCH: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT entry.*, place.votes, place.since, place.is_match
-         FROM (SELECT * FROM search_videos(?, ?, ?, ?, ?, ?, ?)
+         FROM (SELECT found.*
+               FROM {CITY}
+               CROSS JOIN search_videos(?, city.key, city.key || ' ', ?, ?, ?, ?) AS found
                ORDER BY is_match DESC, votes DESC, since, id OFFSET ?) AS place
          {ENTRY}
          ORDER BY place.is_match DESC, place.votes DESC, place.since, place.id"
@@ -51,9 +55,8 @@ pub async fn search(
 ) -> anyhow::Result<Found> {
     let after = range.after;
     let mut rows: Vec<Row> = prepared(&SEARCH)
-        .bind::<Text, _>(text)
         .bind::<Nullable<Text>, _>(city)
-        .bind::<Nullable<Text>, _>(city.map(|city| format!("{city}{AFTER_BLANK}")))
+        .bind::<Text, _>(text)
         .bind::<Nullable<BigInt>, _>(after.map(|after| after.votes))
         .bind::<Nullable<Timestamptz>, _>(after.map(|after| after.since))
         .bind::<Nullable<Uuid>, _>(after.map(|after| after.id))

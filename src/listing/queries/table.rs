@@ -34,7 +34,7 @@ pub struct TableRow {
 pub async fn open(connection: &mut Connection) -> anyhow::Result<()> {
     let declare = sql_query(
         "DECLARE ranking_table NO SCROLL CURSOR FOR
-         SELECT users.city, users.first_name, users.last_name, standings.votes,
+         SELECT users.city_name AS city, users.first_name, users.last_name, standings.votes,
              row_number() OVER (
                  PARTITION BY standings.city_key
                  ORDER BY standings.votes DESC, standings.since, standings.best) AS place,

@@ -86,7 +86,7 @@ pub struct OrganisedVideo {
     pub first_name: String,
     #[diesel(select_expression = users::last_name)]
     pub last_name: String,
-    #[diesel(select_expression = users::city)]
+    #[diesel(select_expression = users::city_name)]
     pub city: String,
     pub lease_until: Option<DateTime<Utc>>,
 }

@@ -178,11 +178,11 @@ async fn show_sign_up(
 ) -> Result<HttpResponse> {
     let refused = Refused::of(error, visit.language)?;
     let t = phrases(visit.language);
-    let cities = visit.site.cities(app).await?;
+    let places = visit.site.places(app).await?;
     let page = SignUpPage {
         shell: visit.shell(Section::Account, "/registro", t.sign_up),
         form,
-        cities: cities.iter().map(|city| city.name.clone()).collect(),
+        places: places.to_vec(),
         errors: refused.errors,
         notice: refused.notice,
         volver: detour.back().to_owned(),

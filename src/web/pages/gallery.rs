@@ -48,14 +48,16 @@ pub async fn gallery(
     let page = Page::of_size(CLIPS_PER_PAGE, number, after)?;
     let key = format!("/ {:?} {} {city:?} {text:?}", visit.language, page.key());
     let build = async || {
-        let (db, city) = (&app.backends.db, city.as_deref());
+        let db = &app.backends.db;
+        let (cities, city) = clips::city_choices(&app, &visit.site, city.as_deref()).await?;
+        let city_key = city.as_ref().map(|city| city.key.as_str());
         let (found, stopped_at) = match &text {
             None => (
-                listing::rank(db, Ranking::Videos, city, page.range()).await?,
+                listing::rank(db, Ranking::Videos, city_key, page.range()).await?,
                 None,
             ),
             Some(text) => {
-                let found = listing::search(&app, text, city, page.range()).await?;
+                let found = listing::search(&app, text, city_key, page.range()).await?;
                 (found.videos, found.stopped_at)
             }
         };
@@ -70,16 +72,15 @@ pub async fn gallery(
         } else {
             Vec::new()
         };
-        let cities = visit.site.cities(&app).await?;
         let address = Address::new("/")
-            .with("ciudad", city)
+            .with("ciudad", city_key)
             .with("q", text.as_deref());
         let own = address.clone().of_page(page, number, after);
         let t = phrases(visit.language);
         let html = GalleryPage {
             shell: visit.public_shell(Section::Videos, own.0, t.brand),
-            cities: clips::choices(&cities),
-            city: city.map(str::to_owned),
+            cities,
+            city,
             query: text.clone(),
             clips: clips::clips(found, &app.media_urls),
             top: clips::standings(&top, 1, &app.media_urls)?,

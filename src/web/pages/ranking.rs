@@ -59,21 +59,22 @@ pub async fn ranking(
         page.key()
     );
     let build = async || {
-        let city = city.as_deref();
-        let found = listing::rank(&app.backends.db, ranking, city, page.range()).await?;
+        let db = &app.backends.db;
+        let (cities, city) = clips::city_choices(&app, &visit.site, city.as_deref()).await?;
+        let city_key = city.as_ref().map(|city| city.key.as_str());
+        let found = listing::rank(db, ranking, city_key, page.range()).await?;
         let (found, end) = page.trim_with_cursor(&found, PublicVideo::rank_key);
-        let cities = visit.site.cities(&app).await?;
         let address = Address::new("/clasificacion")
             .with("por", (by == By::Video).then_some(by.key()))
-            .with("ciudad", city);
+            .with("ciudad", city_key);
         let own = address.clone().of_page(page, number, after);
         let t = phrases(visit.language);
         let rows = clips::standings(found, page.position() + 1, &app.media_urls)?;
         let html = RankingPage {
             shell: visit.public_shell(Section::Ranking, own.0, t.ranking),
             by,
-            cities: clips::choices(&cities),
-            city: city.map(str::to_owned),
+            cities,
+            city,
             rows,
             pager: clips::pager(page, page.next(end), &address),
         }

@@ -67,6 +67,7 @@ pub static PHRASES: Phrases = Phrases {
 
     // The gallery.
     city: "City",
+    places: "Places",
     all_cities: "All cities",
     show: "Show",
     search: "Search",
@@ -342,6 +343,7 @@ pub static PHRASES: Phrases = Phrases {
     film_title: "How to film",
     upload_help_title: "How to upload",
     vote_help_title: "How to vote",
+    places_source: "Municipalities and their population:",
     try_again: "Try again",
     go_home: "Go to the videos",
     request_code: |id| format!("Code {id}"),

@@ -67,6 +67,7 @@ pub static PHRASES: Phrases = Phrases {
 
     // The gallery.
     city: "Ciudad",
+    places: "Lugares",
     all_cities: "Todas las ciudades",
     show: "Ver",
     search: "Buscar",
@@ -342,6 +343,7 @@ pub static PHRASES: Phrases = Phrases {
     film_title: "Cómo grabar",
     upload_help_title: "Cómo subir",
     vote_help_title: "Cómo votar",
+    places_source: "Municipios y su población:",
     try_again: "Reintentar",
     go_home: "Ir a los videos",
     request_code: |id| format!("Código {id}"),

@@ -9,8 +9,8 @@ use super::{Clip, FieldProblem, Notice, Shell, query_value};
 pub struct SignUpPage {
     pub shell: Shell,
     pub form: SignUpForm,
-    /// Cities to suggest.
-    pub cities: Vec<String>,
+    /// Places to suggest without a script.
+    pub places: Vec<String>,
     pub errors: Vec<FieldProblem>,
     pub notice: Option<Notice>,
     /// Path to return to.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{CityChoice, Clip, Pager, Shell, Standing, city_name};
+use super::{City, CityChoice, Clip, Pager, Shell, Standing};
 
 /// Number of cities that are also offered as links.
 const CHIPS: usize = 5;
@@ -12,8 +12,8 @@ const CHIPS: usize = 5;
 pub struct GalleryPage {
     pub shell: Shell,
     pub cities: Vec<CityChoice>,
-    /// Key of the chosen city.
-    pub city: Option<String>,
+    /// The chosen one.
+    pub city: Option<City>,
     pub query: Option<String>,
     pub clips: Vec<Clip>,
     /// The first five of the ranking.
@@ -27,16 +27,11 @@ impl GalleryPage {
         let mut cities: Vec<_> = self
             .cities
             .iter()
-            .filter(|city| self.city.as_deref() != Some(city.key.as_str()))
+            .filter(|choice| self.city.as_ref() != Some(&choice.city))
             .collect();
         cities.sort_by_key(|city| std::cmp::Reverse(city.clips));
         cities.truncate(CHIPS);
         cities
-    }
-
-    /// Returns the name of the chosen city, also of one without clips.
-    fn city_name(&self) -> Option<&str> {
-        city_name(&self.cities, self.city.as_deref())
     }
 
     /// Whether the page shows all clips from the first one.

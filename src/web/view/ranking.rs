@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{CityChoice, Pager, Shell, Standing, city_name, query_value};
+use super::{City, CityChoice, Pager, Shell, Standing, query_value};
 
 #[derive(Debug, Template)]
 #[template(path = "ranking.html", config = ".config/askama.toml")]
@@ -10,8 +10,8 @@ pub struct RankingPage {
     pub shell: Shell,
     pub by: By,
     pub cities: Vec<CityChoice>,
-    /// Key of the chosen city.
-    pub city: Option<String>,
+    /// The chosen one.
+    pub city: Option<City>,
     pub rows: Vec<Standing>,
     pub pager: Pager,
 }
@@ -34,16 +34,12 @@ impl By {
 }
 
 impl RankingPage {
-    fn city_name(&self) -> Option<&str> {
-        city_name(&self.cities, self.city.as_deref())
-    }
-
     /// Returns the address of the other list, of the same city.
     fn tab(&self, by: By) -> String {
         match &self.city {
             None => format!("/clasificacion?por={}", by.key()),
             Some(city) => {
-                let city = query_value(city);
+                let city = query_value(&city.key);
                 format!("/clasificacion?por={}&ciudad={city}", by.key())
             }
         }

@@ -16,7 +16,7 @@ use super::{
 
 /// Each published version of the document, and the SHA-256 of its file. To change the document,
 /// raise `info.version` as `info.description` says, and add a line here.
-const VERSIONS: [(&str, &str); 5] = [
+const VERSIONS: [(&str, &str); 6] = [
     (
         "1.0.0",
         "01f6f0c941691573945842d798cf71fd41e9c12736068bf32d43a6ccf798a68e",
@@ -36,6 +36,10 @@ const VERSIONS: [(&str, &str); 5] = [
     (
         "1.4.0",
         "df63933ebb3b480a73b8b0142d2e11b8ba12cb4028593328cffb2122e5533a27",
+    ),
+    (
+        "1.5.0",
+        "88f8db99b3aef8d77e06f54ae21625474abe3a75fac7d7f106bc888d7b2250d2",
     ),
 ];
 

@@ -11,9 +11,9 @@ use super::{
         Part, Video, Who,
     },
     table::{
-        CHANGE_PASSWORD, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES, PUBLIC_VIDEOS,
-        PUBLISH, RANKINGS, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, changed,
-        film, hide_form, password_form, sign_up_form, successes,
+        CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
+        PUBLIC_VIDEOS, PUBLISH, RANKINGS, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS,
+        VOTE, changed, film, hide_form, password_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -344,7 +344,9 @@ fn lists() -> Vec<Case> {
             .refuses_fields(400, Code::ValidationFailed, problems)
     };
     cases.push(invalid(RANKINGS, "?by=city", &[("by", "invalid")]));
-    cases.push(invalid(PUBLIC_VIDEOS, "?q=%FF", &[("q", "invalid")]).beyond_schema("not UTF-8"));
+    for route in [PUBLIC_VIDEOS, CITIES] {
+        cases.push(invalid(route, "?q=%FF", &[("q", "invalid")]).beyond_schema("not UTF-8"));
+    }
     cases.push(invalid(PUBLIC_VIDEOS, "?after=1", &[("after", "invalid")]));
     for route in [RANKINGS, PUBLIC_VIDEOS] {
         cases.push(

@@ -27,6 +27,7 @@ pub const PUBLISH: &str = "/api/videos/{video_id}/publish";
 pub const PUBLIC_VIDEOS: &str = "/api/public/videos";
 pub const VOTE: &str = "/api/public/videos/{video_id}/vote";
 pub const RANKINGS: &str = "/api/public/rankings";
+pub const CITIES: &str = "/api/public/cities";
 pub const HIDE: &str = "/api/moderation/videos/{video_id}/hide";
 pub const SHOW: &str = "/api/moderation/videos/{video_id}/show";
 pub const RULES: &str = "/api/rules";
@@ -133,6 +134,7 @@ pub fn successes() -> Vec<Case> {
             .by(Who::Fan)
             .about(Video::Fresh(Seed::PUBLIC)),
         public(Method::GET, RANKINGS, List).within(Setting::Still),
+        public(Method::GET, CITIES, List),
         public(Method::GET, MY_VOTES, List)
             .by(Who::Fan)
             .within(Setting::Still),
@@ -178,6 +180,9 @@ pub fn variants() -> Vec<Case> {
         cases.push(list.clone().tail("?city=Leticia"));
         cases.push(list.tail("?page=2"));
     }
+    let places = success(&Method::GET, CITIES);
+    cases.push(places.clone().tail("?q=la%20uni%C3%B3n"));
+    cases.push(places.answers(200, Empty).tail("?q=Atlantis"));
     for status in ["uploaded", "processing", "failed"] {
         let seed = Seed {
             status,

@@ -178,7 +178,7 @@ impl World {
                 app.execute("ALTER TABLE users RENAME TO gone").await;
             }
             Setting::NoVideos => {
-                for table in ["videos", "uploads", "votes"] {
+                for table in ["videos", "uploads", "votes", "city_aliases"] {
                     app.execute(&format!("ALTER TABLE {table} RENAME TO {table}_gone"))
                         .await;
                 }

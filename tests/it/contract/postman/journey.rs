@@ -167,6 +167,7 @@ fn clip_and_votes() -> Vec<Step> {
                 "pm.test(\"the vote is listed\", () => \
                      pm.expect(body).to.include(pm.collectionVariables.get(\"video_id\")));",
             ),
+        step("Places", "listCities", 200).query("q=cali"),
         step("Public videos", "listPublicVideos", 200).query("city=Cali&limit=10"),
         step("Ranking", "listRankings", 200).query("city=Cali&by=player"),
     ]

@@ -1,0 +1,2 @@
+-- The places go with their columns.
+SELECT;
