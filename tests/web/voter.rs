@@ -1,6 +1,9 @@
 //! A voter who follows a link in a message.
 
+use serde_json::Value;
+
 use crate::{
+    sheets::examine,
     stage::Stage,
     support::{PASSWORD, Seed},
     visitor::Visitor,
@@ -98,4 +101,25 @@ async fn voter_from_a_link_registers_and_the_vote_counts() {
 #[tokio::test]
 async fn voter_without_javascript_does_the_same() {
     vote_by_link(false).await;
+}
+
+#[tokio::test]
+async fn places_are_suggested_for_the_city() {
+    let stage = Stage::set().await;
+    let mut voter = Visitor::of(&stage).await;
+    voter.open("/registro").await;
+    assert!(!voter.sees("[data-places]").await);
+    // Without the accent.
+    voter.fill("#city", "la union").await;
+    voter.until("[data-places] button").await;
+    let places = voter.text("[data-places]").await;
+    assert!(places.starts_with("La Unión, Valle del Cauca La Unión, Nariño "));
+    let mut findings = Vec::new();
+    examine(&voter, "es", "places", &mut findings).await;
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+    voter.click("[data-places] li:nth-child(2) button").await;
+    let city = "return document.querySelector('#city').value";
+    assert_eq!(voter.run(city, Value::Null).await, "La Unión, Nariño");
+    assert!(!voter.sees("[data-places]").await);
+    voter.end().await;
 }

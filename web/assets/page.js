@@ -6,6 +6,9 @@ const SESSION_MS = 60_000;
 /** Lists are older than a vote for up to two seconds, and browsers may repeat them. */
 const COUNTED_MS = 5_000;
 const VOTE_TIMEOUT_MS = 20_000;
+/** How long somebody has not typed when places are looked up. */
+const PLACES_MS = 200;
+const MAX_PLACES = 5;
 const SLOW_LINKS = ['slow-2g', '2g', '3g'];
 /** Pages that belong to the session in which they were opened. */
 const PRIVATE_PAGES = /^\/(cuenta|mis-videos|organizacion)(\/|$)/;
@@ -465,6 +468,47 @@ document.addEventListener('keydown', () => (isPointed = false), true);
 document.addEventListener('change', ({ target }) => {
   if (isPointed && target.matches('[data-city] select')) target.form.requestSubmit();
 });
+
+// Places that a city may mean, while somebody types it. A list of the browser's own would hide names
+// whose accents are not typed.
+const places = document.querySelector('[data-places]');
+if (places) {
+  const input = document.getElementById(places.dataset.places);
+  input.removeAttribute('list');
+  const suggest = async () => {
+    const typed = input.value;
+    const { body } = await call(`/api/public/cities?q=${encodeURIComponent(typed)}`);
+    const isLate = input.value !== typed || document.activeElement !== input;
+    if (isLate || !Array.isArray(body)) return;
+    const names = body.map(({ name, department }) => `${name}, ${department}`);
+    places.hidden = !typed.trim() || !names.length || names.includes(typed);
+    places.replaceChildren(
+      ...names.slice(0, MAX_PLACES).map((name) => {
+        const item = document.createElement('li');
+        const button = document.createElement('button');
+        item.append(Object.assign(button, { type: 'button', textContent: name }));
+        return item;
+      }),
+    );
+  };
+  const hide = () => (places.hidden = true);
+  let waiting;
+  input.addEventListener('input', () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(suggest, PLACES_MS);
+  });
+  // A tap leaves the focus where it is, so that it does not hide its own button.
+  places.addEventListener('mousedown', (event) => event.preventDefault());
+  places.addEventListener('click', ({ target }) => {
+    if (!target.matches('button')) return;
+    input.value = target.textContent;
+    input.focus();
+    hide();
+  });
+  const field = places.parentElement;
+  field.addEventListener('keydown', ({ key }) => key === 'Escape' && hide());
+  field.addEventListener('focusout', ({ relatedTarget }) => field.contains(relatedTarget) || hide());
+}
 
 // Players outside of boxes, as on the organisers' pages, also play one at a time.
 const pauseOthers = ({ target }) => {
