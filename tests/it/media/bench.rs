@@ -173,7 +173,7 @@ async fn ours(studio: &Studio, source: &Path, name: &str) -> Made {
         .await
         .unwrap();
     let cpu = own_cpu() - before;
-    let video = films::folder().join(format!("{name}.mp4"));
+    let video = films::folder().join(format!("{}.mp4", name.replace(' ', "-")));
     fs::copy(&clip.video, &video).unwrap();
     let usage = report.making;
     Made {
