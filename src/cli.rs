@@ -327,6 +327,7 @@ mod tests {
                         "fix",
                         "delete-orphans",
                         "yes-delete",
+                        "lock-earlier-users",
                     ]
                     .contains(&long)
                 });
