@@ -3,7 +3,7 @@
 //! videos and have not voted.
 
 /// The folded city name of the fans.
-pub const FANS: &str = "bogota";
+pub const FANS: &str = "tribuna";
 
 /// The folded city name of the witnesses, the videos that only [`super::shown`] votes for.
 pub const WITNESS_CITY: &str = "testigos";
@@ -20,18 +20,18 @@ pub fn all(videos: u32) -> String {
     let fans = FAN_COUNT.min(videos * 20);
     format!(
         "SELECT setseed(0.5);
-         CREATE TEMP TABLE cities AS SELECT * FROM (VALUES
+         CREATE TEMP TABLE homes AS SELECT * FROM (VALUES
              (0, 'Bogotá D.C.', 'bogota d c'), (1, 'Medellín', 'medellin'), (2, 'Cali', 'cali'),
              (3, 'Barranquilla', 'barranquilla'), (4, 'Santiago de Tolú', 'santiago de tolu')
-         ) AS city (number, name, key);
-         INSERT INTO cities
+         ) AS home (number, name, key);
+         INSERT INTO homes
              SELECT n, 'Ciudad ' || n, 'ciudad ' || n FROM generate_series(5, 29) AS n;
          INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
              SELECT 'Jugadora' || n, 'Prueba', 'player' || n || '@example.com', '', name, key, 'Colombia'
              FROM generate_series(1, {players}) AS n
-             JOIN cities ON number = floor(30 * power((n * 7919 % 1000) / 1000.0, 2));
+             JOIN homes ON number = floor(30 * power((n * 7919 % 1000) / 1000.0, 2));
          INSERT INTO users (first_name, last_name, email, password_hash, city, city_key, country)
-             SELECT 'Fan' || n, 'Prueba', 'fan' || n || '@example.com', '', 'Bogotá', '{FANS}', 'Colombia'
+             SELECT 'Fan' || n, 'Prueba', 'fan' || n || '@example.com', '', 'Tribuna', '{FANS}', 'Colombia'
              FROM generate_series(1, {fans}) AS n;
          ALTER TABLE videos DISABLE TRIGGER USER;
          INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
