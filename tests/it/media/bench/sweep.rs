@@ -24,12 +24,12 @@ async fn clips_per_minute() {
         2.0 * bare(&source, 1) / bare(&source, 2)
     );
     println!(
-        "| jobs at once, of slots | clips per minute | × one | CPU s per clip | worker MB | ffmpeg MB |"
+        "| jobs added at once, slots | clips per minute | × one | CPU s per clip | worker MB | ffmpeg MB |"
     );
     println!("|---|---|---|---|---|---|");
     let mut alone = None;
     // With two slots, each job has one thread, so two such jobs are compared with one.
-    for (slots, at_once) in [("2", 1), ("2", 2), ("1", 1), ("4", 4)] {
+    for (slots, at_once) in [("2", 1), ("2", 4), ("2", 2), ("1", 1), ("4", 4)] {
         let app = TestApp::spawn().await;
         let mut system = SystemUnderTest::of(&app);
         system.set("OUTPUT_RESOLUTION", LARGE);
@@ -52,7 +52,7 @@ async fn clips_per_minute() {
         let average = |fact| format!("SELECT avg((report->>'{fact}')::bigint) FROM videos");
         let peak = app.number("SELECT max((report->>'peak_bytes')::bigint) FROM videos");
         println!(
-            "| {at_once} of {slots} | {rate:.2} | ×{:.2} | {} ms | {} | {} |",
+            "| {at_once}, {slots} | {rate:.2} | ×{:.2} | {} ms | {} | {} |",
             rate / alone,
             app.number(&average("cpu_ms")).await,
             worker.memory("VmHWM") / 1_000_000,
