@@ -165,15 +165,14 @@ pub async fn change(
     change: &Change,
 ) -> anyhow::Result<ChangeOutcome> {
     let db = &backends.db;
-    let attempt = if change.is_public == Some(true) {
-        let mut connection = db.connection().await?;
-        queries::tagging::attempt_to_publish(&mut connection, user, video).await?
+    let prepared = if change.is_public == Some(true) {
+        let attempt = async {
+            let mut connection = db.connection().await?;
+            queries::tagging::attempt_to_publish(&mut connection, user, video).await
+        };
+        tagging::prepare(backends, video, attempt).await?
     } else {
         None
-    };
-    let prepared = match attempt {
-        Some(attempt) => tagging::prepare(backends, video, attempt).await,
-        None => None,
     };
     let changed = {
         let mut connection = db.connection().await?;

@@ -23,7 +23,7 @@ pub struct Place {
 /// The city that a filter asks for.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct Wanted {
-    /// What videos and standings of the city carry.
+    /// The `city_key` of its videos and standings.
     #[diesel(sql_type = Text)]
     pub key: String,
     /// The label of the place; none if the text means no place.

@@ -21,6 +21,7 @@ pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
     };
     db::pooler::reject_shared_sessions(owner).await?;
     let connection = db::connect(owner).await?;
+    let applies = arguments.direction.is_none() && !arguments.dry_run;
     let (done, migrations) = match (arguments.direction, arguments.dry_run) {
         (None, true) => ("pending", migrations::pending(connection).await?),
         (None, false) => ("applied", migrations::run(connection).await?),
@@ -40,7 +41,7 @@ pub async fn run(arguments: Migrate) -> anyhow::Result<()> {
         writeln!(out, "{done} {migration}")?;
     }
     drop(out);
-    if arguments.owner.db_owner_user.is_some() && done == "applied" {
+    if applies && arguments.owner.db_owner_user.is_some() {
         admit(&arguments.database, owner, arguments.lock_earlier_users).await?;
     }
     Ok(())

@@ -35,7 +35,7 @@ pub struct Fault {
     pub error: Option<command::Error>,
 }
 
-/// Who may be at fault, by a program's failure alone.
+/// The party that a program's failure alone puts under suspicion.
 #[derive(Debug)]
 enum Suspect {
     /// The source exceeds what we process.
@@ -213,8 +213,8 @@ fn encode_suspect(error: &command::Error, frames: u64) -> Suspect {
     }
 }
 
-/// Returns the message of an error with its causes, without NUL, which may come from a quoted file and which
-/// PostgreSQL's JSON cannot hold.
+/// Returns the message of an error with its causes, without NUL, which may come from a quoted file
+/// and which PostgreSQL's JSON cannot hold.
 pub fn message(error: &impl Display) -> String {
     format!("{error:#}").replace('\0', "\u{fffd}")
 }

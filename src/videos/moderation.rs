@@ -60,14 +60,11 @@ pub async fn show(
     organiser: UserId,
     video: VideoId,
 ) -> anyhow::Result<ModerationOutcome> {
-    let attempt = {
+    let attempt = async {
         let mut connection = backends.db.connection().await?;
-        queries::tagging::attempt_to_show(&mut connection, video).await?
+        queries::tagging::attempt_to_show(&mut connection, video).await
     };
-    let prepared = match attempt {
-        Some(attempt) => tagging::prepare(backends, video, attempt).await,
-        None => None,
-    };
+    let prepared = tagging::prepare(backends, video, attempt).await?;
     let is_done = {
         let mut connection = backends.db.connection().await?;
         moderation::show(&mut connection, organiser, video).await?

@@ -30,13 +30,21 @@ pub struct Prepared {
     attempt: i32,
 }
 
-/// Tags the outputs of `attempt` before a statement publishes the video, so that nobody finds a
-/// clip that the CDN refuses. Call [`settle`] after the statement, whatever became of it. A failure
-/// must not keep a player from publishing, so it is only logged.
-pub async fn prepare(backends: &Backends, video: VideoId, attempt: i32) -> Option<Prepared> {
+/// Tags the outputs of the attempt that `attempt` finds, before a statement publishes the video, so
+/// that nobody finds a clip that the CDN refuses. Call [`settle`] after the statement, whatever
+/// became of it. A failure of the tagging must not keep a player from publishing, so it is only
+/// logged. Looks for no attempt if the storage has no tags.
+pub async fn prepare(
+    backends: &Backends,
+    video: VideoId,
+    attempt: impl Future<Output = anyhow::Result<Option<i32>>>,
+) -> anyhow::Result<Option<Prepared>> {
     if !backends.storage.has_tags() {
-        return None;
+        return Ok(None);
     }
+    let Some(attempt) = attempt.await? else {
+        return Ok(None);
+    };
     let prepared = async {
         let claim = {
             let mut connection = backends.db.connection().await?;
@@ -50,10 +58,10 @@ pub async fn prepare(backends: &Backends, video: VideoId, attempt: i32) -> Optio
         within(backends.storage.tag_outputs(video, attempt)).await?;
         anyhow::Ok(Some(Prepared { claim, attempt }))
     };
-    prepared.await.unwrap_or_else(|error| {
+    Ok(prepared.await.unwrap_or_else(|error| {
         log(video, &error);
         None
-    })
+    }))
 }
 
 /// Tags the new outputs of `attempt` before the row refers to them, if the video is public. Call

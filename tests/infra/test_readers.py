@@ -73,7 +73,7 @@ def test_cdn_reads_nothing_else_even_if_it_is_tagged(account):
         assert not is_allowed(policy_of(account), read(account, name, public_tag())), name
 
 
-def test_nobody_else_reads_a_public_clip_by_the_policy(account):
+def test_policy_lets_only_the_cdn_of_this_account_read_public_clips(account):
     request = read(account, f"{VIDEO}/1.mp4", public_tag())
     other = request["keys"] | {"aws:SourceArn": "arn:aws:cloudfront::210987654321:distribution/E2EXAMPLE"}
     plain = request["keys"] | {"aws:SecureTransport": "false"}

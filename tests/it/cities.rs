@@ -23,7 +23,7 @@ use crate::{
 /// Marks a text that means no place.
 const NONE: &str = "";
 
-/// What players write, and the label of the place.
+/// Texts that players write, each with the label of the place that it means.
 const SPELLINGS: [(&str, &str); 77] = [
     ("Bogotá", "Bogotá"),
     ("bogota", "Bogotá"),
@@ -290,7 +290,7 @@ async fn grouping_by_city_never_splits_a_place() {
             ],
             "{path}"
         );
-        // What a row shows finds exactly the rows that show it.
+        // The city that a row shows finds exactly the rows of that city.
         for (city, players) in cities {
             let found = app.get(&format!("{path}city={city}")).await.ok();
             let alone = BTreeMap::from([(city, players)]);

@@ -30,11 +30,7 @@ struct Scene {
 impl Scene {
     async fn open(config: SdkConfig, seed: Seed<'_>) -> Self {
         let bucket = Bucket::fresh().await;
-        let flags = [
-            "--storage-type=s3".to_owned(),
-            format!("--s3-bucket-name={}", aws::BUCKET),
-            format!("--s3-endpoint-url={}", bucket.url),
-        ];
+        let flags = bucket.flags();
         let flags = flags.each_ref().map(String::as_str);
         let mut app = TestApp::spawn_as(config, &flags, &flags).await;
         app.bucket = Some(bucket);

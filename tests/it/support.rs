@@ -169,15 +169,14 @@ impl TestApp {
     pub async fn spawn_on_aws_with(serve: &[&str], work: &[&str]) -> Self {
         let (queue, bucket) = (SqsBroker::fresh().await, aws::Bucket::fresh().await);
         let queue = queue.settings().await;
-        let flags = [
+        let queue_flags = [
             "--queue-type=sqs".to_owned(),
             format!("--sqs-queue-url={}", queue.sqs_queue_url.unwrap()),
             format!("--sqs-endpoint-url={}", queue.sqs_endpoint_url.unwrap()),
-            "--storage-type=s3".to_owned(),
-            format!("--s3-bucket-name={}", aws::BUCKET),
-            format!("--s3-endpoint-url={}", bucket.url),
         ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let bucket_flags = bucket.flags();
+        let flags = queue_flags.iter().chain(&bucket_flags);
+        let flags: Vec<&str> = flags.map(String::as_str).collect();
         let (serve, work) = ([&flags[..], serve].concat(), [&flags[..], work].concat());
         let mut app = Self::spawn_with(&serve, &work).await;
         app.bucket = Some(bucket);

@@ -27,7 +27,7 @@ const CLAIM_ALL: &str = "INSERT INTO untagged (video_id, due_at)
     SELECT id, now() + interval '1 hour' FROM videos
     ON CONFLICT (video_id) DO UPDATE SET due_at = EXCLUDED.due_at";
 
-/// What happens when the process that claimed the videos was killed.
+/// Lets all claims expire, as after the death of the process that holds them.
 const EXPIRE_CLAIMS: &str = "UPDATE untagged SET due_at = now()";
 
 /// An API whose files are in a bucket with tags, and a video with the outputs of two attempts.
@@ -100,11 +100,7 @@ impl Scene {
 
 async fn on_bucket() -> (TestApp, EmulatedBucket) {
     let bucket = EmulatedBucket::fresh().await;
-    let flags = [
-        "--storage-type=s3".to_owned(),
-        format!("--s3-bucket-name={}", bucket.name),
-        format!("--s3-endpoint-url={}", bucket.url),
-    ];
+    let flags = bucket.flags();
     let flags = flags.each_ref().map(String::as_str);
     (TestApp::spawn_with(&flags, &flags).await, bucket)
 }
@@ -333,11 +329,7 @@ async fn unsettled_tags_are_overdue_after_a_minute() {
 #[tokio::test]
 async fn service_without_tags_leaves_nothing_unsettled() {
     let bucket = Bucket::fresh().await;
-    let flags = [
-        "--storage-type=s3".to_owned(),
-        format!("--s3-bucket-name={}", aws::BUCKET),
-        format!("--s3-endpoint-url={}", bucket.url),
-    ];
+    let flags = bucket.flags();
     let flags = flags.each_ref().map(String::as_str);
     for app in [
         TestApp::spawn_with(&flags, &flags).await,

@@ -5,7 +5,12 @@ mod emulated;
 mod emulator;
 mod script;
 
-use anb::config::aws::Settings;
+use std::path::Path;
+
+use anb::config::{
+    aws::Settings,
+    storage::{self, StorageType},
+};
 use aws_config::SdkConfig;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 
@@ -30,4 +35,23 @@ pub async fn config_with(secret: &str) -> SdkConfig {
     let provider = SharedCredentialsProvider::new(credentials);
     let config = config.into_builder();
     config.credentials_provider(provider).build()
+}
+
+/// Returns the settings to reach a bucket.
+fn bucket_settings(name: &str, url: &str) -> storage::Settings {
+    storage::Settings {
+        storage_type: StorageType::S3,
+        s3_bucket_name: Some(name.to_owned()),
+        s3_endpoint_url: Some(url.to_owned()),
+        ..storage::Settings::local_below(Path::new("unused"))
+    }
+}
+
+/// Returns the flags of a program that keeps its files in a bucket.
+fn bucket_flags(name: &str, url: &str) -> [String; 3] {
+    [
+        "--storage-type=s3".to_owned(),
+        format!("--s3-bucket-name={name}"),
+        format!("--s3-endpoint-url={url}"),
+    ]
 }

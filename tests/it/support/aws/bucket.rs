@@ -1,9 +1,9 @@
 //! An S3 with one bucket, in this process, on a folder: [s3s-fs](https://docs.rs/s3s-fs). It checks
 //! signatures; it knows no versions.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use anb::config::storage::{Settings, StorageType};
+use anb::config::storage::Settings;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::{
@@ -14,7 +14,7 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::AbortHandle};
 
-use super::KEY;
+use super::{KEY, bucket_flags, bucket_settings};
 use crate::support::{RUNTIME, files_below};
 
 /// Name of every bucket.
@@ -50,12 +50,12 @@ impl Bucket {
 
     /// Returns the settings to reach it.
     pub fn settings(&self) -> Settings {
-        Settings {
-            storage_type: StorageType::S3,
-            s3_bucket_name: Some(BUCKET.to_owned()),
-            s3_endpoint_url: Some(self.url.clone()),
-            ..Settings::local_below(Path::new("unused"))
-        }
+        bucket_settings(BUCKET, &self.url)
+    }
+
+    /// Returns the flags of a program that keeps its files in it.
+    pub fn flags(&self) -> [String; 3] {
+        bucket_flags(BUCKET, &self.url)
     }
 
     /// Puts a file where an object of that name is.

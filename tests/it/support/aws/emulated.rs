@@ -1,18 +1,15 @@
 //! A bucket with versions and tags, on the emulator that supports them.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use anb::config::storage::{Settings, StorageType};
+use anb::config::storage::Settings;
 use aws_sdk_s3::{
     Client,
     config::Builder,
     types::{BucketVersioningStatus, VersioningConfiguration},
 };
 
-use super::{config, emulator};
+use super::{bucket_flags, bucket_settings, config, emulator};
 
 /// A bucket that no other test uses.
 pub struct EmulatedBucket {
@@ -38,11 +35,11 @@ impl EmulatedBucket {
 
     /// Returns the settings to reach it.
     pub fn settings(&self) -> Settings {
-        Settings {
-            storage_type: StorageType::S3,
-            s3_bucket_name: Some(self.name.clone()),
-            s3_endpoint_url: Some(self.url.clone()),
-            ..Settings::local_below(Path::new("unused"))
-        }
+        bucket_settings(&self.name, &self.url)
+    }
+
+    /// Returns the flags of a program that keeps its files in it.
+    pub fn flags(&self) -> [String; 3] {
+        bucket_flags(&self.name, &self.url)
     }
 }
