@@ -1,13 +1,17 @@
-//! Authentication by passwords and access tokens.
+//! Authentication by passwords and access tokens, and what each role may do.
 
 pub mod password;
+pub mod permissions;
 pub mod queries;
+mod role;
 pub mod token;
 
 use std::time::Duration;
 
 use crate::{config::auth::Settings, db::Db, shutdown::Shutdown};
 pub use password::Passwords;
+pub use permissions::{Permission, allows};
+pub use role::Role;
 pub use token::{Caller, Tokens, Use};
 
 /// Password and token services. Cheap to clone; clones share state.

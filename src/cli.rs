@@ -18,7 +18,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{config, confine, users::Role, version::VERSION};
+use crate::{auth::Role, config, confine, version::VERSION};
 
 /// ANB Rising Stars Showcase: players upload a video, workers make a branded clip of it, the public
 /// votes, and a ranking by city decides who plays.

@@ -8,11 +8,11 @@ mod queue;
 mod serve;
 mod work;
 
-use std::{future::Future, process::ExitCode};
+use std::{fs, future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 
-use crate::{cli::Command, confine};
+use crate::{audit::By, cli::Command, confine};
 
 /// Runs a command to completion and returns its exit code.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -27,6 +27,13 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         // No thread may exist yet, since this executes another program.
         Command::Confine(arguments) => Ok(confine::run(&arguments)),
     }
+}
+
+/// Returns who runs a command, for the record of acts: the command, the user's id and the host.
+fn operator(command: &str) -> By {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let user = rustix::process::getuid().as_raw();
+    By::command(format!("{command} (uid {user}@{})", host.trim()))
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {

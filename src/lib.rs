@@ -10,7 +10,7 @@
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | pages | [`web`] | the pages for people: what they show, templates, assets, live progress |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
+//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`audit`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
@@ -18,10 +18,11 @@
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
-//! `votes → videos` and `videos → users`. In a slice, only `handlers` use [`http`]. The modules of a
+//! `votes → videos`, `videos → users`, and any slice `→ audit`. In a slice, only `handlers` use [`http`]. The modules of a
 //! folder form no cycle. `tests/it/architecture.rs` checks every path.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod aws;
 pub mod batch;

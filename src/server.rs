@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     app::App,
-    cities,
+    audit, cities,
     config::http::Settings,
     contract,
     http::{
@@ -111,6 +111,8 @@ fn api(config: &mut ServiceConfig) {
             resource("/moderation/videos/{video_id}/show")
                 .route(post().to(videos::handlers::moderation::show)),
         )
+        .service(resource("/admin/audit").route(read().to(audit::handlers::list)))
+        .service(resource("/admin/roles").route(put().to(users::handlers::staff::grant)))
         .service(
             resource("/uploads")
                 .route(web::method(Method::OPTIONS).to(uploads::abilities))

@@ -2,26 +2,20 @@
 
 pub mod handlers;
 mod queries;
-mod role;
+pub mod staff;
 
 use chrono::Utc;
 use email_address::{EmailAddress, Options};
-use rand::{RngExt as _, distr::Alphanumeric};
 use serde::Deserialize;
 
 use crate::{
     app::App,
-    auth::{
-        Passwords,
-        password::{self, Purpose},
-    },
+    auth::password::{self, Purpose},
     city,
     db::Db,
     ids::UserId,
     validate::{Checks, FieldError, Problem, text},
 };
-pub use role::Role;
-
 pub use queries::Profile;
 
 /// Maximum length of a name, city or country, in characters.
@@ -32,9 +26,6 @@ pub const MAX_EMAIL: usize = 254;
 
 /// Minimum and maximum characters of a password; no composition rules (NIST SP 800-63B §3.1.1).
 const PASSWORD_LENGTH: (usize, usize) = (8, 128);
-
-/// Length of a generated password, in characters: 95 bits.
-const RANDOM_LENGTH: usize = 16;
 
 /// The sign-up form. Absent fields are empty, so that the checks report all of them at once.
 #[derive(Default, Deserialize)]
@@ -231,28 +222,4 @@ pub async fn change_password(
 pub async fn find_profile(db: &Db, user: UserId) -> anyhow::Result<Option<Profile>> {
     let mut connection = db.connection().await?;
     queries::find_profile(&mut connection, user).await
-}
-
-/// Assigns a role to an account. Returns whether the account exists. For operators.
-pub async fn grant(db: &Db, email: &str, role: Role) -> anyhow::Result<bool> {
-    let mut connection = db.connection().await?;
-    queries::set_role(&mut connection, &normal_email(email), role).await
-}
-
-/// Sets a random password for an account, revokes all its tokens and returns the password, or none
-/// if the account does not exist. For operators, since the system sends no mail.
-pub async fn reset_password(db: &Db, email: &str) -> anyhow::Result<Option<String>> {
-    let password: String = rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(RANDOM_LENGTH)
-        .map(char::from)
-        .collect();
-    let hash = Passwords::new()?
-        .try_reserve(Purpose::LogIn)?
-        .hash(password.clone())
-        .await?;
-    let mut connection = db.connection().await?;
-    let email = normal_email(email);
-    let is_reset = queries::reset_password(&mut connection, &email, &hash, Utc::now()).await?;
-    Ok(is_reset.then_some(password))
 }

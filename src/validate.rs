@@ -22,6 +22,7 @@ pub enum Problem {
     Taken,
     TooLong { max: usize },
     TooShort { min: usize },
+    Unknown,
 }
 
 /// A field's error as sent to clients.
@@ -75,6 +76,11 @@ impl FieldError {
                 "too_short",
                 format!("Debe tener al menos {min} caracteres."),
                 format!("Must have at least {min} characters."),
+            ),
+            Problem::Unknown => (
+                "unknown",
+                "No hay ninguna cuenta con este dato.".to_owned(),
+                "There is no such account.".to_owned(),
             ),
         };
         FieldBody {

@@ -80,6 +80,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(page("/organizacion/reintentar").route(post().to(organise::retry_all)))
         .service(page("/organizacion/piezas").route(read().to(organise::parts)))
         .service(page("/organizacion/clasificacion.csv").route(read().to(organise::ranking_table)))
+        .service(
+            page("/organizacion/personas")
+                .route(read().to(organise::people))
+                .route(post().to(organise::grant_role)),
+        )
+        .service(page("/organizacion/registro").route(read().to(organise::record)))
         .service(page("/organizacion/videos").route(read().to(organise::videos)))
         .service(page("/organizacion/videos/{video_id}").route(read().to(organise::video)))
         .service(page("/organizacion/videos/{video_id}/ocultar").route(post().to(organise::hide)))

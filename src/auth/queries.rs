@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName, insert_into,
-    sql_types::{Array, BigInt, Bool, Nullable, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
 
+use super::Role;
 use crate::{
     db::{Connection, now, prepared, schema::revoked_tokens},
     ids::UserId,
@@ -29,8 +30,8 @@ struct TokenStatus {
     is_revoked: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     valid_after: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Bool)]
-    is_organiser: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    role: Option<String>,
 }
 
 /// The status of a token.
@@ -39,8 +40,7 @@ pub enum Status {
     /// The user was deleted, or the token was revoked.
     Invalid,
     Valid {
-        /// Whether the user organises the contest.
-        is_organiser: bool,
+        role: Role,
     },
 }
 
@@ -48,7 +48,7 @@ pub enum Status {
 /// even in a plan that PostgreSQL made while a table was small.
 pub const CHECK: &str = "
     SELECT users.id IS NOT NULL AS is_there, revoked_tokens.jti IS NOT NULL AS is_revoked,
-        users.tokens_valid_after AS valid_after, coalesce(users.role = 'organiser', false) AS is_organiser
+        users.tokens_valid_after AS valid_after, users.role
     FROM unnest(?, ?) WITH ORDINALITY AS asked (user_id, token, number)
     LEFT JOIN LATERAL (SELECT id, tokens_valid_after, role FROM users WHERE id = user_id LIMIT 1) AS users ON true
     LEFT JOIN LATERAL (SELECT jti FROM revoked_tokens WHERE jti = token LIMIT 1) AS revoked_tokens ON true
@@ -73,7 +73,7 @@ pub async fn check(
             .is_none_or(|moment| moment < check.issued_at);
         if status.is_there && !status.is_revoked && is_recent {
             Status::Valid {
-                is_organiser: status.is_organiser,
+                role: status.role.as_deref().map_or(Role::Player, Role::from_row),
             }
         } else {
             Status::Invalid

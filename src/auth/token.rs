@@ -12,7 +12,10 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::queries::{self, Status, TokenCheck};
+use super::{
+    Role,
+    queries::{self, Status, TokenCheck},
+};
 use crate::{
     batch::{self, Batcher, SharedError},
     config::auth::Settings,
@@ -51,8 +54,8 @@ pub struct Caller {
     pub token: Uuid,
     /// When the token expires, in seconds since 1970.
     pub expires: u64,
-    /// Whether the user organises the contest. A change of the role takes effect within 1 s.
-    pub is_organiser: bool,
+    /// The role in the user's row. A change takes effect within 1 s.
+    pub role: Role,
 }
 
 /// What a token is for. A token for one use is refused for the other, so a leaked one opens only
@@ -190,11 +193,11 @@ impl Tokens {
         };
         Ok(match status {
             Status::Invalid => None,
-            Status::Valid { is_organiser } => Some(Caller {
+            Status::Valid { role } => Some(Caller {
                 user,
                 token: claims.jti,
                 expires: claims.exp,
-                is_organiser,
+                role,
             }),
         })
     }

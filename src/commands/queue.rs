@@ -62,7 +62,8 @@ pub async fn run(arguments: QueueTool) -> anyhow::Result<()> {
             ))
         }
         QueueAction::Redrive => {
-            let redriven = operator::redrive(&db, &queue).await?;
+            let redriven =
+                operator::redrive(&db, &queue, &super::operator("anb queue redrive")).await?;
             if json {
                 return print_json(&redriven);
             }

@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Connection;
 
-/// Creates the user or changes its password, and gives it all rows. The lock has a key of its own,
-/// since `CREATE INDEX CONCURRENTLY` of a migration would wait for a session that waits for its lock.
+/// Creates the user or changes its password, and gives it all rows, but those of `audit` only to read
+/// and to add. The lock has a key of its own, since `CREATE INDEX CONCURRENTLY` of a migration would
+/// wait for a session that waits for its lock.
 const ALLOW: &str = "
     DO $$
     DECLARE
@@ -25,6 +26,8 @@ const ALLOW: &str = "
         EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', login);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', login);
         EXECUTE format('GRANT SELECT, UPDATE, USAGE ON ALL SEQUENCES IN SCHEMA public TO %I', login);
+        EXECUTE format('REVOKE UPDATE, DELETE ON audit FROM %I', login);
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON audit_count FROM %I', login);
     END $$";
 
 /// Locks the users of the same name with a lower number.
@@ -45,7 +48,7 @@ const LOCK_EARLIER: &str = "
     END $$";
 
 /// Creates the user or changes its password, and lets it read and write all rows of the tables that
-/// exist now. Idempotent.
+/// exist now; what it wrote into `audit` stays. Idempotent.
 pub async fn allow(
     owner: &mut Connection,
     user: &str,

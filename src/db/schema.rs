@@ -131,6 +131,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit (id) {
+        id -> Int8,
+        at -> Timestamptz,
+        actor_id -> Nullable<Int8>,
+        actor -> Text,
+        act -> Text,
+        subject -> Text,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        request_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    audit_count (is_only) {
+        is_only -> Bool,
+        entries -> Int8,
+    }
+}
+
+diesel::table! {
     installation (id) {
         id -> Uuid,
         is_only -> Bool,

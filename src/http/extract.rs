@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, Ready, ready},
+    marker::PhantomData,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     time::Duration,
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use super::{Code, Error, session};
 use crate::{
     app::App,
-    auth::{Caller, Use},
+    auth::{Caller, Use, permissions::Permit},
     db,
     ids::{UserId, VideoId},
     language::Language,
@@ -70,22 +71,32 @@ fn credentials(request: &HttpRequest) -> Result<Option<(String, Use)>, Error> {
     Ok(Some((token, Use::Page)))
 }
 
-/// An authenticated organiser; 404 for other users, to whom the endpoint does not exist.
-#[derive(Debug, Clone, Copy)]
-pub struct Organiser(pub Caller);
+/// A member of staff whose role permits `P`; 404 for other users, to whom the endpoint does not
+/// exist.
+#[derive(Debug)]
+pub struct May<P> {
+    pub caller: Caller,
+    pub request: RequestId,
+    permit: PhantomData<P>,
+}
 
-impl FromRequest for Organiser {
+impl<P: Permit> FromRequest for May<P> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let caller = Authenticated::from_request(request, payload);
+        let request = RequestId::of(request);
         Box::pin(async move {
             let Authenticated(caller) = caller.await?;
-            caller
-                .is_organiser
-                .then_some(Self(caller))
-                .ok_or(Error::from(Code::NotFound))
+            if !caller.role.may(P::PERMISSION) {
+                return Err(Code::NotFound.into());
+            }
+            Ok(Self {
+                caller,
+                request,
+                permit: PhantomData,
+            })
         })
     }
 }

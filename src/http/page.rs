@@ -165,6 +165,16 @@ impl Page {
         Self { limit, ..page }.beginning_after(after)
     }
 
+    /// Parses the parameter of a list whose pages only have a `limit`.
+    pub fn of_limit(limit: Option<&str>) -> Result<Self> {
+        Self::parse(None, limit)
+    }
+
+    /// Returns the maximum number of entries per page.
+    pub fn limit(self) -> u32 {
+        self.limit
+    }
+
     /// Parses `after`. Returns 400 if it is not a cursor.
     fn beginning_after(self, after: Option<&str>) -> Result<Self> {
         let after = after.map(str::parse).transpose();

@@ -1,5 +1,7 @@
 //! Account endpoints.
 
+pub mod staff;
+
 use std::net::IpAddr;
 
 use actix_web::{HttpResponse, web};

@@ -7,8 +7,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 
-use super::Role;
 use crate::{
+    auth::Role,
     db::{Connection, schema::users},
     ids::UserId,
 };
@@ -118,17 +118,67 @@ pub async fn reset_password(
     Ok(rows == 1)
 }
 
-/// Sets the role of the account with this e-mail address. Returns whether the account exists.
-pub async fn set_role(
+/// A person with a role besides that of a player.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct StaffMember {
+    pub id: UserId,
+    pub first_name: String,
+    pub last_name: String,
+    pub email: String,
+    pub role: String,
+}
+
+/// Locks all organisers and returns their ids, so that concurrent changes of roles see each other's.
+/// Votes are not kept waiting.
+pub async fn lock_organisers(connection: &mut Connection) -> anyhow::Result<Vec<UserId>> {
+    let organisers = users::table
+        .filter(users::role.eq(Role::Organiser))
+        .order(users::id)
+        .select(users::id)
+        .for_no_key_update()
+        .load(connection)
+        .await?;
+    Ok(organisers)
+}
+
+/// Locks the account with this e-mail address and returns its id and the name of its role.
+pub async fn lock_role(
     connection: &mut Connection,
     email: &str,
-    role: Role,
-) -> anyhow::Result<bool> {
-    let rows = update(users::table.filter(users::email.eq(email)))
+) -> anyhow::Result<Option<(UserId, String)>> {
+    let found = users::table
+        .filter(users::email.eq(email))
+        .select((users::id, users::role))
+        .for_no_key_update()
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found)
+}
+
+pub async fn set_role(connection: &mut Connection, user: UserId, role: Role) -> anyhow::Result<()> {
+    update(users::table.find(user))
         .set(users::role.eq(role))
         .execute(connection)
         .await?;
-    Ok(rows == 1)
+    Ok(())
+}
+
+/// Returns everybody who is not only a player: organisers first, then by name.
+pub async fn staff(connection: &mut Connection) -> anyhow::Result<Vec<StaffMember>> {
+    let staff = users::table
+        .filter(users::role.ne(Role::Player))
+        .order((
+            users::role.ne(Role::Organiser),
+            users::first_name,
+            users::last_name,
+            users::id,
+        ))
+        .select(StaffMember::as_select())
+        .load(connection)
+        .await?;
+    Ok(staff)
 }
 
 pub async fn find_profile(

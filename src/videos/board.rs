@@ -1,6 +1,8 @@
 //! What the pages of players and organisers show besides single videos: places in line, running
 //! jobs, failures by reason.
 
+use std::collections::HashMap;
+
 use super::queries::board;
 pub use super::queries::board::{
     FailureCount, MAX_WAITING, OrganisedVideo, Progress, Throughput, Wanted,
@@ -31,6 +33,16 @@ pub async fn organised(
 ) -> anyhow::Result<Vec<OrganisedVideo>> {
     let mut connection = db.connection().await?;
     board::organised(&mut connection, wanted, limit, offset).await
+}
+
+/// Returns the titles of the videos among `ids` that exist.
+pub async fn titles(db: &Db, ids: &[VideoId]) -> anyhow::Result<HashMap<VideoId, String>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut connection = db.connection().await?;
+    let titles = board::titles(&mut connection, ids).await?;
+    Ok(titles.into_iter().collect())
 }
 
 /// Counts the failed videos by reason, most frequent first.

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     app::Backends,
+    audit,
     config::storage::UploadSettings,
     ids::VideoId,
     storage::{StorageKey, Stored},
@@ -59,6 +60,8 @@ pub enum Finding {
     },
     /// The queue is empty although videos have waited for minutes.
     MissingMessages,
+    /// Acts of staff whose entries were removed, from the first number to the last.
+    MissingEntries { first: i64, last: i64 },
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +90,9 @@ impl Comparison {
     /// Returns what can be done about a finding.
     pub fn advise(&self, finding: &Finding) -> Advice {
         match finding {
-            Finding::MissingOriginal { .. } | Finding::Foreign { .. } => Advice::Nothing,
+            Finding::MissingOriginal { .. }
+            | Finding::Foreign { .. }
+            | Finding::MissingEntries { .. } => Advice::Nothing,
             Finding::MissingOutput { video } => {
                 let original = Finding::MissingOriginal { video: *video };
                 if self.findings.contains(&original) {
@@ -140,7 +145,9 @@ pub async fn repair(
     finding: &Finding,
 ) -> anyhow::Result<()> {
     match finding {
-        Finding::MissingOriginal { .. } | Finding::Foreign { .. } => {}
+        Finding::MissingOriginal { .. }
+        | Finding::Foreign { .. }
+        | Finding::MissingEntries { .. } => {}
         Finding::MissingOutput { video } => {
             let mut connection = backends.db.connection().await?;
             remakes::order(&mut connection, *video).await?;
@@ -201,6 +208,8 @@ async fn compare(backends: &Backends, settings: &UploadSettings) -> anyhow::Resu
     if is_any_waiting && messages.waiting == 0 {
         findings.push(Finding::MissingMessages);
     }
+    let gaps = audit::gaps(&backends.db).await?.into_iter();
+    findings.extend(gaps.map(|(first, last)| Finding::MissingEntries { first, last }));
     let rows = known.iter().filter(|known| known.status.is_some());
     Ok(Comparison {
         findings,

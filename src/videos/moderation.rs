@@ -1,5 +1,8 @@
-//! Organisers hide videos from the public and show them again. A hidden video keeps its votes, and
-//! its owner reads the reason.
+//! Moderators hide videos from the public and show them again. A hidden video keeps its votes, and its
+//! owner reads the reason.
+
+use diesel_async::AsyncConnection as _;
+use serde_json::{Value, json};
 
 pub use super::queries::moderation::Moderation;
 use super::{
@@ -8,8 +11,9 @@ use super::{
 };
 use crate::{
     app::Backends,
+    audit::{self, Act, By, Entry, Subject},
     db::Db,
-    ids::{UserId, VideoId},
+    ids::VideoId,
     validate::{Checks, FieldError},
 };
 
@@ -19,7 +23,7 @@ const REASON_LENGTH: (usize, usize) = (5, 200);
 #[derive(Debug, PartialEq, Eq)]
 pub enum ModerationOutcome {
     Done,
-    /// The video is in that state already: another organiser was faster.
+    /// The video is in that state already: another moderator was faster.
     Unchanged,
     NotFound,
 }
@@ -35,16 +39,27 @@ pub fn check_reason(reason: &str) -> Result<String, Vec<FieldError>> {
 /// Hides a video in any state. Of concurrent calls, exactly one is `Done`.
 pub async fn hide(
     backends: &Backends,
-    organiser: UserId,
+    by: &By,
     video: VideoId,
     reason: &str,
 ) -> anyhow::Result<ModerationOutcome> {
     let is_done = {
         let mut connection = backends.db.connection().await?;
-        moderation::hide(&mut connection, organiser, video, reason).await?
+        connection
+            .transaction(async |connection| {
+                let account = by.account();
+                let is_done = moderation::hide(connection, account, video, reason).await?;
+                if is_done {
+                    let after = json!({ "reason": reason });
+                    let entry = entry(by, Act::VideoHidden, video, Some(after));
+                    audit::record(connection, &entry).await?;
+                }
+                anyhow::Ok(is_done)
+            })
+            .await?
     };
     if is_done {
-        tracing::info!(%video, %organiser, "video hidden");
+        tracing::info!(%video, by = %by.actor, "video hidden");
         tagging::settle(backends, video, None).await;
         return Ok(ModerationOutcome::Done);
     }
@@ -57,7 +72,7 @@ pub async fn hide(
 /// public again. Of concurrent calls, exactly one is `Done`.
 pub async fn show(
     backends: &Backends,
-    organiser: UserId,
+    by: &By,
     video: VideoId,
 ) -> anyhow::Result<ModerationOutcome> {
     let attempt = async {
@@ -67,16 +82,35 @@ pub async fn show(
     let prepared = tagging::prepare(backends, video, attempt).await?;
     let is_done = {
         let mut connection = backends.db.connection().await?;
-        moderation::show(&mut connection, organiser, video).await?
+        connection
+            .transaction(async |connection| {
+                let is_done = moderation::show(connection, by.account(), video).await?;
+                if is_done {
+                    let entry = entry(by, Act::VideoShown, video, None);
+                    audit::record(connection, &entry).await?;
+                }
+                anyhow::Ok(is_done)
+            })
+            .await?
     };
     tagging::settle(backends, video, prepared).await;
     if is_done {
-        tracing::info!(%video, %organiser, "video shown again");
+        tracing::info!(%video, by = %by.actor, "video shown again");
         return Ok(ModerationOutcome::Done);
     }
     let mut connection = backends.db.connection().await?;
     let found = queries::find(&mut connection, video).await?;
     Ok(unchanged(found.is_some()))
+}
+
+fn entry(by: &By, act: Act, video: VideoId, after: Option<Value>) -> Entry<'_> {
+    Entry {
+        by,
+        act,
+        subject: Subject::Video(video),
+        before: None,
+        after,
+    }
 }
 
 fn unchanged(exists: bool) -> ModerationOutcome {
@@ -87,7 +121,7 @@ fn unchanged(exists: bool) -> ModerationOutcome {
     }
 }
 
-/// Returns what organisers did last, newest first, to all videos or to one.
+/// Returns what moderators did last, newest first, to all videos or to one.
 pub async fn log(db: &Db, video: Option<VideoId>, limit: i64) -> anyhow::Result<Vec<Moderation>> {
     let mut connection = db.connection().await?;
     moderation::log(&mut connection, video, limit).await

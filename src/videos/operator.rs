@@ -2,11 +2,20 @@
 
 use std::collections::HashSet;
 
+use diesel_async::AsyncConnection as _;
+use serde_json::json;
+
 use super::{
     queries::operator::{self, VideoCounts},
     sweep,
 };
-use crate::{db::Db, ids::VideoId, job::Job, queue::Queue};
+use crate::{
+    audit::{self, Act, By, Entry, Subject},
+    db::Db,
+    ids::VideoId,
+    job::Job,
+    queue::Queue,
+};
 
 /// Maximum dead messages per redrive. Another redrive takes the rest.
 const MAX_MESSAGES: usize = 10_000;
@@ -32,11 +41,8 @@ pub async fn count_videos(db: &Db) -> anyhow::Result<VideoCounts> {
 /// Requeues all videos that failed through a system failure, and removes their dead messages.
 /// Rejected videos stay failed, and nothing is purged. Updates the rows first, so that after a
 /// crash the next redrive handles the messages. Idempotent, and safe while workers run.
-pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
-    let reset = {
-        let mut connection = db.connection().await?;
-        operator::reset_failed(&mut connection, None).await?
-    };
+pub async fn redrive(db: &Db, queue: &Queue, by: &By) -> anyhow::Result<Redriven> {
+    let reset = reset(db, by, None).await?;
     let mut redriven = Redriven {
         videos: sweep::push(db, queue, &reset).await?,
         ..Redriven::default()
@@ -76,10 +82,37 @@ pub async fn redrive(db: &Db, queue: &Queue) -> anyhow::Result<Redriven> {
 
 /// Requeues a video that failed through a system failure. Returns whether it had. Its dead message,
 /// if there is one, is a ticket for the next video, and stays for the next redrive.
-pub async fn retry(db: &Db, queue: &Queue, video: VideoId) -> anyhow::Result<bool> {
-    let reset = {
-        let mut connection = db.connection().await?;
-        operator::reset_failed(&mut connection, Some(video)).await?
-    };
+pub async fn retry(db: &Db, queue: &Queue, by: &By, video: VideoId) -> anyhow::Result<bool> {
+    let reset = reset(db, by, Some(video)).await?;
     Ok(sweep::push(db, queue, &reset).await? > 0)
+}
+
+/// Requeues the failed videos, or one of them, and records who did. A redrive also removes messages,
+/// so it is recorded even if no video had failed.
+async fn reset(db: &Db, by: &By, video: Option<VideoId>) -> anyhow::Result<Vec<VideoId>> {
+    let mut connection = db.connection().await?;
+    connection
+        .transaction(async |connection| {
+            let reset = operator::reset_failed(connection, video).await?;
+            let entry = match video {
+                Some(_) if reset.is_empty() => return Ok(reset),
+                Some(video) => Entry {
+                    by,
+                    act: Act::VideoRetried,
+                    subject: Subject::Video(video),
+                    before: Some(json!({ "status": "failed" })),
+                    after: Some(json!({ "status": "uploaded" })),
+                },
+                None => Entry {
+                    by,
+                    act: Act::QueueRedriven,
+                    subject: Subject::Queue,
+                    before: None,
+                    after: Some(json!({ "videos": reset.len() })),
+                },
+            };
+            audit::record(connection, &entry).await?;
+            anyhow::Ok(reset)
+        })
+        .await
 }

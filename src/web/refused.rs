@@ -14,7 +14,7 @@ use askama::Template;
 
 use super::{
     private,
-    text::{Phrases, phrases, time_left},
+    text::{phrases, staff::staff, time_left},
     view::{FieldProblem, Notice},
     visit::Visit,
 };
@@ -62,7 +62,7 @@ impl Refused {
             .iter()
             .map(|field| FieldProblem {
                 field: field_of_page(field.field).to_owned(),
-                label: label(t, field.field).to_owned(),
+                label: label(language, field.field).to_owned(),
                 message: field.message(language),
             })
             .collect();
@@ -104,7 +104,8 @@ fn field_of_page(field: &'static str) -> &'static str {
     }
 }
 
-fn label<'a>(t: &'a Phrases, field: &'static str) -> &'a str {
+fn label(language: Language, field: &'static str) -> &'static str {
+    let t = phrases(language);
     match field {
         "first_name" => t.first_name,
         "last_name" => t.last_name,
@@ -115,6 +116,7 @@ fn label<'a>(t: &'a Phrases, field: &'static str) -> &'a str {
         "country" => t.country_label,
         "title" => t.title,
         "reason" => t.reason,
+        "role" => staff(language).role,
         other => other,
     }
 }

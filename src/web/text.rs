@@ -9,8 +9,9 @@ pub mod modules;
 mod numbers;
 pub mod privacy;
 pub mod spanish;
+pub mod staff;
 
-pub use numbers::{ago, count, megabytes, ordinal, percent, time_left};
+pub use numbers::{ago, count, megabytes, moment, ordinal, percent, time_left};
 
 use crate::language::Language;
 

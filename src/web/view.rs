@@ -10,6 +10,7 @@ pub mod info;
 pub mod mine;
 pub mod organise;
 pub mod ranking;
+pub mod staff;
 pub mod upload;
 pub mod watch;
 

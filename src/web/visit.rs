@@ -1,6 +1,6 @@
 //! Extractors of pages: the language and the shell of a page, and who may see it.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, marker::PhantomData, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, ResponseError,
@@ -17,10 +17,11 @@ use super::{
     view::{Section, Shell, query_value},
 };
 use crate::{
-    auth::Caller,
+    audit::By,
+    auth::{Caller, permissions::Permit},
     http::{
         Code, Error,
-        extract::{self, Authenticated},
+        extract::{self, Authenticated, RequestId},
     },
     ids::UserId,
     language::Language,
@@ -120,23 +121,31 @@ impl FromRequest for Member {
     }
 }
 
-/// A visitor who organises the contest. The page does not exist for other members.
-#[derive(Debug, Clone, Copy)]
-pub struct Organiser(pub Caller);
+/// A member of staff whose role permits `P`. The page does not exist for other members.
+#[derive(Debug)]
+pub struct Staff<P> {
+    pub caller: Caller,
+    pub by: By,
+    permit: PhantomData<P>,
+}
 
-impl FromRequest for Organiser {
+impl<P: Permit> FromRequest for Staff<P> {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let member = Member::from_request(request, payload);
+        let RequestId(id) = RequestId::of(request);
         Box::pin(async move {
             let Member(caller) = member.await?;
-            if caller.is_organiser {
-                Ok(Self(caller))
-            } else {
-                Err(Error::from(Code::NotFound).into())
+            if !caller.role.may(P::PERMISSION) {
+                return Err(Error::from(Code::NotFound).into());
             }
+            Ok(Self {
+                caller,
+                by: By::user(caller.user, id),
+                permit: PhantomData,
+            })
         })
     }
 }

@@ -38,14 +38,16 @@ const LAYERS: [&[&str]; 8] = [
     ],
     &["app"],
     &["http"],
-    &["users", "videos", "votes", "listing", "cities", "contract"],
+    &[
+        "users", "videos", "votes", "listing", "cities", "audit", "contract",
+    ],
     &["web"],
     &["server", "worker", "monitoring", "dev"],
     &["cli", "commands"],
 ];
 
 /// The dependencies allowed within a layer: a module and the module that it may use.
-const WITHIN_LAYER: [(&str, &str); 15] = [
+const WITHIN_LAYER: [(&str, &str); 17] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("telemetry", "metric"),
@@ -58,6 +60,8 @@ const WITHIN_LAYER: [(&str, &str); 15] = [
     ("votes", "videos"),
     ("listing", "videos"),
     ("videos", "users"),
+    ("users", "audit"),
+    ("videos", "audit"),
     ("server", "monitoring"),
     ("worker", "monitoring"),
     ("commands", "cli"),

@@ -133,11 +133,20 @@ async fn program_works_as_a_user_that_owns_nothing() {
         "CREATE TABLE other (id int)",
         "TRUNCATE votes",
         "CREATE ROLE friend",
+        "UPDATE audit SET actor = ''",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "UPDATE audit_count SET entries = 0",
     ] {
         let error = owned.run_as(&user, statement).await.unwrap_err();
         let is_refused = error.contains("must be owner") || error.contains("permission denied");
         assert!(is_refused, "{statement}: {error}");
     }
+    // Adding an entry counts it, although the user may not change the count.
+    let add = "INSERT INTO audit (actor, act, subject) VALUES ('', '', '')";
+    owned.run_as(&user, add).await.unwrap();
+    assert_eq!(app.number("SELECT entries FROM audit_count").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

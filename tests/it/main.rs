@@ -11,6 +11,7 @@
 
 mod accounts;
 mod architecture;
+mod audit;
 mod bench;
 mod browser;
 mod cities;
@@ -41,6 +42,7 @@ mod moderation;
 mod operator;
 mod pages;
 mod passwords;
+mod permissions;
 mod plans;
 mod processes;
 mod queue;

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use anb::{
-    ids::VideoId,
-    users::{self, Role},
-    videos::moderation,
-};
+use anb::{auth::Role, ids::VideoId, videos::moderation};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -128,7 +124,7 @@ async fn organiser(app: &TestApp, name: &str) -> Player {
 }
 
 async fn set_role(app: &TestApp, player: &Player, role: Role) {
-    assert!(users::grant(&app.db, &player.email, role).await.unwrap());
+    app.grant(&player.email, role).await;
 }
 
 async fn hide(app: &TestApp, by: &Player, video: &str) -> Response {

@@ -52,7 +52,7 @@ pub use processes::{
 };
 pub use raw::{in_table, is_read, read, tcp_ends};
 pub use rows::{Row, outputs_of};
-pub use seed::Seed;
+pub use seed::{Seed, operator};
 pub use services::{Place, RUNTIME, fresh_redis};
 pub use token::{UNSIGNED_HEAD, seconds, sign};
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anb::{
+    auth::Role,
     ids::VideoId,
     storage::{Storage, StorageKey},
-    users::{self, Role},
     videos::{fsck, remake, tagging},
 };
 use aws_sdk_s3::types::Tag;
@@ -138,9 +138,7 @@ async fn public(bucket: &EmulatedBucket, video: VideoId) -> Vec<String> {
 async fn tags_follow_publishing_unpublishing_hiding_and_showing() {
     let scene = Scene::open(Seed::PRIVATE).await;
     let nora = scene.app.insert_user("Nora", "Bogotá").await;
-    users::grant(&scene.app.db, &nora.email, Role::Organiser)
-        .await
-        .unwrap();
+    scene.app.grant(&nora.email, Role::Organiser).await;
     scene.assert_public(&[]).await;
     for _ in 0..2 {
         scene.change(true).await.ok();

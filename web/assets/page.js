@@ -186,8 +186,7 @@ async function greet() {
     mark(id, 'voted', Date.now() - at < COUNTED_MS ? votes : 0);
   }
   const videos = shownVideos().join();
-  const isOfUse = videos || document.querySelector('[data-organiser]');
-  if (!isGreeted || !isOfUse) return;
+  if (!isGreeted || !videos) return;
   let known = stored('sessionStorage', 'anb-session');
   if (known?.videos !== videos || Date.now() - known.at > SESSION_MS) {
     const { status, body } = await call(`/sesion?videos=${videos}`);
@@ -201,9 +200,6 @@ async function greet() {
   }
   for (const id of known.voted) mark(id, 'voted');
   for (const id of known.own) own(id);
-  for (const link of document.querySelectorAll('[data-organiser]')) {
-    link.hidden = !known.is_organiser;
-  }
 }
 
 function own(id) {

@@ -23,6 +23,7 @@ pub enum Code {
     InvalidJson,
     InvalidMetadata,
     JsonExpected,
+    LastOrganiser,
     MediaNotSigned,
     MethodNotAllowed,
     MissingFile,
@@ -74,6 +75,7 @@ impl Code {
         Self::InvalidJson,
         Self::InvalidMetadata,
         Self::JsonExpected,
+        Self::LastOrganiser,
         Self::MediaNotSigned,
         Self::MethodNotAllowed,
         Self::MissingFile,
@@ -207,6 +209,12 @@ impl Code {
                 "json_expected",
                 "Falta la cabecera Content-Type: application/json: el cuerpo debe ser JSON.",
                 "The header Content-Type: application/json is missing: the body must be JSON.",
+            ),
+            Self::LastOrganiser => (
+                StatusCode::CONFLICT,
+                "last_organiser",
+                "Es la única persona que organiza: dale antes el rol a otra.",
+                "This is the only organiser: give somebody else the role first.",
             ),
             Self::MediaNotSigned => (
                 StatusCode::FORBIDDEN,

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
+    audit::By,
+    auth::permissions::ModerateClips,
     http::{
         Code, Result,
-        extract::{Json, Organiser, VideoPath},
+        extract::{Json, May, VideoPath},
         respond::Message,
     },
     ids::VideoId,
@@ -30,7 +32,7 @@ struct Moderated {
 /// `POST /api/moderation/videos/{video_id}/hide`
 pub async fn hide(
     app: web::Data<App>,
-    Organiser(caller): Organiser,
+    staff: May<ModerateClips>,
     language: Language,
     VideoPath(video): VideoPath,
     request: HttpRequest,
@@ -40,7 +42,7 @@ pub async fn hide(
     let Json(HideRequest { reason }) =
         Json::from_request(&request, &mut payload.into_inner()).await?;
     let reason = check_reason(&reason)?;
-    match moderation::hide(&app.backends, caller.user, video, &reason).await? {
+    match moderation::hide(&app.backends, &By::from(&staff), video, &reason).await? {
         ModerationOutcome::Done => Ok(HttpResponse::Ok().json(Moderated {
             message: Message::new(language, "El video está oculto.", "The clip is hidden."),
             video_id: video,
@@ -53,11 +55,11 @@ pub async fn hide(
 /// `POST /api/moderation/videos/{video_id}/show`
 pub async fn show(
     app: web::Data<App>,
-    Organiser(caller): Organiser,
+    staff: May<ModerateClips>,
     language: Language,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    match moderation::show(&app.backends, caller.user, video).await? {
+    match moderation::show(&app.backends, &By::from(&staff), video).await? {
         ModerationOutcome::Done => Ok(HttpResponse::Ok().json(Moderated {
             message: Message::new(
                 language,

@@ -76,6 +76,19 @@ pub async fn own_among(
     Ok(own)
 }
 
+/// Returns ids and titles of the videos among `ids` that exist.
+pub async fn titles(
+    connection: &mut Connection,
+    ids: &[VideoId],
+) -> anyhow::Result<Vec<(VideoId, String)>> {
+    let titles = videos::table
+        .filter(videos::id.eq_any(ids))
+        .select((videos::id, videos::title))
+        .load(connection)
+        .await?;
+    Ok(titles)
+}
+
 /// A video as organisers see it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = videos)]

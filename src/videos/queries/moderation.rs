@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, QueryDsl as _,
     Queryable, sql_query,
-    sql_types::{BigInt, Text, Uuid},
+    sql_types::{BigInt, Nullable, Text, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -34,7 +34,7 @@ pub struct Moderation {
 /// Hides a video and logs it, unless it is hidden already. Returns whether it did.
 pub async fn hide(
     connection: &mut Connection,
-    organiser: UserId,
+    staff: Option<UserId>,
     video: VideoId,
     reason: &str,
 ) -> anyhow::Result<bool> {
@@ -49,7 +49,7 @@ pub async fn hide(
          RETURNING video_id AS id",
     );
     let done: Vec<Id> = hide
-        .bind::<BigInt, _>(organiser)
+        .bind::<Nullable<BigInt>, _>(staff)
         .bind::<Uuid, _>(video)
         .bind::<Text, _>(reason)
         .load(connection)
@@ -60,7 +60,7 @@ pub async fn hide(
 /// Shows a hidden video again and logs it. Returns whether it was hidden.
 pub async fn show(
     connection: &mut Connection,
-    organiser: UserId,
+    staff: Option<UserId>,
     video: VideoId,
 ) -> anyhow::Result<bool> {
     let show = sql_query(
@@ -74,7 +74,7 @@ pub async fn show(
          RETURNING video_id AS id",
     );
     let done: Vec<Id> = show
-        .bind::<BigInt, _>(organiser)
+        .bind::<Nullable<BigInt>, _>(staff)
         .bind::<Uuid, _>(video)
         .load(connection)
         .await?;

@@ -331,7 +331,7 @@ async fn show_account(
             email: profile.email,
             city: profile.city,
             country: profile.country,
-            is_organiser: member.0.is_organiser,
+            is_staff: member.0.role.is_staff(),
         },
         errors: refused.errors,
         notice: refused.notice,

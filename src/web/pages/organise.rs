@@ -3,6 +3,8 @@
 mod csv;
 mod dashboard;
 mod moderate;
+mod people;
+mod record;
 mod rows;
 
 use actix_web::{HttpResponse, http::StatusCode};
@@ -11,8 +13,11 @@ pub use self::{
     csv::ranking_table,
     dashboard::{dashboard, events, retry, retry_all, state},
     moderate::{hide, show_again, video, videos},
+    people::{grant_role, people},
+    record::record,
 };
 use crate::{
+    auth::permissions::RunContest,
     http::Result,
     ids::VideoId,
     storage::StorageKey,
@@ -20,12 +25,12 @@ use crate::{
         private,
         text::phrases,
         view::{Clip, Rendition, Section, organise::PartsPage},
-        visit::{Organiser, Visit},
+        visit::{Staff, Visit},
     },
 };
 
 /// `GET /organizacion/piezas`
-pub async fn parts(visit: Visit, _: Organiser) -> Result<HttpResponse> {
+pub async fn parts(visit: Visit, _: Staff<RunContest>) -> Result<HttpResponse> {
     let video = VideoId::generate();
     let page = PartsPage {
         shell: visit.shell(

@@ -98,7 +98,6 @@ pub struct Shown {
 #[derive(Serialize)]
 struct Session {
     first_name: String,
-    is_organiser: bool,
     /// The videos on the page that the visitor has voted for.
     voted: Vec<VideoId>,
     /// The videos on the page that are the visitor's own.
@@ -126,7 +125,6 @@ pub async fn session(
     };
     Ok(HttpResponse::Ok().json(Session {
         first_name: profile.first_name,
-        is_organiser: caller.is_organiser,
         voted,
         own,
     }))

@@ -1,6 +1,11 @@
 //! Numbers, sizes and times as Colombians and English readers write them.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::language::Language;
+
+/// How much later it is in UTC.
+const COLOMBIA_BEHIND_UTC: TimeDelta = TimeDelta::hours(5);
 
 const MIB: u64 = 1 << 20;
 const MINUTE: u64 = 60;
@@ -54,6 +59,14 @@ pub fn ago(language: Language, seconds: u64) -> String {
         ),
     };
     language.select(format!("hace {time}"), format!("{time} ago"))
+}
+
+/// Returns a point in time by the clocks of Colombia, which have no summer time: `29/11/2026 19:13`,
+/// or as English readers of any country understand it, `2026-11-29 19:13`.
+pub fn moment(language: Language, at: DateTime<Utc>) -> String {
+    let local = at.naive_utc() - COLOMBIA_BEHIND_UTC;
+    let format = language.select("%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M");
+    local.format(format).to_string()
 }
 
 /// Returns a place in a ranking: `3.º` or `3rd`.

@@ -61,7 +61,8 @@ pub struct Profile {
     pub email: String,
     pub city: String,
     pub country: String,
-    pub is_organiser: bool,
+    /// Whether the account has pages of the organisation.
+    pub is_staff: bool,
 }
 
 impl SignUpPage {

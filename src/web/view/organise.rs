@@ -2,13 +2,21 @@
 
 use askama::Template;
 
-use super::{Clip, Notice, Shell, query_value};
-use crate::web::text::{modules, time_left};
+use super::{
+    Clip, Notice, Shell, query_value,
+    staff::{Tab, tabs},
+};
+use crate::{
+    auth::{Permission, Role},
+    web::text::{modules, time_left},
+};
 
 #[derive(Debug, Template)]
 #[template(path = "organise.html", config = ".config/askama.toml")]
 pub struct OrganisePage {
     pub shell: Shell,
+    /// The visitor's role.
+    pub role: Role,
     pub tiles: Tiles,
     pub in_flight: Vec<InFlight>,
     pub failures: Vec<FailureReason>,
@@ -99,6 +107,18 @@ impl OrganisePage {
         modules::organise(self.shell.t)
     }
 
+    fn tabs(&self) -> Vec<Tab> {
+        tabs(self.shell.language, self.role)
+    }
+
+    fn may_moderate(&self) -> bool {
+        self.role.may(Permission::ModerateClips)
+    }
+
+    fn may_export(&self) -> bool {
+        self.role.may(Permission::ExportResults)
+    }
+
     fn tiles(&self) -> Vec<Tile> {
         self.tiles.shown(&self.shell)
     }
@@ -160,6 +180,8 @@ impl Tiles {
 #[template(path = "organise_videos.html", config = ".config/askama.toml")]
 pub struct OrganiseVideosPage {
     pub shell: Shell,
+    /// The visitor's role.
+    pub role: Role,
     pub query: String,
     /// Key of the chosen state, empty for all.
     pub state: String,
@@ -262,6 +284,10 @@ impl OrganiseVideosPage {
         modules::organise(self.shell.t)
     }
 
+    fn tabs(&self) -> Vec<Tab> {
+        tabs(self.shell.language, self.role)
+    }
+
     /// Returns keys and names of the states.
     fn states(&self) -> Vec<(&'static str, &'static str)> {
         let states = STATES.into_iter();
@@ -275,6 +301,8 @@ impl OrganiseVideosPage {
 #[template(path = "organise_video.html", config = ".config/askama.toml")]
 pub struct OrganiseVideoPage {
     pub shell: Shell,
+    /// The visitor's role.
+    pub role: Role,
     pub video: OrganisedVideo,
     /// The clip, if there is one.
     pub clip: Option<Clip>,
@@ -287,6 +315,10 @@ pub struct OrganiseVideoPage {
 impl OrganiseVideoPage {
     fn phrases(&self) -> String {
         modules::organise(self.shell.t)
+    }
+
+    fn may_retry(&self) -> bool {
+        self.role.may(Permission::Redrive)
     }
 }
 

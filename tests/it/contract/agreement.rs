@@ -16,7 +16,7 @@ use super::{
 
 /// Each published version of the document, and the SHA-256 of its file. To change the document,
 /// raise `info.version` as `info.description` says, and add a line here.
-const VERSIONS: [(&str, &str); 6] = [
+const VERSIONS: [(&str, &str); 7] = [
     (
         "1.0.0",
         "01f6f0c941691573945842d798cf71fd41e9c12736068bf32d43a6ccf798a68e",
@@ -40,6 +40,10 @@ const VERSIONS: [(&str, &str); 6] = [
     (
         "1.5.0",
         "88f8db99b3aef8d77e06f54ae21625474abe3a75fac7d7f106bc888d7b2250d2",
+    ),
+    (
+        "1.6.0",
+        "aceda974b55ab43efc5cfb99f89b09bce364df0b4d726b1a4770085b9c15aec2",
     ),
 ];
 
@@ -194,6 +198,7 @@ fn codes_are_those_of_the_program() {
     assert_eq!(names("FailureCode"), failures);
     let statuses = variants("videos/status.rs", "VideoStatus");
     assert_eq!(names("VideoStatus"), statuses);
+    assert_eq!(names("Role"), variants("auth/role.rs", "Role"));
 }
 
 #[test]

@@ -103,7 +103,10 @@ fn browsers(success: &Case) -> Vec<Case> {
 /// 406 if the client accepts no encoding, 429 above the address limit, 503 without the database,
 /// and 500 without the tables.
 fn common_errors(success: &Case) -> Vec<Case> {
-    let broken = if success.route.starts_with("/api/auth/") {
+    let is_about_accounts = ["/api/auth/", "/api/admin/"]
+        .iter()
+        .any(|folder| success.route.starts_with(folder));
+    let broken = if is_about_accounts {
         Setting::NoAccounts
     } else {
         Setting::NoVideos

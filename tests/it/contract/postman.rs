@@ -5,7 +5,7 @@ mod journey;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
-use anb::users::{self, Role};
+use anb::auth::Role;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -208,8 +208,7 @@ async fn newman_runs_the_collection_without_a_failure() {
     }
     let app = TestApp::spawn().await;
     let organiser = app.sign_up("Nora", "Cali").await.email;
-    let granted = users::grant(&app.db, &organiser, Role::Organiser).await;
-    assert!(granted.unwrap());
+    app.grant(&organiser, Role::Organiser).await;
     fs::write(app.folder.path().join(VIDEO), film().await).unwrap();
     let (worker, _shutdown) = app.worker().await;
     let run = async {

@@ -11,9 +11,9 @@ use super::{
         Part, Video, Who,
     },
     table::{
-        CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
-        PUBLIC_VIDEOS, PUBLISH, RANKINGS, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS,
-        VOTE, changed, film, hide_form, password_form, sign_up_form, successes,
+        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
+        PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO,
+        VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -27,6 +27,7 @@ pub fn refusals() -> Vec<Case> {
         videos(),
         votes(),
         moderation(),
+        administration(),
         lists(),
         files(),
         unknown_paths(),
@@ -36,6 +37,10 @@ pub fn refusals() -> Vec<Case> {
 
 fn post(route: &'static str) -> Case {
     Case::new(Method::POST, route, 200, Nothing)
+}
+
+fn put(route: &'static str) -> Case {
+    Case::new(Method::PUT, route, 200, Nothing)
 }
 
 fn get(route: &'static str) -> Case {
@@ -305,6 +310,56 @@ fn moderation() -> Vec<Case> {
             }
             for video in [Video::Unknown, Video::Malformed] {
                 cases.push(case.clone().about(video).refuses(404, Code::NotFound));
+            }
+        }
+    }
+    cases
+}
+
+/// Other users get 404 whatever they send.
+fn administration() -> Vec<Case> {
+    let read = |query, problem| {
+        let read = get(AUDIT).by(Who::Organiser).tail(query);
+        read.refuses_fields(400, Code::ValidationFailed, problem)
+    };
+    let grant = |field, value: &str, problem| {
+        let form = changed(grant_form(), field, value);
+        let grant = put(ROLES).by(Who::Organiser).json(form);
+        grant.refuses_fields(400, Code::ValidationFailed, problem)
+    };
+    let mut cases = vec![
+        read("?limit=0", &[("limit", "out_of_range")]),
+        read("?limit=101", &[("limit", "out_of_range")]),
+        read("?before=0", &[("before", "invalid")]),
+        read("?before=x", &[("before", "invalid")]),
+        grant("email", "", &[("email", "required")]),
+        grant("email", "mia\0@example.com", &[("email", "invalid")]),
+        grant("email", &"x".repeat(255), &[("email", "too_long")]),
+        grant("email", "nadie@example.com", &[("email", "unknown")])
+            .beyond_schema("no account has it"),
+        grant("role", "", &[("role", "required")]),
+        grant("role", "king", &[("role", "invalid")]),
+        put(ROLES)
+            .by(Who::Organiser)
+            .json(json!({"email": "mia@example.com"}))
+            .refuses(400, Code::InvalidJson),
+        put(ROLES)
+            .by(Who::Organiser)
+            .json(json!({"email": "Nora@example.com", "role": "moderator"}))
+            .refuses(409, Code::LastOrganiser),
+        put(ROLES)
+            .by(Who::Owner)
+            .sends(Body::Raw("text/plain", "{".to_owned()))
+            .refuses(404, Code::NotFound),
+        get(AUDIT)
+            .by(Who::Owner)
+            .tail("?limit=0")
+            .refuses(404, Code::NotFound),
+    ];
+    for case in successes() {
+        if [AUDIT, ROLES].contains(&case.route) {
+            for who in [Who::Owner, Who::Fan] {
+                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
             }
         }
     }

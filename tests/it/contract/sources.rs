@@ -33,6 +33,28 @@ pub fn endpoints() -> Vec<(String, String)> {
     found
 }
 
+/// Returns method and route of every page in `src/web.rs`, sorted.
+pub fn page_routes() -> Vec<(String, String)> {
+    let text = source("web.rs");
+    let (_, rest) = text.split_once("pub fn routes(").unwrap();
+    let (routes, _) = rest.split_once("\n}").unwrap();
+    let mut found = Vec::new();
+    for resource in routes.split(".service(").skip(1) {
+        let route = resource.split('"').nth(1).unwrap();
+        for method in resource.split(".route(").skip(1) {
+            let method = match method {
+                call if call.starts_with("read()") => "GET",
+                call if call.starts_with("post()") => "POST",
+                other => panic!("unknown method: {other}"),
+            };
+            found.push((method.to_owned(), route.to_owned()));
+        }
+    }
+    found.sort();
+    assert_eq!(found.len(), routes.matches(".route(").count());
+    found
+}
+
 /// Returns the variants of an enum in a file, in declaration order.
 pub fn variants(file: &str, name: &str) -> Vec<String> {
     let text = source(file);

@@ -30,6 +30,8 @@ pub const RANKINGS: &str = "/api/public/rankings";
 pub const CITIES: &str = "/api/public/cities";
 pub const HIDE: &str = "/api/moderation/videos/{video_id}/hide";
 pub const SHOW: &str = "/api/moderation/videos/{video_id}/show";
+pub const AUDIT: &str = "/api/admin/audit";
+pub const ROLES: &str = "/api/admin/roles";
 pub const RULES: &str = "/api/rules";
 pub const MY_VOTES: &str = "/api/user/votes";
 pub const MEDIA: &str = "/media/{key:.*}";
@@ -60,6 +62,10 @@ pub fn password_form() -> Value {
 
 pub fn hide_form() -> Value {
     json!({"reason": "Se ven datos personales."})
+}
+
+pub fn grant_form() -> Value {
+    json!({"email": "mia@example.com", "role": "moderator"})
 }
 
 pub fn changed(mut form: Value, field: &str, value: &str) -> Value {
@@ -102,6 +108,7 @@ pub fn successes() -> Vec<Case> {
         "El video ya no está oculto.",
         "The clip is no longer hidden.",
     );
+    let granted = Sentence("El rol está asignado.", "The role is granted.");
     let logged_out = Sentence("Sesión cerrada exitosamente.", "Logged out.");
     let mut cases = vec![
         Case::new(Method::POST, SIGN_UP, 201, signed_up).json(sign_up_form()),
@@ -128,6 +135,12 @@ pub fn successes() -> Vec<Case> {
         public(Method::POST, SHOW, shown)
             .by(Who::Organiser)
             .about(Video::Fresh(Seed::HIDDEN)),
+        public(Method::GET, AUDIT, List)
+            .by(Who::Organiser)
+            .within(Setting::Still),
+        public(Method::PUT, ROLES, granted)
+            .by(Who::Organiser)
+            .json(grant_form()),
         public(Method::GET, RULES, Object),
         public(Method::GET, PUBLIC_VIDEOS, List).within(Setting::Still),
         public(Method::POST, VOTE, voted)
@@ -196,6 +209,13 @@ pub fn variants() -> Vec<Case> {
     for length in [5, 200] {
         let reason = changed(hide_form(), "reason", &"x".repeat(length));
         cases.push(success(&Method::POST, HIDE).json(reason));
+    }
+    let record = success(&Method::GET, AUDIT);
+    cases.push(record.clone().tail("?limit=1"));
+    cases.push(record.answers(200, Empty).tail("?before=1"));
+    for role in ["player", "operator"] {
+        let role = changed(grant_form(), "role", role);
+        cases.push(success(&Method::PUT, ROLES).json(role));
     }
     for (file, content_type) in [
         ("index.html", "text/html"),

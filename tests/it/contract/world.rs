@@ -6,9 +6,8 @@ use std::{
 };
 
 use anb::{
-    auth::Tokens,
+    auth::{Role, Tokens},
     ids::{UserId, VideoId},
-    users::{self, Role},
 };
 use reqwest::{Method, redirect::Policy};
 use secrecy::ExposeSecret as _;
@@ -18,6 +17,7 @@ use tempfile::TempDir;
 use super::{
     case::{BadToken, Upload, Video, Who},
     resumable::{LENGTH, METADATA},
+    table::grant_form,
 };
 use crate::support::{
     Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, aws, seconds, sign,
@@ -128,8 +128,7 @@ impl World {
                 let inserted = app.insert_user(name, "Cali").await;
                 *player = app.user_id(&inserted).await;
             }
-            let granted = users::grant(&app.db, "nora@example.com", Role::Organiser).await;
-            assert!(granted.unwrap());
+            app.grant("nora@example.com", Role::Organiser).await;
         }
         let [owner, fan, third, organiser] = players;
         let world = Self {
@@ -157,6 +156,12 @@ impl World {
                 let id = self.video(Video::Voted(Seed::PUBLIC)).await;
                 app.execute(&format!("UPDATE videos SET votes = 1 WHERE id = '{id}'"))
                     .await;
+                // An entry with all members, besides that of a command.
+                let grant = app
+                    .request(Method::PUT, "/api/admin/roles")
+                    .bearer_auth(self.tokens.issue(self.organiser).unwrap())
+                    .json(&grant_form());
+                Response::of(grant).await.ok();
             }
             Setting::Limited => self.exhaust_limits().await,
             Setting::Crowded => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anb::{
-    app::{App, WorkerContext, counting::Counting},
+    app::{App, Backends, WorkerContext, counting::Counting},
     db::Connection,
     ids::{UserId, VideoId},
     media::Rejection,
@@ -232,7 +232,8 @@ impl<'a> Run<'a> {
                 return Reply::Swept(sweep_and_clean(&context, leases).await.ok());
             }
             Action::Redrive => {
-                let redriven = operator::redrive(&context.backends.db, &context.backends.queue)
+                let Backends { db, queue, .. } = &context.backends;
+                let redriven = operator::redrive(db, queue, &crate::support::operator())
                     .await
                     .unwrap();
                 // The sweeper skips videos that became due within the last second.

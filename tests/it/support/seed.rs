@@ -1,9 +1,11 @@
 //! Users and videos inserted directly into the database, which saves hashing and encoding.
 
 use anb::{
-    auth::Tokens,
+    audit::By,
+    auth::{Role, Tokens},
     city,
     ids::{UserId, VideoId},
+    users::staff::{self, GrantOutcome},
 };
 use diesel::{
     QueryableByName, sql_query,
@@ -53,6 +55,11 @@ impl<'a> Seed<'a> {
     }
 }
 
+/// Returns an operator, as commands name theirs.
+pub fn operator() -> By {
+    By::command("anb test")
+}
+
 #[derive(QueryableByName)]
 struct Number {
     #[diesel(sql_type = BigInt)]
@@ -77,6 +84,12 @@ impl TestApp {
         let query = sql_query(format!("SELECT ({expression})::bigint AS number"));
         let row: Number = query.get_result(&mut connection).await.unwrap();
         row.number
+    }
+
+    /// Grants a role, as an operator's command does.
+    pub async fn grant(&self, email: &str, role: Role) {
+        let granted = staff::grant(&self.db, &operator(), email, role).await;
+        assert_eq!(granted.unwrap(), GrantOutcome::Granted);
     }
 
     pub async fn user_id(&self, player: &Player) -> UserId {

@@ -6,9 +6,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     app::App,
+    auth::permissions::ExportResults,
     http::Result,
     listing::{self, TableRow},
-    web::visit::{Organiser, Visit},
+    web::visit::{Staff, Visit},
 };
 
 const HEAD: &str = "\u{feff}ciudad;puesto;jugador;votos;video;titulo;enlace\r\n";
@@ -17,7 +18,7 @@ const HEAD: &str = "\u{feff}ciudad;puesto;jugador;votos;video;titulo;enlace\r\n"
 pub async fn ranking_table(
     app: web::Data<App>,
     visit: Visit,
-    _: Organiser,
+    _: Staff<ExportResults>,
 ) -> Result<HttpResponse> {
     let origin = visit.site.public_url.clone().unwrap_or_default();
     let rows = listing::table(app.backends.db.clone());

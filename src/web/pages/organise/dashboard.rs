@@ -9,8 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use super::rows::{MAX_ROWS, player};
 use crate::{
-    app::App,
-    http::{Result, extract::VideoPath},
+    app::{App, Backends},
+    auth::{
+        Permission,
+        permissions::{Redrive, SeeQueue},
+    },
+    http::{Code, Result, extract::VideoPath},
     language::Language,
     videos::{
         Failure, VideoStatus,
@@ -25,8 +29,9 @@ use crate::{
         view::{
             Notice, Section,
             organise::{DeadVideo, FailureReason, InFlight, OrganisePage, Tiles},
+            staff::tabs,
         },
-        visit::{Organiser, Visit, see_other},
+        visit::{Member, Staff, Visit, see_other},
     },
 };
 
@@ -68,14 +73,22 @@ pub struct DashboardParameters {
 }
 
 /// `GET /organizacion`
+///
+/// Leads those who may not see the queue to their first tab.
 pub async fn dashboard(
     app: web::Data<App>,
     visit: Visit,
-    _: Organiser,
+    Member(caller): Member,
     parameters: web::Query<DashboardParameters>,
 ) -> Result<HttpResponse> {
     let db = &app.backends.db;
     let language = visit.language;
+    let role = caller.role;
+    if !role.may(Permission::SeeQueue) {
+        let tabs = tabs(language, role);
+        let first = tabs.first().ok_or(Code::NotFound)?;
+        return Ok(see_other(first.page));
+    }
     let running = Wanted {
         status: Some(VideoStatus::Processing),
         ..Wanted::default()
@@ -94,6 +107,7 @@ pub async fn dashboard(
     });
     let page = OrganisePage {
         shell: visit.shell(Section::Organise, "/organizacion", t.organisation_title),
+        role,
         tiles: tiles(&app).await?,
         in_flight: in_flight.iter().map(flying).collect(),
         failures: failures
@@ -175,28 +189,28 @@ async fn board_state(app: &App, visit: &Visit) -> anyhow::Result<Board> {
 }
 
 /// `GET /organizacion/estado`
-pub async fn state(app: web::Data<App>, visit: Visit, _: Organiser) -> Result<HttpResponse> {
+pub async fn state(app: web::Data<App>, visit: Visit, _: Staff<SeeQueue>) -> Result<HttpResponse> {
     Ok(HttpResponse::Ok().json(board_state(&app, &visit).await?))
 }
 
 /// `GET /organizacion/eventos`
 ///
-/// Ends with the session, and when the caller is no longer an organiser.
+/// Ends with the session, and when the caller may no longer see the queue.
 pub async fn events(
     app: web::Data<App>,
     live: web::Data<Live>,
     visit: Visit,
     request: HttpRequest,
-    Organiser(caller): Organiser,
+    staff: Staff<SeeQueue>,
 ) -> Result<HttpResponse> {
-    let reservation = live.reserve(caller.user)?;
+    let reservation = live.reserve(staff.caller.user)?;
     let start = streams::event_text(&board_state(&app, &visit).await?);
     let shutdown = live.shutdown().clone();
     let events = stream::unfold(
         (app, visit, request, shutdown, reservation),
         async |(app, visit, request, shutdown, reservation)| {
             shutdown.unless_requested(sleep(TICK)).await?;
-            Organiser::extract(&request).await.ok()?;
+            Staff::<SeeQueue>::extract(&request).await.ok()?;
             let text = match board_state(&app, &visit).await {
                 Ok(board) => streams::event_text(&board),
                 // The page keeps what it shows.
@@ -212,8 +226,9 @@ pub async fn events(
 }
 
 /// `POST /organizacion/reintentar`
-pub async fn retry_all(app: web::Data<App>, _: Organiser) -> Result<HttpResponse> {
-    let done = operator::redrive(&app.backends.db, &app.backends.queue).await?;
+pub async fn retry_all(app: web::Data<App>, staff: Staff<Redrive>) -> Result<HttpResponse> {
+    let Backends { db, queue, .. } = &app.backends;
+    let done = operator::redrive(db, queue, &staff.by).await?;
     Ok(see_other(&format!(
         "/organizacion?reintentados={}&quedan={}",
         done.videos, done.left
@@ -223,10 +238,11 @@ pub async fn retry_all(app: web::Data<App>, _: Organiser) -> Result<HttpResponse
 /// `POST /organizacion/videos/{video_id}/reintentar`
 pub async fn retry(
     app: web::Data<App>,
-    _: Organiser,
+    staff: Staff<Redrive>,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let is_retried = operator::retry(&app.backends.db, &app.backends.queue, video).await?;
+    let Backends { db, queue, .. } = &app.backends;
+    let is_retried = operator::retry(db, queue, &staff.by, video).await?;
     Ok(see_other(&format!(
         "/organizacion?reintentados={}",
         i32::from(is_retried)

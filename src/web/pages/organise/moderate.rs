@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::rows::{MAX_ROWS, player};
 use crate::{
     app::App,
+    auth::permissions::ModerateClips,
     http::{Code, Error, Result, extract::VideoPath, filter, form::Fields},
     ids::VideoId,
     language::Language,
@@ -23,7 +24,7 @@ use crate::{
             Notice, Section,
             organise::{self as view, Failed, Moderation, OrganiseVideoPage, OrganiseVideosPage},
         },
-        visit::{Organiser, Visit, see_other},
+        visit::{Staff, Visit, see_other},
     },
 };
 
@@ -38,7 +39,7 @@ pub struct Search {
 pub async fn videos(
     app: web::Data<App>,
     visit: Visit,
-    _: Organiser,
+    staff: Staff<ModerateClips>,
     search: web::Query<Search>,
 ) -> Result<HttpResponse> {
     let text = filter::text(search.q.as_deref())?;
@@ -59,6 +60,7 @@ pub async fn videos(
     let t = phrases(visit.language);
     let page = OrganiseVideosPage {
         shell: visit.shell(Section::Organise, "/organizacion/videos", t.moderate),
+        role: staff.caller.role,
         query: text.unwrap_or_default(),
         state,
         videos: shown,
@@ -147,16 +149,18 @@ pub struct ModeratedParameters {
 pub async fn video(
     app: web::Data<App>,
     visit: Visit,
-    _: Organiser,
+    staff: Staff<ModerateClips>,
     parameters: web::Query<ModeratedParameters>,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    show(&app, &visit, video, None, parameters.antes.is_some()).await
+    let was_late = parameters.antes.is_some();
+    show(&app, &visit, &staff, video, None, was_late).await
 }
 
 async fn show(
     app: &App,
     visit: &Visit,
+    staff: &Staff<ModerateClips>,
     video: VideoId,
     error: Option<Error>,
     was_late: bool,
@@ -176,6 +180,7 @@ async fn show(
             format!("/organizacion/videos/{video}"),
             row.video.title.clone(),
         ),
+        role: staff.caller.role,
         video: organised(app, row, visit.language),
         clip,
         moderations: moderations(app, visit, Some(video)).await?,
@@ -197,25 +202,27 @@ pub struct ReasonForm {
 pub async fn hide(
     app: web::Data<App>,
     visit: Visit,
-    Organiser(caller): Organiser,
+    staff: Staff<ModerateClips>,
     VideoPath(video): VideoPath,
     Fields(form): Fields<ReasonForm>,
 ) -> Result<HttpResponse> {
     let reason = match check_reason(&form.motivo) {
         Ok(reason) => reason,
-        Err(errors) => return show(&app, &visit, video, Some(errors.into()), false).await,
+        Err(errors) => {
+            return show(&app, &visit, &staff, video, Some(errors.into()), false).await;
+        }
     };
-    let outcome = moderation::hide(&app.backends, caller.user, video, &reason).await?;
+    let outcome = moderation::hide(&app.backends, &staff.by, video, &reason).await?;
     moderated(video, &outcome)
 }
 
 /// `POST /organizacion/videos/{video_id}/mostrar`
 pub async fn show_again(
     app: web::Data<App>,
-    Organiser(caller): Organiser,
+    staff: Staff<ModerateClips>,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
-    let outcome = moderation::show(&app.backends, caller.user, video).await?;
+    let outcome = moderation::show(&app.backends, &staff.by, video).await?;
     moderated(video, &outcome)
 }
 

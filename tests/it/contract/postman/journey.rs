@@ -185,6 +185,11 @@ fn moderation() -> Vec<Step> {
             .at("video_id", VIDEO_ID)
             .sends(json!({"reason": "Se ven datos personales de otra persona."}))
     };
+    let grant = |name, role| {
+        step(name, "grantRole", 200)
+            .by("organiser_token")
+            .sends(json!({"email": "{{fan}}", "role": role}))
+    };
     vec![
         hide("Hide the video as a fan", 404)
             .by("fan_token")
@@ -205,6 +210,15 @@ fn moderation() -> Vec<Step> {
         step("Show the video again", "showVideo", 200)
             .by("organiser_token")
             .at("video_id", VIDEO_ID),
+        grant("Make the fan a moderator", "moderator"),
+        grant("Make the fan a player again", "player"),
+        step("What was done", "listAudit", 200)
+            .by("organiser_token")
+            .query("limit=10")
+            .after(
+                "pm.test(\"the latest act is the last one\", () => \
+                     pm.expect(body[0].after.role).to.equal(\"player\"));",
+            ),
     ]
 }
 
