@@ -6,10 +6,10 @@ use anb::auth::{
     Permission::{self, ExportResults, GrantRoles, ModerateClips, ReadAudit, RunContest, SeeQueue},
     Role, Tokens, allows,
 };
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::future::join_all;
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use serde_json::json;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{
     contract::sources::{endpoints, page_routes, with_parameters},
@@ -306,20 +306,6 @@ async fn role_change_takes_effect_on_running_sessions_within_a_second() {
         assert_eq!(page.status, moderates, "{role:?}");
         assert_eq!(audit().await, reads, "{role:?}");
     }
-}
-
-#[tokio::test]
-async fn stream_of_the_dashboard_ends_with_the_role() {
-    let app = TestApp::spawn().await;
-    let eva = app.insert_user("Eva", "Cali").await;
-    app.grant(&eva.email, Role::Operator).await;
-    let visitor = Visitor::logged_in(&app, &eva).await;
-    let stream = visitor.request(Method::GET, "/organizacion/eventos");
-    let mut stream = stream.send().await.unwrap().bytes_stream();
-    assert!(stream.next().await.unwrap().is_ok());
-    app.grant(&eva.email, Role::Player).await;
-    let end = async { while stream.next().await.is_some() {} };
-    timeout(Duration::from_mins(1), end).await.unwrap();
 }
 
 /// Roles of later versions.

@@ -3,11 +3,13 @@
 
 use std::{fs, path::PathBuf};
 
-use serde_json::Value;
+use anb::auth::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::{
     stage::Stage,
-    support::{Player, Seed, eventually},
+    support::{Player, Response, Seed, eventually},
     visitor::{LAPTOP, PHONE, Visitor},
     words::foreign_words,
 };
@@ -134,6 +136,7 @@ impl Contest {
         let dead = titled(OWN_TITLES[5]).in_state("failed");
         let dead = stage.app.add(&self.ana, dead).await;
         stage.fail_by_our_fault(&dead).await;
+        self.act(&private).await;
         let upload = stage.app.create_upload(&self.ana, 1_000_000).await;
         assert!(upload.starts_with('/'));
 
@@ -185,8 +188,28 @@ impl Contest {
             organise("organisation", "/organizacion"),
             organise("organised-videos", "/organizacion/videos"),
             organise("organised-video", &format!("/organizacion/videos/{public}")),
+            organise("people", "/organizacion/personas"),
+            organise("record", "/organizacion/registro"),
             organise("parts", "/organizacion/piezas"),
         ];
+    }
+
+    /// Lets members of staff do what the record then shows: hide and show a clip, and grant roles.
+    async fn act(&self, clip: &str) {
+        let app = &self.stage.app;
+        for act in ["hide", "show"] {
+            let path = format!("/api/moderation/videos/{clip}/{act}");
+            let request = app.as_player(&self.organiser, Method::POST, &path);
+            let reason = json!({"reason": SAMPLES[1]});
+            Response::of(request.json(&reason)).await.ok();
+        }
+        for (name, last_name, role) in [
+            ("Marta", "Quintero", Role::Moderator),
+            ("Óscar", "Peña", Role::Operator),
+        ] {
+            let member = self.stage.player(name, last_name, "Cali").await;
+            app.grant(&member.email, role).await;
+        }
     }
 
     /// Returns a visitor who has logged in.
