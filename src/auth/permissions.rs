@@ -52,6 +52,10 @@ permissions! {
 }
 
 /// Returns whether moderators, organisers and operators have a permission.
+#[expect(
+    clippy::match_same_arms,
+    reason = "a table with a row for each permission"
+)]
 const fn row(permission: Permission) -> (bool, bool, bool) {
     match permission {
         //                            moderator organiser operator

@@ -16,6 +16,8 @@ De tu cuenta: nombre, apellido, correo electrónico, ciudad y país. De la contr
 
 De tus videos: el archivo que subes, el clip que hacemos de él, su título y sus votos.
 
+De quienes organizan: qué hicieron, cuándo y con qué correo, para poder rendir cuentas. Ese registro no se borra.
+
 Tu dirección de internet se usa por poco tiempo para evitar abusos. No hay publicidad ni rastreadores de terceros.
 
 # Para qué
@@ -46,6 +48,9 @@ Of your account: first name, last name, e-mail address, city and country. The pa
 can read.
 
 Of your videos: the file you upload, the clip we make of it, its title and its votes.
+
+Of the organisers: what they did, when, and their e-mail address, so that they can account for it. This record is not \
+deleted.
 
 Your internet address is used for a short time to prevent abuse. There is no advertising and no third-party tracking.
 

@@ -132,7 +132,7 @@ pub fn act_in_words(language: Language, act: Act) -> &'static str {
 }
 
 /// Returns the name of a member of an entry's `before` or `after`; unknown ones keep theirs.
-pub fn member_in_words<'a>(language: Language, member: &'a str) -> &'a str {
+pub fn member_in_words(language: Language, member: &str) -> &str {
     let (spanish, english) = match member {
         "role" => ("Rol", "Role"),
         "reason" => ("Motivo", "Reason"),
