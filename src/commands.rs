@@ -1,6 +1,7 @@
 //! The commands, one per module. Each validates its settings, connects, works and stops.
 
 mod admin;
+mod contest;
 mod dev;
 mod fsck;
 mod migrate;
@@ -21,6 +22,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Work(settings) => block_on(work::run(settings)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
         Command::Admin(arguments) => block_on(admin::run(arguments)),
+        Command::Contest(arguments) => block_on(contest::run(arguments)),
         Command::Queue(arguments) => block_on(queue::run(arguments)),
         Command::Fsck(arguments) => block_on(fsck::run(arguments)),
         Command::Dev(settings) => block_on(dev::run(settings)),

@@ -18,4 +18,4 @@ pub mod respond;
 pub mod route;
 pub mod session;
 
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, Moments, Result};

@@ -23,6 +23,10 @@ impl Serialize for UserId {
     }
 }
 
+/// The id of a contest (`contests.id`, a bigint identity). Its name for clients is its slug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, DieselNewType)]
+pub struct ContestId(pub i64);
+
 /// The id of a video, a `UUIDv7` (RFC 9562), so ids sort by upload time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, DieselNewType, Serialize, Deserialize,

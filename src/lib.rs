@@ -10,16 +10,16 @@
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | pages | [`web`] | the pages for people: what they show, templates, assets, live progress |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`audit`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
+//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`contests`], [`audit`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
-//! | foundation | [`config`], [`aws`], [`ids`], [`keyset`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`metric`], [`shutdown`], [`batch`], [`causes`], [`open_files`] | shared by all layers |
+//! | foundation | [`config`], [`aws`], [`ids`], [`keyset`], [`language`], [`city`], [`validate`], [`version`], [`telemetry`], [`metric`], [`shutdown`], [`batch`], [`causes`], [`open_files`], [`csv`] | shared by all layers |
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
-//! `votes → videos`, `videos → users`, and any slice `→ audit`. In a slice, only `handlers` use [`http`]. The modules of a
-//! folder form no cycle. `tests/it/architecture.rs` checks every path.
+//! `votes → videos`, `videos → users`, `videos → contests`, and any slice `→ audit`. In a slice,
+//! only `handlers` use [`http`]. The modules of a folder form no cycle. `tests/it/architecture.rs` checks every path.
 
 pub mod app;
 pub mod audit;
@@ -33,7 +33,9 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod confine;
+pub mod contests;
 pub mod contract;
+pub mod csv;
 pub mod db;
 pub mod dev;
 pub mod ec2;

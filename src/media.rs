@@ -46,7 +46,6 @@ use serde_json::Value;
 
 use self::{
     encode::brand::Brand,
-    input::rules::Rules,
     run::{
         admission::Admission,
         command::{self, error::Cause},
@@ -63,12 +62,13 @@ pub use self::{
     },
     run::{command::ResourceUsage, progress::Progress, scratch::Scratch},
 };
-use crate::config::media::Settings;
+use crate::config::media::{RuleSettings, Settings};
 
 /// The media service: a checked `ffmpeg` and the encoded bumpers.
 #[derive(Debug)]
 pub struct Media {
     transcoder: Transcoder,
+    rules: RuleSettings,
     scratch_root: PathBuf,
 }
 
@@ -183,13 +183,13 @@ impl Media {
         let brand = Brand::prepare(&tools, &Scratch::create(&root)?, target).await?;
         let transcoder = Transcoder {
             tools,
-            rules: Rules::from(settings.rules),
             target,
             brand,
             admission: Admission::of_this_machine(&root),
         };
         Ok(Self {
             transcoder,
+            rules: settings.rules,
             scratch_root: root,
         })
     }
@@ -200,6 +200,11 @@ impl Media {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         self.transcoder.target.threads = target::threads(processors, jobs.into());
         self
+    }
+
+    /// Returns the rules of the settings, for videos that no contest has other rules for.
+    pub fn rules(&self) -> RuleSettings {
+        self.rules
     }
 
     /// Creates a private folder for one job.
@@ -224,20 +229,21 @@ impl Media {
         tokio::task::spawn_blocking(move || scratch::clear(&root)).await?
     }
 
-    /// Makes a clip, its light rendition and its pictures in `scratch`, fills in `report` and reports
-    /// progress.
+    /// Makes a clip, its light rendition and its pictures in `scratch`, if the source obeys `rules`.
+    /// Fills in `report` and reports progress.
     ///
     /// Dropping the future kills `ffmpeg`.
     pub async fn make_clip(
         &self,
         source: &Path,
+        rules: RuleSettings,
         scratch: &Scratch,
         report: &mut JobReport,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Clip, Error> {
         let transcoder = &self.transcoder;
         let made = transcoder
-            .make_clip(source, scratch, report, progress)
+            .make_clip(source, rules.into(), scratch, report, progress)
             .await;
         if let Err(failure @ (Error::Rejected(_) | Error::Failed(_))) = &made
             && let Err(error) = self.check_files(source).await

@@ -24,6 +24,7 @@ use crate::{
     app::App,
     audit, cities,
     config::http::Settings,
+    contests::{self, CurrentContest, handlers::organise},
     contract,
     http::{
         body_guard::discard_rest,
@@ -131,6 +132,35 @@ fn api(config: &mut ServiceConfig) {
         .service(resource("/public/videos/{video_id}/vote").route(post().to(votes::handlers::cast)))
         .service(resource("/rules").route(read().to(videos::handlers::rules)))
         .service(resource("/public/rankings").route(read().to(listing::handlers::rank)))
+        .service(resource("/public/contest").route(read().to(contests::handlers::current)))
+        .service(
+            resource("/public/contest/{slug}/results")
+                .route(read().to(contests::handlers::results)),
+        )
+        .service(
+            resource("/public/contest/{slug}/results.json")
+                .route(read().to(contests::handlers::results_json)),
+        )
+        .service(
+            resource("/public/contest/{slug}/results.csv")
+                .route(read().to(contests::handlers::results_table)),
+        )
+        .service(
+            resource("/contests")
+                .route(read().to(organise::list))
+                .route(post().to(organise::create)),
+        )
+        .service(
+            resource("/contests/{slug}")
+                .route(read().to(organise::detail))
+                .route(patch().to(organise::schedule))
+                .route(web::delete().to(organise::remove)),
+        )
+        .service(resource("/contests/{slug}/freeze").route(post().to(organise::freeze)))
+        .service(resource("/contests/{slug}/publish").route(post().to(organise::publish)))
+        .service(resource("/contests/{slug}/results").route(read().to(organise::results)))
+        .service(resource("/contests/{slug}/results.json").route(read().to(organise::results_json)))
+        .service(resource("/contests/{slug}/results.csv").route(read().to(organise::results_table)))
         .service(resource("/public/cities").route(read().to(cities::handlers::list)))
         .service(resource("/user/votes").route(read().to(votes::handlers::list)));
 }
@@ -151,6 +181,7 @@ impl Server {
         let writers = web::Data::new(Writers::new(shutdown));
         let tagging = videos::tagging::keep_settled(app.backends.clone(), shutdown.clone());
         shutdown.spawn(Task::Tagging, tagging);
+        let contest = web::Data::new(CurrentContest::new(&app.backends.db));
         let app = web::Data::new(app);
         let dependencies = web::Data::new(Dependencies::of_app(&app, shutdown));
         let limits = web::Data::new(Limits::new(settings));
@@ -173,6 +204,7 @@ impl Server {
                 .app_data(live.clone())
                 .app_data(ErrorFace(error::face))
                 .app_data(votes.clone())
+                .app_data(contest.clone())
                 .app_data(writers.clone())
                 .app_data(proxies)
                 .app_data(public_url.clone())

@@ -15,14 +15,29 @@ pub struct FieldError {
 /// The kind of a field's error. Lengths are in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
+    /// The change moves a date of a contest to before now.
+    InThePast,
     Invalid,
     Mismatch,
-    OutOfRange { min: u32, max: u32 },
+    /// A date must be later than that of the other field.
+    NotAfter {
+        other: &'static str,
+    },
+    OutOfRange {
+        min: u32,
+        max: u32,
+    },
     Required,
     Taken,
-    TooLong { max: usize },
-    TooShort { min: usize },
+    TooLong {
+        max: usize,
+    },
+    TooShort {
+        min: usize,
+    },
     Unknown,
+    /// The rule changes while voting is open.
+    WhileVoting,
 }
 
 /// A field's error as sent to clients.
@@ -42,6 +57,11 @@ impl FieldError {
     /// Returns the error as sent to a client, in `language`.
     pub fn body(&self, language: Language) -> FieldBody {
         let (code, spanish, english) = match self.problem {
+            Problem::InThePast => (
+                "in_the_past",
+                "Queda en el pasado.".to_owned(),
+                "Lies in the past.".to_owned(),
+            ),
             Problem::Invalid => (
                 "invalid",
                 "No es válido.".to_owned(),
@@ -51,6 +71,11 @@ impl FieldError {
                 "mismatch",
                 "Las contraseñas no coinciden.".to_owned(),
                 "The passwords differ.".to_owned(),
+            ),
+            Problem::NotAfter { other } => (
+                "not_after",
+                format!("Debe ser posterior a {other}."),
+                format!("Must be later than {other}."),
             ),
             Problem::OutOfRange { min, max } => (
                 "out_of_range",
@@ -81,6 +106,11 @@ impl FieldError {
                 "unknown",
                 "No hay ninguna cuenta con este dato.".to_owned(),
                 "There is no such account.".to_owned(),
+            ),
+            Problem::WhileVoting => (
+                "while_voting",
+                "Cambia mientras la votación está abierta.".to_owned(),
+                "Changes while voting is open.".to_owned(),
             ),
         };
         FieldBody {

@@ -5,6 +5,7 @@ mod queries;
 
 use std::{collections::HashSet, time::Duration};
 
+use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::time::sleep;
 
@@ -39,6 +40,22 @@ pub enum CastOutcome {
     OwnVideo,
     /// The video does not exist, is not processed or is not public.
     NotFound,
+    /// The contest's voting is not open.
+    Closed {
+        opens_at: DateTime<Utc>,
+        closes_at: DateTime<Utc>,
+    },
+    /// The video does not take part in the current contest.
+    NotEntered,
+    /// The account is younger than the contest's rules ask for.
+    AccountTooNew {
+        allowed_at: DateTime<Utc>,
+    },
+    /// The user has cast as many votes as the contest's rules allow, of a day or in all.
+    LimitReached {
+        /// When the next day begins; none if no further vote is allowed.
+        allowed_at: Option<DateTime<Utc>>,
+    },
 }
 
 type Result = std::result::Result<CastOutcome, SharedError>;

@@ -20,6 +20,14 @@ pub struct RuleSettings {
     pub min_input_height: u32,
 }
 
+/// A contest's rules for videos; none where the settings count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContestRules {
+    pub min_seconds: Option<u32>,
+    pub max_seconds: Option<u32>,
+    pub min_lines: Option<u32>,
+}
+
 /// Rules, output frame, scratch folder.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -98,6 +106,16 @@ impl RuleSettings {
             self.min_input_height,
         ];
         rules.map(|limit| (limit > 0).then_some(limit))
+    }
+
+    /// Returns these rules with those of a contest in their place, where it has them.
+    #[must_use]
+    pub fn under(self, contest: ContestRules) -> Self {
+        Self {
+            min_input_duration: contest.min_seconds.unwrap_or(self.min_input_duration),
+            max_input_duration: contest.max_seconds.unwrap_or(self.max_input_duration),
+            min_input_height: contest.min_lines.unwrap_or(self.min_input_height),
+        }
     }
 
     /// Refuses rules that no video could pass.

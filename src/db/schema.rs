@@ -63,6 +63,7 @@ diesel::table! {
         is_public -> Bool,
         metadata -> Text,
         expires_at -> Nullable<Timestamptz>,
+        contest_id -> Nullable<Int8>,
     }
 }
 
@@ -115,6 +116,57 @@ diesel::table! {
         colour -> Nullable<Text>,
         hidden_reason -> Nullable<Text>,
         public_when_shown -> Bool,
+        contest_id -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    contests (id) {
+        id -> Int8,
+        slug -> Text,
+        name -> Text,
+        time_zone -> Text,
+        submissions_open_at -> Timestamptz,
+        submissions_close_at -> Timestamptz,
+        voting_open_at -> Timestamptz,
+        voting_close_at -> Timestamptz,
+        votes_per_day -> Nullable<Int4>,
+        votes_in_all -> Nullable<Int4>,
+        min_account_age_seconds -> Nullable<Int4>,
+        entries_per_player -> Nullable<Int4>,
+        min_duration_seconds -> Nullable<Int4>,
+        max_duration_seconds -> Nullable<Int4>,
+        min_lines -> Nullable<Int4>,
+        max_file_bytes -> Nullable<Int8>,
+        is_current -> Bool,
+        created_at -> Timestamptz,
+        frozen_at -> Nullable<Timestamptz>,
+        digest -> Nullable<Text>,
+        published_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    results (contest_id, position) {
+        contest_id -> Int8,
+        position -> Int4,
+        city_key -> Text,
+        city -> Text,
+        city_position -> Int4,
+        is_tied -> Bool,
+        user_id -> Int8,
+        player -> Text,
+        votes -> Int8,
+        video_id -> Uuid,
+        title -> Text,
+    }
+}
+
+diesel::table! {
+    vote_hours (hour, slot) {
+        hour -> Timestamptz,
+        slot -> Int2,
+        votes -> Int8,
     }
 }
 
@@ -203,13 +255,16 @@ diesel::table! {
 
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(moderations -> users (organiser_id));
+diesel::joinable!(results -> contests (contest_id));
 diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
+diesel::joinable!(videos -> contests (contest_id));
 diesel::joinable!(videos -> users (user_id));
 diesel::joinable!(votes -> users (user_id));
 diesel::joinable!(votes -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    contests,
     idempotency_keys,
     installation,
     moderations,

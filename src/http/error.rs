@@ -7,6 +7,8 @@ mod code;
 use std::{fmt, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use self::cause::classify;
 pub use self::code::Code;
@@ -36,11 +38,49 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// Where a resumable upload is, for `offset_mismatch` (bytes).
     pub upload_offset: Option<u64>,
+    /// When the contest allows what it refuses now.
+    pub moments: Moments,
     /// For the log only; never sent to the client.
     pub cause: Option<anyhow::Error>,
 }
 
+/// When the contest allows something. Members of the body, absent where they say nothing.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Moments {
+    /// The beginning of a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<DateTime<Utc>>,
+    /// The end of a window, which does not belong to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_at: Option<DateTime<Utc>>,
+}
+
 impl Error {
+    /// Returns the error for a request outside a window of the contest.
+    pub fn closed(code: Code, opens_at: DateTime<Utc>, closes_at: DateTime<Utc>) -> Self {
+        Self {
+            moments: Moments {
+                opens_at: Some(opens_at),
+                closes_at: Some(closes_at),
+                allowed_at: None,
+            },
+            ..Self::from(code)
+        }
+    }
+
+    /// Returns the error for a request that the contest's rules allow later, or never.
+    pub fn early(code: Code, allowed_at: Option<DateTime<Utc>>) -> Self {
+        Self {
+            moments: Moments {
+                allowed_at,
+                ..Moments::default()
+            },
+            ..Self::from(code)
+        }
+    }
+
     /// Returns the error for one invalid field of the request.
     pub fn field(field: &'static str, problem: Problem) -> Self {
         vec![FieldError { field, problem }].into()
@@ -76,6 +116,7 @@ impl From<Code> for Error {
             fields: Vec::new(),
             retry_after,
             upload_offset: None,
+            moments: Moments::default(),
             cause: None,
         }
     }

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span, field};
 use uuid::{Uuid, fmt::Urn};
 
 use super::{
-    Code, Error,
+    Code, Error, Moments,
     extract::{self, RequestId},
     public_url::PublicUrl,
     representation::{Complete, HTML},
@@ -70,6 +70,8 @@ struct ErrorBody<'a> {
     request_id: Uuid,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldBody>,
+    #[serde(flatten)]
+    moments: Moments,
 }
 
 /// A success response that consists of one sentence.
@@ -205,6 +207,7 @@ fn render<B>(response: &ServiceResponse<B>, id: RequestId) -> Option<HttpRespons
                 .iter()
                 .map(|field| field.body(language))
                 .collect(),
+            moments: error.moments,
         }),
     )
 }

@@ -12,7 +12,7 @@ use super::{
     input::{
         probe::{Probe, Video},
         rejection::Rejection,
-        rules::{check, decodable},
+        rules::{Rules, check, decodable},
         sniff::{SNIFF_BYTES, sniff},
         timing::Timeline,
     },
@@ -28,6 +28,7 @@ impl Transcoder {
     pub async fn examine(
         &self,
         source: &Path,
+        rules: Rules,
         scratch: &Scratch,
         report: &mut JobReport,
     ) -> Result<Video, Error> {
@@ -49,7 +50,7 @@ impl Transcoder {
         })?;
         self.correct(&mut video, source, &mut report.probing)
             .await?;
-        check(&video, self.rules)?;
+        check(&video, rules)?;
         Ok(video)
     }
 

@@ -38,7 +38,6 @@ use crate::version::VERSION;
 #[derive(Debug)]
 pub struct Transcoder {
     pub tools: Tools,
-    pub rules: Rules,
     pub target: Target,
     pub brand: Brand,
     pub admission: Admission,
@@ -49,6 +48,7 @@ impl Transcoder {
     pub async fn make_clip(
         &self,
         source: &Path,
+        rules: Rules,
         scratch: &Scratch,
         report: &mut JobReport,
         progress: impl Fn(Progress) + Send + Sync,
@@ -56,7 +56,7 @@ impl Transcoder {
         report.anb = &VERSION;
         self.tools.version().clone_into(&mut report.ffmpeg);
         report.source_bytes = file_size(source)?;
-        let video = &self.examine(source, scratch, report).await?;
+        let video = &self.examine(source, rules, scratch, report).await?;
 
         let files = Files {
             source: source.to_owned(),

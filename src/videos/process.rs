@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     app::WorkerContext,
+    config::media::RuleSettings,
     ids::VideoId,
     media::{self, Clip, Progress, Rejection},
     storage::{self, StorageKey},
@@ -104,6 +105,13 @@ impl From<Rejection> for PermanentFailure {
     }
 }
 
+/// Returns the rules for a video: those of its contest, or else of the settings.
+pub async fn rules(context: &WorkerContext, video: VideoId) -> anyhow::Result<RuleSettings> {
+    let mut connection = context.backends.db.connection().await?;
+    let rules = jobs::contest_rules(&mut connection, video).await?;
+    Ok(context.media.rules().under(rules))
+}
+
 /// Makes and stores the clip. Dropping the future kills the programs that it started. Files that it
 /// stored must then be removed with [`remove_outputs`].
 pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobError> {
@@ -125,13 +133,15 @@ pub async fn run(context: &WorkerContext, claim: Claim) -> Result<Outcome, JobEr
         });
     }
 
+    let rules = rules(context, video).await;
+    let rules = rules.map_err(JobError::Environment)?;
     let (sender, progress) = watch::channel(Progress::default());
     let note = |progress| {
         sender.send_replace(progress);
     };
     let mut job = media::JobReport::default();
     let made = tokio::select! {
-        made = context.media.make_clip(&source, &scratch, &mut job, note) => made,
+        made = context.media.make_clip(&source, rules, &scratch, &mut job, note) => made,
         never = show_progress(context, claim, progress) => match never {},
     };
     let clip = match made {

@@ -22,7 +22,7 @@ use diesel::{
     dsl::{AsExprOf, not, sql},
     expression::SqlLiteral,
     insert_into, sql_query,
-    sql_types::{self, BigInt, Bool},
+    sql_types::{self, BigInt, Bool, Nullable, Timestamptz},
     update as update_table,
 };
 use diesel_async::RunQueryDsl as _;
@@ -35,7 +35,7 @@ use crate::{
         Connection, ago,
         schema::{uploads, users, videos},
     },
-    ids::{UserId, VideoId},
+    ids::{ContestId, UserId, VideoId},
 };
 
 /// NULL in a column of times.
@@ -127,6 +127,20 @@ pub async fn record_upload(
     video: VideoId,
     quota: &QuotaSettings,
 ) -> anyhow::Result<Admission> {
+    let (contest, max_bytes) = match enter_contest(connection, user).await? {
+        Entry::Free => (None, None),
+        Entry::In { contest, max_bytes } => (Some(contest), max_bytes),
+        Entry::Closed {
+            opens_at,
+            closes_at,
+        } => {
+            return Ok(Admission::SubmissionsClosed {
+                opens_at,
+                closes_at,
+            });
+        }
+        Entry::LimitReached => return Ok(Admission::TooManyEntries),
+    };
     let open = uploads::table
         .filter(uploads::user_id.eq(user))
         .filter(uploads::is_upload)
@@ -147,20 +161,112 @@ pub async fn record_upload(
         return Ok(Admission::TooManyWaiting);
     }
     insert_into(uploads::table)
-        .values((uploads::video_id.eq(video), uploads::user_id.eq(user)))
+        .values((
+            uploads::video_id.eq(video),
+            uploads::user_id.eq(user),
+            uploads::contest_id.eq(contest),
+        ))
         .execute(connection)
         .await?;
-    Ok(Admission::Admitted)
+    Ok(Admission::Admitted {
+        max_bytes: max_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+    })
 }
 
 /// Whether an upload may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    Admitted,
+    Admitted {
+        /// Maximum size of the file that the contest allows, if it has such a rule.
+        max_bytes: Option<u64>,
+    },
     /// The account has the maximum number of running uploads.
     TooManyOpen,
     /// The account has the maximum number of waiting videos.
     TooManyWaiting,
+    /// The account has the maximum number of videos in the contest.
+    TooManyEntries,
+    /// The contest takes no videos now.
+    SubmissionsClosed {
+        opens_at: DateTime<Utc>,
+        closes_at: DateTime<Utc>,
+    },
+}
+
+/// Whether an upload that begins now takes part in a contest.
+enum Entry {
+    /// There is no contest.
+    Free,
+    In {
+        contest: ContestId,
+        max_bytes: Option<i64>,
+    },
+    Closed {
+        opens_at: DateTime<Utc>,
+        closes_at: DateTime<Utc>,
+    },
+    LimitReached,
+}
+
+#[derive(QueryableByName)]
+struct EntryRow {
+    #[diesel(sql_type = BigInt)]
+    id: ContestId,
+    #[diesel(sql_type = Bool)]
+    is_open: bool,
+    #[diesel(sql_type = Bool)]
+    is_full: bool,
+    #[diesel(sql_type = Timestamptz)]
+    submissions_open_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    submissions_close_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    max_file_bytes: Option<i64>,
+}
+
+/// Returns how an upload that begins now enters the current contest. Failed videos do not count as
+/// entries, running uploads do.
+async fn enter_contest(connection: &mut Connection, user: UserId) -> anyhow::Result<Entry> {
+    let row = sql_query(
+        "SELECT id, submissions_open_at, submissions_close_at, max_file_bytes,
+             clock_timestamp() >= submissions_open_at AND clock_timestamp() < submissions_close_at
+                 AND frozen_at IS NULL AS is_open,
+             coalesce(entries_per_player <= entries.videos + entries.uploads, false) AS is_full
+         FROM contests
+         LEFT JOIN LATERAL (
+             SELECT
+                 (SELECT count(*) FROM videos
+                  WHERE user_id = $1 AND contest_id = contests.id AND status <> 'failed') AS videos,
+                 (SELECT count(*) FROM uploads
+                  WHERE user_id = $1 AND contest_id = contests.id AND is_upload
+                      AND coalesce(expires_at > now(), true)) AS uploads
+             WHERE entries_per_player IS NOT NULL) AS entries ON true
+         WHERE is_current",
+    );
+    let row: Option<EntryRow> = row
+        .bind::<BigInt, _>(user)
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(match row {
+        None => Entry::Free,
+        Some(row) if !row.is_open => Entry::Closed {
+            opens_at: row.submissions_open_at,
+            closes_at: row.submissions_close_at,
+        },
+        Some(row) if row.is_full => Entry::LimitReached,
+        Some(row) => Entry::In {
+            contest: row.id,
+            max_bytes: row.max_file_bytes,
+        },
+    })
+}
+
+/// An upload whose row was removed, to make it a video.
+#[derive(Debug, Clone, Copy, Queryable)]
+pub struct Claimed {
+    /// The contest that it takes part in.
+    pub contest: Option<ContestId>,
 }
 
 /// Removes the row of `video` in `uploads`.
@@ -171,17 +277,22 @@ pub async fn clear_upload(connection: &mut Connection, video: VideoId) -> anyhow
     Ok(())
 }
 
-/// Removes the row of an upload that is not older than `timeout`. Returns whether it existed. An
-/// older row belongs to the cleanup, and its file may already be removed.
+/// Removes the row of an upload that is not older than `timeout`. Returns none if there is no such
+/// row. An older row belongs to the cleanup, and its file may already be removed.
 pub async fn claim_upload(
     connection: &mut Connection,
     video: VideoId,
     timeout: Duration,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Claimed>> {
     let note = uploads::table
         .find(video)
         .filter(uploads::started_at.gt(ago(timeout)));
-    Ok(delete_from(note).execute(connection).await? == 1)
+    let claimed = delete_from(note)
+        .returning((uploads::contest_id,))
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(claimed)
 }
 
 /// Returns the videos whose rows in `uploads` are older than `timeout`, except resumable uploads.
@@ -218,10 +329,14 @@ const BASE_COST: i64 = 10_000_000;
 ///
 /// Its turn is the start tag of start-time fair queueing (Goyal, Vin, Cheng 1996): the maximum of
 /// the turn claimed last and the end of the same player's waiting videos. The cost is in bytes.
-pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow::Result<()> {
+pub async fn insert(
+    connection: &mut Connection,
+    video: &NewVideo<'_>,
+    claimed: Claimed,
+) -> anyhow::Result<()> {
     let insert = sql_query(
-        "INSERT INTO videos (id, user_id, title, is_public, original_bytes, turn)
-         SELECT $1, $2, $3, $4, $5, greatest(
+        "INSERT INTO videos (id, user_id, title, is_public, original_bytes, contest_id, turn)
+         SELECT $1, $2, $3, $4, $5, $7, greatest(
              (SELECT last_value FROM videos_turn),
              (SELECT max(turn + original_bytes + $6) FROM videos
               WHERE user_id = $2 AND status IN ('uploaded', 'processing')))",
@@ -233,6 +348,7 @@ pub async fn insert(connection: &mut Connection, video: &NewVideo<'_>) -> anyhow
         .bind::<sql_types::Bool, _>(video.is_public)
         .bind::<sql_types::BigInt, _>(video.original_bytes)
         .bind::<sql_types::BigInt, _>(BASE_COST)
+        .bind::<Nullable<BigInt>, _>(claimed.contest)
         .execute(connection)
         .await?;
     Ok(())

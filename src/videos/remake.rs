@@ -94,7 +94,10 @@ async fn make(context: &WorkerContext, remake: Remake) -> anyhow::Result<Made> {
     let storage = &context.backends.storage;
     storage.fetch(StorageKey::Original(video), &source).await?;
     let mut job = media::JobReport::default();
-    let making = context.media.make_clip(&source, &scratch, &mut job, |_| {});
+    let rules = process::rules(context, video).await?;
+    let making = context
+        .media
+        .make_clip(&source, rules, &scratch, &mut job, |_| {});
     let clip = match making.await {
         Ok(clip) => clip,
         Err(media::Error::Rejected(rejection)) => return Ok(Made::Rejected(rejection)),

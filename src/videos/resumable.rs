@@ -11,7 +11,7 @@ mod writers;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,9 +59,18 @@ pub enum Created {
     Upload(Upload),
     /// The key belongs to an upload with another length or other metadata.
     KeyReused,
+    /// The file has more bytes than the contest allows.
+    TooLarge,
     TooManyUploads,
     TooManyOpen,
     TooManyWaiting,
+    /// The account has the maximum number of videos in the contest.
+    TooManyEntries,
+    /// The contest takes no videos now.
+    SubmissionsClosed {
+        opens_at: DateTime<Utc>,
+        closes_at: DateTime<Utc>,
+    },
 }
 
 /// Creates an upload, or finds the one that the same creation made. Concurrent creations of one
@@ -107,7 +116,21 @@ pub async fn create(app: &App, user: UserId, creation: &Creation) -> anyhow::Res
                 Ok(match admission {
                     Admission::TooManyOpen => Created::TooManyOpen,
                     Admission::TooManyWaiting => Created::TooManyWaiting,
-                    Admission::Admitted => {
+                    Admission::TooManyEntries => Created::TooManyEntries,
+                    Admission::SubmissionsClosed {
+                        opens_at,
+                        closes_at,
+                    } => Created::SubmissionsClosed {
+                        opens_at,
+                        closes_at,
+                    },
+                    Admission::Admitted {
+                        max_bytes: Some(most),
+                    } if creation.length > most => {
+                        queries::clear_upload(connection, video).await?;
+                        Created::TooLarge
+                    }
+                    Admission::Admitted { .. } => {
                         let row = rows::describe(connection, &upload, expiry).await?;
                         Created::Upload(row.into())
                     }

@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 
 use super::{
@@ -41,6 +42,13 @@ pub enum UploadError {
     TooManyOpen,
     /// The account has the maximum number of waiting videos.
     TooManyWaiting,
+    /// The account has the maximum number of videos in the contest.
+    TooManyEntries,
+    /// The contest takes no videos now.
+    SubmissionsClosed {
+        opens_at: DateTime<Utc>,
+        closes_at: DateTime<Utc>,
+    },
     /// A system failure.
     Broken(anyhow::Error),
 }
@@ -76,11 +84,21 @@ impl Receiving {
                 })
                 .await
         });
-        match noted.await? {
-            Admission::Admitted => {}
+        let contest_max = match noted.await? {
+            Admission::Admitted { max_bytes } => max_bytes,
             Admission::TooManyOpen => return Err(UploadError::TooManyOpen),
             Admission::TooManyWaiting => return Err(UploadError::TooManyWaiting),
-        }
+            Admission::TooManyEntries => return Err(UploadError::TooManyEntries),
+            Admission::SubmissionsClosed {
+                opens_at,
+                closes_at,
+            } => {
+                return Err(UploadError::SubmissionsClosed {
+                    opens_at,
+                    closes_at,
+                });
+            }
+        };
         let storage = &app.backends.storage;
         let file = match storage.create(StorageKey::Original(video)).await {
             Ok(file) => file,
@@ -90,6 +108,7 @@ impl Receiving {
             }
         };
         let max_bytes = app.upload.max_file_size;
+        let max_bytes = contest_max.map_or(max_bytes, |most| most.min(max_bytes));
         Ok(Self {
             video,
             user,
@@ -192,12 +211,12 @@ async fn insert(app: &App, row: &NewVideo<'_>) -> anyhow::Result<bool> {
     let mut connection = app.backends.db.connection().await?;
     connection
         .transaction(async |connection| {
-            let is_ours = queries::claim_upload(connection, row.id, timeout).await?;
-            if is_ours {
+            let claimed = queries::claim_upload(connection, row.id, timeout).await?;
+            if let Some(claimed) = claimed {
                 queries::lock_user(connection, row.user).await?;
-                queries::insert(connection, row).await?;
+                queries::insert(connection, row, claimed).await?;
             }
-            anyhow::Ok(is_ours)
+            anyhow::Ok(claimed.is_some())
         })
         .await
         .context("insert the video")

@@ -6,7 +6,7 @@ use super::{CastOutcome, Votes};
 use crate::{
     app::App,
     http::{
-        Code, Result,
+        Code, Error, Result,
         extract::{Authenticated, VideoPath},
         page::Page,
         rate::Limits,
@@ -51,6 +51,15 @@ pub async fn cast_within_limit(
         CastOutcome::AlreadyVoted => Err(Code::AlreadyVoted.into()),
         CastOutcome::OwnVideo => Err(Code::OwnVideo.into()),
         CastOutcome::NotFound => Err(Code::NotFound.into()),
+        CastOutcome::Closed {
+            opens_at,
+            closes_at,
+        } => Err(Error::closed(Code::VotingClosed, opens_at, closes_at)),
+        CastOutcome::NotEntered => Err(Code::NotInContest.into()),
+        CastOutcome::AccountTooNew { allowed_at } => {
+            Err(Error::early(Code::AccountTooNew, Some(allowed_at)))
+        }
+        CastOutcome::LimitReached { allowed_at } => Err(Error::early(Code::VoteLimit, allowed_at)),
     }
 }
 

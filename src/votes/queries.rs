@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName,
     dsl::exists,
     select,
-    sql_types::{Array, BigInt, Bool, Double, Uuid},
+    sql_types::{Array, BigInt, Bool, Double, Nullable, Text, Timestamptz, Uuid},
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -24,29 +26,81 @@ use crate::{
 ///
 /// Each video is looked up by key. Another condition on `videos` would allow indexes of all videos,
 /// and `= ANY` a sequential scan in a plan that was made while the table was small.
+///
+/// `open_ballot` judges the contest's window by the database's clock, and keeps the contest from
+/// being frozen until the votes are committed. Without limits, `unspent` and `limited` are empty and
+/// cost nothing. With them, `count_cast` makes the votes of one player wait for each other.
 pub const CAST: &str = "
-    WITH ballot AS MATERIALIZED (
-        SELECT vote.user_id, vote.video_id, number, video.user_id AS owner_id, is_votable
-        FROM unnest(?, ?) WITH ORDINALITY AS vote (user_id, video_id, number)
+    WITH contest AS MATERIALIZED (
+        SELECT (contest).*, at, is_open,
+            coalesce((contest).votes_per_day, (contest).votes_in_all,
+                     (contest).min_account_age_seconds) IS NOT NULL AS has_limits
+        FROM open_ballot()),
+    ballot AS MATERIALIZED (
+        SELECT vote.user_id, vote.video_id, number,
+            CASE
+                WHEN is_votable IS NOT TRUE THEN 'not_found'
+                WHEN NOT contest.is_open THEN 'closed'
+                WHEN video.user_id = vote.user_id THEN 'own'
+                WHEN contest.id IS NOT NULL AND contest.id IS DISTINCT FROM video.contest_id
+                    THEN 'not_entered'
+            END AS refusal
+        FROM contest
+        CROSS JOIN unnest(?, ?) WITH ORDINALITY AS vote (user_id, video_id, number)
         LEFT JOIN LATERAL (
-            SELECT user_id, is_public AND status = 'processed' AS is_votable
+            SELECT user_id, contest_id, is_public AND status = 'processed' AS is_votable
             FROM videos WHERE id = vote.video_id LIMIT 1) AS video ON true),
+    unspent AS MATERIALIZED (
+        SELECT ballot.user_id, number,
+            row_number() OVER (PARTITION BY ballot.user_id ORDER BY number) AS nth
+        FROM contest
+        CROSS JOIN LATERAL (SELECT * FROM ballot WHERE has_limits AND refusal IS NULL) AS ballot
+        WHERE NOT EXISTS (
+            SELECT FROM votes
+            WHERE votes.user_id = ballot.user_id AND votes.video_id = ballot.video_id)),
+    limited AS MATERIALIZED (
+        SELECT number,
+            CASE
+                WHEN joined_at + make_interval(secs => min_account_age_seconds) > at THEN 'too_new'
+                WHEN nth > votes_in_all - in_all THEN 'spent'
+                WHEN nth > votes_per_day - today THEN 'spent_today'
+            END AS refusal,
+            joined_at + make_interval(secs => min_account_age_seconds) AS old_enough_at,
+            (date_trunc('day', at AT TIME ZONE time_zone) + interval '1 day')
+                AT TIME ZONE time_zone AS tomorrow
+        FROM contest
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT user_id ORDER BY user_id) AS users
+            FROM unspent WHERE has_limits) AS voters
+        CROSS JOIN LATERAL count_cast(
+            voters.users, contest.created_at, date_trunc('day', at, time_zone)) AS earlier
+        JOIN unspent ON unspent.user_id = earlier.voter
+        WHERE has_limits),
+    judged AS MATERIALIZED (
+        SELECT ballot.user_id, video_id, ballot.number,
+            coalesce(ballot.refusal, limited.refusal) AS refusal,
+            CASE limited.refusal
+                WHEN 'too_new' THEN old_enough_at
+                WHEN 'spent_today' THEN tomorrow
+            END AS allowed_at
+        FROM ballot LEFT JOIN limited ON limited.number = ballot.number),
     inserted AS (
-        INSERT INTO votes (user_id, video_id)
-        SELECT user_id, video_id FROM ballot WHERE is_votable AND owner_id <> user_id
+        INSERT INTO votes (user_id, video_id, created_at)
+        SELECT user_id, video_id, at FROM contest, judged WHERE refusal IS NULL
         ORDER BY user_id, video_id
         ON CONFLICT DO NOTHING
         RETURNING user_id, video_id),
     noted AS (
         INSERT INTO uncounted (video_id, votes)
         SELECT video_id, count(*) FROM inserted GROUP BY video_id)
-    SELECT inserted.user_id IS NOT NULL AS is_counted,
-        coalesce(is_votable, false) AS is_votable,
-        coalesce(owner_id = ballot.user_id, false) AS is_own
-    FROM ballot
+    SELECT inserted.user_id IS NOT NULL AS is_counted, refusal, allowed_at,
+        CASE refusal WHEN 'closed' THEN voting_open_at END AS opens_at,
+        CASE refusal WHEN 'closed' THEN voting_close_at END AS closes_at
+    FROM contest
+    CROSS JOIN judged
     LEFT JOIN inserted
-        ON inserted.user_id = ballot.user_id AND inserted.video_id = ballot.video_id
-    ORDER BY ballot.number";
+        ON inserted.user_id = judged.user_id AND inserted.video_id = judged.video_id
+    ORDER BY judged.number";
 
 /// Maximum rows of `uncounted` per round, so that a round locks videos for about 0.1 s at most.
 const MAX_ROUND_ROWS: i64 = 2000;
@@ -72,10 +126,37 @@ impl Counted {
 struct Cast {
     #[diesel(sql_type = Bool)]
     is_counted: bool,
-    #[diesel(sql_type = Bool)]
-    is_own: bool,
-    #[diesel(sql_type = Bool)]
-    is_votable: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    refusal: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    allowed_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    opens_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    closes_at: Option<DateTime<Utc>>,
+}
+
+impl Cast {
+    fn outcome(&self) -> anyhow::Result<CastOutcome> {
+        Ok(match self.refusal.as_deref() {
+            None if self.is_counted => CastOutcome::Counted,
+            None => CastOutcome::AlreadyVoted,
+            Some("not_found") => CastOutcome::NotFound,
+            Some("own") => CastOutcome::OwnVideo,
+            Some("not_entered") => CastOutcome::NotEntered,
+            Some("closed") => CastOutcome::Closed {
+                opens_at: self.opens_at.context("opens_at")?,
+                closes_at: self.closes_at.context("closes_at")?,
+            },
+            Some("too_new") => CastOutcome::AccountTooNew {
+                allowed_at: self.allowed_at.context("allowed_at")?,
+            },
+            Some("spent" | "spent_today") => CastOutcome::LimitReached {
+                allowed_at: self.allowed_at,
+            },
+            Some(other) => bail!("unknown refusal {other:?} of a vote"),
+        })
+    }
 }
 
 /// Inserts votes and their vote deltas in one statement. Returns the results in the same order.
@@ -90,17 +171,7 @@ pub async fn cast(
         .bind::<Array<Uuid>, _>(videos)
         .load(connection)
         .await?;
-    let outcomes = cast.into_iter().map(|cast| match cast {
-        Cast {
-            is_counted: true, ..
-        } => CastOutcome::Counted,
-        Cast {
-            is_votable: false, ..
-        } => CastOutcome::NotFound,
-        Cast { is_own: true, .. } => CastOutcome::OwnVideo,
-        Cast { .. } => CastOutcome::AlreadyVoted,
-    });
-    Ok(outcomes.collect())
+    cast.iter().map(Cast::outcome).collect()
 }
 
 /// Applies the oldest vote deltas to the videos' counters (`count_votes` in the migrations).

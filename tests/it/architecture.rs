@@ -32,6 +32,7 @@ const LAYERS: [&[&str]; 8] = [
         "batch",
         "causes",
         "open_files",
+        "csv",
     ],
     &[
         "auth", "db", "queue", "job", "storage", "media", "confine", "ec2",
@@ -39,7 +40,7 @@ const LAYERS: [&[&str]; 8] = [
     &["app"],
     &["http"],
     &[
-        "users", "videos", "votes", "listing", "cities", "audit", "contract",
+        "users", "videos", "votes", "listing", "cities", "contests", "audit", "contract",
     ],
     &["web"],
     &["server", "worker", "monitoring", "dev"],
@@ -47,7 +48,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The dependencies allowed within a layer: a module and the module that it may use.
-const WITHIN_LAYER: [(&str, &str); 17] = [
+const WITHIN_LAYER: [(&str, &str); 19] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("telemetry", "metric"),
@@ -60,7 +61,9 @@ const WITHIN_LAYER: [(&str, &str); 17] = [
     ("votes", "videos"),
     ("listing", "videos"),
     ("videos", "users"),
+    ("videos", "contests"),
     ("users", "audit"),
+    ("contests", "audit"),
     ("videos", "audit"),
     ("server", "monitoring"),
     ("worker", "monitoring"),

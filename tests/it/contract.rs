@@ -4,6 +4,7 @@
 
 mod agreement;
 mod case;
+mod contests;
 mod document;
 mod failures;
 mod fuzz;
@@ -152,6 +153,7 @@ fn cases() -> Vec<Case> {
         table::variants(),
         resumable::variants(),
         refusals::refusals(),
+        contests::refusals(),
         resumable::refusals(),
         general,
     ]

@@ -98,7 +98,9 @@ impl Lab {
         let scratch = self.media.scratch().unwrap();
         let started = Instant::now();
         let mut report = JobReport::default();
-        let made = self.media.make_clip(&source, &scratch, &mut report, |_| {});
+        let made = self
+            .media
+            .make_clip(&source, self.media.rules(), &scratch, &mut report, |_| {});
         let clip = made.await;
         let time = started.elapsed();
         fs::remove_file(&source).unwrap();
@@ -216,7 +218,9 @@ async fn ffmpeg_runs_without_environment_or_privilege_in_its_own_group() {
         seen.get_or_init(|| Inmate::in_folder(scratch.path()));
     };
     let mut report = JobReport::default();
-    let made = lab.media.make_clip(&source, &scratch, &mut report, look);
+    let made = lab
+        .media
+        .make_clip(&source, lab.media.rules(), &scratch, &mut report, look);
     made.await.unwrap();
     let Inmate {
         environment,

@@ -18,6 +18,7 @@ mod cities;
 mod clean;
 mod cli;
 mod confine;
+mod contests;
 mod contract;
 mod counting;
 mod database;

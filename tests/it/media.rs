@@ -59,7 +59,10 @@ impl Studio {
     async fn clip(&self, source: &Path) -> (Result<Clip, Error>, Scratch) {
         let scratch = self.media.scratch().unwrap();
         let report = &mut JobReport::default();
-        let clip = self.media.make_clip(source, &scratch, report, |_| {}).await;
+        let clip = self
+            .media
+            .make_clip(source, self.media.rules(), &scratch, report, |_| {})
+            .await;
         (clip, scratch)
     }
 
@@ -144,7 +147,7 @@ async fn long_landscape_video_is_cut_to_30_seconds_between_bumpers() {
     let mut report = JobReport::default();
     let clip = studio
         .media
-        .make_clip(&source, &scratch, &mut report, note)
+        .make_clip(&source, studio.media.rules(), &scratch, &mut report, note)
         .await
         .unwrap();
 
@@ -423,8 +426,13 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
     let mut report = JobReport::default();
 
     // Boxed with `Send`, as the task of a worker requires.
-    let clip: Pin<Box<dyn Future<Output = _> + Send>> =
-        Box::pin(studio.media.make_clip(&source, &scratch, &mut report, note));
+    let clip: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(studio.media.make_clip(
+        &source,
+        studio.media.rules(),
+        &scratch,
+        &mut report,
+        note,
+    ));
 
     tokio::select! {
         clip = clip => panic!("too fast: {clip:?}"),

@@ -21,7 +21,7 @@ use crate::{
 const ROLE_TTL: Duration = Duration::from_secs(1);
 
 /// The routes for members of staff, and the permission that each needs.
-const STAFF: [(&str, &str, Permission); 20] = [
+const STAFF: [(&str, &str, Permission); 32] = [
     (
         "POST",
         "/api/moderation/videos/{video_id}/hide",
@@ -34,6 +34,18 @@ const STAFF: [(&str, &str, Permission); 20] = [
     ),
     ("GET", "/api/admin/audit", ReadAudit),
     ("PUT", "/api/admin/roles", GrantRoles),
+    ("GET", "/api/contests", RunContest),
+    ("HEAD", "/api/contests", RunContest),
+    ("POST", "/api/contests", RunContest),
+    ("GET", "/api/contests/{slug}", RunContest),
+    ("HEAD", "/api/contests/{slug}", RunContest),
+    ("PATCH", "/api/contests/{slug}", RunContest),
+    ("DELETE", "/api/contests/{slug}", RunContest),
+    ("POST", "/api/contests/{slug}/freeze", RunContest),
+    ("POST", "/api/contests/{slug}/publish", RunContest),
+    ("GET", "/api/contests/{slug}/results", ExportResults),
+    ("GET", "/api/contests/{slug}/results.csv", ExportResults),
+    ("GET", "/api/contests/{slug}/results.json", ExportResults),
     ("GET", "/organizacion/eventos", SeeQueue),
     ("GET", "/organizacion/estado", SeeQueue),
     ("POST", "/organizacion/reintentar", Permission::Redrive),
@@ -66,7 +78,7 @@ const STAFF: [(&str, &str, Permission); 20] = [
 ];
 
 /// The routes that need no role.
-const EVERYBODY: [&str; 49] = [
+const EVERYBODY: [&str; 53] = [
     "/",
     "/api/auth/login",
     "/api/auth/logout",
@@ -74,6 +86,10 @@ const EVERYBODY: [&str; 49] = [
     "/api/auth/profile",
     "/api/auth/signup",
     "/api/public/cities",
+    "/api/public/contest",
+    "/api/public/contest/{slug}/results",
+    "/api/public/contest/{slug}/results.csv",
+    "/api/public/contest/{slug}/results.json",
     "/api/public/rankings",
     "/api/public/videos",
     "/api/public/videos/{video_id}/vote",
@@ -198,6 +214,13 @@ async fn staff_routes_answer_as_the_table_says() {
     for (method, route, permission) in STAFF {
         for asker in &askers {
             let video = app.add(&ana, Seed::PUBLIC).await;
+            app.execute(&format!(
+                "INSERT INTO contests (slug, name, time_zone, submissions_open_at,
+                     submissions_close_at, voting_open_at, voting_close_at, is_current)
+                 VALUES ('{video}', 'Copa', 'America/Bogota', '2020-01-01', '2021-01-01',
+                     '2020-01-01', '2021-01-01', false)"
+            ))
+            .await;
             let path = with_parameters(route, |_| video.clone());
             let answer = asker.request(&app, method, &path).send().await.unwrap();
             let status = answer.status().as_u16();

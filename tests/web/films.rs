@@ -163,7 +163,9 @@ async fn browser_arrival_and_worker_judge_alike() {
         }
         let scratch = media.scratch().unwrap();
         let mut report = JobReport::default();
-        let made = media.make_clip(&path, &scratch, &mut report, |_| {}).await;
+        let made = media
+            .make_clip(&path, media.rules(), &scratch, &mut report, |_| {})
+            .await;
         let verdict = match made {
             Ok(_clip) => "clip".to_owned(),
             Err(Error::Rejected(rejection)) => rejection.code().to_owned(),

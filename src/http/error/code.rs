@@ -7,15 +7,23 @@ use crate::language::Language;
 /// Stable error codes. Each has one status and one sentence per language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
+    AccountTooNew,
     AlreadyHidden,
     AlreadyVoted,
     BodyTooLarge,
     BodyTooSlow,
     ChecksumMismatch,
+    ContestFrozen,
+    ContestNotFrozen,
+    ContestNotOver,
+    ContestPublished,
+    ContestRunning,
     CrossOrigin,
     EmailTaken,
+    EntryLimit,
     FileTooLarge,
     Forbidden,
+    ForceRequired,
     HiddenVideo,
     IdempotencyKeyReused,
     Internal,
@@ -31,6 +39,7 @@ pub enum Code {
     NotAnMp4,
     NotFound,
     NotHidden,
+    NotInContest,
     NotPublishable,
     NothingToChange,
     OffsetMismatch,
@@ -39,6 +48,7 @@ pub enum Code {
     PublishedVideo,
     RangeNotSatisfiable,
     StorageFull,
+    SubmissionsClosed,
     TooManyOpenUploads,
     TooManyRequests,
     TooManyUploads,
@@ -53,21 +63,31 @@ pub enum Code {
     UploadInterrupted,
     UploadTooLarge,
     ValidationFailed,
+    VoteLimit,
+    VotingClosed,
     WrongCredentials,
 }
 
 impl Code {
     /// Every code.
     pub const ALL: &[Self] = &[
+        Self::AccountTooNew,
         Self::AlreadyHidden,
         Self::AlreadyVoted,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::ChecksumMismatch,
+        Self::ContestFrozen,
+        Self::ContestNotFrozen,
+        Self::ContestNotOver,
+        Self::ContestPublished,
+        Self::ContestRunning,
         Self::CrossOrigin,
         Self::EmailTaken,
+        Self::EntryLimit,
         Self::FileTooLarge,
         Self::Forbidden,
+        Self::ForceRequired,
         Self::HiddenVideo,
         Self::IdempotencyKeyReused,
         Self::Internal,
@@ -83,6 +103,7 @@ impl Code {
         Self::NotAnMp4,
         Self::NotFound,
         Self::NotHidden,
+        Self::NotInContest,
         Self::NotPublishable,
         Self::NothingToChange,
         Self::OffsetMismatch,
@@ -91,6 +112,7 @@ impl Code {
         Self::PublishedVideo,
         Self::RangeNotSatisfiable,
         Self::StorageFull,
+        Self::SubmissionsClosed,
         Self::TooManyOpenUploads,
         Self::TooManyRequests,
         Self::TooManyUploads,
@@ -105,6 +127,8 @@ impl Code {
         Self::UploadInterrupted,
         Self::UploadTooLarge,
         Self::ValidationFailed,
+        Self::VoteLimit,
+        Self::VotingClosed,
         Self::WrongCredentials,
     ];
 
@@ -112,6 +136,12 @@ impl Code {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {
+            Self::AccountTooNew => (
+                StatusCode::BAD_REQUEST,
+                "account_too_new",
+                "Tu cuenta es demasiado nueva para votar en este concurso.",
+                "Your account is too new to vote in this contest.",
+            ),
             Self::AlreadyHidden => (
                 StatusCode::CONFLICT,
                 "already_hidden",
@@ -142,6 +172,36 @@ impl Code {
                 "Los datos llegaron dañados y se descartaron. Envíalos de nuevo.",
                 "The data arrived damaged and was discarded. Send it again.",
             ),
+            Self::ContestFrozen => (
+                StatusCode::CONFLICT,
+                "contest_frozen",
+                "El resultado de este concurso ya está congelado.",
+                "The result of this contest is frozen already.",
+            ),
+            Self::ContestNotFrozen => (
+                StatusCode::CONFLICT,
+                "contest_not_frozen",
+                "El resultado de este concurso aún no está congelado.",
+                "The result of this contest is not frozen yet.",
+            ),
+            Self::ContestNotOver => (
+                StatusCode::CONFLICT,
+                "contest_not_over",
+                "La votación de este concurso aún no ha terminado.",
+                "The voting of this contest is not over yet.",
+            ),
+            Self::ContestPublished => (
+                StatusCode::CONFLICT,
+                "contest_published",
+                "El resultado de este concurso ya está publicado.",
+                "The result of this contest is published already.",
+            ),
+            Self::ContestRunning => (
+                StatusCode::CONFLICT,
+                "contest_running",
+                "Hay otro concurso en curso: congela su resultado o elimínalo primero.",
+                "Another contest is running: freeze its result or remove it first.",
+            ),
             Self::CrossOrigin => (
                 StatusCode::FORBIDDEN,
                 "cross_origin",
@@ -154,6 +214,12 @@ impl Code {
                 "El correo electrónico ya está registrado.",
                 "The e-mail address is registered already.",
             ),
+            Self::EntryLimit => (
+                StatusCode::BAD_REQUEST,
+                "entry_limit",
+                "Ya tienes tantos videos en este concurso como permiten las reglas.",
+                "You have as many videos in this contest as the rules allow.",
+            ),
             Self::FileTooLarge => (
                 StatusCode::BAD_REQUEST,
                 "file_too_large",
@@ -165,6 +231,12 @@ impl Code {
                 "forbidden",
                 "No tienes permiso para acceder a este video.",
                 "You may not access this video.",
+            ),
+            Self::ForceRequired => (
+                StatusCode::CONFLICT,
+                "force_required",
+                "Este cambio afecta un concurso en curso: revisa los campos y repite la solicitud con force=true.",
+                "This change affects a contest that is running: check the fields, and repeat the request with force=true.",
             ),
             Self::HiddenVideo => (
                 StatusCode::BAD_REQUEST,
@@ -258,6 +330,12 @@ impl Code {
                 "Este video no está oculto.",
                 "This clip is not hidden.",
             ),
+            Self::NotInContest => (
+                StatusCode::BAD_REQUEST,
+                "not_in_contest",
+                "Este video no participa en el concurso actual.",
+                "This video does not take part in the current contest.",
+            ),
             Self::NotPublishable => (
                 StatusCode::BAD_REQUEST,
                 "not_publishable",
@@ -305,6 +383,12 @@ impl Code {
                 "storage_full",
                 "No hay espacio para recibir videos en este momento. Intenta de nuevo más tarde.",
                 "There is no room for videos at the moment. Try again later.",
+            ),
+            Self::SubmissionsClosed => (
+                StatusCode::BAD_REQUEST,
+                "submissions_closed",
+                "El concurso no recibe videos en este momento.",
+                "The contest takes no videos at this time.",
             ),
             Self::TooManyOpenUploads => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -390,6 +474,18 @@ impl Code {
                 "validation_failed",
                 "Revisa los datos enviados.",
                 "Check the data you sent.",
+            ),
+            Self::VoteLimit => (
+                StatusCode::BAD_REQUEST,
+                "vote_limit",
+                "Ya usaste todos los votos que permiten las reglas del concurso.",
+                "You have used all votes that the rules of the contest allow.",
+            ),
+            Self::VotingClosed => (
+                StatusCode::BAD_REQUEST,
+                "voting_closed",
+                "La votación no está abierta en este momento.",
+                "Voting is not open at this time.",
             ),
             Self::WrongCredentials => (
                 StatusCode::UNAUTHORIZED,

@@ -159,9 +159,15 @@ pub async fn create(
     let upload = match resumable::create(&app, user, &creation).await? {
         Created::Upload(upload) => upload,
         Created::KeyReused => return Err(Code::IdempotencyKeyReused.into()),
+        Created::TooLarge => return Err(Code::UploadTooLarge.into()),
         Created::TooManyUploads => return Err(Code::TooManyUploads.into()),
         Created::TooManyOpen => return Err(Code::TooManyOpenUploads.into()),
         Created::TooManyWaiting => return Err(Code::TooManyWaitingVideos.into()),
+        Created::TooManyEntries => return Err(Code::EntryLimit.into()),
+        Created::SubmissionsClosed {
+            opens_at,
+            closes_at,
+        } => return Err(Error::closed(Code::SubmissionsClosed, opens_at, closes_at)),
     };
     Ok(describe(HttpResponse::Created(), &upload)
         .insert_header((header::LOCATION, format!("{ROOT}/{}", upload.video)))

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
+    contests::CurrentContest,
     http::{
         Result,
         representation::{STATIC_CACHE_CONTROL, begin_response, tag_of},
@@ -25,10 +26,16 @@ struct RulesBody {
 }
 
 /// `GET /api/rules`
-pub async fn rules(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse> {
-    let [min_duration_seconds, max_duration_seconds, min_lines] = app.rules.limits();
+pub async fn rules(
+    app: web::Data<App>,
+    contest: web::Data<CurrentContest>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let setting = app.upload.max_file_size;
+    let (rules, max_file_bytes) = contest.video_rules(app.rules, setting).await?;
+    let [min_duration_seconds, max_duration_seconds, min_lines] = rules.limits();
     let body = serde_json::to_vec(&RulesBody {
-        max_file_bytes: app.upload.max_file_size,
+        max_file_bytes,
         min_duration_seconds,
         max_duration_seconds,
         min_lines,

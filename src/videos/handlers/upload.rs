@@ -154,6 +154,11 @@ impl From<UploadError> for Error {
             UploadError::TooSlow => Code::BodyTooSlow.into(),
             UploadError::TooManyOpen => Code::TooManyOpenUploads.into(),
             UploadError::TooManyWaiting => Code::TooManyWaitingVideos.into(),
+            UploadError::TooManyEntries => Code::EntryLimit.into(),
+            UploadError::SubmissionsClosed {
+                opens_at,
+                closes_at,
+            } => Self::closed(Code::SubmissionsClosed, opens_at, closes_at),
             UploadError::Broken(error) => error.into(),
         }
     }

@@ -17,7 +17,11 @@ use serde_json::Value;
 
 use super::{NO_TIME, Renditions, VideoStatus};
 use crate::{
-    db::{Connection, ago, from_now, greatest, interval, now, schema::videos},
+    config::media::ContestRules,
+    db::{
+        Connection, ago, from_now, greatest, interval, now,
+        schema::{contests, videos},
+    },
     ids::VideoId,
 };
 
@@ -83,6 +87,32 @@ pub fn waits_again() -> _ {
         videos::lease_until.eq(no_lease),
         videos::strays_at.eq(now().nullable()),
     )
+}
+
+/// Returns the rules of the contest that a video takes part in.
+pub async fn contest_rules(
+    connection: &mut Connection,
+    video: VideoId,
+) -> anyhow::Result<ContestRules> {
+    type Row = (Option<i32>, Option<i32>, Option<i32>);
+    let rules: Option<Row> = videos::table
+        .inner_join(contests::table)
+        .filter(videos::id.eq(video))
+        .select((
+            contests::min_duration_seconds,
+            contests::max_duration_seconds,
+            contests::min_lines,
+        ))
+        .first(connection)
+        .await
+        .optional()?;
+    let (min_seconds, max_seconds, min_lines) = rules.unwrap_or_default();
+    let limit = |rule: Option<i32>| rule.map(u32::try_from).transpose();
+    Ok(ContestRules {
+        min_seconds: limit(min_seconds)?,
+        max_seconds: limit(max_seconds)?,
+        min_lines: limit(min_lines)?,
+    })
 }
 
 /// Returns whether the claim is the latest, however it ended, so no other worker has the video.

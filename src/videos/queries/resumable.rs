@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
-use super::VideoStatus;
+use super::{Claimed, VideoStatus};
 use crate::{
     db::{
         Connection, ago, from_now, now,
@@ -251,12 +251,17 @@ pub async fn is_latest(
     Ok(latest == Some(epoch))
 }
 
-/// Removes the row, unless the writer of `epoch` was fenced. Returns whether it was removed.
+/// Removes the row. Returns none if the writer of `epoch` was fenced.
 pub async fn remove(
     connection: &mut Connection,
     video: VideoId,
     epoch: i32,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Claimed>> {
     let ours = uploads::table.find(video).filter(uploads::epoch.eq(epoch));
-    Ok(delete(ours).execute(connection).await? == 1)
+    let claimed = delete(ours)
+        .returning((uploads::contest_id,))
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(claimed)
 }

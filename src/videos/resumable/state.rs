@@ -63,7 +63,8 @@ pub async fn discard(backends: &Backends, row: &OpenUpload) -> anyhow::Result<()
     backends.storage.discard(key, &progress).await?;
     db::with_timeout(async {
         let mut connection = backends.db.connection().await?;
-        rows::remove(&mut connection, row.video_id, row.epoch).await
+        let removed = rows::remove(&mut connection, row.video_id, row.epoch).await?;
+        Ok(removed.is_some())
     })
     .await?;
     Ok(())

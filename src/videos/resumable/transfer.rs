@@ -339,12 +339,12 @@ impl Transfer {
             let mut connection = app.backends.db.connection().await?;
             connection
                 .transaction(async |connection| {
-                    let is_ours = rows::remove(connection, video, epoch).await?;
-                    if is_ours {
+                    let claimed = rows::remove(connection, video, epoch).await?;
+                    if let Some(claimed) = claimed {
                         queries::lock_user(connection, user).await?;
-                        queries::insert(connection, &row).await?;
+                        queries::insert(connection, &row, claimed).await?;
                     }
-                    anyhow::Ok(is_ours)
+                    anyhow::Ok(claimed.is_some())
                 })
                 .await
         });

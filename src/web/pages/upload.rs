@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::{
     app::App,
+    contests::CurrentContest,
     http::{
         Error, Result,
         extract::{Authenticated, RequestId},
@@ -22,38 +23,50 @@ use crate::{
 };
 
 /// `GET /subir`
-pub async fn upload_page(app: web::Data<App>, visit: Visit, _: Member) -> Result<HttpResponse> {
-    show(&app, &visit, None)
+pub async fn upload_page(
+    app: web::Data<App>,
+    contest: web::Data<CurrentContest>,
+    visit: Visit,
+    _: Member,
+) -> Result<HttpResponse> {
+    show(&app, &contest, &visit, None).await
 }
 
 /// `POST /subir`
 pub async fn upload(
     app: web::Data<App>,
+    contest: web::Data<CurrentContest>,
     limits: web::Data<Limits>,
     visit: Visit,
     Member(caller): Member,
-    id: RequestId,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let caller = Authenticated(caller);
+    let (caller, id) = (Authenticated(caller), RequestId::of(&request));
     match videos::handlers::receive(&app, &limits, caller, id, &request, payload).await {
         Ok(video) => Ok(see_other(&format!("/mis-videos/{video}"))),
-        Err(error) => show(&app, &visit, Some(error)),
+        Err(error) => show(&app, &contest, &visit, Some(error)).await,
     }
 }
 
-fn show(app: &App, visit: &Visit, error: Option<Error>) -> Result<HttpResponse> {
+async fn show(
+    app: &App,
+    contest: &CurrentContest,
+    visit: &Visit,
+    error: Option<Error>,
+) -> Result<HttpResponse> {
     let refused = Refused::of(error, visit.language)?;
     let t = phrases(visit.language);
-    let [min_seconds, max_seconds, min_lines] = app.rules.limits();
+    let setting = app.upload.max_file_size;
+    let (rules, max_bytes) = contest.video_rules(app.rules, setting).await?;
+    let [min_seconds, max_seconds, min_lines] = rules.limits();
     let page = UploadPage {
         shell: visit.shell(Section::Upload, "/subir", t.upload_title),
         rules: Rules {
             min_seconds,
             max_seconds,
             min_lines,
-            max_bytes: app.upload.max_file_size,
+            max_bytes,
         },
         errors: refused.errors,
         title: String::new(),

@@ -68,9 +68,11 @@ pub enum Sender {
     Browser,
 }
 
-/// The video that a path names.
+/// The video, or else the contest, that a path names.
 #[derive(Debug, Clone, Copy)]
 pub enum Video {
+    /// A new contest, which is not the current one.
+    Contest(Stage),
     /// A new video of the owner.
     Fresh(Seed<'static>),
     /// A new video that the fan has voted for.
@@ -79,6 +81,18 @@ pub enum Video {
     Malformed,
     /// A new upload that can be resumed, of [`Who::Uploader`] or else of a player who sends nothing.
     Upload(Upload),
+}
+
+/// How far a contest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Planned,
+    Voting,
+    /// Voting is open, and the contest has a vote.
+    Voted,
+    Closed,
+    Frozen,
+    Published,
 }
 
 /// The state of an upload that can be resumed.
@@ -350,12 +364,14 @@ impl Case {
         let is_about_video = self.route.contains("{video_id}") || self.key.contains("{id}");
         let id = match self.video {
             Video::Upload(upload) => world.upload(upload, self.who, caller).await,
+            Video::Contest(stage) => world.contest(stage).await,
+            _ if self.route.contains("{slug}") => "copa-desconocida".to_owned(),
             video if is_about_video => world.video(video).await,
             _ => String::new(),
         };
         let key = self.key.replace("{id}", &id);
         let path = with_parameters(self.route, |name| match name {
-            "video_id" => id.clone(),
+            "video_id" | "slug" => id.clone(),
             _ => key.clone(),
         });
         format!("{path}{}", self.tail)

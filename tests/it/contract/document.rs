@@ -219,11 +219,13 @@ impl Document {
 
     /// Returns a header or a parameter as the type that its schema names.
     pub fn parsed(&self, schema: &str, text: &str) -> Value {
-        let is_number = self.resolve(schema).0["type"] == "integer";
-        match text.parse::<i64>() {
-            Ok(number) if is_number => number.into(),
-            _ => text.into(),
-        }
+        let kind = &self.resolve(schema).0["type"];
+        let parsed = match kind.as_str() {
+            Some("integer") => text.parse::<i64>().ok().map(Value::from),
+            Some("boolean") => text.parse::<bool>().ok().map(Value::from),
+            _ => None,
+        };
+        parsed.unwrap_or_else(|| text.into())
     }
 
     /// Returns the required members of objects of a schema.

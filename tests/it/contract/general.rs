@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use super::{
     case::{Again, BadToken, Body, Case, Expected, Who},
-    table::{ERROR_CODE, OPENAPI, RULES, SWAGGER},
+    table::{ERROR_CODE, OPENAPI, SWAGGER},
     world::Setting,
 };
 
@@ -16,7 +16,7 @@ const LARGE: usize = 70_000;
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Endpoints that need no dependency, and have a rate limit.
-const STATIC: [&str; 4] = [ERROR_CODE, OPENAPI, RULES, SWAGGER];
+const STATIC: [&str; 3] = [ERROR_CODE, OPENAPI, SWAGGER];
 
 /// Returns the general rows of all endpoints.
 pub fn rows(successes: &[Case]) -> Vec<Case> {

@@ -11,9 +11,10 @@ use super::{
         Part, Video, Who,
     },
     table::{
-        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
-        PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO,
-        VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form, successes,
+        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, CONTESTS, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA,
+        MY_VOTES, PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD,
+        VIDEO, VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form,
+        successes,
     },
     world::Setting,
 };
@@ -385,6 +386,7 @@ fn lists() -> Vec<Case> {
             (PUBLIC_VIDEOS, Who::Nobody),
             (VIDEOS, Who::Owner),
             (MY_VOTES, Who::Fan),
+            (CONTESTS, Who::Organiser),
         ] {
             cases.push(get(route).tail(query).by(who).refuses_fields(
                 400,

@@ -15,7 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    case::{BadToken, Upload, Video, Who},
+    case::{BadToken, Stage, Upload, Video, Who},
     resumable::{LENGTH, METADATA},
     table::grant_form,
 };
@@ -43,6 +43,12 @@ pub enum Setting {
     NoAccounts,
     /// The video tables are missing.
     NoVideos,
+    /// A current contest that takes videos and votes.
+    Contest,
+    /// A current contest that takes neither videos nor votes yet.
+    Upcoming,
+    /// A current contest in which the fan has no vote left, and the owner may enter no more videos.
+    Spent,
     /// The disk for uploads is full.
     Full,
     /// The files are in a bucket.
@@ -84,7 +90,12 @@ impl World {
                 "--min-input-height",
                 "1080",
             ],
-            Setting::Still | Setting::NoAccounts | Setting::NoVideos => &[],
+            Setting::Still
+            | Setting::NoAccounts
+            | Setting::NoVideos
+            | Setting::Contest
+            | Setting::Upcoming
+            | Setting::Spent => &[],
             Setting::Limited => &[
                 "--write-rate",
                 "1/h",
@@ -151,6 +162,32 @@ impl World {
         match self.setting {
             Setting::Usual => {
                 app.sign_up("Eva", "Cali").await;
+                // Contests that are created here do not become the current one.
+                app.execute(
+                    "CREATE FUNCTION stay_apart() RETURNS trigger LANGUAGE plpgsql AS $$
+                     BEGIN NEW.is_current := false; RETURN NEW; END $$",
+                )
+                .await;
+                app.execute(
+                    "CREATE TRIGGER apart BEFORE INSERT ON contests
+                     FOR EACH ROW EXECUTE FUNCTION stay_apart()",
+                )
+                .await;
+            }
+            Setting::Contest => self.begin_contest("2020-01-01", "").await,
+            Setting::Upcoming => self.begin_contest("2998-01-01", "").await,
+            Setting::Spent => {
+                let limits = ", votes_in_all = 1, min_account_age_seconds = 3600,
+                    entries_per_player = 1";
+                self.begin_contest("2020-01-01", limits).await;
+                app.execute("UPDATE users SET created_at = '2026-01-01'")
+                    .await;
+                let id = self.video(Video::Voted(Seed::PUBLIC)).await;
+                let enter = "UPDATE videos SET contest_id = (SELECT id FROM contests)";
+                app.execute(&format!("{enter} WHERE id = '{id}'")).await;
+                let always = "ALTER TABLE videos ALTER COLUMN contest_id SET DEFAULT";
+                let contest = app.number("SELECT id FROM contests").await;
+                app.execute(&format!("{always} {contest}")).await;
             }
             Setting::Still => {
                 let id = self.video(Video::Voted(Seed::PUBLIC)).await;
@@ -183,7 +220,7 @@ impl World {
                 app.execute("ALTER TABLE users RENAME TO gone").await;
             }
             Setting::NoVideos => {
-                for table in ["videos", "uploads", "votes", "city_aliases"] {
+                for table in ["videos", "uploads", "votes", "city_aliases", "contests"] {
                     app.execute(&format!("ALTER TABLE {table} RENAME TO {table}_gone"))
                         .await;
                 }
@@ -195,6 +232,60 @@ impl World {
             }
             Setting::Strict | Setting::NoDatabase | Setting::Bucket => {}
         }
+    }
+
+    /// Creates the current contest, which takes videos and votes since `opens`.
+    async fn begin_contest(&self, opens: &str, rules: &str) {
+        let create = format!(
+            "INSERT INTO contests (slug, name, time_zone, submissions_open_at,
+                 submissions_close_at, voting_open_at, voting_close_at)
+             VALUES ('copa', 'Copa de prueba', 'America/Bogota', '{opens}', '2999-01-01',
+                 '{opens}', '2999-01-01')"
+        );
+        self.app.execute(&create).await;
+        let set = format!("UPDATE contests SET name = 'Copa Colombia'{rules}");
+        self.app.execute(&set).await;
+    }
+
+    /// Returns the slug of a new contest.
+    pub async fn contest(&self, stage: Stage) -> String {
+        let slug = format!("copa-{}", VideoId::generate());
+        if !self.has_tables() {
+            return slug;
+        }
+        let (opens, closes) = match stage {
+            Stage::Planned => ("2998-01-01", "2999-01-01"),
+            Stage::Voting | Stage::Voted => ("2020-01-01", "2999-01-01"),
+            Stage::Closed | Stage::Frozen | Stage::Published => ("2020-01-01", "2021-01-01"),
+        };
+        let is_frozen = matches!(stage, Stage::Frozen | Stage::Published);
+        let create = format!(
+            "INSERT INTO contests (slug, name, time_zone, submissions_open_at,
+                 submissions_close_at, voting_open_at, voting_close_at, is_current, frozen_at,
+                 digest, published_at)
+             VALUES ('{slug}', 'Copa de prueba', 'America/Bogota', '{opens}', '{closes}',
+                 '{opens}', '{closes}', false, CASE WHEN {is_frozen} THEN now() END,
+                 CASE WHEN {is_frozen} THEN repeat('0', 64) END,
+                 CASE WHEN {} THEN now() END)",
+            stage == Stage::Published
+        );
+        self.app.execute(&create).await;
+        if is_frozen {
+            let result = format!(
+                "INSERT INTO results (contest_id, position, city_key, city, city_position, is_tied,
+                     user_id, player, votes, video_id, title)
+                 SELECT id, 1, 'bogota', 'Bogotá', 1, false, 1, 'Ana Prueba', 3,
+                     gen_random_uuid(), 'Mi mejor jugada' FROM contests WHERE slug = '{slug}'"
+            );
+            self.app.execute(&result).await;
+        }
+        if stage == Stage::Voted {
+            let id = self.video(Video::Voted(Seed::PUBLIC)).await;
+            let enter = "UPDATE videos SET contest_id = contests.id FROM contests";
+            let enter = format!("{enter} WHERE slug = '{slug}' AND videos.id = '{id}'");
+            self.app.execute(&enter).await;
+        }
+        slug
     }
 
     async fn exhaust_limits(&self) {
@@ -338,7 +429,7 @@ impl World {
             Video::Voted(seed) => (seed, true),
             Video::Unknown => return VideoId::generate().to_string(),
             Video::Malformed => return "7".to_owned(),
-            Video::Upload(_) => unreachable!("see Self::upload"),
+            Video::Upload(_) | Video::Contest(_) => unreachable!("see Self::upload and contest"),
         };
         if !self.has_tables() {
             return VideoId::generate().to_string();

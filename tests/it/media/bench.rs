@@ -169,7 +169,7 @@ async fn ours(studio: &Studio, source: &Path, name: &str) -> Made {
     let mut report = JobReport::default();
     let clip = studio
         .media
-        .make_clip(source, &scratch, &mut report, |_| {})
+        .make_clip(source, studio.media.rules(), &scratch, &mut report, |_| {})
         .await
         .unwrap();
     let cpu = own_cpu() - before;

@@ -2,21 +2,23 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use anb::contests::{self, Moment, Plan, Refusal};
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     STOP,
     process::{Process, Role, SystemUnderTest},
     until_stopping,
 };
-use crate::support::{PASSWORD, Player, Response, Seed, TestApp, eventually};
+use crate::support::{PASSWORD, Player, Response, Seed, TestApp, eventually, operator};
 
 /// Number of concurrent requests of one kind.
 const REQUESTS: usize = 64;
@@ -57,6 +59,22 @@ impl TwoApis {
             request = request.json(body);
         }
         Response::of(request).await
+    }
+
+    /// Creates a contest that all videos take part in, and whose voting is open.
+    async fn create_contest(&self, votes_in_all: Option<i32>) {
+        let date = |text: &str| text.parse::<Moment>().ok();
+        let plan = Plan {
+            name: Some("Copa de prueba".to_owned()),
+            submissions_open_at: date("2020-01-01"),
+            voting_open_at: date("2020-01-01"),
+            voting_close_at: date("2999-01-01"),
+            votes_in_all,
+            ..Plan::default()
+        };
+        contests::create(&self.app.db, &operator(), "copa", &plan)
+            .await
+            .unwrap();
     }
 
     async fn vote(&self, fan: &Player, id: &str) -> Response {
@@ -138,6 +156,93 @@ async fn vote_counters_are_exact_after_5_000_votes() {
     for id in ids {
         assert_eq!(two.app.video(&ana, &id).await["votes"], FANS);
     }
+}
+
+#[tokio::test]
+async fn frozen_result_of_10_000_votes_that_race_the_close_has_exactly_the_accepted_ones() {
+    const FANS: usize = 250;
+    const VIDEOS: usize = 40;
+    let two = TwoApis::start().await;
+    let fans = two.app.insert_users(FANS).await;
+    let mut ids = Vec::new();
+    for number in 0..VIDEOS {
+        let player = two.app.insert_user(&format!("Ana{number}"), "Cali").await;
+        ids.push(two.app.add(&player, Seed::PUBLIC).await);
+    }
+    two.create_contest(None).await;
+    let answered = AtomicUsize::new(0);
+    let votes = fans
+        .iter()
+        .flat_map(|fan| ids.iter().map(move |id| (fan, id)));
+    let votes = votes.map(|(fan, id)| {
+        let (two, answered) = (&two, &answered);
+        Box::pin(async move {
+            let answer = two.vote(fan, id).await;
+            answered.fetch_add(1, Ordering::Relaxed);
+            answer
+        })
+    });
+    let answers = stream::iter(votes).buffer_unordered(REQUESTS);
+    let close = async {
+        eventually("half of the votes are answered", 120, async || {
+            answered.load(Ordering::Relaxed) > FANS * VIDEOS / 2
+        })
+        .await;
+        let end = "UPDATE contests SET (submissions_close_at, voting_close_at)
+            = (clock_timestamp() + interval '50 ms', clock_timestamp() + interval '50 ms')";
+        two.app.execute(end).await;
+        // The organiser cannot freeze too early, however often they try.
+        loop {
+            match contests::freeze(&two.app.db, &operator(), "copa", false).await {
+                Ok(_) => return answered.load(Ordering::Relaxed),
+                Err(Refusal::NotOver) => sleep(Duration::from_millis(1)).await,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    };
+    let (answers, answered_when_frozen) = tokio::join!(answers.collect::<Vec<_>>(), close);
+    assert!(
+        answered_when_frozen < FANS * VIDEOS,
+        "no vote came after the close"
+    );
+    let (accepted, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    for answer in &refused {
+        assert_eq!(answer.refusal(), (400, "voting_closed"));
+    }
+    println!(
+        "{} votes accepted, {} refused, {answered_when_frozen} answered when frozen",
+        accepted.len(),
+        refused.len()
+    );
+    let accepted = i64::try_from(accepted.len()).unwrap();
+    assert_eq!(
+        two.app.number("SELECT sum(votes) FROM results").await,
+        accepted
+    );
+    assert_eq!(two.app.number("SELECT count(*) FROM votes").await, accepted);
+}
+
+#[tokio::test]
+async fn votes_through_two_apis_never_exceed_the_limit_of_one_person() {
+    const LIMIT: usize = 10;
+    let two = TwoApis::start().await;
+    let ana = two.app.insert_user("Ana", "Cali").await;
+    let luis = two.app.insert_user("Luis", "Cali").await;
+    let mut ids = Vec::new();
+    for _ in 0..REQUESTS {
+        ids.push(two.app.add(&ana, Seed::PUBLIC).await);
+    }
+    two.create_contest(Some(10)).await;
+    let answers = join_all(ids.iter().map(|id| two.vote(&luis, id))).await;
+    let (counted, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(counted.len(), LIMIT);
+    for answer in refused {
+        assert_eq!(answer.refusal(), (400, "vote_limit"));
+    }
+    let rows = two.app.number("SELECT count(*) FROM votes").await;
+    assert_eq!(usize::try_from(rows), Ok(LIMIT));
 }
 
 #[tokio::test]

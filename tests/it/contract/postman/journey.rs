@@ -83,7 +83,13 @@ impl Step {
 
 /// Returns the requests in their order.
 pub fn journey() -> Vec<Step> {
-    let parts = [clip_and_votes(), moderation(), resumed_upload(), farewell()];
+    let parts = [
+        clip_and_votes(),
+        moderation(),
+        contest(),
+        resumed_upload(),
+        farewell(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -219,6 +225,53 @@ fn moderation() -> Vec<Step> {
                 "pm.test(\"the latest act is the last one\", () => \
                      pm.expect(body[0].after.role).to.equal(\"player\"));",
             ),
+    ]
+}
+
+/// Returns the requests of an organiser who runs a contest, and removes the next one.
+fn contest() -> Vec<Step> {
+    const CONTEST: &str = "{{contest}}";
+    let step = |name, operation, status| {
+        step(name, operation, status).by("organiser_token").before(
+            "if (!pm.environment.get(\"organiser_email\")) {\n    pm.execution.skipRequest();\n}",
+        )
+    };
+    let about = |name, operation, status| step(name, operation, status).at("slug", CONTEST);
+    let public = |name, operation| Step {
+        token: None,
+        ..about(name, operation, 200)
+    };
+    vec![
+        step("Create a contest", "createContest", 201)
+            .sends(json!({
+                "slug": "copa-{{$timestamp}}", "name": "Copa de prueba",
+                "submissions_open_at": "2020-01-01", "voting_close_at": "2999-01-01",
+            }))
+            .after("pm.collectionVariables.set(\"contest\", body.slug);"),
+        Step {
+            token: None,
+            ..step("Where the contest stands", "getContest", 200)
+        },
+        step("All contests", "listContests", 200),
+        about("The contest", "getContestForStaff", 200),
+        about("Close the voting now", "scheduleContest", 200)
+            .query("force=true")
+            .sends(json!({"voting_close_at": "now"})),
+        about("Freeze the result", "freezeContest", 200),
+        about("The result before it is public", "previewResults", 200),
+        about("Its file before it is public", "previewResultFile", 200),
+        about("Its table before it is public", "previewResultTable", 200),
+        about("Publish the result", "publishContest", 200),
+        public("The result", "listResults"),
+        public("The file of the result", "getResultFile"),
+        public("The table of the result", "getResultTable"),
+        step("Create the next contest", "createContest", 201)
+            .sends(json!({
+                "slug": "siguiente-{{$timestamp}}", "name": "Copa siguiente",
+                "voting_close_at": "2999-01-01",
+            }))
+            .after("pm.collectionVariables.set(\"contest\", body.slug);"),
+        about("Remove the next contest", "removeContest", 204),
     ]
 }
 

@@ -24,9 +24,13 @@ async fn cost_of_the_light_rendition() {
                 let before = own_cpu();
                 let scratch = studio.media.scratch().unwrap();
                 let mut report = JobReport::default();
-                let making = studio
-                    .media
-                    .make_clip(&source, &scratch, &mut report, |_| {});
+                let making = studio.media.make_clip(
+                    &source,
+                    studio.media.rules(),
+                    &scratch,
+                    &mut report,
+                    |_| {},
+                );
                 let clip = making.await.unwrap();
                 cpu[number].push(own_cpu() - before);
                 peak[number] = peak[number].max(report.making.peak_bytes.unwrap());
