@@ -74,10 +74,10 @@ impl Scene {
 
     /// Changes the contest, even if it is running.
     async fn reschedule(&self, changes: &Value) {
-        let changed = self
+        let answer = self
             .send(Method::PATCH, &format!("{COPA}?force=true"), changes)
             .await;
-        assert_eq!(changed.status, 200, "{changed:?}");
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     async fn act(&self, act: &str) -> Response {

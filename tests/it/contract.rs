@@ -151,6 +151,7 @@ fn cases() -> Vec<Case> {
     [
         successes,
         table::variants(),
+        contests::variants(),
         resumable::variants(),
         refusals::refusals(),
         contests::refusals(),

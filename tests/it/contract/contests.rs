@@ -1,30 +1,138 @@
-//! Rows for what a contest refuses.
+//! Rows for the contest.
 
 use anb::http::Code;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    case::{Case, Expected, Stage, Video, Who},
-    resumable::UPLOADS,
-    table::{
-        CONTEST, CONTESTS, FREEZE, PREVIEW, PREVIEW_FILE, PREVIEW_TABLE, PUBLISH_RESULT,
-        RESULT_FILE, RESULT_TABLE, RESULTS, STAFF_CONTEST, UPLOAD, VOTE, contest_form, successes,
+    case::{
+        Case,
+        Expected::{Empty, File, List, Nothing, Object},
+        Stage, Video, Who,
     },
+    resumable::UPLOADS,
+    table::{self, UPLOAD, VOTE},
     world::Setting,
 };
 use crate::support::Seed;
 
-fn post(route: &'static str) -> Case {
-    Case::new(Method::POST, route, 200, Expected::Nothing)
+pub const CONTEST: &str = "/api/public/contest";
+pub const RESULTS: &str = "/api/public/contest/{slug}/results";
+pub const RESULT_FILE: &str = "/api/public/contest/{slug}/results.json";
+pub const RESULT_TABLE: &str = "/api/public/contest/{slug}/results.csv";
+pub const CONTESTS: &str = "/api/contests";
+pub const STAFF_CONTEST: &str = "/api/contests/{slug}";
+pub const FREEZE: &str = "/api/contests/{slug}/freeze";
+pub const PUBLISH_RESULT: &str = "/api/contests/{slug}/publish";
+pub const PREVIEW: &str = "/api/contests/{slug}/results";
+pub const PREVIEW_FILE: &str = "/api/contests/{slug}/results.json";
+pub const PREVIEW_TABLE: &str = "/api/contests/{slug}/results.csv";
+
+pub fn contest_form() -> Value {
+    json!({
+        "slug": "copa-{n}", "name": "Copa de prueba", "voting_open_at": "2026-12-11 08:00",
+        "voting_close_at": "2999-12-20T20:00:00-05:00", "votes_per_day": 5,
+    })
 }
 
-/// Returns the rows.
-pub fn refusals() -> Vec<Case> {
-    let about = |method, route, stage| {
-        let case = Case::new(method, route, 200, Expected::Object).by(Who::Organiser);
-        case.about(Video::Contest(stage))
+fn post(route: &'static str) -> Case {
+    Case::new(Method::POST, route, 200, Nothing)
+}
+
+/// Returns one row per endpoint.
+pub fn successes() -> Vec<Case> {
+    let public = |method, route, expected| Case::new(method, route, 200, expected);
+    vec![
+        public(Method::GET, CONTEST, Object).within(Setting::Contest),
+        public(Method::GET, RESULTS, List).about(Video::Contest(Stage::Published)),
+        public(Method::GET, RESULT_FILE, Object).about(Video::Contest(Stage::Published)),
+        public(Method::GET, RESULT_TABLE, File("text/csv; charset=utf-8"))
+            .about(Video::Contest(Stage::Published)),
+        public(Method::GET, CONTESTS, List)
+            .by(Who::Organiser)
+            .within(Setting::Contest),
+        Case::new(Method::POST, CONTESTS, 201, Object)
+            .by(Who::Organiser)
+            .json(contest_form()),
+        public(Method::GET, STAFF_CONTEST, Object)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Voting)),
+        public(Method::PATCH, STAFF_CONTEST, Object)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Voting))
+            .json(json!({"voting_close_at": "2999-06-01"})),
+        Case::new(Method::DELETE, STAFF_CONTEST, 204, Nothing)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Voting)),
+        public(Method::POST, FREEZE, Object)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Closed)),
+        public(Method::POST, PUBLISH_RESULT, Object)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Frozen)),
+        public(Method::GET, PREVIEW, List)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Frozen)),
+        public(Method::GET, PREVIEW_FILE, Object)
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Frozen)),
+        public(Method::GET, PREVIEW_TABLE, File("text/csv; charset=utf-8"))
+            .by(Who::Organiser)
+            .about(Video::Contest(Stage::Frozen)),
+    ]
+}
+
+/// Returns rows for further valid inputs.
+pub fn variants() -> Vec<Case> {
+    let success = |method: &Method, route: &str| {
+        let mut all = successes().into_iter();
+        all.find(|case| case.method == *method && case.route == route)
+            .unwrap()
     };
+    let mut cases = Vec::new();
+    for route in [RESULTS, PREVIEW] {
+        let page = success(&Method::GET, route);
+        cases.push(page.clone().tail("?city=BOGOT%C3%81&limit=1"));
+        cases.push(page.answers(200, Empty).tail("?city=Leticia"));
+    }
+    for stage in [
+        Stage::Planned,
+        Stage::Closed,
+        Stage::Frozen,
+        Stage::Published,
+    ] {
+        cases.push(success(&Method::GET, STAFF_CONTEST).about(Video::Contest(stage)));
+    }
+    cases.push(success(&Method::POST, CONTESTS).json(json!({
+        "slug": "copa-{n}", "name": "Copa", "time_zone": "america/lima",
+        "submissions_open_at": "now", "submissions_close_at": "2999-01-01",
+        "voting_open_at": "2999-01-01", "voting_close_at": "2999-02-01T00:00:00Z",
+        "votes_in_all": 9, "min_account_age_seconds": 60, "entries_per_player": 2,
+        "min_duration_seconds": 20, "max_duration_seconds": 60, "min_lines": 720,
+        "max_file_bytes": 50_000_000,
+    })));
+    let forced = |method: &Method, route, stage| {
+        let case = success(method, route).about(Video::Contest(stage));
+        case.tail("?force=true")
+    };
+    cases.push(forced(&Method::DELETE, STAFF_CONTEST, Stage::Voted));
+    cases.push(forced(&Method::POST, FREEZE, Stage::Frozen));
+    let change = json!({"voting_close_at": "2021-01-01", "votes_per_day": 0});
+    cases.push(forced(&Method::PATCH, STAFF_CONTEST, Stage::Voting).json(change));
+    cases
+}
+
+/// Returns the rows for what is refused.
+pub fn refusals() -> Vec<Case> {
+    [plans(), acts(), votes(), uploads(), results()].concat()
+}
+
+fn about(method: Method, route: &'static str, stage: Stage) -> Case {
+    let case = Case::new(method, route, 200, Object).by(Who::Organiser);
+    case.about(Video::Contest(stage))
+}
+
+fn plans() -> Vec<Case> {
     let plan = |field, value: Value, problems| {
         let mut form = contest_form();
         form[field] = value;
@@ -34,9 +142,7 @@ pub fn refusals() -> Vec<Case> {
             problems,
         )
     };
-    let patch = |stage, change| about(Method::PATCH, STAFF_CONTEST, stage).json(change);
-    let close = json!({"voting_close_at": "2021-01-01", "votes_per_day": 3});
-    let mut cases = vec![
+    vec![
         plan("slug", json!(""), &[("slug", "required")]),
         plan("slug", json!("x".repeat(61)), &[("slug", "too_long")]),
         plan("slug", json!("Copa"), &[("slug", "invalid")]),
@@ -65,6 +171,13 @@ pub fn refusals() -> Vec<Case> {
             json!(-1),
             &[("votes_per_day", "out_of_range")],
         ),
+    ]
+}
+
+fn acts() -> Vec<Case> {
+    let patch = |stage, change| about(Method::PATCH, STAFF_CONTEST, stage).json(change);
+    let close = json!({"voting_close_at": "2021-01-01", "votes_per_day": 3});
+    vec![
         post(CONTESTS)
             .by(Who::Organiser)
             .within(Setting::Contest)
@@ -92,6 +205,11 @@ pub fn refusals() -> Vec<Case> {
         about(Method::POST, FREEZE, Stage::Published).refuses(409, Code::ContestPublished),
         about(Method::POST, PUBLISH_RESULT, Stage::Closed).refuses(409, Code::ContestNotFrozen),
         about(Method::POST, PUBLISH_RESULT, Stage::Published).refuses(409, Code::ContestPublished),
+    ]
+}
+
+fn votes() -> Vec<Case> {
+    vec![
         post(VOTE)
             .by(Who::Fan)
             .about(Video::Fresh(Seed::PUBLIC))
@@ -112,12 +230,16 @@ pub fn refusals() -> Vec<Case> {
             .about(Video::Fresh(Seed::PUBLIC))
             .within(Setting::Spent)
             .refuses(400, Code::AccountTooNew),
-    ];
+    ]
+}
+
+fn uploads() -> Vec<Case> {
+    let mut cases = Vec::new();
     for (setting, code) in [
         (Setting::Upcoming, Code::SubmissionsClosed),
         (Setting::Spent, Code::EntryLimit),
     ] {
-        for case in successes() {
+        for case in table::successes() {
             let is_upload = case.method == Method::POST && [UPLOAD, UPLOADS].contains(&case.route);
             if is_upload {
                 let case = case.by(Who::Owner).within(setting);
@@ -125,6 +247,11 @@ pub fn refusals() -> Vec<Case> {
             }
         }
     }
+    cases
+}
+
+fn results() -> Vec<Case> {
+    let mut cases = Vec::new();
     for route in [PREVIEW, PREVIEW_FILE, PREVIEW_TABLE] {
         let early = about(Method::GET, route, Stage::Closed);
         cases.push(early.refuses(409, Code::ContestNotFrozen));
@@ -160,7 +287,7 @@ pub fn refusals() -> Vec<Case> {
             cases.push(unclear.refuses(400, Code::ValidationFailed));
         }
     }
-    let none = Case::new(Method::GET, CONTEST, 200, Expected::Nothing);
+    let none = Case::new(Method::GET, CONTEST, 200, Nothing);
     cases.push(none.refuses(404, Code::NotFound));
     cases
 }

@@ -10,11 +10,11 @@ use super::{
         Expected::{File, Nothing, Object},
         Part, Video, Who,
     },
+    contests::CONTESTS,
     table::{
-        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, CONTESTS, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA,
-        MY_VOTES, PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD,
-        VIDEO, VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form,
-        successes,
+        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
+        PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO,
+        VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form, successes,
     },
     world::Setting,
 };

@@ -8,9 +8,9 @@ use super::{
     case::{
         Case,
         Expected::{self, Empty, File, List, Nothing, Object, Sentence},
-        Part, Stage, Video, Who,
+        Part, Video, Who,
     },
-    resumable,
+    contests, resumable,
     world::Setting,
 };
 use crate::support::{PASSWORD, Seed, mp4};
@@ -32,17 +32,6 @@ pub const HIDE: &str = "/api/moderation/videos/{video_id}/hide";
 pub const SHOW: &str = "/api/moderation/videos/{video_id}/show";
 pub const AUDIT: &str = "/api/admin/audit";
 pub const ROLES: &str = "/api/admin/roles";
-pub const CONTEST: &str = "/api/public/contest";
-pub const RESULTS: &str = "/api/public/contest/{slug}/results";
-pub const RESULT_FILE: &str = "/api/public/contest/{slug}/results.json";
-pub const RESULT_TABLE: &str = "/api/public/contest/{slug}/results.csv";
-pub const CONTESTS: &str = "/api/contests";
-pub const STAFF_CONTEST: &str = "/api/contests/{slug}";
-pub const FREEZE: &str = "/api/contests/{slug}/freeze";
-pub const PUBLISH_RESULT: &str = "/api/contests/{slug}/publish";
-pub const PREVIEW: &str = "/api/contests/{slug}/results";
-pub const PREVIEW_FILE: &str = "/api/contests/{slug}/results.json";
-pub const PREVIEW_TABLE: &str = "/api/contests/{slug}/results.csv";
 pub const RULES: &str = "/api/rules";
 pub const MY_VOTES: &str = "/api/user/votes";
 pub const MEDIA: &str = "/media/{key:.*}";
@@ -77,13 +66,6 @@ pub fn hide_form() -> Value {
 
 pub fn grant_form() -> Value {
     json!({"email": "mia@example.com", "role": "moderator"})
-}
-
-pub fn contest_form() -> Value {
-    json!({
-        "slug": "copa-{n}", "name": "Copa de prueba", "voting_open_at": "2026-12-11 08:00",
-        "voting_close_at": "2999-12-20T20:00:00-05:00", "votes_per_day": 5,
-    })
 }
 
 pub fn changed(mut form: Value, field: &str, value: &str) -> Value {
@@ -159,42 +141,6 @@ pub fn successes() -> Vec<Case> {
         public(Method::PUT, ROLES, granted)
             .by(Who::Organiser)
             .json(grant_form()),
-        public(Method::GET, CONTEST, Object).within(Setting::Contest),
-        public(Method::GET, RESULTS, List).about(Video::Contest(Stage::Published)),
-        public(Method::GET, RESULT_FILE, Object).about(Video::Contest(Stage::Published)),
-        public(Method::GET, RESULT_TABLE, File("text/csv; charset=utf-8"))
-            .about(Video::Contest(Stage::Published)),
-        public(Method::GET, CONTESTS, List)
-            .by(Who::Organiser)
-            .within(Setting::Contest),
-        Case::new(Method::POST, CONTESTS, 201, Object)
-            .by(Who::Organiser)
-            .json(contest_form()),
-        public(Method::GET, STAFF_CONTEST, Object)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Voting)),
-        public(Method::PATCH, STAFF_CONTEST, Object)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Voting))
-            .json(json!({"voting_close_at": "2999-06-01"})),
-        Case::new(Method::DELETE, STAFF_CONTEST, 204, Nothing)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Voting)),
-        public(Method::POST, FREEZE, Object)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Closed)),
-        public(Method::POST, PUBLISH_RESULT, Object)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Frozen)),
-        public(Method::GET, PREVIEW, List)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Frozen)),
-        public(Method::GET, PREVIEW_FILE, Object)
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Frozen)),
-        public(Method::GET, PREVIEW_TABLE, File("text/csv; charset=utf-8"))
-            .by(Who::Organiser)
-            .about(Video::Contest(Stage::Frozen)),
         public(Method::GET, RULES, Object),
         public(Method::GET, PUBLIC_VIDEOS, List).within(Setting::Still),
         public(Method::POST, VOTE, voted)
@@ -215,6 +161,7 @@ pub fn successes() -> Vec<Case> {
         public(Method::GET, "/ready", Object),
     ];
     cases.extend(resumable::successes());
+    cases.extend(contests::successes());
     cases
 }
 
@@ -250,35 +197,6 @@ pub fn variants() -> Vec<Case> {
     let places = success(&Method::GET, CITIES);
     cases.push(places.clone().tail("?q=la%20uni%C3%B3n"));
     cases.push(places.answers(200, Empty).tail("?q=Atlantis"));
-    for route in [RESULTS, PREVIEW] {
-        let page = success(&Method::GET, route);
-        cases.push(page.clone().tail("?city=BOGOT%C3%81&limit=1"));
-        cases.push(page.answers(200, Empty).tail("?city=Leticia"));
-    }
-    for stage in [
-        Stage::Planned,
-        Stage::Closed,
-        Stage::Frozen,
-        Stage::Published,
-    ] {
-        cases.push(success(&Method::GET, STAFF_CONTEST).about(Video::Contest(stage)));
-    }
-    cases.push(success(&Method::POST, CONTESTS).json(json!({
-        "slug": "copa-{n}", "name": "Copa", "time_zone": "america/lima",
-        "submissions_open_at": "now", "submissions_close_at": "2999-01-01",
-        "voting_open_at": "2999-01-01", "voting_close_at": "2999-02-01T00:00:00Z",
-        "votes_in_all": 9, "min_account_age_seconds": 60, "entries_per_player": 2,
-        "min_duration_seconds": 20, "max_duration_seconds": 60, "min_lines": 720,
-        "max_file_bytes": 50_000_000,
-    })));
-    let forced = |method: &Method, route, stage| {
-        let case = success(method, route).about(Video::Contest(stage));
-        case.tail("?force=true")
-    };
-    cases.push(forced(&Method::DELETE, STAFF_CONTEST, Stage::Voted));
-    cases.push(forced(&Method::POST, FREEZE, Stage::Frozen));
-    let change = json!({"voting_close_at": "2021-01-01", "votes_per_day": 0});
-    cases.push(forced(&Method::PATCH, STAFF_CONTEST, Stage::Voting).json(change));
     for status in ["uploaded", "processing", "failed"] {
         let seed = Seed {
             status,
