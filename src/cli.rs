@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{
-    Arg, Command as Clap, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    Arg, ArgAction, Command as Clap, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -25,10 +25,11 @@ use crate::{auth::Role, config, confine, contests::Plan, version::VERSION};
 #[derive(Debug, Parser)]
 #[command(name = "anb", version = VERSION.as_str(), propagate_version = true)]
 pub struct Cli {
-    /// Settings file, overridden by the environment; if unset, `.env` if it exists
+    /// Settings file, overridden by the environment and by files named before it; if unset, `.env` if
+    /// it exists
     // Declared first, since an argument inherits the help heading of the arguments before it.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub env_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", action = ArgAction::Append)]
+    pub env_file: Vec<PathBuf>,
     #[command(flatten)]
     pub log: config::log::Settings,
     #[command(subcommand)]

@@ -1,5 +1,5 @@
-//! The settings file: the one of `--env-file`, or `.env` if it exists. The environment overrides
-//! it, except with empty variables, which count as unset.
+//! The settings files: those of `--env-file`, of which the first wins, or `.env` if it exists. The
+//! environment overrides them, except with empty variables, which count as unset.
 
 use std::{
     borrow::Cow,
@@ -18,21 +18,24 @@ use super::value_of;
 const END: &str = "--";
 
 pub(super) fn load(arguments: &[OsString]) -> anyhow::Result<()> {
-    match chosen(arguments) {
-        Some(file) => read(Path::new(&file), &format!("--env-file {file}")),
-        None if Path::new(".env").exists() => read(Path::new(".env"), ".env"),
-        None => Ok(()),
+    let chosen = chosen(arguments);
+    for file in &chosen {
+        read(Path::new(file), &format!("--env-file {file}"))?;
     }
+    if chosen.is_empty() && Path::new(".env").exists() {
+        read(Path::new(".env"), ".env")?;
+    }
+    Ok(())
 }
 
-/// Returns the file named by the arguments, or the last one of several.
-fn chosen(arguments: &[OsString]) -> Option<String> {
+/// Returns the files named by the arguments.
+fn chosen(arguments: &[OsString]) -> Vec<String> {
     let mut words = arguments.iter().map(|word| word.to_string_lossy());
-    let mut chosen = None;
+    let mut chosen = Vec::new();
     while let Some(word) = words.next() {
         match word.strip_prefix("--env-file") {
-            Some("") => chosen = words.next().map(Cow::into_owned),
-            Some(rest) => chosen = rest.strip_prefix('=').map(str::to_owned).or(chosen),
+            Some("") => chosen.extend(words.next().map(Cow::into_owned)),
+            Some(rest) => chosen.extend(rest.strip_prefix('=').map(str::to_owned)),
             None if word == END => break,
             None => {}
         }

@@ -218,6 +218,21 @@ fn env_file_flag_replaces_the_default_file() {
 }
 
 #[test]
+fn of_several_env_files_the_first_wins() {
+    let shell = Shell::open();
+    shell.write("one.env", "JOB_LEASE=");
+    shell.write("two.env", "JOB_LEASE=25s");
+    shell.write("three.env", "JOB_LEASE=30s");
+    let files = [
+        "--env-file=one.env",
+        "--env-file",
+        "two.env",
+        "--env-file=three.env",
+    ];
+    assert_eq!(lease(&shell, &[], &files), "25s");
+}
+
+#[test]
 fn empty_variable_counts_as_unset() {
     let shell = Shell::open();
     let empty = [("JOB_LEASE", ""), ("DB_SSL_MODE", ""), ("DATABASE_URL", "")];
