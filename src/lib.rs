@@ -10,7 +10,7 @@
 //! | commands | [`commands`], [`cli`] | one recipe per command; the command line |
 //! | pages | [`web`] | the pages for people: what they show, templates, assets, live progress |
 //! | runners | [`server`], [`worker`], [`monitoring`], [`dev`] | routes; jobs; health and metrics; the private services of `anb dev` |
-//! | slices | [`users`], [`videos`], [`votes`], [`listing`], [`cities`], [`contests`], [`audit`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
+//! | slices | [`users`], [`videos`], [`votes`], [`reports`], [`listing`], [`cities`], [`contests`], [`audit`], [`contract`] | the domain: rules, endpoints, SQL; the published contract |
 //! | shared by handlers | [`http`] | errors, extractors, paging, caching, limits |
 //! | app | [`app`] | the services of a process, built once |
 //! | services | [`auth`], [`db`], [`queue`], [`job`], [`storage`], [`media`], [`confine`], [`ec2`] | one technical concern each |
@@ -18,8 +18,9 @@
 //!
 //! **Layering rule**: a module may use lower layers, never higher ones. Within the services layer,
 //! only `queue → job`, `auth → db` and `media → confine` are allowed; between slices, only
-//! `votes → videos`, `videos → users`, `videos → contests`, and any slice `→ audit`. In a slice,
-//! only `handlers` use [`http`]. The modules of a folder form no cycle. `tests/it/architecture.rs` checks every path.
+//! `votes`, `reports` and `listing` → `videos`, `videos → users`, `videos → contests`, and any slice
+//! `→ audit`. In a slice, only `handlers` use [`http`]. The modules of a folder form no cycle.
+//! `tests/it/architecture.rs` checks every path.
 
 pub mod app;
 pub mod audit;
@@ -50,6 +51,7 @@ pub mod metric;
 pub mod monitoring;
 pub mod open_files;
 pub mod queue;
+pub mod reports;
 pub mod server;
 pub mod shutdown;
 pub mod storage;

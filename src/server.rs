@@ -39,7 +39,7 @@ use crate::{
     },
     listing,
     monitoring::{self, Dependencies},
-    open_files,
+    open_files, reports,
     shutdown::{Shutdown, Task},
     users,
     videos::{self, handlers::resumable as uploads, resumable::Writers},
@@ -103,6 +103,16 @@ fn api(config: &mut ServiceConfig) {
             resource("/videos/{video_id}/publish")
                 .route(post().to(videos::handlers::publish))
                 .route(put().to(videos::handlers::publish)),
+        )
+        .service(
+            resource("/videos/{video_id}/answer")
+                .route(post().to(videos::handlers::answer::answer)),
+        )
+        .service(resource("/videos/{video_id}/report").route(post().to(reports::handlers::send)))
+        .service(resource("/moderation/reports").route(read().to(reports::handlers::list)))
+        .service(
+            resource("/moderation/videos/{video_id}/dismiss")
+                .route(post().to(reports::handlers::dismiss)),
         )
         .service(
             resource("/moderation/videos/{video_id}/hide")

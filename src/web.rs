@@ -28,7 +28,9 @@ use actix_web::{
 use askama::Template;
 
 use self::{
-    pages::{account, gallery, info, live, mine, organise, ranking, session, upload, watch},
+    pages::{
+        account, gallery, info, live, mine, organise, ranking, report, session, upload, watch,
+    },
     site::Site,
     visit::Visit,
 };
@@ -45,6 +47,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(page("/clasificacion").route(read().to(ranking::ranking)))
         .service(page("/videos/{video_id}").route(read().to(watch::watch)))
         .service(page("/videos/{video_id}/votar").route(post().to(watch::vote)))
+        .service(page("/videos/{video_id}/reportar").route(post().to(report::send)))
+        .service(page("/reporte/{video_id}").route(read().to(report::page)))
         .service(page("/videos/{video_id}/portada.jpg").route(read().to(watch::poster)))
         .service(page("/voto/{video_id}").route(read().to(watch::outcome)))
         .service(
@@ -67,6 +71,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(page("/mis-videos/estado").route(read().to(live::state)))
         .service(page("/mis-videos/{video_id}").route(read().to(mine::my_video)))
         .service(page("/mis-videos/{video_id}/titulo").route(post().to(mine::rename)))
+        .service(page("/mis-videos/{video_id}/responder").route(post().to(mine::answer)))
         .service(page("/mis-videos/{video_id}/publicar").route(post().to(mine::publish)))
         .service(page("/mis-videos/{video_id}/retirar").route(post().to(mine::unpublish)))
         .service(
@@ -86,6 +91,19 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(post().to(organise::grant_role)),
         )
         .service(page("/organizacion/registro").route(read().to(organise::record)))
+        .service(page("/organizacion/reportes").route(read().to(organise::reported)))
+        .service(
+            page("/organizacion/reportes/{video_id}/ocultar")
+                .route(post().to(organise::hide_reported)),
+        )
+        .service(
+            page("/organizacion/reportes/{video_id}/mostrar")
+                .route(post().to(organise::show_reported_again)),
+        )
+        .service(
+            page("/organizacion/reportes/{video_id}/descartar")
+                .route(post().to(organise::dismiss_reported)),
+        )
         .service(page("/organizacion/videos").route(read().to(organise::videos)))
         .service(page("/organizacion/videos/{video_id}").route(read().to(organise::video)))
         .service(page("/organizacion/videos/{video_id}/ocultar").route(post().to(organise::hide)))

@@ -183,6 +183,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    answers (moderation_id) {
+        moderation_id -> Int8,
+        video_id -> Uuid,
+        text -> Text,
+        created_at -> Timestamptz,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> Int8,
         at -> Timestamptz,
@@ -193,6 +203,19 @@ diesel::table! {
         before -> Nullable<Jsonb>,
         after -> Nullable<Jsonb>,
         request_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    reports (video_id, user_id) {
+        video_id -> Uuid,
+        user_id -> Int8,
+        reason -> Text,
+        text -> Nullable<Text>,
+        created_at -> Timestamptz,
+        settled_at -> Nullable<Timestamptz>,
+        settled_by -> Nullable<Int8>,
+        outcome -> Nullable<Text>,
     }
 }
 
@@ -253,8 +276,11 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(answers -> moderations (moderation_id));
+diesel::joinable!(answers -> videos (video_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(moderations -> users (organiser_id));
+diesel::joinable!(reports -> videos (video_id));
 diesel::joinable!(results -> contests (contest_id));
 diesel::joinable!(standings -> users (user_id));
 diesel::joinable!(uploads -> users (user_id));
@@ -264,10 +290,12 @@ diesel::joinable!(votes -> users (user_id));
 diesel::joinable!(votes -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    answers,
     contests,
     idempotency_keys,
     installation,
     moderations,
+    reports,
     revoked_tokens,
     search_words,
     standings,

@@ -20,6 +20,11 @@ pub fn normal(text: &str) -> String {
     composed.trim_matches(is_blank).to_owned()
 }
 
+/// Returns a text of several lines as one line.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Returns whether all of a normalized line is visible. It may not contain control characters, line
 /// separators, invisible or bidirectional controls (UTR #36 §2.10.5) or stacks of combining marks.
 /// Joiners are allowed where they change the shape of a word or an emoji, since Persian, Indic

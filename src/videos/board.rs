@@ -45,6 +45,12 @@ pub async fn titles(db: &Db, ids: &[VideoId]) -> anyhow::Result<HashMap<VideoId,
     Ok(titles.into_iter().collect())
 }
 
+/// Returns the videos among `ids` as organisers see them, in no order.
+pub async fn organised_among(db: &Db, ids: &[VideoId]) -> anyhow::Result<Vec<OrganisedVideo>> {
+    let mut connection = db.connection().await?;
+    board::organised_among(&mut connection, ids).await
+}
+
 /// Counts the failed videos by reason, most frequent first.
 pub async fn failures_by_reason(db: &Db) -> anyhow::Result<Vec<FailureCount>> {
     let mut connection = db.connection().await?;

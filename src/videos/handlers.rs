@@ -1,5 +1,6 @@
 //! Endpoints of videos.
 
+pub mod answer;
 mod media;
 pub mod moderation;
 pub mod resumable;
@@ -51,6 +52,8 @@ struct VideoBody {
     is_public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
     votes: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressBody>,
@@ -106,6 +109,7 @@ impl VideoBody {
             original_url: None,
             is_public: video.is_public,
             hidden_reason: video.hidden_reason.clone(),
+            answer: video.answer.clone(),
             votes: video.votes,
             progress: ProgressBody::new(video),
             failure_code: failure.as_ref().map(Failure::code),

@@ -22,7 +22,7 @@ use diesel::{
     dsl::{AsExprOf, not, sql},
     expression::SqlLiteral,
     insert_into, sql_query,
-    sql_types::{self, BigInt, Bool, Nullable, Timestamptz},
+    sql_types::{self, BigInt, Bool, Nullable, Text, Timestamptz},
     update as update_table,
 };
 use diesel_async::RunQueryDsl as _;
@@ -63,6 +63,9 @@ pub struct Video {
     pub is_public: bool,
     /// Why an organiser hid it.
     pub hidden_reason: Option<String>,
+    /// What its owner answered to that.
+    #[diesel(select_expression = answer(), select_expression_type = SqlLiteral<Nullable<Text>>)]
+    pub answer: Option<String>,
     /// All votes cast, including the vote deltas.
     #[diesel(select_expression = votes_so_far(), select_expression_type = SqlLiteral<BigInt>)]
     pub votes: i64,
@@ -79,6 +82,13 @@ pub struct Video {
 fn votes_so_far() -> SqlLiteral<BigInt> {
     sql("videos.votes
         + (SELECT coalesce(sum(uncounted.votes), 0)::bigint FROM uncounted WHERE video_id = videos.id)")
+}
+
+/// Returns the answer to the hiding that lasts. Evaluated for hidden videos only.
+fn answer() -> SqlLiteral<Nullable<Text>> {
+    sql("CASE WHEN videos.hidden_reason IS NOT NULL THEN (
+            SELECT text FROM answers WHERE moderation_id = (
+                SELECT max(moderations.id) FROM moderations WHERE moderations.video_id = videos.id)) END")
 }
 
 #[derive(AsChangeset)]

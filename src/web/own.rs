@@ -61,6 +61,7 @@ pub async fn my_videos(
             state: state(&progress, video.failure().as_ref(), language),
             is_public: video.is_public,
             hidden: video.hidden_reason.clone(),
+            answer: video.answer.clone(),
             votes: video.votes,
             uploaded: ago(language, seconds_since(video.uploaded_at)),
             thumb,

@@ -8,6 +8,7 @@ pub mod live;
 pub mod mine;
 pub mod organise;
 pub mod ranking;
+pub mod report;
 pub mod session;
 pub mod upload;
 pub mod watch;

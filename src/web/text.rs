@@ -8,6 +8,7 @@ pub mod english;
 pub mod modules;
 mod numbers;
 pub mod privacy;
+pub mod reports;
 pub mod spanish;
 pub mod staff;
 

@@ -10,6 +10,7 @@ pub mod info;
 pub mod mine;
 pub mod organise;
 pub mod ranking;
+pub mod reports;
 pub mod staff;
 pub mod upload;
 pub mod watch;
@@ -18,7 +19,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     language::Language,
-    web::text::{self, Phrases, modules, phrases},
+    web::text::{
+        self, Phrases, modules, phrases,
+        reports::{ReportPhrases, reports},
+    },
 };
 
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -75,6 +79,11 @@ impl Shell {
     /// Returns the sentences of `page.js` as JSON.
     pub fn phrases(&self) -> String {
         modules::page(self.t)
+    }
+
+    /// Returns the sentences about reports.
+    pub fn reports(&self) -> &'static ReportPhrases {
+        reports(self.language)
     }
 
     /// Returns `page` if it is the current section, for `aria-current`.

@@ -180,6 +180,12 @@ pub fn see_other(address: &str) -> HttpResponse {
         .finish()
 }
 
+/// Returns whether a module sent a form and wants no page.
+pub fn wants_json(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT);
+    accepted.is_some_and(|accepted| accepted == "application/json")
+}
+
 /// Returns `path` if it leads to a page of this site, else the front page. Browsers read `\` as `/`,
 /// and drop tabs and line breaks, so neither may occur.
 pub fn safe_path(path: &str) -> &str {

@@ -40,7 +40,7 @@ const LAYERS: [&[&str]; 8] = [
     &["app"],
     &["http"],
     &[
-        "users", "videos", "votes", "listing", "cities", "contests", "audit", "contract",
+        "users", "videos", "votes", "reports", "listing", "cities", "contests", "audit", "contract",
     ],
     &["web"],
     &["server", "worker", "monitoring", "dev"],
@@ -48,7 +48,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The dependencies allowed within a layer: a module and the module that it may use.
-const WITHIN_LAYER: [(&str, &str); 19] = [
+const WITHIN_LAYER: [(&str, &str); 21] = [
     ("aws", "config"),
     ("telemetry", "config"),
     ("telemetry", "metric"),
@@ -59,6 +59,8 @@ const WITHIN_LAYER: [(&str, &str); 19] = [
     ("auth", "db"),
     ("media", "confine"),
     ("votes", "videos"),
+    ("reports", "audit"),
+    ("reports", "videos"),
     ("listing", "videos"),
     ("videos", "users"),
     ("videos", "contests"),

@@ -51,6 +51,7 @@ mod races;
 mod rankings;
 mod rejections;
 mod remakes;
+mod reports;
 mod resumable;
 mod resumable_clients;
 mod sessions;

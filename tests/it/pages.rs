@@ -5,4 +5,5 @@ mod hostile;
 mod live;
 mod organisers;
 mod public;
+mod reports;
 pub mod visitor;

@@ -21,7 +21,7 @@ use crate::{
 const ROLE_TTL: Duration = Duration::from_secs(1);
 
 /// The routes for members of staff, and the permission that each needs.
-const STAFF: [(&str, &str, Permission); 32] = [
+const STAFF: [(&str, &str, Permission); 38] = [
     (
         "POST",
         "/api/moderation/videos/{video_id}/hide",
@@ -30,6 +30,28 @@ const STAFF: [(&str, &str, Permission); 32] = [
     (
         "POST",
         "/api/moderation/videos/{video_id}/show",
+        ModerateClips,
+    ),
+    (
+        "POST",
+        "/api/moderation/videos/{video_id}/dismiss",
+        ModerateClips,
+    ),
+    ("GET", "/api/moderation/reports", ModerateClips),
+    ("GET", "/organizacion/reportes", ModerateClips),
+    (
+        "POST",
+        "/organizacion/reportes/{video_id}/ocultar",
+        ModerateClips,
+    ),
+    (
+        "POST",
+        "/organizacion/reportes/{video_id}/mostrar",
+        ModerateClips,
+    ),
+    (
+        "POST",
+        "/organizacion/reportes/{video_id}/descartar",
         ModerateClips,
     ),
     ("GET", "/api/admin/audit", ReadAudit),
@@ -78,7 +100,7 @@ const STAFF: [(&str, &str, Permission); 32] = [
 ];
 
 /// The routes that need no role.
-const EVERYBODY: [&str; 53] = [
+const EVERYBODY: [&str; 58] = [
     "/",
     "/api/auth/login",
     "/api/auth/logout",
@@ -100,7 +122,9 @@ const EVERYBODY: [&str; 53] = [
     "/api/videos",
     "/api/videos/upload",
     "/api/videos/{video_id}",
+    "/api/videos/{video_id}/answer",
     "/api/videos/{video_id}/publish",
+    "/api/videos/{video_id}/report",
     "/ayuda",
     "/clasificacion",
     "/cuenta",
@@ -117,12 +141,14 @@ const EVERYBODY: [&str; 53] = [
     "/mis-videos/{video_id}",
     "/mis-videos/{video_id}/eliminar",
     "/mis-videos/{video_id}/publicar",
+    "/mis-videos/{video_id}/responder",
     "/mis-videos/{video_id}/retirar",
     "/mis-videos/{video_id}/titulo",
     "/openapi.json",
     "/privacidad",
     "/ready",
     "/registro",
+    "/reporte/{video_id}",
     "/robots.txt",
     "/salir",
     "/sesion",
@@ -130,6 +156,7 @@ const EVERYBODY: [&str; 53] = [
     "/swagger/{file:.*}",
     "/videos/{video_id}",
     "/videos/{video_id}/portada.jpg",
+    "/videos/{video_id}/reportar",
     "/videos/{video_id}/votar",
     "/voto/{video_id}",
 ];
@@ -294,14 +321,14 @@ async fn tabs_and_links_lead_nobody_to_a_page_that_does_not_exist() {
                 _ => open.extend(page.ok().links()),
             }
         }
-        let tabs =
-            ["", "/videos", "/personas", "/registro"].map(|tab| format!("/organizacion{tab}"));
+        let tabs = ["", "/videos", "/reportes", "/personas", "/registro"]
+            .map(|tab| format!("/organizacion{tab}"));
         let seen = tabs.map(|tab| seen.contains(&tab));
         let expected = match role {
             Role::Player => unreachable!(),
-            Role::Moderator => [true, true, false, false],
-            Role::Organiser => [true; 4],
-            Role::Operator => [true, false, false, false],
+            Role::Moderator => [true, true, true, false, false],
+            Role::Organiser => [true; 5],
+            Role::Operator => [true, false, false, false, false],
         };
         assert_eq!(seen, expected, "{role:?}");
     }

@@ -139,7 +139,9 @@ function listen() {
   tabs = globalThis.BroadcastChannel && new BroadcastChannel('anb');
   tabs?.addEventListener('message', ({ data }) => {
     if (data.vote) return count(data.vote, data.votes);
-    const isForm = document.querySelector('main form[method=post]:not([data-vote])');
+    const isForm = document.querySelector(
+      'main form[method=post]:not([data-vote], details:not([open]) > form)',
+    );
     if (data.left) {
       forgetVisitor();
       if (PRIVATE_PAGES.test(location.pathname)) location.reload();

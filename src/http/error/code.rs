@@ -8,7 +8,10 @@ use crate::language::Language;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     AccountTooNew,
+    AlreadyAnswered,
     AlreadyHidden,
+    AlreadyReported,
+    AlreadySettled,
     AlreadyVoted,
     BodyTooLarge,
     BodyTooSlow,
@@ -43,6 +46,7 @@ pub enum Code {
     NotPublishable,
     NothingToChange,
     OffsetMismatch,
+    OwnReport,
     OwnVideo,
     PreconditionFailed,
     PublishedVideo,
@@ -50,6 +54,7 @@ pub enum Code {
     StorageFull,
     SubmissionsClosed,
     TooManyOpenUploads,
+    TooManyReports,
     TooManyRequests,
     TooManyUploads,
     TooManyWaitingVideos,
@@ -72,7 +77,10 @@ impl Code {
     /// Every code.
     pub const ALL: &[Self] = &[
         Self::AccountTooNew,
+        Self::AlreadyAnswered,
         Self::AlreadyHidden,
+        Self::AlreadyReported,
+        Self::AlreadySettled,
         Self::AlreadyVoted,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
@@ -107,6 +115,7 @@ impl Code {
         Self::NotPublishable,
         Self::NothingToChange,
         Self::OffsetMismatch,
+        Self::OwnReport,
         Self::OwnVideo,
         Self::PreconditionFailed,
         Self::PublishedVideo,
@@ -114,6 +123,7 @@ impl Code {
         Self::StorageFull,
         Self::SubmissionsClosed,
         Self::TooManyOpenUploads,
+        Self::TooManyReports,
         Self::TooManyRequests,
         Self::TooManyUploads,
         Self::TooManyWaitingVideos,
@@ -142,11 +152,29 @@ impl Code {
                 "Tu cuenta es demasiado nueva para votar en este concurso.",
                 "Your account is too new to vote in this contest.",
             ),
+            Self::AlreadyAnswered => (
+                StatusCode::BAD_REQUEST,
+                "already_answered",
+                "Ya respondiste. La organización va a leer tu respuesta.",
+                "You have answered already. The organisers will read your answer.",
+            ),
             Self::AlreadyHidden => (
                 StatusCode::CONFLICT,
                 "already_hidden",
                 "Otra persona de la organización ya ocultó este video.",
                 "Another organiser has hidden this clip already.",
+            ),
+            Self::AlreadyReported => (
+                StatusCode::BAD_REQUEST,
+                "already_reported",
+                "Ya reportaste este video. La organización lo va a revisar.",
+                "You have reported this video already. The organisers will look at it.",
+            ),
+            Self::AlreadySettled => (
+                StatusCode::CONFLICT,
+                "already_settled",
+                "Otra persona de la organización ya revisó este video.",
+                "Another organiser has dealt with this clip already.",
             ),
             Self::AlreadyVoted => (
                 StatusCode::BAD_REQUEST,
@@ -354,6 +382,12 @@ impl Code {
                 "La subida está en otra posición: continúa desde Upload-Offset.",
                 "The upload is at another position: continue from Upload-Offset.",
             ),
+            Self::OwnReport => (
+                StatusCode::BAD_REQUEST,
+                "own_report",
+                "Este video es tuyo: puedes retirarlo de la votación cuando quieras.",
+                "This video is yours: you can take it out of the vote at any time.",
+            ),
             Self::OwnVideo => (
                 StatusCode::BAD_REQUEST,
                 "own_video",
@@ -395,6 +429,12 @@ impl Code {
                 "too_many_open_uploads",
                 "Tienes demasiadas subidas en curso. Espera a que terminen antes de empezar otra.",
                 "You have too many uploads running. Wait until they end before you start another one.",
+            ),
+            Self::TooManyReports => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_reports",
+                "Ya enviaste 20 reportes en las últimas 24 horas. Puedes reportar más mañana.",
+                "You have sent 20 reports in the last 24 hours. You can report more tomorrow.",
             ),
             Self::TooManyRequests => (
                 StatusCode::TOO_MANY_REQUESTS,

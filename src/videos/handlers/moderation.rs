@@ -14,7 +14,7 @@ use crate::{
     },
     ids::VideoId,
     language::Language,
-    videos::moderation::{self, ModerationOutcome, check_reason},
+    videos::moderation::{self, HideIf, ModerationOutcome, check_reason},
 };
 
 #[derive(Deserialize)]
@@ -42,7 +42,8 @@ pub async fn hide(
     let Json(HideRequest { reason }) =
         Json::from_request(&request, &mut payload.into_inner()).await?;
     let reason = check_reason(&reason)?;
-    match moderation::hide(&app.backends, &By::from(&staff), video, &reason).await? {
+    let by = By::from(&staff);
+    match moderation::hide(&app.backends, &by, video, &reason, HideIf::Always).await? {
         ModerationOutcome::Done => Ok(HttpResponse::Ok().json(Moderated {
             message: Message::new(language, "El video está oculto.", "The clip is hidden."),
             video_id: video,

@@ -165,6 +165,20 @@ pub async fn organised(
     Ok(query.load(connection).await?)
 }
 
+/// Returns the videos among `ids` as organisers see them, in no order.
+pub async fn organised_among(
+    connection: &mut Connection,
+    ids: &[VideoId],
+) -> anyhow::Result<Vec<OrganisedVideo>> {
+    let found = videos::table
+        .inner_join(users::table.on(users::id.eq(videos::user_id)))
+        .filter(videos::id.eq_any(ids))
+        .select(OrganisedVideo::as_select())
+        .load(connection)
+        .await?;
+    Ok(found)
+}
+
 /// Escapes the wildcards of `LIKE`.
 fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -2,9 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, QueryDsl as _,
-    Queryable, sql_query,
-    sql_types::{BigInt, Nullable, Text, Uuid},
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _,
+    NullableExpressionMethods as _, QueryDsl as _, Queryable,
+    dsl::{exists, sql},
+    expression::SqlLiteral,
+    select, sql_query,
+    sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid},
+    update,
 };
 use diesel_async::RunQueryDsl as _;
 
@@ -12,7 +16,7 @@ use super::{Id, ids};
 use crate::{
     db::{
         Connection,
-        schema::{moderations, users},
+        schema::{answers, moderations, reports, users, videos},
     },
     ids::{UserId, VideoId},
 };
@@ -55,6 +59,89 @@ pub async fn hide(
         .load(connection)
         .await?;
     Ok(!ids(done).is_empty())
+}
+
+/// Returns whether a video has open reports, or its player's answer is open. Makes moderations of the
+/// video wait for each other until the transaction ends.
+pub async fn is_listed(connection: &mut Connection, video: VideoId) -> anyhow::Result<bool> {
+    videos::table
+        .find(video)
+        .select(videos::id)
+        .for_no_key_update()
+        .execute(connection)
+        .await?;
+    let reports = reports::table
+        .filter(reports::video_id.eq(video))
+        .filter(reports::settled_at.is_null());
+    let answers = answers::table
+        .filter(answers::video_id.eq(video))
+        .filter(answers::settled_at.is_null());
+    Ok(select(exists(reports).or(exists(answers)))
+        .get_result(connection)
+        .await?)
+}
+
+/// Settles the open reports of a video that was hidden. A statement of its own, which sees the
+/// reports for which the hiding waited.
+pub async fn settle_reports(
+    connection: &mut Connection,
+    staff: Option<UserId>,
+    video: VideoId,
+) -> anyhow::Result<()> {
+    let open = reports::table
+        .filter(reports::video_id.eq(video))
+        .filter(reports::settled_at.is_null());
+    update(open)
+        .set((
+            reports::settled_at.eq(moment()),
+            reports::settled_by.eq(staff),
+            reports::outcome.eq("hidden"),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Settles the answer of a player whose video is shown again.
+pub async fn settle_answer(connection: &mut Connection, video: VideoId) -> anyhow::Result<()> {
+    let open = answers::table
+        .filter(answers::video_id.eq(video))
+        .filter(answers::settled_at.is_null());
+    update(open)
+        .set(answers::settled_at.eq(moment()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Returns the present moment by the clock of the database.
+fn moment() -> SqlLiteral<Nullable<Timestamptz>> {
+    sql("clock_timestamp()")
+}
+
+/// Records what the owner of a hidden video answers. Returns whether it was the first answer since
+/// the video was hidden.
+pub async fn answer(
+    connection: &mut Connection,
+    user: UserId,
+    video: VideoId,
+    text: &str,
+) -> anyhow::Result<bool> {
+    let answer = sql_query(
+        "INSERT INTO answers (moderation_id, video_id, text)
+         SELECT max(moderations.id), videos.id, $3
+         FROM videos JOIN moderations ON moderations.video_id = videos.id
+         WHERE videos.id = $2 AND videos.user_id = $1 AND hidden_reason IS NOT NULL
+         GROUP BY videos.id
+         ON CONFLICT DO NOTHING",
+    );
+    let inserted = answer
+        .bind::<BigInt, _>(user)
+        .bind::<Uuid, _>(video)
+        .bind::<Text, _>(text)
+        .execute(connection)
+        .await?;
+    Ok(inserted == 1)
 }
 
 /// Shows a hidden video again and logs it. Returns whether it was hidden.

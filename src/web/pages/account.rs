@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use serde::Deserialize;
 
 use super::{session, watch::outcome_of};
@@ -27,7 +27,7 @@ use crate::{
             Clip, Notice, Section,
             account::{AccountPage, LogInPage, Profile, SignUpForm, SignUpPage},
         },
-        visit::{Member, Visit, safe_path, see_other},
+        visit::{Member, Visit, safe_path, see_other, wants_json},
     },
 };
 
@@ -242,11 +242,6 @@ pub async fn log_in(
         Ok(user) => desk.admit(user, is_kept, &detour).await,
         Err(error) => show_log_in(app, &visit, fields.email, is_kept, Some(error), &detour).await,
     }
-}
-
-fn wants_json(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get(header::ACCEPT);
-    accepted.is_some_and(|accepted| accepted == "application/json")
 }
 
 async fn show_log_in(

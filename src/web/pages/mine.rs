@@ -16,7 +16,7 @@ use crate::{
     users,
     videos::{
         self, Change,
-        handlers::{change_within_limit, delete_within_limit},
+        handlers::{answer::answer_within_limit, change_within_limit, delete_within_limit},
     },
     web::{
         clips::{self, Address},
@@ -185,6 +185,27 @@ async fn apply(
     match change_within_limit(app, limits, member.user(), video, &change).await {
         Ok(_) => Ok(see_other(&format!("/mis-videos/{video}"))),
         Err(error) => show(app, visit, member, video, Some(error)).await,
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct AnswerForm {
+    texto: String,
+}
+
+/// `POST /mis-videos/{video_id}/responder`
+pub async fn answer(
+    app: web::Data<App>,
+    limits: web::Data<Limits>,
+    visit: Visit,
+    member: Member,
+    VideoPath(video): VideoPath,
+    Fields(form): Fields<AnswerForm>,
+) -> Result<HttpResponse> {
+    match answer_within_limit(&app, &limits, member.user(), video, &form.texto).await {
+        Ok(()) => Ok(see_other(&format!("/mis-videos/{video}"))),
+        Err(error) => show(&app, &visit, member, video, Some(error)).await,
     }
 }
 

@@ -5,6 +5,7 @@ mod dashboard;
 mod moderate;
 mod people;
 mod record;
+mod reports;
 mod rows;
 
 use actix_web::{HttpResponse, http::StatusCode};
@@ -15,6 +16,10 @@ pub use self::{
     moderate::{hide, show_again, video, videos},
     people::{grant_role, people},
     record::record,
+    reports::{
+        dismiss as dismiss_reported, hide as hide_reported, reported,
+        show_again as show_reported_again,
+    },
 };
 use crate::{
     auth::permissions::RunContest,

@@ -33,6 +33,8 @@ Tu nombre, tu ciudad, los videos que publiques y sus votos. Tu correo nunca se p
 Si tienes menos de 18 años, tu madre, tu padre o tu representante debe autorizar la cuenta y cada video. Si alguien \
 aparece en un video sin autorización, la organización lo oculta apenas lo sepa.
 
+Los reportes los ve solo la organización: ni quien subió el video ni el público saben quién reportó.
+
 # Tus derechos
 
 Puedes conocer, actualizar, corregir y borrar tus datos, y retirar la autorización. Borrar un video borra también su \
@@ -66,6 +68,8 @@ Your name, your city, the videos that you publish and their votes. Your e-mail a
 
 If you are under 18, your mother, father or guardian must authorise the account and each video. If somebody appears in \
 a video without authorisation, the organisers hide it as soon as they know.
+
+Only the organisers see reports: neither the player nor the public learns who reported a video.
 
 # Your rights
 

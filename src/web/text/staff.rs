@@ -137,6 +137,8 @@ pub fn member_in_words(language: Language, member: &str) -> &str {
         "role" => ("Rol", "Role"),
         "reason" => ("Motivo", "Reason"),
         "videos" => ("Videos", "Videos"),
+        "reports" => ("Reportes", "Reports"),
+        "answers" => ("Respuestas", "Answers"),
         "name" => ("Nombre", "Name"),
         other => return other,
     };

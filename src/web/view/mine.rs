@@ -48,6 +48,8 @@ pub struct MyVideo {
     pub is_public: bool,
     /// The organisers' reason, if they hid the video.
     pub hidden: Option<String>,
+    /// What the player answered to that.
+    pub answer: Option<String>,
     pub votes: i64,
     /// When it was uploaded, in words.
     pub uploaded: String,

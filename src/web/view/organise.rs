@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Clip, Notice, Shell, query_value,
-    staff::{Tab, tabs},
+    staff::{Tab, tabs_with_reports},
 };
 use crate::{
     auth::{Permission, Role},
@@ -31,6 +31,8 @@ pub struct Tiles {
     pub waiting: i64,
     pub flying: i64,
     pub dead: i64,
+    /// Clips that moderators have to look at.
+    pub reports: i64,
     /// Age of the video that has waited longest.
     pub oldest_seconds: Option<u64>,
     /// Messages at the broker, if it answered.
@@ -108,7 +110,7 @@ impl OrganisePage {
     }
 
     fn tabs(&self) -> Vec<Tab> {
-        tabs(self.shell.language, self.role)
+        tabs_with_reports(self.shell.language, self.role, self.tiles.reports)
     }
 
     fn may_moderate(&self) -> bool {
@@ -166,6 +168,7 @@ impl Tiles {
                 value: broker.unwrap_or_else(|| "–".to_owned()),
                 ..number("broker", t.tile_broker, 0)
             },
+            number("reports", shell.reports().tile, tiles.reports),
             number("uploads", t.tile_uploads, tiles.uploads),
             number("done", t.tile_done, tiles.done),
             Tile {
@@ -188,6 +191,8 @@ pub struct OrganiseVideosPage {
     pub videos: Vec<OrganisedVideo>,
     /// The newest first.
     pub moderations: Vec<Moderation>,
+    /// Number of clips on the list of reports.
+    pub reports: i64,
 }
 
 /// A video as organisers see it.
@@ -204,6 +209,8 @@ pub struct OrganisedVideo {
     pub uploaded: String,
     /// Why it is hidden.
     pub hidden: Option<String>,
+    /// What its player answered to that.
+    pub answer: Option<String>,
     /// Code and sentence of a failure.
     pub failure: Option<Failed>,
     pub thumb: Option<String>,
@@ -285,7 +292,7 @@ impl OrganiseVideosPage {
     }
 
     fn tabs(&self) -> Vec<Tab> {
-        tabs(self.shell.language, self.role)
+        tabs_with_reports(self.shell.language, self.role, self.reports)
     }
 
     /// Returns keys and names of the states.

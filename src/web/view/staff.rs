@@ -8,6 +8,7 @@ use crate::{
     language::Language,
     web::text::{
         phrases,
+        reports::reports,
         staff::{StaffText, staff},
     },
 };
@@ -17,6 +18,8 @@ use crate::{
 pub struct Tab {
     pub page: &'static str,
     pub label: &'static str,
+    /// Number of clips that wait there.
+    pub open: i64,
 }
 
 /// Returns the tabs that a role may see, in their order.
@@ -30,6 +33,11 @@ pub fn tabs(language: Language, role: Role) -> Vec<Tab> {
             t.moderate,
         ),
         (
+            Permission::ModerateClips,
+            "/organizacion/reportes",
+            reports(language).tab,
+        ),
+        (
             Permission::GrantRoles,
             "/organizacion/personas",
             staff.people,
@@ -41,7 +49,23 @@ pub fn tabs(language: Language, role: Role) -> Vec<Tab> {
         ),
     ];
     let seen = tabs.into_iter().filter(|(needed, ..)| role.may(*needed));
-    seen.map(|(_, page, label)| Tab { page, label }).collect()
+    let tab = |(_, page, label)| Tab {
+        page,
+        label,
+        open: 0,
+    };
+    seen.map(tab).collect()
+}
+
+/// Returns the tabs that a role may see, with the number of reported clips.
+pub fn tabs_with_reports(language: Language, role: Role, open: i64) -> Vec<Tab> {
+    let mut tabs = tabs(language, role);
+    for tab in &mut tabs {
+        if tab.page == "/organizacion/reportes" {
+            tab.open = open;
+        }
+    }
+    tabs
 }
 
 #[derive(Debug, Template)]

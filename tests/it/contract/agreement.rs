@@ -16,7 +16,7 @@ use super::{
 
 /// Each published version of the document, and the SHA-256 of its file. To change the document,
 /// raise `info.version` as `info.description` says, and add a line here.
-const VERSIONS: [(&str, &str); 8] = [
+const VERSIONS: [(&str, &str); 9] = [
     (
         "1.0.0",
         "01f6f0c941691573945842d798cf71fd41e9c12736068bf32d43a6ccf798a68e",
@@ -48,6 +48,10 @@ const VERSIONS: [(&str, &str); 8] = [
     (
         "1.7.0",
         "6a57946c3958fce41aeae647c613f6de0301332856c102a30f69f227ba4fefcc",
+    ),
+    (
+        "1.8.0",
+        "0e342f24da8c7937874a1e489d90fb3898e3c259c5e952bcebdc0f222b4485a2",
     ),
 ];
 

@@ -27,10 +27,12 @@ pub enum Who {
     Fan,
     /// A new player with a known password.
     Newcomer,
-    /// A new player, to whom the upload of the row belongs.
+    /// A new player, to whom the upload of the row belongs, if it is about one.
     Uploader,
     /// A new player with the maximum number of open uploads that can be resumed.
     BusyUploader,
+    /// A new player who has sent the maximum number of reports.
+    BusyReporter,
     Organiser,
 }
 
@@ -77,6 +79,10 @@ pub enum Video {
     Fresh(Seed<'static>),
     /// A new video that the fan has voted for.
     Voted(Seed<'static>),
+    /// A new video that the fan has reported.
+    Reported(Seed<'static>),
+    /// A new hidden video, whose owner has answered.
+    Answered,
     Unknown,
     Malformed,
     /// A new upload that can be resumed, of [`Who::Uploader`] or else of a player who sends nothing.

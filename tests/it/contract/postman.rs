@@ -238,5 +238,5 @@ async fn newman_runs_the_collection_without_a_failure() {
         counts = run => counts,
         () = worker.run() => panic!("the worker ended"),
     };
-    assert_eq!(counts, [1, 3]);
+    assert_eq!(counts, [1, 5]);
 }

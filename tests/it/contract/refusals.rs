@@ -12,9 +12,10 @@ use super::{
     },
     contests::CONTESTS,
     table::{
-        AUDIT, CHANGE_PASSWORD, CITIES, CLIP, ERROR_CODE, FILM, HIDE, LOG_IN, MEDIA, MY_VOTES,
-        PUBLIC_VIDEOS, PUBLISH, RANKINGS, ROLES, SHOW, SIGN_UP, SWAGGER, TITLE, UPLOAD, VIDEO,
-        VIDEOS, VOTE, changed, film, grant_form, hide_form, password_form, sign_up_form, successes,
+        ANSWER, AUDIT, CHANGE_PASSWORD, CITIES, CLIP, DISMISS, ERROR_CODE, FILM, HIDE, LOG_IN,
+        MEDIA, MY_VOTES, PUBLIC_VIDEOS, PUBLISH, RANKINGS, REPORT, REPORTS, ROLES, SHOW, SIGN_UP,
+        SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, answer_form, changed, film, grant_form,
+        hide_form, password_form, report_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -29,6 +30,8 @@ pub fn refusals() -> Vec<Case> {
         votes(),
         moderation(),
         administration(),
+        reports(),
+        answers(),
         lists(),
         files(),
         unknown_paths(),
@@ -305,7 +308,12 @@ fn moderation() -> Vec<Case> {
             .refuses(404, Code::NotFound),
     ];
     for case in successes() {
-        if [HIDE, SHOW].contains(&case.route) {
+        if case.route == REPORTS {
+            for who in [Who::Owner, Who::Fan] {
+                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
+            }
+        }
+        if [HIDE, SHOW, DISMISS].contains(&case.route) {
             for who in [Who::Owner, Who::Fan] {
                 cases.push(case.clone().by(who).refuses(404, Code::NotFound));
             }
@@ -367,6 +375,84 @@ fn administration() -> Vec<Case> {
     cases
 }
 
+fn reports() -> Vec<Case> {
+    let report = |video| post(REPORT).by(Who::Fan).about(video).json(report_form());
+    let public = Video::Fresh(Seed::PUBLIC);
+    let field = |field: &str, value: &str, problem| {
+        report(public)
+            .json(changed(report_form(), field, value))
+            .refuses_fields(400, Code::ValidationFailed, problem)
+    };
+    let waiting = Seed {
+        status: "uploaded",
+        ..Seed::PUBLIC
+    };
+    let mut cases = vec![
+        field("reason", "spam", &[("reason", "invalid")]),
+        field("text", &"x".repeat(501), &[("text", "too_long")]),
+        field("text", "al\u{202e}revés", &[("text", "invalid")]),
+        report(public)
+            .json(json!({"text": "Sin motivo."}))
+            .refuses(400, Code::InvalidJson),
+        report(public)
+            .json(json!({"reason": "other", "text": null}))
+            .refuses(400, Code::InvalidJson),
+        report(Video::Reported(Seed::PUBLIC)).refuses(400, Code::AlreadyReported),
+        report(public).by(Who::Owner).refuses(400, Code::OwnReport),
+        report(public)
+            .by(Who::BusyReporter)
+            .refuses(429, Code::TooManyReports),
+        report(public)
+            .within(Setting::Limited)
+            .refuses(429, Code::TooManyRequests),
+        post(DISMISS)
+            .by(Who::Organiser)
+            .about(public)
+            .refuses(409, Code::AlreadySettled),
+    ];
+    for video in [
+        Video::Fresh(Seed::PRIVATE),
+        Video::Fresh(Seed::HIDDEN),
+        Video::Fresh(waiting),
+        Video::Unknown,
+        Video::Malformed,
+    ] {
+        cases.push(report(video).refuses(404, Code::NotFound));
+    }
+    cases
+}
+
+fn answers() -> Vec<Case> {
+    let answer = |video| post(ANSWER).by(Who::Owner).about(video).json(answer_form());
+    let hidden = Video::Fresh(Seed::HIDDEN);
+    let text = |text: &str, problem| {
+        answer(hidden).json(json!({ "text": text })).refuses_fields(
+            400,
+            Code::ValidationFailed,
+            problem,
+        )
+    };
+    let mut cases = vec![
+        text("", &[("text", "required")]),
+        text(" \n ", &[("text", "required")]),
+        text(&"x".repeat(501), &[("text", "too_long")]),
+        text("al\u{202e}revés", &[("text", "invalid")]),
+        answer(hidden)
+            .json(json!({}))
+            .refuses(400, Code::InvalidJson),
+        answer(Video::Answered).refuses(400, Code::AlreadyAnswered),
+        answer(Video::Fresh(Seed::PUBLIC)).refuses(409, Code::NotHidden),
+        answer(hidden).by(Who::Fan).refuses(403, Code::Forbidden),
+        answer(hidden)
+            .within(Setting::Limited)
+            .refuses(429, Code::TooManyRequests),
+    ];
+    for video in [Video::Unknown, Video::Malformed] {
+        cases.push(answer(video).refuses(404, Code::NotFound));
+    }
+    cases
+}
+
 fn lists() -> Vec<Case> {
     let mut cases = Vec::new();
     for (query, problems) in [
@@ -387,6 +473,7 @@ fn lists() -> Vec<Case> {
             (VIDEOS, Who::Owner),
             (MY_VOTES, Who::Fan),
             (CONTESTS, Who::Organiser),
+            (REPORTS, Who::Organiser),
         ] {
             cases.push(get(route).tail(query).by(who).refuses_fields(
                 400,

@@ -1,6 +1,7 @@
 //! Rows for successful requests: one per endpoint, from which [`super::general`] derives the common
 //! responses, and rows for further valid inputs.
 
+use anb::reports::Reason;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,6 +30,10 @@ pub const VOTE: &str = "/api/public/videos/{video_id}/vote";
 pub const RANKINGS: &str = "/api/public/rankings";
 pub const CITIES: &str = "/api/public/cities";
 pub const HIDE: &str = "/api/moderation/videos/{video_id}/hide";
+pub const REPORT: &str = "/api/videos/{video_id}/report";
+pub const ANSWER: &str = "/api/videos/{video_id}/answer";
+pub const REPORTS: &str = "/api/moderation/reports";
+pub const DISMISS: &str = "/api/moderation/videos/{video_id}/dismiss";
 pub const SHOW: &str = "/api/moderation/videos/{video_id}/show";
 pub const AUDIT: &str = "/api/admin/audit";
 pub const ROLES: &str = "/api/admin/roles";
@@ -66,6 +71,14 @@ pub fn hide_form() -> Value {
 
 pub fn grant_form() -> Value {
     json!({"email": "mia@example.com", "role": "moderator"})
+}
+
+pub fn report_form() -> Value {
+    json!({"reason": "personal_data", "text": "Se ve un número de teléfono al final."})
+}
+
+pub fn answer_form() -> Value {
+    json!({"text": "El número es de la cancha,\nno es mío."})
 }
 
 pub fn changed(mut form: Value, field: &str, value: &str) -> Value {
@@ -109,6 +122,11 @@ pub fn successes() -> Vec<Case> {
         "The clip is no longer hidden.",
     );
     let granted = Sentence("El rol está asignado.", "The role is granted.");
+    let reported = Sentence(
+        "Gracias. La organización va a revisar este video.",
+        "Thank you. The organisers will look at this video.",
+    );
+    let dismissed = Sentence("El video queda como está.", "The clip stays as it is.");
     let logged_out = Sentence("Sesión cerrada exitosamente.", "Logged out.");
     let mut cases = vec![
         Case::new(Method::POST, SIGN_UP, 201, signed_up).json(sign_up_form()),
@@ -128,6 +146,19 @@ pub fn successes() -> Vec<Case> {
         own(Method::DELETE, VIDEO, deleted),
         own(Method::POST, PUBLISH, Object),
         own(Method::PUT, PUBLISH, Object),
+        own(Method::POST, ANSWER, Object)
+            .about(Video::Fresh(Seed::HIDDEN))
+            .json(answer_form()),
+        public(Method::POST, REPORT, reported)
+            .by(Who::Uploader)
+            .about(Video::Fresh(Seed::PUBLIC))
+            .json(report_form()),
+        public(Method::GET, REPORTS, List)
+            .by(Who::Organiser)
+            .within(Setting::Still),
+        public(Method::POST, DISMISS, dismissed)
+            .by(Who::Organiser)
+            .about(Video::Reported(Seed::PUBLIC)),
         public(Method::POST, HIDE, hidden)
             .by(Who::Organiser)
             .about(Video::Fresh(Seed::PUBLIC))
@@ -206,6 +237,18 @@ pub fn variants() -> Vec<Case> {
         cases.push(success(&Method::GET, VIDEO).about(video));
     }
     cases.push(success(&Method::GET, VIDEO).about(Video::Fresh(Seed::HIDDEN)));
+    cases.push(success(&Method::GET, VIDEO).about(Video::Answered));
+    for reason in Reason::ALL {
+        let form = json!({"reason": reason.name()});
+        cases.push(success(&Method::POST, REPORT).json(form));
+    }
+    let text = "x".repeat(500);
+    let report = changed(report_form(), "text", &text);
+    cases.push(success(&Method::POST, REPORT).json(report));
+    cases.push(success(&Method::POST, ANSWER).json(json!({ "text": text })));
+    cases.push(success(&Method::POST, DISMISS).about(Video::Answered));
+    let reports = success(&Method::GET, REPORTS).answers(200, Empty);
+    cases.push(reports.tail("?page=2"));
     cases.push(success(&Method::GET, RULES).within(Setting::Still));
     for length in [5, 200] {
         let reason = changed(hide_form(), "reason", &"x".repeat(length));

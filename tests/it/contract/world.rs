@@ -199,6 +199,8 @@ impl World {
                     .bearer_auth(self.tokens.issue(self.organiser).unwrap())
                     .json(&grant_form());
                 Response::of(grant).await.ok();
+                self.video(Video::Reported(Seed::PRIVATE)).await;
+                self.video(Video::Answered).await;
             }
             Setting::Limited => self.exhaust_limits().await,
             Setting::Crowded => {
@@ -334,6 +336,11 @@ impl World {
             Who::Organiser => player(self.organiser),
             Who::Newcomer => self.newcomer().await,
             Who::Uploader => player(self.uploader().await),
+            Who::BusyReporter => {
+                let user = self.uploader().await;
+                self.add_reports(user).await;
+                player(user)
+            }
             Who::BusyUploader => {
                 let user = self.uploader().await;
                 for _ in 0..self.app.serve.quota.max_resumable_uploads {
@@ -365,6 +372,22 @@ impl World {
             self.third
         };
         self.add_upload(user, upload).await
+    }
+
+    /// Lets a player report the maximum number of videos.
+    async fn add_reports(&self, UserId(user): UserId) {
+        for _ in 0..20 {
+            let id = self.video(Video::Fresh(Seed::PUBLIC)).await;
+            self.add_report(user, &id).await;
+        }
+    }
+
+    async fn add_report(&self, user: i64, id: &str) {
+        let report = format!(
+            "INSERT INTO reports (video_id, user_id, reason, text)
+             VALUES ('{id}', {user}, 'violence', 'Al final hay una pelea.')"
+        );
+        self.app.execute(&report).await;
     }
 
     async fn add_upload(&self, UserId(user): UserId, upload: Upload) -> String {
@@ -424,9 +447,9 @@ impl World {
     }
 
     pub async fn video(&self, video: Video) -> String {
-        let (seed, is_voted) = match video {
-            Video::Fresh(seed) => (seed, false),
-            Video::Voted(seed) => (seed, true),
+        let seed = match video {
+            Video::Fresh(seed) | Video::Voted(seed) | Video::Reported(seed) => seed,
+            Video::Answered => Seed::HIDDEN,
             Video::Unknown => return VideoId::generate().to_string(),
             Video::Malformed => return "7".to_owned(),
             Video::Upload(_) | Video::Contest(_) => unreachable!("see Self::upload and contest"),
@@ -450,13 +473,25 @@ impl World {
                 ))
                 .await;
         }
-        if is_voted {
-            let fan = self.fan;
-            self.app
-                .execute(&format!(
-                    "INSERT INTO votes (user_id, video_id) VALUES ({fan}, '{id}')"
-                ))
-                .await;
+        let UserId(fan) = self.fan;
+        match video {
+            Video::Voted(_) => {
+                let vote = format!("INSERT INTO votes (user_id, video_id) VALUES ({fan}, '{id}')");
+                self.app.execute(&vote).await;
+            }
+            Video::Reported(_) => self.add_report(fan, &id).await,
+            Video::Answered => {
+                let answer = format!(
+                    "INSERT INTO answers (moderation_id, video_id, text)
+                     SELECT id, video_id, 'No es mi número.' FROM moderations WHERE video_id = '{id}'"
+                );
+                self.app.execute(&answer).await;
+            }
+            Video::Fresh(_)
+            | Video::Unknown
+            | Video::Malformed
+            | Video::Upload(_)
+            | Video::Contest(_) => {}
         }
         id
     }

@@ -23,6 +23,7 @@ const NASTY: [&str; 8] = [
 const ROWS: &str = "SELECT sum(hashtext(line)::bigint) FROM (
     SELECT users::text AS line FROM users UNION ALL SELECT videos::text FROM videos
     UNION ALL SELECT votes::text FROM votes UNION ALL SELECT moderations::text FROM moderations
+    UNION ALL SELECT reports::text FROM reports UNION ALL SELECT answers::text FROM answers
     UNION ALL SELECT revoked_tokens::text FROM revoked_tokens
     UNION ALL SELECT uploads::text FROM uploads) AS every";
 
@@ -31,7 +32,7 @@ fn assert_harmless(html: &str, path: &str) {
     for sign in [
         "<script>alert",
         "<img src=x",
-        "</textarea>",
+        "</textarea></title>",
         "onmouseover='alert",
     ] {
         assert!(!html.contains(sign), "{path}: {sign}");
@@ -55,8 +56,18 @@ async fn hostile_names_and_titles_are_text() {
     ))
     .await;
     app.execute("UPDATE users SET role = 'organiser'").await;
+    app.insert_user("Luis", "Cali").await;
+    let reports = "INSERT INTO reports (video_id, user_id, reason, text)
+        SELECT videos.id, users.id, title, title FROM videos, users WHERE first_name = 'Luis'";
+    assert_eq!(app.execute(reports).await, NASTY.len());
     let mut visitor = Visitor::logged_in(&app, &ana).await;
+    let clip = app.add(&ana, Seed::PUBLIC).await;
+    let form = format!(
+        "/reporte/{clip}?motivo=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&texto=%3C/textarea%3E%3C/title%3E"
+    );
     for path in [
+        &form,
+        "/organizacion/reportes",
         "/",
         "/clasificacion",
         "/cuenta",

@@ -3,9 +3,10 @@
 use super::visitor::Visitor;
 use crate::support::{Seed, TestApp};
 
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 5] = [
     "/organizacion",
     "/organizacion/videos",
+    "/organizacion/reportes",
     "/organizacion/clasificacion.csv",
     "/organizacion/piezas",
 ];
@@ -105,7 +106,7 @@ async fn videos_are_found_by_title_player_id_and_state() {
             .get(&format!("/organizacion/videos?{query}"))
             .await
             .ok();
-        let shown = [&first, &second].map(|id| page.has(&format!("/organizacion/videos/{id}")));
+        let shown = [&first, &second].map(|id| page.has(&format!("data-video=\"{id}\"")));
         assert_eq!(shown, found, "{query}");
     }
 }

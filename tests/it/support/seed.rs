@@ -156,6 +156,13 @@ impl TestApp {
             .execute(&mut connection)
             .await;
         assert_eq!(added.unwrap(), 1);
+        if seed.is_hidden {
+            let log = format!(
+                "INSERT INTO moderations (video_id, title, is_hidden, reason)
+                 SELECT id, title, true, hidden_reason FROM videos WHERE id = '{id}'"
+            );
+            assert_eq!(sql_query(log).execute(&mut connection).await.unwrap(), 1);
+        }
         id
     }
 

@@ -16,6 +16,7 @@ use crate::{
     },
     http::{Code, Result, extract::VideoPath},
     language::Language,
+    reports,
     videos::{
         Failure, VideoStatus,
         board::{self, OrganisedVideo, Wanted},
@@ -58,6 +59,7 @@ async fn tiles(app: &App) -> anyhow::Result<Tiles> {
             .oldest_age_seconds
             .and_then(|seconds| u64::try_from(seconds).ok()),
         broker,
+        reports: reports::open_count(db).await?,
         uploads: work.open_uploads,
         done: work.last_hour,
         rate_tenths: work.last_five_minutes * 10 / 5,

@@ -10,10 +10,11 @@ use crate::{
     http::{Code, Error, Result, extract::VideoPath, filter, form::Fields},
     ids::VideoId,
     language::Language,
+    reports,
     videos::{
         Failure, VideoStatus,
         board::{self, OrganisedVideo, Wanted},
-        moderation::{self, ModerationOutcome, check_reason},
+        moderation::{self, HideIf, ModerationOutcome, check_reason},
     },
     web::{
         own::{self, seconds_since},
@@ -65,6 +66,7 @@ pub async fn videos(
         state,
         videos: shown,
         moderations: moderations(&app, &visit, None).await?,
+        reports: reports::open_count(db).await?,
     };
     private(&visit, StatusCode::OK, &page)
 }
@@ -88,7 +90,8 @@ fn wanted_state(key: &str) -> Wanted {
     }
 }
 
-fn organised(app: &App, row: &OrganisedVideo, language: Language) -> view::OrganisedVideo {
+/// Returns a video as the organisers' pages show it.
+pub fn organised(app: &App, row: &OrganisedVideo, language: Language) -> view::OrganisedVideo {
     let video = &row.video;
     let state = match video.status {
         _ if video.hidden_reason.is_some() => "hidden",
@@ -107,6 +110,7 @@ fn organised(app: &App, row: &OrganisedVideo, language: Language) -> view::Organ
         votes: video.votes,
         uploaded: ago(language, seconds_since(video.uploaded_at)),
         hidden: video.hidden_reason.clone(),
+        answer: video.answer.clone(),
         failure: video.failure().map(|failure| Failed {
             code: failure.code().to_owned(),
             sentence: failure.message(language),
@@ -198,6 +202,12 @@ pub struct ReasonForm {
     motivo: String,
 }
 
+impl ReasonForm {
+    pub fn reason(&self) -> &str {
+        &self.motivo
+    }
+}
+
 /// `POST /organizacion/videos/{video_id}/ocultar`
 pub async fn hide(
     app: web::Data<App>,
@@ -206,13 +216,14 @@ pub async fn hide(
     VideoPath(video): VideoPath,
     Fields(form): Fields<ReasonForm>,
 ) -> Result<HttpResponse> {
-    let reason = match check_reason(&form.motivo) {
+    let reason = match check_reason(form.reason()) {
         Ok(reason) => reason,
         Err(errors) => {
             return show(&app, &visit, &staff, video, Some(errors.into()), false).await;
         }
     };
-    let outcome = moderation::hide(&app.backends, &staff.by, video, &reason).await?;
+    let (by, condition) = (&staff.by, HideIf::Always);
+    let outcome = moderation::hide(&app.backends, by, video, &reason, condition).await?;
     moderated(video, &outcome)
 }
 

@@ -173,6 +173,18 @@ fn clip_and_votes() -> Vec<Step> {
                 "pm.test(\"the vote is listed\", () => \
                      pm.expect(body).to.include(pm.collectionVariables.get(\"video_id\")));",
             ),
+        step("Report the video", "reportVideo", 200)
+            .by("fan_token")
+            .at("video_id", VIDEO_ID)
+            .sends(json!({"reason": "other_person", "text": "Mi hermano sale sin permiso."})),
+        step("Report the video again", "reportVideo", 400)
+            .by("fan_token")
+            .at("video_id", VIDEO_ID)
+            .sends(json!({"reason": "other"}))
+            .after(
+                "pm.test(\"the code is already_reported\", () => \
+                     pm.expect(body.code).to.equal(\"already_reported\"));",
+            ),
         step("Places", "listCities", 200).query("q=cali"),
         step("Public videos", "listPublicVideos", 200).query("city=Cali&limit=10"),
         step("Ranking", "listRankings", 200).query("city=Cali&by=player"),
@@ -205,6 +217,16 @@ fn moderation() -> Vec<Step> {
                 "email": "{{organiser_email}}", "password": "{{organiser_password}}",
             }))
             .after("pm.collectionVariables.set(\"organiser_token\", body.access_token);"),
+        step("List of reports", "listReports", 200)
+            .by("organiser_token")
+            .after(
+                "pm.test(\"the video is listed\", () => \
+                     pm.expect(body.map((entry) => entry.video_id))\
+                         .to.include(pm.collectionVariables.get(\"video_id\")));",
+            ),
+        step("Dismiss the reports", "dismissReports", 200)
+            .by("organiser_token")
+            .at("video_id", VIDEO_ID),
         hide("Hide the video", 200).by("organiser_token"),
         step("The owner reads why", "getVideo", 200)
             .by("player_token")
@@ -212,6 +234,14 @@ fn moderation() -> Vec<Step> {
             .after(
                 "pm.test(\"the reason is there\", () => \
                      pm.expect(body.hidden_reason).to.include(\"datos personales\"));",
+            ),
+        step("The owner answers", "answerModeration", 200)
+            .by("player_token")
+            .at("video_id", VIDEO_ID)
+            .sends(json!({"text": "Son los datos de la cancha."}))
+            .after(
+                "pm.test(\"the answer is there\", () => \
+                     pm.expect(body.answer).to.include(\"la cancha\"));",
             ),
         step("Show the video again", "showVideo", 200)
             .by("organiser_token")

@@ -1,0 +1,3 @@
+DROP INDEX moderations_video_id;
+DROP TABLE answers;
+DROP TABLE reports;
