@@ -22,6 +22,7 @@ mod organiser;
 mod outages;
 mod player;
 mod proxies;
+mod reports;
 mod shared;
 mod sheets;
 mod stage;

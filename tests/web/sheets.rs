@@ -33,9 +33,11 @@ const OWN_TITLES: [&str; 6] = [
     "Doble ritmo",
 ];
 /// What the sheet of parts shows of users, and why a video is hidden.
-const SAMPLES: [&str; 2] = [
+const SAMPLES: [&str; 4] = [
     "Triple sobre la bocina en la final del barrio",
     "Un motivo de prueba",
+    "Al final se ve una pelea",
+    "No soy yo quien pelea",
 ];
 const NAMES: [(&str, &str); 6] = [
     ("Ana", "Rentería"),
@@ -137,6 +139,7 @@ impl Contest {
         let dead = stage.app.add(&self.ana, dead).await;
         stage.fail_by_our_fault(&dead).await;
         self.act(&private).await;
+        let reports = self.add_reports(&public, &hidden).await;
         let upload = stage.app.create_upload(&self.ana, 1_000_000).await;
         assert!(upload.starts_with('/'));
 
@@ -179,7 +182,6 @@ impl Contest {
             own("account", "/cuenta"),
             add("my-videos", "/mis-videos", Who::Player, 200, true),
             own("my-video", &format!("/mis-videos/{private}")),
-            own("my-hidden-video", &format!("/mis-videos/{hidden}")),
             own("my-failed-video", &format!("/mis-videos/{failed}")),
             own("delete", &format!("/mis-videos/{private}/eliminar")),
             own("own-vote", &format!("/voto/{public}")),
@@ -192,6 +194,7 @@ impl Contest {
             organise("record", "/organizacion/registro"),
             organise("parts", "/organizacion/piezas"),
         ];
+        self.sheets.extend(reports);
     }
 
     /// Lets members of staff do what the record then shows: hide and show a clip, and grant roles.
@@ -210,6 +213,57 @@ impl Contest {
             let member = self.stage.player(name, last_name, "Cali").await;
             app.grant(&member.email, role).await;
         }
+    }
+
+    /// Lets people report the player's public clip, and the player report one clip and answer about
+    /// the hidden one. Returns the pages that show it.
+    async fn add_reports(&self, public: &str, hidden: &str) -> Vec<Sheet> {
+        let stage = &self.stage;
+        let unanswered = Seed {
+            title: OWN_TITLES[2],
+            ..Seed::HIDDEN
+        };
+        let unanswered = stage.clip(&self.ana, unanswered).await;
+        let sara = stage.player("Sara", "Gómez", "Tunja").await;
+        let seed = Seed {
+            title: TITLES[3],
+            ..Seed::PUBLIC
+        };
+        let reported = stage.clip(&sara, seed).await;
+        let other = stage.clip(&sara, seed).await;
+        let (text, answer) = (SAMPLES[2], SAMPLES[3]);
+        let reports = format!(
+            "INSERT INTO reports (video_id, user_id, reason, text)
+             (SELECT '{public}'::uuid, id, (ARRAY['violence', 'violence', 'hate'])[1 + id % 3],
+                  CASE WHEN id % 2 = 0 THEN '{text}' END
+              FROM users WHERE first_name = 'Kevin' ORDER BY id LIMIT 4)
+             UNION ALL
+             SELECT '{reported}', id, 'other_person', NULL FROM users WHERE first_name = 'Ana'
+             AND last_name = 'Rentería' AND id = (SELECT user_id FROM videos WHERE id = '{public}')"
+        );
+        assert_eq!(stage.app.execute(&reports).await, 5);
+        let answer = format!(
+            "INSERT INTO answers (moderation_id, video_id, text)
+             SELECT id, video_id, '{answer}' FROM moderations WHERE video_id = '{hidden}'"
+        );
+        assert_eq!(stage.app.execute(&answer).await, 1);
+        let page = |name, path: String, who| Sheet {
+            name,
+            path,
+            who,
+            status: 200,
+            is_dark_too: name == "organised-reports",
+        };
+        let own = |name, path| page(name, path, Who::Player);
+        let organise = |name, path| page(name, path, Who::Organiser);
+        vec![
+            own("my-hidden-video", format!("/mis-videos/{unanswered}")),
+            own("my-answered-video", format!("/mis-videos/{hidden}")),
+            own("report", format!("/reporte/{other}?motivo=hate")),
+            own("reported", format!("/reporte/{reported}")),
+            organise("answered-video", format!("/organizacion/videos/{hidden}")),
+            organise("organised-reports", "/organizacion/reportes".to_owned()),
+        ]
     }
 
     /// Returns a visitor who has logged in.
