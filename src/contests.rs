@@ -4,6 +4,7 @@
 //! (`docs/decisions/0030-the-database-closes-the-contest.md`).
 
 mod current;
+mod figures;
 pub mod handlers;
 mod model;
 mod plan;
@@ -15,7 +16,8 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 
 pub use self::{
-    current::CurrentContest,
+    current::{CurrentContest, Reading},
+    figures::{CityFigures, city_figures},
     model::{Contest, Dates, Phase, Rules},
     plan::{Moment, Plan, PlanBody},
     queries::{

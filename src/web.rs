@@ -5,9 +5,11 @@
 
 pub mod assets;
 pub mod clips;
+mod contest;
 mod own;
 pub mod pages;
 mod refused;
+mod result_cache;
 pub mod site;
 pub mod streams;
 pub mod text;
@@ -29,7 +31,8 @@ use askama::Template;
 
 use self::{
     pages::{
-        account, gallery, info, live, mine, organise, ranking, report, session, upload, watch,
+        account, contest as result, gallery, info, live, mine, organise, ranking, report, session,
+        upload, watch,
     },
     site::Site,
     visit::Visit,
@@ -42,6 +45,7 @@ use crate::http::{
 
 /// Every page.
 pub fn routes(config: &mut ServiceConfig) {
+    contest_routes(config);
     config
         .service(page("/").route(read().to(gallery::gallery)))
         .service(page("/clasificacion").route(read().to(ranking::ranking)))
@@ -124,6 +128,36 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(post().to(upload::upload)),
         )
         .service(web::resource("/estatico/{build}/{file}").route(read().to(assets::asset)));
+}
+
+/// The pages of the contest and its result.
+fn contest_routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            page("/organizacion/concurso")
+                .route(read().to(organise::contest))
+                .route(post().to(organise::create_contest)),
+        )
+        .service(page("/organizacion/concurso/cambiar").route(post().to(organise::change_contest)))
+        .service(
+            page("/organizacion/concurso/congelar")
+                .route(read().to(organise::ask_to_freeze))
+                .route(post().to(organise::freeze)),
+        )
+        .service(
+            page("/organizacion/concurso/publicar")
+                .route(read().to(organise::ask_to_publish))
+                .route(post().to(organise::publish)),
+        )
+        .service(
+            page("/organizacion/concurso/eliminar")
+                .route(read().to(organise::ask_to_remove))
+                .route(post().to(organise::remove)),
+        )
+        .service(page("/organizacion/concurso/resultado").route(read().to(result::preview)))
+        .service(page("/organizacion/concurso/acta").route(read().to(result::preview_record)))
+        .service(page("/resultados/{slug}").route(read().to(result::result)))
+        .service(page("/resultados/{slug}/acta").route(read().to(result::record)));
 }
 
 /// A resource whose responses have the security headers of pages.

@@ -1,5 +1,6 @@
 //! SQL on `contests`. [`results`] counts the votes and reads the result.
 
+pub mod figures;
 pub mod results;
 
 use chrono::{DateTime, NaiveDateTime, Utc};

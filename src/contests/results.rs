@@ -29,6 +29,11 @@ pub struct CityFilter {
 }
 
 impl CityFilter {
+    /// Returns the key of the city, which every result of the city carries.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Returns the filter for a city, given by a folded name.
     pub async fn resolve(db: &Db, folded: &str) -> anyhow::Result<Self> {
         let mut connection = db.connection().await?;

@@ -18,7 +18,7 @@ use diesel_async::RunQueryDsl as _;
 use super::Ranking;
 use crate::{
     db::{Connection, prepared},
-    ids::VideoId,
+    ids::{ContestId, VideoId},
     keyset::{ListRange, RankKey},
     videos::Renditions,
 };
@@ -49,6 +49,9 @@ pub struct PublicVideo {
     /// Tie-breaker: the earlier time ranks higher.
     #[diesel(sql_type = Timestamptz)]
     pub since: DateTime<Utc>,
+    /// The contest that the video takes part in.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub contest_id: Option<ContestId>,
     #[diesel(embed)]
     pub renditions: Renditions,
 }
@@ -167,7 +170,7 @@ fn later(source: &Source, condition: &str) -> String {
 /// Without it, the planner overestimates the number of places and scans all videos.
 const ENTRY: &str = "CROSS JOIN LATERAL (
     SELECT v.id, v.title, v.attempt, v.uploaded_at, v.processed_at, u.first_name, u.last_name,
-           u.city_name AS city,
+           u.city_name AS city, v.contest_id,
            v.clip_bytes, v.light_bytes, v.has_thumb, v.colour
     FROM videos v JOIN users u ON u.id = v.user_id
     WHERE v.id = place.id LIMIT 1) AS entry";

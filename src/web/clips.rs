@@ -27,6 +27,7 @@ pub fn clip(video: &PublicVideo, urls: &MediaUrls) -> Clip {
         player: video.username(),
         city: video.city.clone(),
         votes: video.votes,
+        contest: video.contest_id,
         thumb: renditions.thumb(id, attempt).map(|key| urls.public(key)),
         poster: Some(urls.public(StorageKey::Poster(id, attempt))),
         colour: renditions.colour.clone(),

@@ -128,6 +128,7 @@ pub fn clip(video: &Video, player: String, city: String, urls: &MediaUrls) -> Op
         player,
         city,
         votes: video.votes,
+        contest: None,
         thumb: picture(video, urls),
         poster: Some(address(video, urls, poster)),
         colour: video.renditions.colour.clone(),

@@ -1,6 +1,7 @@
 //! The pages: a handler each. They call the slices, never the API over HTTP, and hold no rule.
 
 pub mod account;
+pub mod contest;
 pub mod error;
 pub mod gallery;
 pub mod info;

@@ -14,13 +14,14 @@ use askama::Template;
 
 use super::{
     private,
-    text::{phrases, staff::staff, time_left},
+    text::{phrases, run::run, staff::staff, time_left},
     view::{FieldProblem, Notice},
     visit::Visit,
 };
 use crate::{
     http::{Code, Error, Result, respond::whole_seconds},
     language::Language,
+    validate::{FieldError, Problem},
 };
 
 /// What a form's page shows after the form was refused, or before it is sent.
@@ -63,7 +64,7 @@ impl Refused {
             .map(|field| FieldProblem {
                 field: field_of_page(field.field).to_owned(),
                 label: label(language, field.field).to_owned(),
-                message: field.message(language),
+                message: message(language, field),
             })
             .collect();
         let sentence = error.code.message(language);
@@ -104,6 +105,17 @@ fn field_of_page(field: &'static str) -> &'static str {
     }
 }
 
+/// Returns what is wrong with a field, in the words of the page.
+fn message(language: Language, error: &FieldError) -> String {
+    let t = run(language);
+    if let Problem::NotAfter { other } = error.problem
+        && let Some(label) = t.field(other)
+    {
+        return (t.not_after)(label);
+    }
+    error.message(language)
+}
+
 fn label(language: Language, field: &'static str) -> &'static str {
     let t = phrases(language);
     match field {
@@ -117,6 +129,6 @@ fn label(language: Language, field: &'static str) -> &'static str {
         "title" => t.title,
         "reason" => t.reason,
         "role" => staff(language).role,
-        other => other,
+        other => run(language).field(other).unwrap_or(other),
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use moka::future::Cache;
 use tokio::sync::OnceCell;
 
+use super::result_cache::ResultCache;
 use crate::{
     app::App,
     batch::SharedError,
@@ -37,6 +38,7 @@ pub struct Site {
     /// The organisers' data policy, in place of the draft.
     pub privacy_policy: Option<String>,
     content_policy: HeaderValue,
+    pub results: ResultCache,
     cities: Cache<(), Arc<Vec<City>>>,
     places: OnceCell<Vec<String>>,
 }
@@ -57,6 +59,7 @@ impl Site {
             public_url: settings.public_url.clone(),
             privacy_policy,
             content_policy: HeaderValue::try_from(policy).context("content security policy")?,
+            results: ResultCache::new(),
             cities: Cache::builder()
                 .max_capacity(1)
                 .time_to_live(CITIES_TTL)

@@ -4,11 +4,13 @@
 //! API (`http/error/code.rs`, `validate.rs`, `videos/failure.rs`) are shown word for word, so they
 //! are not repeated here. [`modules`] hands sentences to the browser modules.
 
+pub mod contest;
 pub mod english;
 pub mod modules;
 mod numbers;
 pub mod privacy;
 pub mod reports;
+pub mod run;
 pub mod spanish;
 pub mod staff;
 

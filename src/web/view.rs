@@ -4,11 +4,15 @@
 //! [`crate::web::text`].
 
 pub mod account;
+pub mod band;
+pub mod contest;
 pub mod error;
 pub mod gallery;
 pub mod info;
 pub mod mine;
 pub mod organise;
+pub mod organise_contest;
+pub mod plot;
 pub mod ranking;
 pub mod reports;
 pub mod staff;
@@ -17,7 +21,9 @@ pub mod watch;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::band::{Band, Closed};
 use crate::{
+    ids::ContestId,
     language::Language,
     web::text::{
         self, Phrases, modules, phrases,
@@ -47,6 +53,8 @@ pub struct Shell {
     /// Path and query of the page, for the form that changes the language.
     pub path: String,
     pub robots_noindex: bool,
+    /// What the page says about the current contest.
+    pub contest: Option<Band>,
 }
 
 impl Shell {
@@ -68,6 +76,32 @@ impl Shell {
             here,
             path: path.into(),
             robots_noindex: false,
+            contest: None,
+        }
+    }
+
+    /// Returns the page with what it says about the current contest.
+    #[must_use]
+    pub fn during(self, contest: Option<Band>) -> Self {
+        Self { contest, ..self }
+    }
+
+    /// Returns why no votes are taken, if so.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.contest.as_ref()?.closed.as_ref()
+    }
+
+    /// Says that a clip does not take part in the current contest, if so.
+    pub fn left_out(&self, clip: &Clip) -> Option<&'static str> {
+        let contest = self.contest.as_ref()?;
+        (clip.contest != Some(contest.id)).then_some(contest.text.left_out)
+    }
+
+    /// Returns the state of a vote button that would be `state` while votes are taken.
+    pub fn ballot<'a>(&self, state: &'a str) -> &'a str {
+        match self.closed() {
+            Some(_) if state == "none" => "closed",
+            _ => state,
         }
     }
 
@@ -150,6 +184,8 @@ pub struct Clip {
     pub player: String,
     pub city: String,
     pub votes: i64,
+    /// The contest that it takes part in, where a page knows it.
+    pub contest: Option<ContestId>,
     /// Address of the 480×270 picture.
     pub thumb: Option<String>,
     /// Address of the 1280×720 picture.

@@ -15,7 +15,8 @@ CACHING_DISABLED, ALL_VIEWER = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "216adef6
 ALL_METHODS = {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"}
 
 # The pages that are the same for all visitors. The vote is a POST below one of them.
-PUBLIC_PAGES = {"/", "/clasificacion", "/ayuda", "/privacidad", "/videos/{video_id}",
+PUBLIC_PAGES = {"/", "/clasificacion", "/ayuda", "/privacidad", "/resultados/{slug}", "/resultados/{slug}/acta",
+                "/videos/{video_id}",
                 "/videos/{video_id}/portada.jpg", "/videos/{video_id}/votar"}
 ASSETS = {"/estatico/{build}/{file}"}
 
@@ -75,7 +76,7 @@ def test_no_policy_keeps_a_response_that_forbids_it():
 
 def test_key_of_pages_has_the_parameters_that_pages_read():
     read = set()
-    for page in ("gallery", "ranking"):
+    for page in ("gallery", "ranking", "contest"):
         source = (ROOT / f"src/web/pages/{page}.rs").read_text()
         (fields,) = re.findall(r"pub struct Filters \{(.*?)\n\}", source, re.S)
         read |= set(re.findall(r"^    (\w+): Option<String>,$", fields, re.M))

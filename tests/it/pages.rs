@@ -1,5 +1,6 @@
 //! The pages over HTTP, without a browser: what they show to whom, and what their forms do.
 
+mod contest;
 mod forms;
 mod hostile;
 mod live;

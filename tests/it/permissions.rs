@@ -21,7 +21,7 @@ use crate::{
 const ROLE_TTL: Duration = Duration::from_secs(1);
 
 /// The routes for members of staff, and the permission that each needs.
-const STAFF: [(&str, &str, Permission); 38] = [
+const STAFF: [(&str, &str, Permission); 49] = [
     (
         "POST",
         "/api/moderation/videos/{video_id}/hide",
@@ -73,6 +73,17 @@ const STAFF: [(&str, &str, Permission); 38] = [
     ("POST", "/organizacion/reintentar", Permission::Redrive),
     ("GET", "/organizacion/piezas", RunContest),
     ("GET", "/organizacion/clasificacion.csv", ExportResults),
+    ("GET", "/organizacion/concurso", RunContest),
+    ("POST", "/organizacion/concurso", RunContest),
+    ("POST", "/organizacion/concurso/cambiar", RunContest),
+    ("GET", "/organizacion/concurso/congelar", RunContest),
+    ("POST", "/organizacion/concurso/congelar", RunContest),
+    ("GET", "/organizacion/concurso/publicar", RunContest),
+    ("POST", "/organizacion/concurso/publicar", RunContest),
+    ("GET", "/organizacion/concurso/eliminar", RunContest),
+    ("POST", "/organizacion/concurso/eliminar", RunContest),
+    ("GET", "/organizacion/concurso/resultado", ExportResults),
+    ("GET", "/organizacion/concurso/acta", ExportResults),
     ("GET", "/organizacion/personas", GrantRoles),
     ("POST", "/organizacion/personas", GrantRoles),
     ("GET", "/organizacion/registro", ReadAudit),
@@ -100,7 +111,7 @@ const STAFF: [(&str, &str, Permission); 38] = [
 ];
 
 /// The routes that need no role.
-const EVERYBODY: [&str; 58] = [
+const EVERYBODY: [&str; 60] = [
     "/",
     "/api/auth/login",
     "/api/auth/logout",
@@ -149,6 +160,8 @@ const EVERYBODY: [&str; 58] = [
     "/ready",
     "/registro",
     "/reporte/{video_id}",
+    "/resultados/{slug}",
+    "/resultados/{slug}/acta",
     "/robots.txt",
     "/salir",
     "/sesion",

@@ -12,6 +12,7 @@
 mod axe;
 mod bench;
 mod budgets;
+mod contest;
 mod failures;
 mod films;
 mod guard;

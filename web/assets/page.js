@@ -9,6 +9,8 @@ const VOTE_TIMEOUT_MS = 20_000;
 /** How long somebody has not typed when places are looked up. */
 const PLACES_MS = 200;
 const MAX_PLACES = 5;
+/** How long browsers wait at most to reload when the contest's phase changes, so that not all ask at once. */
+const RELOAD_MS = 3_000;
 const SLOW_LINKS = ['slow-2g', '2g', '3g'];
 /** Pages that belong to the session in which they were opened. */
 const PRIVATE_PAGES = /^\/(cuenta|mis-videos|organizacion)(\/|$)/;
@@ -16,6 +18,9 @@ const PRIVATE_PAGES = /^\/(cuenta|mis-videos|organizacion)(\/|$)/;
 const { lang } = document.documentElement;
 const isSpanish = lang.startsWith('es');
 const t = sentences(document.body);
+const band = document.querySelector('[data-contest]');
+/** Sentences about the contest, if there is one. */
+const contest = JSON.parse(band?.dataset.contest ?? '{}');
 
 // Sentences and numbers, written as the server writes them.
 
@@ -220,6 +225,7 @@ function own(id) {
 
 /** Shows a state of the vote buttons of a video: `none`, `sending`, `voted` or `own`. */
 function mark(id, state, votes = 0) {
+  if (state === 'none' && contest.closed) state = 'closed';
   for (const form of document.querySelectorAll(`[data-vote="${CSS.escape(id)}"]`)) {
     const button = form.querySelector('button');
     const number = form.querySelector('[data-count]');
@@ -229,10 +235,12 @@ function mark(id, state, votes = 0) {
       sending: isWide ? t.sending_vote : t.sending,
       voted: isWide ? t.vote_counts : t.voted,
       own: t.own,
+      closed: contest.closed_label,
     };
     button.dataset.state = state;
     button.setAttribute('aria-busy', state === 'sending');
     button.setAttribute('aria-pressed', state === 'voted');
+    if (contest.closed) button.setAttribute('aria-disabled', state === 'closed');
     form.querySelector('[data-label]').textContent = labels[state];
     if (votes > shownVotes(number)) number.textContent = grouped(votes);
   }
@@ -249,6 +257,22 @@ function count(id, votes) {
   mark(id, 'voted', votes);
 }
 
+/** Returns why the contest refused a vote, with the date from which it would count. */
+function refusal({ body }) {
+  const { code, message, opens_at, closes_at, allowed_at } = body ?? {};
+  const isEarly = Date.parse(opens_at) > Date.now();
+  const from = allowed_at ?? (isEarly ? opens_at : undefined);
+  if (from) return `${message} ${fill(contest.vote_from, { date: inWords(from) })}`;
+  if (code !== 'voting_closed') return undefined;
+  return fill(contest.voting_closed, { date: inWords(closes_at) }) || message;
+}
+
+/** Returns a date by the clocks of the contest. */
+function inWords(date) {
+  const style = { dateStyle: 'long', timeStyle: 'short', timeZone: contest.time_zone };
+  return new Intl.DateTimeFormat(isSpanish ? 'es-CO' : 'en-GB', style).format(new Date(date));
+}
+
 async function vote(form) {
   const id = form.dataset.vote;
   const { state } = form.querySelector('button').dataset;
@@ -256,6 +280,7 @@ async function vote(form) {
   if (state === 'sending') return;
   if (state === 'voted') return tell(t.already_voted);
   if (state === 'own') return tell(t.own_video);
+  if (state === 'closed') return tell(contest.closed);
 
   mark(id, 'sending');
   tell('');
@@ -283,7 +308,7 @@ async function vote(form) {
     location.assign(`/entrar?volver=${page}&votar=${id}`);
   } else {
     mark(id, 'none');
-    tell(reason(answer) ?? t.vote_failed);
+    tell(refusal(answer) ?? reason(answer) ?? t.vote_failed);
   }
 }
 
@@ -375,6 +400,39 @@ function playOther(other) {
   play(other.closest('.stage').querySelector('a.play'), size);
 }
 
+// The contest: the time until its next date, when the page is out of date.
+
+/** Returns a time in its two largest units, as the server writes it. */
+function countdown(seconds) {
+  const [days, hours] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24];
+  const minutes = Math.floor(seconds / 60) % 60;
+  if (days) return `${days}\u00a0d ${hours}\u00a0h`;
+  if (hours) return `${hours}\u00a0h ${minutes}\u00a0min`;
+  return `${minutes}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+/** Shows the new phase, unless somebody watches a clip or fills in a form. */
+function renew() {
+  const isWatched = playing && !playing.video.paused;
+  const forms = document.querySelectorAll('main form[method=post]:not([data-vote])');
+  const isForm = [...forms].some((form) => form.checkVisibility());
+  if (isWatched || isForm || document.hidden) setTimeout(renew, 1_000);
+  else location.reload();
+}
+
+for (const time of document.querySelectorAll('[data-left]')) {
+  // The clock of the visitor may be wrong, but it runs.
+  const end = Date.now() + time.dataset.left * 1_000;
+  const timer = setInterval(() => {
+    const left = Math.max(0, Math.round((end - Date.now()) / 1_000));
+    const words = countdown(left);
+    if (time.textContent !== words) time.textContent = words;
+    if (left) return;
+    clearInterval(timer);
+    setTimeout(renew, Math.random() * RELOAD_MS);
+  }, 1_000);
+}
+
 // Dialogs.
 
 let dismiss = () => {};
@@ -415,7 +473,7 @@ document.addEventListener('submit', (event) => {
   if (dialog && !confirmed.delete(form)) {
     event.preventDefault();
     confirmFirst(form, submitter);
-  } else if (id && hasSession()) {
+  } else if (id && (hasSession() || submitter?.dataset.state === 'closed')) {
     event.preventDefault();
     vote(form);
   } else if (logout !== undefined) {
@@ -532,6 +590,10 @@ document.addEventListener('visibilitychange', () => {
 });
 
 for (const button of document.querySelectorAll('[data-reveal]')) button.hidden = false;
+for (const button of document.querySelectorAll('[data-print]')) {
+  button.hidden = false;
+  button.onclick = () => print();
+}
 // Whoever logs in is somebody else.
 if (document.querySelector('input[type=password]') || !hasSession()) forgetVisitor();
 listen();

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     app::App,
+    contests::CurrentContest,
     http::{
         Result,
         cache::{Built, PageCache},
@@ -16,6 +17,7 @@ use crate::{
     listing::{self, PublicVideo, Ranking},
     web::{
         clips::{self, Address, CLIPS_PER_PAGE},
+        contest::band,
         public,
         text::phrases,
         view::{Section, gallery::GalleryPage},
@@ -38,6 +40,7 @@ pub struct Filters {
 pub async fn gallery(
     app: web::Data<App>,
     cache: web::Data<PageCache>,
+    contest: web::Data<CurrentContest>,
     request: HttpRequest,
     visit: Visit,
     filters: web::Query<Filters>,
@@ -77,8 +80,10 @@ pub async fn gallery(
             .with("q", text.as_deref());
         let own = address.clone().of_page(page, number, after);
         let t = phrases(visit.language);
+        let contest = band(contest.get().await?.as_ref(), visit.language);
+        let shell = visit.public_shell(Section::Videos, own.0, t.brand);
         let html = GalleryPage {
-            shell: visit.public_shell(Section::Videos, own.0, t.brand),
+            shell: shell.during(contest),
             cities,
             city,
             query: text.clone(),

@@ -1,15 +1,17 @@
-//! Help and data policy: `/ayuda`, `/privacidad`. They depend on no data.
+//! Help and data policy: `/ayuda`, `/privacidad`. They depend on no data but the contest's dates and
+//! rules.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 
 use crate::{
+    contests::CurrentContest,
     http::{
         Result,
         cache::{Built, PageCache},
     },
     web::{
-        public,
+        contest, public,
         text::{phrases, privacy::draft},
         view::{
             Section,
@@ -22,11 +24,15 @@ use crate::{
 /// `GET /ayuda`
 pub async fn help(
     cache: web::Data<PageCache>,
+    current: web::Data<CurrentContest>,
     request: HttpRequest,
     visit: Visit,
 ) -> Result<HttpResponse> {
     let t = phrases(visit.language);
+    // The rest of the page needs no database.
+    let reading = current.get().await.ok().flatten();
     let page = HelpPage {
+        contest: reading.map(|reading| contest::help(&reading.contest, visit.language)),
         shell: visit.public_shell(Section::None, "/ayuda", t.help_title),
     };
     respond(&cache, &request, &visit, &page).await

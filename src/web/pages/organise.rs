@@ -1,5 +1,7 @@
 //! The organisers' pages: what is going on, retries, moderation, the ranking as a table.
 
+mod contest;
+mod contest_form;
 mod csv;
 mod dashboard;
 mod moderate;
@@ -11,6 +13,10 @@ mod rows;
 use actix_web::{HttpResponse, http::StatusCode};
 
 pub use self::{
+    contest::{
+        ask_to_freeze, ask_to_publish, ask_to_remove, change as change_contest, contest,
+        create as create_contest, freeze, publish, remove,
+    },
     csv::ranking_table,
     dashboard::{dashboard, events, retry, retry_all, state},
     moderate::{hide, show_again, video, videos},
@@ -49,6 +55,7 @@ pub async fn parts(visit: Visit, _: Staff<RunContest>) -> Result<HttpResponse> {
             player: "Valentina Murillo Palacios".to_owned(),
             city: "Quibdó".to_owned(),
             votes: 1204,
+            contest: None,
             thumb: None,
             poster: None,
             colour: Some("24416e".to_owned()),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     app::App,
+    contests::CurrentContest,
     http::{
         Error, Result,
         cache::{Built, PageCache},
@@ -16,6 +17,7 @@ use crate::{
     validate::Problem,
     web::{
         clips::{self, Address},
+        contest::band,
         public,
         text::phrases,
         view::{
@@ -41,6 +43,7 @@ pub struct Filters {
 pub async fn ranking(
     app: web::Data<App>,
     cache: web::Data<PageCache>,
+    contest: web::Data<CurrentContest>,
     request: HttpRequest,
     visit: Visit,
     filters: web::Query<Filters>,
@@ -69,9 +72,11 @@ pub async fn ranking(
             .with("ciudad", city_key);
         let own = address.clone().of_page(page, number, after);
         let t = phrases(visit.language);
+        let contest = band(contest.get().await?.as_ref(), visit.language);
+        let shell = visit.public_shell(Section::Ranking, own.0, t.ranking);
         let rows = clips::standings(found, page.position() + 1, &app.media_urls)?;
         let html = RankingPage {
-            shell: visit.public_shell(Section::Ranking, own.0, t.ranking),
+            shell: shell.during(contest),
             by,
             cities,
             city,

@@ -12,6 +12,7 @@ use super::error::missing_page;
 use crate::{
     app::App,
     city,
+    contests::{CurrentContest, Reading},
     http::{
         Code, Error, Result,
         cache::{Built, PageCache},
@@ -25,7 +26,9 @@ use crate::{
     videos::{self, board},
     votes::{self, Votes, handlers::cast_within_limit},
     web::{
-        clips, private, public,
+        clips,
+        contest::{band, refusal, refusal_query},
+        private, public,
         text::Phrases,
         view::{
             Clip, Section, ShareCard, ShareImage, Shell,
@@ -45,6 +48,7 @@ const POSTER_SIZE: (u32, u32) = (1280, 720);
 pub async fn watch(
     app: web::Data<App>,
     cache: web::Data<PageCache>,
+    contest: web::Data<CurrentContest>,
     request: HttpRequest,
     visit: Visit,
     VideoPath(video): VideoPath,
@@ -55,7 +59,8 @@ pub async fn watch(
             let html = missing_page(&app, &visit, &address(video)).await?;
             return Ok(Built::html(StatusCode::NOT_FOUND, html));
         };
-        let page = page(&app, &visit, &found).await?;
+        let reading = contest.get().await?;
+        let page = page(&app, &visit, reading.as_ref(), &found).await?;
         Ok(Built::html(StatusCode::OK, page.render()?))
     };
     let cached = cache.get(key, build).await?;
@@ -66,7 +71,12 @@ fn address(video: VideoId) -> String {
     format!("/videos/{video}")
 }
 
-async fn page(app: &App, visit: &Visit, video: &PublicVideo) -> anyhow::Result<WatchPage> {
+async fn page(
+    app: &App,
+    visit: &Visit,
+    contest: Option<&Reading>,
+    video: &PublicVideo,
+) -> anyhow::Result<WatchPage> {
     let clip = clips::clip(video, &app.media_urls);
     let title = format!("{} · {}, {}", clip.title, clip.player, clip.city);
     let shell = visit.public_shell(Section::Videos, address(video.id), title.clone());
@@ -75,7 +85,7 @@ async fn page(app: &App, visit: &Visit, video: &PublicVideo) -> anyhow::Result<W
     Ok(WatchPage {
         shell: Shell {
             card: share_card(visit, &clip, title, t),
-            ..shell
+            ..shell.during(band(contest, visit.language))
         },
         place: Some(places(app, video, t).await?),
         more: more(app, video).await?,
@@ -178,13 +188,20 @@ pub fn outcome_of(cast: Result<()>, video: VideoId) -> Result<HttpResponse> {
         Err(error) if matches!(error.code, Code::AlreadyVoted | Code::OwnVideo) => {
             Ok(see_other(&format!("/voto/{video}?repetido=1")))
         }
-        Err(error) => Err(error),
+        Err(error) => match refusal_query(&error) {
+            Some(query) => Ok(see_other(&format!("/voto/{video}?{query}"))),
+            None => Err(error),
+        },
     }
 }
 
 #[derive(Deserialize)]
 pub struct OutcomeParameters {
     repetido: Option<String>,
+    /// Name of the error with which the contest refused the vote.
+    motivo: Option<String>,
+    /// When the vote is allowed (Unix time).
+    desde: Option<i64>,
 }
 
 /// `GET /voto/{video_id}`
@@ -194,25 +211,32 @@ pub async fn outcome(
     app: web::Data<App>,
     visit: Visit,
     member: Member,
+    contest: web::Data<CurrentContest>,
     parameters: web::Query<OutcomeParameters>,
     VideoPath(video): VideoPath,
 ) -> Result<HttpResponse> {
     let db = &app.backends.db;
     let found = listing::find(db, video).await?.ok_or(Code::NotFound)?;
+    let reading = contest.get().await?;
+    let reading = reading.as_ref();
+    let own = board::own_among(db, member.user(), &[video]).await?;
+    let is_own = !own.is_empty();
+    let refused = reading.zip(parameters.motivo.as_deref());
+    let refused = refused
+        .and_then(|(reading, code)| refusal(reading, visit.language, code, parameters.desde));
     let is_cast = votes::is_cast(db, member.user(), video).await?;
     let outcome = if is_cast && parameters.repetido.is_some() {
         VoteOutcome::Already
     } else if is_cast {
         VoteOutcome::Counted
-    } else if board::own_among(db, member.user(), &[video])
-        .await?
-        .is_empty()
-    {
-        return Ok(see_other(&address(video)));
-    } else {
+    } else if let Some(sentence) = refused {
+        VoteOutcome::Refused(sentence)
+    } else if is_own {
         VoteOutcome::Own
+    } else {
+        return Ok(see_other(&address(video)));
     };
-    let page = page(&app, &visit, &found).await?;
+    let page = page(&app, &visit, reading, &found).await?;
     let page = WatchPage {
         outcome: Some(outcome),
         shell: Shell {

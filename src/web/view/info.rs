@@ -2,12 +2,14 @@
 
 use askama::Template;
 
-use super::Shell;
+use super::{Shell, contest::ContestHelp};
 
 #[derive(Debug, Template)]
 #[template(path = "help.html", config = ".config/askama.toml")]
 pub struct HelpPage {
     pub shell: Shell,
+    /// The current contest, if there is one.
+    pub contest: Option<ContestHelp>,
 }
 
 #[derive(Debug, Template)]

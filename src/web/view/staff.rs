@@ -7,6 +7,7 @@ use crate::{
     auth::{Permission, Role},
     language::Language,
     web::text::{
+        contest::contest,
         phrases,
         reports::reports,
         staff::{StaffText, staff},
@@ -36,6 +37,11 @@ pub fn tabs(language: Language, role: Role) -> Vec<Tab> {
             Permission::ModerateClips,
             "/organizacion/reportes",
             reports(language).tab,
+        ),
+        (
+            Permission::RunContest,
+            "/organizacion/concurso",
+            contest(language).contest,
         ),
         (
             Permission::GrantRoles,

@@ -17,6 +17,17 @@ pub struct UploadPage {
     pub notice: Option<Notice>,
 }
 
+/// `/subir` while the contest takes no videos.
+#[derive(Debug, Template)]
+#[template(path = "upload_closed.html", config = ".config/askama.toml")]
+pub struct ClosedPage {
+    pub shell: Shell,
+    /// That it takes none now.
+    pub refusal: &'static str,
+    /// When it takes videos.
+    pub sentence: String,
+}
+
 /// What a file must be like; none where any value will do.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Clip, Shell};
+use crate::web::text::contest::contest;
 
 #[derive(Debug, Template)]
 #[template(path = "watch.html", config = ".config/askama.toml")]
@@ -47,6 +48,8 @@ pub enum VoteOutcome {
     Counted,
     Already,
     Own,
+    /// The contest's rules refused it, for the reason that the sentence says.
+    Refused(String),
     /// With the sentence that says why.
     Failed(String),
 }
@@ -68,6 +71,7 @@ impl WatchPage {
             VoteOutcome::Counted => t.vote_counts,
             VoteOutcome::Already => t.already_title,
             VoteOutcome::Own => t.own_title,
+            VoteOutcome::Refused(_) => contest(self.shell.language).refused_title,
             VoteOutcome::Failed(_) => t.failed_title,
         }
     }
@@ -78,7 +82,7 @@ impl WatchPage {
             VoteOutcome::Counted => (t.counted_lead)(&self.clip.player),
             VoteOutcome::Already => t.already_voted.to_owned(),
             VoteOutcome::Own => t.own_video.to_owned(),
-            VoteOutcome::Failed(sentence) => sentence.clone(),
+            VoteOutcome::Refused(sentence) | VoteOutcome::Failed(sentence) => sentence.clone(),
         }
     }
 
@@ -92,7 +96,9 @@ impl WatchPage {
         match self.outcome {
             Some(VoteOutcome::Counted | VoteOutcome::Already) => "voted",
             Some(VoteOutcome::Own) => "own",
-            Some(VoteOutcome::Failed(_)) | None => "none",
+            Some(VoteOutcome::Refused(_) | VoteOutcome::Failed(_)) | None => {
+                self.shell.ballot("none")
+            }
         }
     }
 

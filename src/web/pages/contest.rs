@@ -1,0 +1,312 @@
+//! The result of a contest and the record of it: `/resultados/{slug}`, and for organisers before it
+//! is public, `/organizacion/concurso/resultado`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template as _;
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    auth::permissions::ExportResults,
+    contests::{self, CityFilter, CityResult, Contest, CurrentContest},
+    http::{
+        Code, Result,
+        cache::{Built, PageCache},
+        filter,
+        page::{Next, Page},
+    },
+    web::{
+        clips::{self, Address},
+        contest::{local, moment},
+        private, public,
+        text::contest::contest as sentences,
+        view::{
+            City, CityChoice, Section, Shell,
+            contest::{FrozenResult, RecordPage, ResultPage, ResultRow},
+        },
+        visit::{Staff, Visit, see_other},
+    },
+};
+
+/// Rows per page of the result.
+const ROWS: u32 = 100;
+
+/// Maximum rows of a record.
+const RECORD_ROWS: u32 = 1000;
+
+/// Where organisers without a result are led.
+const CONTEST: &str = "/organizacion/concurso";
+const PREVIEW: &str = "/organizacion/concurso/resultado";
+const PREVIEW_RECORD: &str = "/organizacion/concurso/acta";
+
+#[derive(Deserialize)]
+pub struct Filters {
+    ciudad: Option<String>,
+    pagina: Option<String>,
+}
+
+/// `GET /resultados/{slug}`
+pub async fn result(
+    app: web::Data<App>,
+    cache: web::Data<PageCache>,
+    request: HttpRequest,
+    visit: Visit,
+    slug: web::Path<String>,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let contest = published(&app, &slug).await?;
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let page = Page::of_size(ROWS, filters.pagina.as_deref(), None)?;
+    let key = format!(
+        "/resultados {:?} {slug} {} {city:?}",
+        visit.language,
+        page.key()
+    );
+    let build = async || {
+        let page = result_page(&app, &visit, &contest, city.as_deref(), page).await?;
+        Ok(Built::html(StatusCode::OK, page.render()?))
+    };
+    let cached = cache.get(key, build).await?;
+    Ok(public(&visit, cached.respond_as_is(&request)))
+}
+
+/// `GET /resultados/{slug}/acta`
+pub async fn record(
+    app: web::Data<App>,
+    cache: web::Data<PageCache>,
+    request: HttpRequest,
+    visit: Visit,
+    slug: web::Path<String>,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let contest = published(&app, &slug).await?;
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let page = Page::of_size(RECORD_ROWS, None, None)?;
+    let key = format!("/resultados/acta {:?} {slug} {city:?}", visit.language);
+    let build = async || {
+        let page = record_page(&app, &visit, &contest, city.as_deref(), page).await?;
+        Ok(Built::html(StatusCode::OK, page.render()?))
+    };
+    let cached = cache.get(key, build).await?;
+    Ok(public(&visit, cached.respond_as_is(&request)))
+}
+
+/// `GET /organizacion/concurso/resultado`
+pub async fn preview(
+    app: web::Data<App>,
+    visit: Visit,
+    _: Staff<ExportResults>,
+    contest: web::Data<CurrentContest>,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let Some(contest) = frozen(&contest).await? else {
+        return Ok(see_other(CONTEST));
+    };
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let page = Page::of_size(ROWS, filters.pagina.as_deref(), None)?;
+    let page = result_page(&app, &visit, &contest, city.as_deref(), page).await?;
+    private(&visit, StatusCode::OK, &page)
+}
+
+/// `GET /organizacion/concurso/acta`
+pub async fn preview_record(
+    app: web::Data<App>,
+    visit: Visit,
+    _: Staff<ExportResults>,
+    contest: web::Data<CurrentContest>,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse> {
+    let Some(contest) = frozen(&contest).await? else {
+        return Ok(see_other(CONTEST));
+    };
+    let city = filter::city(filters.ciudad.as_deref())?;
+    let page = Page::of_size(RECORD_ROWS, None, None)?;
+    let page = record_page(&app, &visit, &contest, city.as_deref(), page).await?;
+    private(&visit, StatusCode::OK, &page)
+}
+
+/// Returns the contest with this slug if its result is public.
+async fn published(app: &App, slug: &str) -> Result<Contest> {
+    let contest = contests::find(&app.backends.db, slug).await?;
+    let contest = contest.filter(|contest| contest.published_at.is_some());
+    Ok(contest.ok_or(Code::NotFound)?)
+}
+
+/// Returns the current contest if its result is frozen.
+async fn frozen(current: &CurrentContest) -> anyhow::Result<Option<Arc<Contest>>> {
+    let contest = current.get().await?.map(|reading| reading.contest);
+    Ok(contest.filter(|contest| contest.frozen_at.is_some()))
+}
+
+/// Where the pages of a result are.
+fn addresses(contest: &Contest) -> [String; 2] {
+    if contest.published_at.is_some() {
+        let page = format!("/resultados/{}", contest.slug);
+        [format!("{page}/acta"), page]
+    } else {
+        [PREVIEW_RECORD.to_owned(), PREVIEW.to_owned()]
+    }
+}
+
+async fn result_page(
+    app: &App,
+    visit: &Visit,
+    contest: &Contest,
+    city: Option<&str>,
+    page: Page,
+) -> anyhow::Result<ResultPage> {
+    let (result, cities) = read(app, visit, contest, city, page).await?;
+    let chosen = result.city.as_ref().map(|city| city.key.as_str());
+    let address = Address::new(&result.page).with("ciudad", chosen);
+    let position = page.offset().saturating_add(i64::from(ROWS));
+    let next = if result.players > position {
+        Next::ByNumber
+    } else {
+        Next::Nothing
+    };
+    let number = page.number().to_string();
+    let own = address.clone().of_page(page, Some(&number), None);
+    let title = format!("{} · {}", sentences(visit.language).result, contest.name);
+    Ok(ResultPage {
+        shell: shell(visit, contest, own, title),
+        cities: cities.iter().map(choice).collect(),
+        pager: clips::pager(page, next, &address),
+        result,
+    })
+}
+
+async fn record_page(
+    app: &App,
+    visit: &Visit,
+    contest: &Contest,
+    city: Option<&str>,
+    page: Page,
+) -> anyhow::Result<RecordPage> {
+    let (result, _) = read(app, visit, contest, city, page).await?;
+    let own = Address(result.record.clone());
+    let title = format!(
+        "{} · {}",
+        sentences(visit.language).record_title,
+        contest.name
+    );
+    Ok(RecordPage {
+        shell: shell(visit, contest, own, title),
+        result,
+    })
+}
+
+fn shell(visit: &Visit, contest: &Contest, own: Address, title: String) -> Shell {
+    if contest.published_at.is_some() {
+        visit.public_shell(Section::Ranking, own.0, title)
+    } else {
+        visit.shell(Section::Organise, own.0, title)
+    }
+}
+
+fn choice(city: &CityResult) -> CityChoice {
+    CityChoice {
+        city: City {
+            name: city.city.clone(),
+            key: city.key.clone(),
+        },
+        department: None,
+        clips: city.players,
+    }
+}
+
+/// Reads a page of a frozen result, and its cities.
+async fn read(
+    app: &App,
+    visit: &Visit,
+    contest: &Contest,
+    city: Option<&str>,
+    page: Page,
+) -> anyhow::Result<(FrozenResult, Vec<CityResult>)> {
+    let (db, language) = (&app.backends.db, visit.language);
+    let mut cities = visit.site.results.cities(app, contest).await?.to_vec();
+    let filter = match city {
+        None => None,
+        Some(city) => Some(CityFilter::resolve(db, city).await?),
+    };
+    let key = filter.as_ref().map(CityFilter::key);
+    let of_city = |city: &&CityResult| key.is_none_or(|key| city.key == key);
+    let players = cities.iter().filter(of_city).map(|city| city.players).sum();
+    let votes = cities.iter().filter(of_city).map(|city| city.votes).sum();
+    let name = cities.iter().find(of_city).map(|city| city.city.clone());
+    let chosen = key.map(|key| City {
+        name: name.unwrap_or_else(|| key.to_owned()),
+        key: key.to_owned(),
+    });
+    let after = i32::try_from(page.offset()).unwrap_or(i32::MAX);
+    let limit = page.fetch_limit();
+    let rows = contests::page(db, contest.id, filter.as_ref(), after, limit).await?;
+    let (rows, _) = page.trim(&rows);
+    let frozen = contest
+        .frozen_at
+        .map(|at| local(contest, at))
+        .unwrap_or_default();
+    let api = match contest.published_at {
+        Some(_) => "/api/public/contest",
+        None => "/api/contests",
+    };
+    let file = |ending: &str| {
+        let path = format!("{api}/{}/results.{ending}", contest.slug);
+        Address(path).with("city", key).0
+    };
+    let [record, result] = addresses(contest);
+    let json = file("json");
+    let result = FrozenResult {
+        contest: contest.name.clone(),
+        record: Address(record).with("ciudad", key).0,
+        page: result,
+        is_public: contest.published_at.is_some(),
+        players,
+        votes,
+        frozen: moment(contest, language, frozen),
+        voting_opened: moment(contest, language, contest.local.voting_open),
+        voting_closed: moment(contest, language, contest.local.voting_close),
+        digest: visit
+            .site
+            .results
+            .digest(app, contest, filter.as_ref())
+            .await?,
+        file: visit.site.absolute(&json).unwrap_or_else(|| json.clone()),
+        table: file("csv"),
+        json,
+        rows: shown(rows, filter.is_some()),
+        city: chosen,
+    };
+    cities.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok((result, cities))
+}
+
+/// Returns the rows. In the country, a row is tied with its neighbours.
+fn shown(rows: &[contests::ResultRow], is_of_city: bool) -> Vec<ResultRow> {
+    let votes: Vec<_> = rows.iter().map(|row| row.votes).collect();
+    let is_tied_at = |index: usize| {
+        let own = votes.get(index);
+        let above = index.checked_sub(1).and_then(|above| votes.get(above));
+        above == own || votes.get(index + 1) == own
+    };
+    let rows = rows.iter().enumerate();
+    rows.map(|(index, row)| ResultRow {
+        place: if is_of_city {
+            row.city_position
+        } else {
+            row.position
+        },
+        is_tied: if is_of_city {
+            row.is_tied
+        } else {
+            is_tied_at(index)
+        },
+        player: row.player.clone(),
+        city: row.city.clone(),
+        votes: row.votes,
+        clip_title: row.title.clone(),
+        clip_page: format!("/videos/{}", row.video_id),
+    })
+    .collect()
+}
