@@ -45,8 +45,8 @@ use crate::http::{
 
 /// Every page.
 pub fn routes(config: &mut ServiceConfig) {
-    contest_routes(config);
     config
+        .configure(contest_routes)
         .service(page("/").route(read().to(gallery::gallery)))
         .service(page("/clasificacion").route(read().to(ranking::ranking)))
         .service(page("/videos/{video_id}").route(read().to(watch::watch)))

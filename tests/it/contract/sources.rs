@@ -37,7 +37,7 @@ pub fn endpoints() -> Vec<(String, String)> {
 pub fn page_routes() -> Vec<(String, String)> {
     let text = source("web.rs");
     let (_, rest) = text.split_once("pub fn routes(").unwrap();
-    let (routes, _) = rest.split_once("\n}").unwrap();
+    let (routes, _) = rest.split_once("\n/// A resource").unwrap();
     let mut found = Vec::new();
     for resource in routes.split(".service(").skip(1) {
         let route = resource.split('"').nth(1).unwrap();
