@@ -139,7 +139,7 @@ pub async fn digest(
     Ok(hex::encode(hash.finish()))
 }
 
-/// As [`digest`], for a result that its transaction has not committed yet.
+/// As [`digest()`], for a result that its transaction has not committed yet.
 pub(super) async fn digest_within(
     connection: &mut Connection,
     contest: &Contest,

@@ -14,10 +14,10 @@ CONFIG = RESOURCES["Distribution"]["Properties"]["DistributionConfig"]
 CACHING_DISABLED, ALL_VIEWER = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "216adef6-5c7f-47e4-b989-5492eafa07d3"
 ALL_METHODS = {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"}
 
-# The pages that are the same for all visitors. The vote is a POST below one of them.
+# The pages that are the same for all visitors. Votes and reports are POSTs below one of them.
 PUBLIC_PAGES = {"/", "/clasificacion", "/ayuda", "/privacidad", "/resultados/{slug}", "/resultados/{slug}/acta",
                 "/videos/{video_id}",
-                "/videos/{video_id}/portada.jpg", "/videos/{video_id}/votar"}
+                "/videos/{video_id}/portada.jpg", "/videos/{video_id}/votar", "/videos/{video_id}/reportar"}
 ASSETS = {"/estatico/{build}/{file}"}
 
 
