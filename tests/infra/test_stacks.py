@@ -405,7 +405,7 @@ def test_cdn_chooses_the_language_where_it_caches_by_language(account):
                 for each in distribution(account)["CacheBehaviors"]["Items"]}
     assert policies == {
         "processed/*": "clips", "api/public/*": "public", "/": "pages", "videos/*": "pages", "clasificacion": "pages",
-        "ayuda": "pages", "privacidad": "pages", "estatico/*": "assets"}
+        "resultados/*": "pages", "ayuda": "pages", "privacidad": "pages", "estatico/*": "assets"}
     chooses = [("viewer-request", f"arn:aws:cloudfront::123456789012:function/{ENVIRONMENT}-language-us-east-1")]
     assert FORGOTTEN[summary["Id"]]["functions"] == {
         pattern: chooses if policy in ("public", "pages") else [] for pattern, policy in policies.items()}
