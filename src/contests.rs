@@ -121,7 +121,7 @@ pub async fn create(db: &Db, by: &By, slug: &str, plan: &Plan) -> Result<Changed
             }
             let draft = resolve(connection, draft).await?;
             check_order(&draft.dates)?;
-            if queries::find(connection, slug).await?.is_some() {
+            if queries::find(connection, &draft.slug).await?.is_some() {
                 return Err(invalid("slug", Problem::Taken));
             }
             // Another one may have been created since.
