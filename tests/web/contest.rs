@@ -71,7 +71,7 @@ async fn page_counts_down_and_shows_the_next_phase_by_itself() {
     stage.app.execute(soon).await;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     fan.open(&format!("/videos/{clip}")).await;
-    let left = fan.text("[data-left]").await;
+    let left = fan.text("[data-countdown]").await;
     assert!(left.starts_with("0:"), "{left}");
     assert!(fan.sees(".star-button[data-state=closed]").await);
     // Within the countdown and three seconds, and what caches keep.

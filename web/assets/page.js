@@ -420,9 +420,9 @@ function renew() {
   else location.reload();
 }
 
-for (const time of document.querySelectorAll('[data-left]')) {
+for (const time of document.querySelectorAll('[data-countdown]')) {
   // The clock of the visitor may be wrong, but it runs.
-  const end = Date.now() + time.dataset.left * 1_000;
+  const end = Date.now() + time.dataset.countdown * 1_000;
   const timer = setInterval(() => {
     const left = Math.max(0, Math.round((end - Date.now()) / 1_000));
     const words = countdown(left);

@@ -143,7 +143,7 @@ async fn public_pages_say_where_the_contest_stands() {
         for path in ["/", "/clasificacion", &format!("/videos/{}", scene.video)] {
             let page = text_of(&mut anybody, path).await;
             assert!(page.contains(sentence), "{path}: {sentence}\n{page}");
-            assert!(page.contains("Copa del barrio") && page.contains("data-left=\""));
+            assert!(page.contains("Copa del barrio") && page.contains("data-countdown=\""));
             // A clip from before the submissions takes no part.
             let has_star = path != "/clasificacion" && dates[0] == "2020-01-01";
             let closed = page.contains("data-state=\"closed\" aria-disabled=\"true\"");
@@ -165,7 +165,7 @@ async fn closed_contest_says_when_voting_ended_and_leads_to_its_result() {
     let page = text_of(&mut anybody, &watch).await;
     assert!(page.contains("Pronto publicaremos el resultado."), "{page}");
     assert!(page.contains("id=\"vote-closed\">La votación cerró el "));
-    assert!(!page.contains("data-left"), "a countdown to nothing");
+    assert!(!page.contains("data-countdown"), "a countdown to nothing");
     contests::freeze(&scene.app.db, &operator(), "copa", false)
         .await
         .unwrap();
