@@ -11,11 +11,11 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots random-uploads clients bench bench-uploads bench-resume bench-queue bench-pages \
-	bench-media load lint brand cities clean
+	plots random-uploads clients bench bench-season bench-migrations bench-uploads bench-resume \
+	bench-queue bench-pages bench-media load lint brand cities clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs missing packages (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
@@ -85,6 +85,16 @@ bench: ## Measures all requests at three scales, for docs/performance.md; needs 
 	@cargo build --release --locked
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
 		cargo test --locked --test it -- --ignored --nocapture bench::the_release_build
+
+bench-season: ## Plays a contest of 50,000 players and 2,000,000 votes; takes ten minutes.
+	@.config/setup tests
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture bench::season
+
+bench-migrations: ## Measures the last migrations on 1,000,000 videos, and how long others wait for them.
+	@.config/setup tests
+	@cargo test --locked --test it -- --ignored --nocapture bench::migrating
 
 bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
 	@.config/setup tests

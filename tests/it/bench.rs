@@ -5,15 +5,17 @@
 mod arena;
 mod claims;
 mod load;
+mod migrating;
 mod moments;
 mod pages;
 mod patches;
 mod searching;
+mod season;
 mod seed;
 mod shown;
 mod uploads;
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{env, fmt::Write as _, fs, time::Duration};
 
 use self::{
     arena::Arena,
@@ -47,6 +49,10 @@ const SLICE: Size = Size {
     uploads: &[1, 2],
     megabytes: 1,
 };
+
+/// Rounds of a comparison with an earlier program, and the fans who vote for all videos in each.
+const ROUNDS: usize = 9;
+const FANS_OF_A_ROUND: usize = 4_000;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
 
@@ -106,6 +112,73 @@ async fn the_release_build_is_measured_at_three_scales() {
 async fn only_votes_at_a_hundred_thousand_videos() {
     let mut arena = Arena::open(100_000).await;
     measure(&mut arena, votes(), 100_000, RUNS, SPAN).await;
+    arena.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a benchmark; run `cargo test --release --test it -- --ignored only_uploads`"]
+async fn only_uploads_with_nine_rounds() {
+    let arena = Arena::open(500).await;
+    let size = Size { rounds: 9, ..FULL };
+    println!("{}", moments::uploads(&arena, &size).await.join("\n"));
+    arena.close().await;
+}
+
+/// Votes through this program and through an earlier one (`ANB_EARLIER`), in turn on one database.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a benchmark: ANB_EARLIER=… cargo test --test it -- --ignored earlier_program"]
+async fn votes_are_compared_with_an_earlier_program() {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+    let earlier = env::var_os("ANB_EARLIER").expect("ANB_EARLIER names a program");
+    let mut arena = Arena::open(100_000).await;
+    let programs = [earlier.into(), arena.system.program.clone()];
+    for (number, mut row) in votes().into_iter().enumerate() {
+        // No fan meets a video of another row or round again.
+        match &mut row.paths {
+            Paths::Fixed(_) => {}
+            Paths::Votes { skipped, .. } => *skipped = 2_000 * number,
+            Paths::VotesForAll { skipped } => {
+                *skipped = 2_000 * number;
+                row.people = FANS_OF_A_ROUND;
+            }
+        }
+        let mut costs = [const { Vec::new() }; 2];
+        for run in 0..2 * ROUNDS {
+            // Whichever is second finds the tables larger.
+            let turn = (run + run / 2) % 2;
+            arena.system.program.clone_from(&programs[turn]);
+            arena.restart().await;
+            let load = Load {
+                connections: row.connections,
+                method: row.method,
+                paths: &row.paths.of(&arena, run).await,
+                tokens: &row.tokens(&arena, run, 100_000).await,
+                ..Load::default()
+            };
+            shown::single_vote(&arena).await;
+            let outcome = load.run(&arena, SPAN).await;
+            assert!(outcome.broken + outcome.refused == 0.0, "{outcome:?}");
+            costs[turn].push(outcome.api_cpu + outcome.database_cpu);
+        }
+        let [before, after] = &costs;
+        let mut ratios: Vec<f64> = before
+            .iter()
+            .zip(after)
+            .map(|(one, other)| other / one)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        let median = |costs: &Vec<f64>| {
+            let mut costs = costs.clone();
+            costs.sort_by(f64::total_cmp);
+            costs[costs.len() / 2]
+        };
+        println!(
+            "{}: CPU per 1,000 {:.3} and {:.3} s; ratios {ratios:.2?}",
+            row.name,
+            median(before),
+            median(after)
+        );
+    }
     arena.close().await;
 }
 

@@ -56,6 +56,11 @@ pub struct Arena {
 impl Arena {
     /// Starts everything, with `videos` videos and ten times as many votes in the database.
     pub async fn open(videos: u32) -> Self {
+        Self::open_with(&seed::all(videos)).await
+    }
+
+    /// Starts everything, and fills the database by `statements`.
+    pub async fn open_with(statements: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::durable(folder.path());
         options.postgres_settings = POSTGRES.map(str::to_owned).to_vec();
@@ -65,7 +70,7 @@ impl Arena {
             .await
             .unwrap();
         let mut connection = db::connect(&settings).await.unwrap();
-        connection.batch_execute(&seed::all(videos)).await.unwrap();
+        connection.batch_execute(statements).await.unwrap();
         // One batch each, because they cannot run in a transaction.
         for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
             connection.batch_execute(tidy).await.unwrap();
@@ -124,6 +129,10 @@ impl Arena {
     /// Returns the CPU time (s) that Redis has used so far.
     pub fn redis_cpu_seconds(&self) -> f64 {
         cpu_seconds(self.services.redis.id().unwrap(), Share::Own).unwrap()
+    }
+
+    pub fn database_url(&self) -> String {
+        self.services.postgres.url()
     }
 
     /// Returns the path of the Redis socket.

@@ -39,6 +39,7 @@ impl Default for Load<'_> {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
+    pub requests: f64,
     pub per_second: f64,
     /// Responses with a status below 400 per second.
     pub goodput: f64,
@@ -95,6 +96,7 @@ impl Load<'_> {
         let requests = figure("requests");
         let thousands = requests / 1000.0;
         Outcome {
+            requests,
             per_second: requests / figure("seconds"),
             goodput: (requests - figure("refused")) / figure("seconds"),
             refused: figure("refused"),

@@ -67,13 +67,20 @@ pub async fn measure(arena: &Arena, size: &Size) -> String {
     rows.push(overload(arena, size).await);
     rows.push(lone_votes(arena).await);
     rows.extend(searching::measure(arena, size).await);
+    rows.extend(uploads(arena, size).await);
+    rows.push(pick_up(arena, &new_user_token(arena).await).await);
+    let rows = rows.join("\n");
+    format!("\n| what | measured |\n|---|---|\n{rows}\n")
+}
+
+/// Compares concurrent uploads with what the machine can do.
+pub async fn uploads(arena: &Arena, size: &Size) -> Vec<String> {
     let token = new_user_token(arena).await;
+    let mut rows = Vec::new();
     for count in size.uploads {
         rows.push(uploads::measure(arena, &token, *count, size).await);
     }
-    rows.push(pick_up(arena, &token).await);
-    let rows = rows.join("\n");
-    format!("\n| what | measured |\n|---|---|\n{rows}\n")
+    rows
 }
 
 /// Measures `PING` over a socket with `redis-benchmark`. The result makes runs comparable across
@@ -292,7 +299,8 @@ async fn pick_up(arena: &Arena, token: &str) -> String {
     format!("| upload answered → job started, p50 of {VIDEOS} | {median:.1} ms |")
 }
 
-async fn new_user_token(arena: &Arena) -> String {
+/// Signs up a player and returns a token of theirs.
+pub async fn new_user_token(arena: &Arena) -> String {
     let email = sign_up(arena).await;
     log_in(arena, &email).await
 }

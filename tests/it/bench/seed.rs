@@ -13,10 +13,23 @@ pub const WITNESSES: u32 = 16;
 /// Number of fans, each a possible voter.
 pub const FAN_COUNT: u32 = 100_000;
 
-/// Returns statements that fill an empty database. For speed, row triggers and the foreign keys of
-/// `votes` are disabled, and its indexes are created last.
+/// Votes of a video among `players`.
+const VOTES: &str = "floor(-10 * ln(1 - random()))";
+
+/// Returns statements that fill an empty database in the middle of a season.
 pub fn all(videos: u32) -> String {
     let players = (videos / 5).max(20);
+    fill(videos, players, &format!("least({VOTES}, {players})"))
+}
+
+/// Returns statements that fill an empty database before the voting: each player has a video.
+pub fn without_votes(players: u32) -> String {
+    fill(players, players, "0")
+}
+
+/// For speed, row triggers and the foreign keys of `votes` are disabled, and its indexes are
+/// created last.
+fn fill(videos: u32, players: u32, votes: &str) -> String {
     let fans = FAN_COUNT.min(videos * 20);
     format!(
         "SELECT setseed(0.5);
@@ -37,7 +50,7 @@ pub fn all(videos: u32) -> String {
          INSERT INTO videos (id, user_id, title, status, is_public, votes, original_bytes, attempt,
                  uploaded_at, processed_at, city_key)
              SELECT gen_random_uuid(), users.id, 'Mi mejor jugada número ' || n, 'processed', true,
-                 least(floor(-10 * ln(1 - random())), {players}), 50000000, 1, moment, moment, city_key
+                 {votes}, 50000000, 1, moment, moment, city_key
              FROM generate_series(1, {videos}) AS n
              JOIN users ON users.id = n % {players} + 1,
                  LATERAL (SELECT now() - make_interval(secs => n) AS moment) AS uploaded;
