@@ -35,6 +35,7 @@ use self::{
         upload, watch,
     },
     site::Site,
+    view::contest::{RecordPage, ResultPage},
     visit::Visit,
 };
 use crate::http::{
@@ -154,10 +155,15 @@ fn contest_routes(config: &mut ServiceConfig) {
                 .route(read().to(organise::ask_to_remove))
                 .route(post().to(organise::remove)),
         )
-        .service(page("/organizacion/concurso/resultado").route(read().to(result::preview)))
-        .service(page("/organizacion/concurso/acta").route(read().to(result::preview_record)))
-        .service(page("/resultados/{slug}").route(read().to(result::result)))
-        .service(page("/resultados/{slug}/acta").route(read().to(result::record)));
+        .service(
+            page("/organizacion/concurso/resultado")
+                .route(read().to(result::preview::<ResultPage>)),
+        )
+        .service(
+            page("/organizacion/concurso/acta").route(read().to(result::preview::<RecordPage>)),
+        )
+        .service(page("/resultados/{slug}").route(read().to(result::published::<ResultPage>)))
+        .service(page("/resultados/{slug}/acta").route(read().to(result::published::<RecordPage>)));
 }
 
 /// A resource whose responses have the security headers of pages.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use askama::Template as _;
+use askama::Template;
 use serde::Deserialize;
 
 use crate::{
@@ -47,8 +47,65 @@ pub struct Filters {
     pagina: Option<String>,
 }
 
-/// `GET /resultados/{slug}`
-pub async fn result(
+/// A page that shows a frozen result.
+pub trait OfResult: Template + Sized {
+    /// What the keys of cached pages begin with.
+    const KEY: &'static str;
+
+    /// Returns which rows a request asks for.
+    fn page(filters: &Filters) -> Result<Page>;
+
+    fn new(visit: &Visit, contest: &Contest, read: Read, page: Page) -> Self;
+}
+
+impl OfResult for ResultPage {
+    const KEY: &'static str = "/resultados";
+
+    fn page(filters: &Filters) -> Result<Page> {
+        Page::of_size(ROWS, filters.pagina.as_deref(), None)
+    }
+
+    fn new(visit: &Visit, contest: &Contest, read: Read, page: Page) -> Self {
+        let Read { result, cities } = read;
+        let chosen = result.city.as_ref().map(|city| city.key.as_str());
+        let address = Address::new(&result.page).with("ciudad", chosen);
+        let position = page.offset().saturating_add(i64::from(ROWS));
+        let next = if result.players > position {
+            Next::ByNumber
+        } else {
+            Next::Nothing
+        };
+        let number = page.number().to_string();
+        let own = address.clone().of_page(page, Some(&number), None);
+        let title = sentences(visit.language).result;
+        Self {
+            shell: shell(visit, contest, own, title),
+            cities: cities.iter().map(choice).collect(),
+            pager: clips::pager(page, next, &address),
+            result,
+        }
+    }
+}
+
+impl OfResult for RecordPage {
+    const KEY: &'static str = "/resultados/acta";
+
+    fn page(_: &Filters) -> Result<Page> {
+        Page::of_size(RECORD_ROWS, None, None)
+    }
+
+    fn new(visit: &Visit, contest: &Contest, read: Read, _: Page) -> Self {
+        let own = Address(read.result.record.clone());
+        let title = sentences(visit.language).record_title;
+        Self {
+            shell: shell(visit, contest, own, title),
+            result: read.result,
+        }
+    }
+}
+
+/// `GET /resultados/{slug}` and `GET /resultados/{slug}/acta`
+pub async fn published<P: OfResult>(
     app: web::Data<App>,
     cache: web::Data<PageCache>,
     request: HttpRequest,
@@ -56,45 +113,22 @@ pub async fn result(
     slug: web::Path<String>,
     filters: web::Query<Filters>,
 ) -> Result<HttpResponse> {
-    let contest = published(&app, &slug).await?;
+    let contest = find_published(&app, &slug).await?;
     let city = filter::city(filters.ciudad.as_deref())?;
-    let page = Page::of_size(ROWS, filters.pagina.as_deref(), None)?;
-    let key = format!(
-        "/resultados {:?} {slug} {} {city:?}",
-        visit.language,
-        page.key()
-    );
+    let page = P::page(&filters)?;
+    let (start, language) = (P::KEY, visit.language);
+    let key = format!("{start} {language:?} {slug} {} {city:?}", page.key());
     let build = async || {
-        let page = result_page(&app, &visit, &contest, city.as_deref(), page).await?;
-        Ok(Built::html(StatusCode::OK, page.render()?))
+        let read = read(&app, &visit, &contest, city.as_deref(), page).await?;
+        let html = P::new(&visit, &contest, read, page).render()?;
+        Ok(Built::html(StatusCode::OK, html))
     };
     let cached = cache.get(key, build).await?;
     Ok(public(&visit, cached.respond_as_is(&request)))
 }
 
-/// `GET /resultados/{slug}/acta`
-pub async fn record(
-    app: web::Data<App>,
-    cache: web::Data<PageCache>,
-    request: HttpRequest,
-    visit: Visit,
-    slug: web::Path<String>,
-    filters: web::Query<Filters>,
-) -> Result<HttpResponse> {
-    let contest = published(&app, &slug).await?;
-    let city = filter::city(filters.ciudad.as_deref())?;
-    let page = Page::of_size(RECORD_ROWS, None, None)?;
-    let key = format!("/resultados/acta {:?} {slug} {city:?}", visit.language);
-    let build = async || {
-        let page = record_page(&app, &visit, &contest, city.as_deref(), page).await?;
-        Ok(Built::html(StatusCode::OK, page.render()?))
-    };
-    let cached = cache.get(key, build).await?;
-    Ok(public(&visit, cached.respond_as_is(&request)))
-}
-
-/// `GET /organizacion/concurso/resultado`
-pub async fn preview(
+/// `GET /organizacion/concurso/resultado` and `GET /organizacion/concurso/acta`
+pub async fn preview<P: OfResult>(
     app: web::Data<App>,
     visit: Visit,
     _: Staff<ExportResults>,
@@ -105,30 +139,17 @@ pub async fn preview(
         return Ok(see_other(CONTEST));
     };
     let city = filter::city(filters.ciudad.as_deref())?;
-    let page = Page::of_size(ROWS, filters.pagina.as_deref(), None)?;
-    let page = result_page(&app, &visit, &contest, city.as_deref(), page).await?;
-    private(&visit, StatusCode::OK, &page)
-}
-
-/// `GET /organizacion/concurso/acta`
-pub async fn preview_record(
-    app: web::Data<App>,
-    visit: Visit,
-    _: Staff<ExportResults>,
-    contest: web::Data<CurrentContest>,
-    filters: web::Query<Filters>,
-) -> Result<HttpResponse> {
-    let Some(contest) = frozen(&contest).await? else {
-        return Ok(see_other(CONTEST));
-    };
-    let city = filter::city(filters.ciudad.as_deref())?;
-    let page = Page::of_size(RECORD_ROWS, None, None)?;
-    let page = record_page(&app, &visit, &contest, city.as_deref(), page).await?;
-    private(&visit, StatusCode::OK, &page)
+    let page = P::page(&filters)?;
+    let read = read(&app, &visit, &contest, city.as_deref(), page).await?;
+    private(
+        &visit,
+        StatusCode::OK,
+        &P::new(&visit, &contest, read, page),
+    )
 }
 
 /// Returns the contest with this slug if its result is public.
-async fn published(app: &App, slug: &str) -> Result<Contest> {
+async fn find_published(app: &App, slug: &str) -> Result<Contest> {
     let contest = contests::find(&app.backends.db, slug).await?;
     let contest = contest.filter(|contest| contest.published_at.is_some());
     Ok(contest.ok_or(Code::NotFound)?)
@@ -150,54 +171,8 @@ fn addresses(contest: &Contest) -> [String; 2] {
     }
 }
 
-async fn result_page(
-    app: &App,
-    visit: &Visit,
-    contest: &Contest,
-    city: Option<&str>,
-    page: Page,
-) -> anyhow::Result<ResultPage> {
-    let (result, cities) = read(app, visit, contest, city, page).await?;
-    let chosen = result.city.as_ref().map(|city| city.key.as_str());
-    let address = Address::new(&result.page).with("ciudad", chosen);
-    let position = page.offset().saturating_add(i64::from(ROWS));
-    let next = if result.players > position {
-        Next::ByNumber
-    } else {
-        Next::Nothing
-    };
-    let number = page.number().to_string();
-    let own = address.clone().of_page(page, Some(&number), None);
-    let title = format!("{} · {}", sentences(visit.language).result, contest.name);
-    Ok(ResultPage {
-        shell: shell(visit, contest, own, title),
-        cities: cities.iter().map(choice).collect(),
-        pager: clips::pager(page, next, &address),
-        result,
-    })
-}
-
-async fn record_page(
-    app: &App,
-    visit: &Visit,
-    contest: &Contest,
-    city: Option<&str>,
-    page: Page,
-) -> anyhow::Result<RecordPage> {
-    let (result, _) = read(app, visit, contest, city, page).await?;
-    let own = Address(result.record.clone());
-    let title = format!(
-        "{} · {}",
-        sentences(visit.language).record_title,
-        contest.name
-    );
-    Ok(RecordPage {
-        shell: shell(visit, contest, own, title),
-        result,
-    })
-}
-
-fn shell(visit: &Visit, contest: &Contest, own: Address, title: String) -> Shell {
+fn shell(visit: &Visit, contest: &Contest, own: Address, title: &str) -> Shell {
+    let title = format!("{title} · {}", contest.name);
     if contest.published_at.is_some() {
         visit.public_shell(Section::Ranking, own.0, title)
     } else {
@@ -216,6 +191,13 @@ fn choice(city: &CityResult) -> CityChoice {
     }
 }
 
+/// What is read of a frozen result.
+pub struct Read {
+    /// With the rows of one page.
+    result: FrozenResult,
+    cities: Vec<CityResult>,
+}
+
 /// Reads a page of a frozen result, and its cities.
 async fn read(
     app: &App,
@@ -223,7 +205,7 @@ async fn read(
     contest: &Contest,
     city: Option<&str>,
     page: Page,
-) -> anyhow::Result<(FrozenResult, Vec<CityResult>)> {
+) -> anyhow::Result<Read> {
     let (db, language) = (&app.backends.db, visit.language);
     let mut cities = visit.site.results.cities(app, contest).await?.to_vec();
     let filter = match city {
@@ -279,7 +261,7 @@ async fn read(
         city: chosen,
     };
     cities.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok((result, cities))
+    Ok(Read { result, cities })
 }
 
 /// Returns the rows. In the country, a row is tied with its neighbours.
