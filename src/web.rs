@@ -142,18 +142,18 @@ fn contest_routes(config: &mut ServiceConfig) {
         .service(page("/organizacion/concurso/cambiar").route(post().to(organise::change_contest)))
         .service(
             page("/organizacion/concurso/congelar")
-                .route(read().to(organise::ask_to_freeze))
-                .route(post().to(organise::freeze)),
+                .route(read().to(organise::ask_to_act_on_contest))
+                .route(post().to(organise::act_on_contest)),
         )
         .service(
             page("/organizacion/concurso/publicar")
-                .route(read().to(organise::ask_to_publish))
-                .route(post().to(organise::publish)),
+                .route(read().to(organise::ask_to_act_on_contest))
+                .route(post().to(organise::act_on_contest)),
         )
         .service(
             page("/organizacion/concurso/eliminar")
-                .route(read().to(organise::ask_to_remove))
-                .route(post().to(organise::remove)),
+                .route(read().to(organise::ask_to_act_on_contest))
+                .route(post().to(organise::act_on_contest)),
         )
         .service(
             page("/organizacion/concurso/resultado")

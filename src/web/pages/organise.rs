@@ -14,8 +14,8 @@ use actix_web::{HttpResponse, http::StatusCode};
 
 pub use self::{
     contest::{
-        ask_to_freeze, ask_to_publish, ask_to_remove, change as change_contest, contest,
-        create as create_contest, freeze, publish, remove,
+        act as act_on_contest, ask_to_act as ask_to_act_on_contest, change as change_contest,
+        contest, create as create_contest,
     },
     csv::ranking_table,
     dashboard::{dashboard, events, retry, retry_all, state},

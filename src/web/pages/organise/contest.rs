@@ -1,14 +1,16 @@
 //! `/organizacion/concurso`: creating a contest, changing it, freezing and publishing its result.
 
-use std::sync::Arc;
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use serde::Deserialize;
 
 use super::contest_form::ContestFields;
 use crate::{
     app::App,
-    audit::By,
     auth::{Role, permissions::RunContest},
     contests::{self, Changed, Contest, CurrentContest, Phase, Reading, Refusal},
     http::{Code, Error, Result, form::Fields},
@@ -258,12 +260,28 @@ async fn answer(
     refused.reply.send(visit, &page)
 }
 
-/// What an organiser does to the current contest, after a page that asks.
+/// What an organiser does to the current contest, after a page that asks. The end of the address
+/// names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+pub enum Act {
     Freeze,
     Publish,
     Remove,
+}
+
+impl FromRequest for Act {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let address = request.match_pattern().unwrap_or_default();
+        ready(match address.strip_prefix(PAGE) {
+            Some("/congelar") => Ok(Self::Freeze),
+            Some("/publicar") => Ok(Self::Publish),
+            Some("/eliminar") => Ok(Self::Remove),
+            Some(_) | None => Err(Code::NotFound.into()),
+        })
+    }
 }
 
 /// Whether the form insists, as the page that asks has told.
@@ -273,7 +291,8 @@ pub struct ActFields {
     force: String,
 }
 
-/// Returns the page that asks, or leads back if there is no contest any more. Figures are read now, since they decide what the form insists on.
+/// Returns the page that asks, or leads back if there is no contest any more. Figures are read now,
+/// since they decide what the form insists on.
 async fn ask(
     app: &App,
     visit: &Visit,
@@ -313,19 +332,36 @@ async fn ask(
     refused.reply.send(visit, &page)
 }
 
-/// Does what the page asked about, then leads back.
-async fn act(
-    app: &App,
-    visit: &Visit,
-    by: &By,
-    current: &CurrentContest,
+async fn find(current: &CurrentContest) -> anyhow::Result<Option<Arc<Contest>>> {
+    Ok(current.get().await?.map(|reading| reading.contest))
+}
+
+/// `GET /organizacion/concurso/congelar`, `…/publicar` and `…/eliminar`
+pub async fn ask_to_act(
+    app: web::Data<App>,
+    visit: Visit,
+    _: Staff<RunContest>,
+    current: web::Data<CurrentContest>,
     act: Act,
-    fields: &ActFields,
 ) -> Result<HttpResponse> {
-    let Some(contest) = find(current).await? else {
+    ask(&app, &visit, &current, act, None).await
+}
+
+/// `POST /organizacion/concurso/congelar`, `…/publicar` and `…/eliminar`
+///
+/// Does what the page asked about, then leads back.
+pub async fn act(
+    app: web::Data<App>,
+    visit: Visit,
+    staff: Staff<RunContest>,
+    current: web::Data<CurrentContest>,
+    act: Act,
+    Fields(fields): Fields<ActFields>,
+) -> Result<HttpResponse> {
+    let Some(contest) = find(&current).await? else {
         return Ok(see_other(PAGE));
     };
-    let db = &app.backends.db;
+    let (db, by) = (&app.backends.db, &staff.by);
     let (slug, force) = (contest.slug.as_str(), fields.force == "1");
     let (outcome, done) = match act {
         Act::Freeze => (
@@ -338,73 +374,6 @@ async fn act(
     current.forget().await;
     match outcome {
         Ok(()) => Ok(see_other(&format!("{PAGE}?hecho={done}"))),
-        Err(refusal) => ask(app, visit, current, act, Some(refusal.into())).await,
+        Err(refusal) => ask(&app, &visit, &current, act, Some(refusal.into())).await,
     }
-}
-
-async fn find(current: &CurrentContest) -> anyhow::Result<Option<Arc<Contest>>> {
-    Ok(current.get().await?.map(|reading| reading.contest))
-}
-
-/// `GET /organizacion/concurso/congelar`
-pub async fn ask_to_freeze(
-    app: web::Data<App>,
-    visit: Visit,
-    _: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-) -> Result<HttpResponse> {
-    ask(&app, &visit, &current, Act::Freeze, None).await
-}
-
-/// `POST /organizacion/concurso/congelar`
-pub async fn freeze(
-    app: web::Data<App>,
-    visit: Visit,
-    staff: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-    Fields(fields): Fields<ActFields>,
-) -> Result<HttpResponse> {
-    act(&app, &visit, &staff.by, &current, Act::Freeze, &fields).await
-}
-
-/// `GET /organizacion/concurso/publicar`
-pub async fn ask_to_publish(
-    app: web::Data<App>,
-    visit: Visit,
-    _: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-) -> Result<HttpResponse> {
-    ask(&app, &visit, &current, Act::Publish, None).await
-}
-
-/// `POST /organizacion/concurso/publicar`
-pub async fn publish(
-    app: web::Data<App>,
-    visit: Visit,
-    staff: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-    Fields(fields): Fields<ActFields>,
-) -> Result<HttpResponse> {
-    act(&app, &visit, &staff.by, &current, Act::Publish, &fields).await
-}
-
-/// `GET /organizacion/concurso/eliminar`
-pub async fn ask_to_remove(
-    app: web::Data<App>,
-    visit: Visit,
-    _: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-) -> Result<HttpResponse> {
-    ask(&app, &visit, &current, Act::Remove, None).await
-}
-
-/// `POST /organizacion/concurso/eliminar`
-pub async fn remove(
-    app: web::Data<App>,
-    visit: Visit,
-    staff: Staff<RunContest>,
-    current: web::Data<CurrentContest>,
-    Fields(fields): Fields<ActFields>,
-) -> Result<HttpResponse> {
-    act(&app, &visit, &staff.by, &current, Act::Remove, &fields).await
 }
