@@ -14,6 +14,7 @@ pub mod words;
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
+use futures_util::future::BoxFuture;
 
 pub use self::{
     current::{CurrentContest, Reading},
@@ -38,6 +39,15 @@ use crate::{
 pub struct Changed {
     pub contest: Contest,
     pub entered: usize,
+}
+
+impl From<Contest> for Changed {
+    fn from(contest: Contest) -> Self {
+        Self {
+            contest,
+            entered: 0,
+        }
+    }
 }
 
 /// Why a contest is not changed.
@@ -140,23 +150,20 @@ pub async fn create(db: &Db, by: &By, slug: &str, plan: &Plan) -> Result<Changed
 /// close with the voting at the latest. A date that moves into the past, and a rule that changes
 /// while voting is open, need `force`.
 pub async fn schedule(db: &Db, by: &By, slug: &str, plan: &Plan, force: bool) -> Result<Changed> {
-    let mut connection = db.connection().await?;
-    connection
-        .transaction(async |connection| {
-            queries::allow_long_statements(connection).await?;
-            let before = queries::lock(connection, slug).await?;
-            let before = before.ok_or(Refusal::NotFound)?;
+    let plan = plan.clone();
+    let changed = Change(db, by, slug, Act::ContestScheduled).make(move |connection, before| {
+        Box::pin(async move {
             if before.frozen_at.is_some() {
                 return Err(Refusal::Frozen);
             }
-            let draft = plan.over(&before).map_err(Refusal::Invalid)?;
+            let draft = plan.over(before).map_err(Refusal::Invalid)?;
             let mut draft = resolve(connection, draft).await?;
             if plan.submissions_close_at.is_none() {
                 let dates = &mut draft.dates;
                 dates.submissions_close_at = dates.submissions_close_at.min(dates.voting_close_at);
             }
             check_order(&draft.dates)?;
-            let affected = affected(&before, &draft);
+            let affected = affected(before, &draft);
             if !force && !affected.is_empty() {
                 return Err(Refusal::ForceRequired(affected));
             }
@@ -165,29 +172,19 @@ pub async fn schedule(db: &Db, by: &By, slug: &str, plan: &Plan, force: bool) ->
             if entered > 0 {
                 queries::rank_everybody(connection).await?;
             }
-            record(
-                connection,
-                by,
-                Act::ContestScheduled,
-                Some(&before),
-                Some(&contest),
-            )
-            .await?;
-            tracing::info!(contest = contest.slug, entered, "contest scheduled");
             Ok(Changed { contest, entered })
         })
-        .await
+    });
+    let Changed { contest, entered } = changed.await?;
+    tracing::info!(contest = contest.slug, entered, "contest scheduled");
+    Ok(Changed { contest, entered })
 }
 
 /// Counts the votes and writes the result, once the voting has ended. A frozen result that is not
 /// published is written again with `force`, for example without a clip that was hidden since.
 pub async fn freeze(db: &Db, by: &By, slug: &str, force: bool) -> Result<Contest> {
-    let mut connection = db.connection().await?;
-    connection
-        .transaction(async |connection| {
-            queries::allow_long_statements(connection).await?;
-            let before = queries::lock(connection, slug).await?;
-            let before = before.ok_or(Refusal::NotFound)?;
+    let frozen = Change(db, by, slug, Act::ContestFrozen).make(move |connection, before| {
+        Box::pin(async move {
             if before.published_at.is_some() {
                 return Err(Refusal::Published);
             }
@@ -202,28 +199,23 @@ pub async fn freeze(db: &Db, by: &By, slug: &str, force: bool) -> Result<Contest
             queries::results::write(connection, before.id).await?;
             let contest = queries::results::note_frozen(connection, before.id, "").await?;
             let digest = results::digest_within(connection, &contest).await?;
-            let contest = queries::results::note_frozen(connection, contest.id, &digest).await?;
-            record(
-                connection,
-                by,
-                Act::ContestFrozen,
-                Some(&before),
-                Some(&contest),
-            )
-            .await?;
-            tracing::info!(contest = contest.slug, digest, "contest frozen");
-            Ok(contest)
+            let contest = queries::results::note_frozen(connection, before.id, &digest).await?;
+            Ok(contest.into())
         })
-        .await
+    });
+    let contest = frozen.await?.contest;
+    tracing::info!(
+        contest = contest.slug,
+        digest = contest.digest,
+        "contest frozen"
+    );
+    Ok(contest)
 }
 
 /// Makes a frozen result public.
 pub async fn publish(db: &Db, by: &By, slug: &str) -> Result<Contest> {
-    let mut connection = db.connection().await?;
-    connection
-        .transaction(async |connection| {
-            let before = queries::lock(connection, slug).await?;
-            let before = before.ok_or(Refusal::NotFound)?;
+    let published = Change(db, by, slug, Act::ContestPublished).make(|connection, before| {
+        Box::pin(async move {
             if before.published_at.is_some() {
                 return Err(Refusal::Published);
             }
@@ -231,42 +223,59 @@ pub async fn publish(db: &Db, by: &By, slug: &str) -> Result<Contest> {
                 return Err(Refusal::NotFrozen);
             }
             let contest = queries::results::note_published(connection, before.id).await?;
-            record(
-                connection,
-                by,
-                Act::ContestPublished,
-                Some(&before),
-                Some(&contest),
-            )
-            .await?;
-            tracing::info!(contest = contest.slug, "result published");
-            Ok(contest)
+            Ok(contest.into())
         })
-        .await
+    });
+    let contest = published.await?.contest;
+    tracing::info!(contest = contest.slug, "result published");
+    Ok(contest)
 }
 
 /// Removes a contest that is not frozen. Its videos and their votes stay, outside any contest. Once
 /// it has votes, this needs `force`.
 pub async fn remove(db: &Db, by: &By, slug: &str, force: bool) -> Result<()> {
-    let mut connection = db.connection().await?;
-    connection
-        .transaction(async |connection| {
-            queries::allow_long_statements(connection).await?;
-            let contest = queries::lock(connection, slug).await?;
-            let contest = contest.ok_or(Refusal::NotFound)?;
-            if contest.frozen_at.is_some() {
+    let removed = Change(db, by, slug, Act::ContestRemoved).make(move |connection, before| {
+        Box::pin(async move {
+            if before.frozen_at.is_some() {
                 return Err(Refusal::Frozen);
             }
-            if !force && queries::has_votes(connection, contest.id).await? {
+            if !force && queries::has_votes(connection, before.id).await? {
                 return Err(Refusal::ForceRequired(Vec::new()));
             }
-            queries::remove(connection, contest.id).await?;
+            queries::remove(connection, before.id).await?;
             queries::rank_everybody(connection).await?;
-            record(connection, by, Act::ContestRemoved, Some(&contest), None).await?;
-            tracing::info!(contest = contest.slug, "contest removed");
-            Ok(())
+            Ok(before.clone().into())
         })
-        .await
+    });
+    let contest = removed.await?.contest;
+    tracing::info!(contest = contest.slug, "contest removed");
+    Ok(())
+}
+
+/// An act on a contest that exists: who acts, on which one, and what is done.
+struct Change<'a>(&'a Db, &'a By, &'a str, Act);
+
+impl Change<'_> {
+    /// Locks the contest, refuses or makes the change, and records the act, in one transaction.
+    async fn make(
+        self,
+        change: impl for<'a> FnOnce(&'a mut Connection, &'a Contest) -> BoxFuture<'a, Result<Changed>>
+        + Send,
+    ) -> Result<Changed> {
+        let Self(db, by, slug, act) = self;
+        let mut connection = db.connection().await?;
+        connection
+            .transaction(async |connection| {
+                queries::allow_long_statements(connection).await?;
+                let before = queries::lock(connection, slug).await?;
+                let before = before.ok_or(Refusal::NotFound)?;
+                let changed = change(connection, &before).await?;
+                let after = (act != Act::ContestRemoved).then_some(&changed.contest);
+                record(connection, by, act, Some(&before), after).await?;
+                Ok(changed)
+            })
+            .await
+    }
 }
 
 /// Records an act in the same transaction.
