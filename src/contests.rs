@@ -1,6 +1,6 @@
 //! The contest: when it takes videos and votes, its rules, and its result. The statements that
-//! insert a vote (`votes/queries.rs`) or an upload (`videos/queries.rs`) judge its windows by the
-//! database's clock. Without a contest, both are always open
+//! insert a vote (`votes/queries.rs`) or let an upload enter (`videos/queries/entry.rs`) judge its
+//! windows by the database's clock. Without a contest, both are always open
 //! (`docs/decisions/0030-the-database-closes-the-contest.md`).
 
 mod current;

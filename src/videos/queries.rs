@@ -1,8 +1,9 @@
-//! SQL on `videos` and `uploads` for players. [`jobs`] serves workers, [`sweeping`] their sweeper
-//! and cleanup, [`tagging`] the tags of public clips, [`operator`] `anb queue`, [`moderation`]
-//! organisers, [`resumable`] resumable uploads.
+//! SQL on `videos` and `uploads` for players. [`entry`] has how uploads enter the contest. [`jobs`]
+//! serves workers, [`sweeping`] their sweeper and cleanup, [`tagging`] the tags of public clips,
+//! [`operator`] `anb queue`, [`moderation`] organisers, [`resumable`] resumable uploads.
 
 pub mod board;
+mod entry;
 pub mod fsck;
 pub mod jobs;
 pub mod moderation;
@@ -22,12 +23,13 @@ use diesel::{
     dsl::{AsExprOf, not, sql},
     expression::SqlLiteral,
     insert_into, sql_query,
-    sql_types::{self, BigInt, Bool, Nullable, Text, Timestamptz},
+    sql_types::{self, BigInt, Bool, Nullable, Text},
     update as update_table,
 };
 use diesel_async::RunQueryDsl as _;
 use serde_json::Value;
 
+use self::entry::Entry;
 use super::{Change, Renditions, VideoStatus};
 use crate::{
     config::storage::QuotaSettings,
@@ -137,7 +139,7 @@ pub async fn record_upload(
     video: VideoId,
     quota: &QuotaSettings,
 ) -> anyhow::Result<Admission> {
-    let (contest, max_bytes) = match enter_contest(connection, user).await? {
+    let (contest, max_bytes) = match entry::enter(connection, user).await? {
         Entry::Free => (None, None),
         Entry::In { contest, max_bytes } => (Some(contest), max_bytes),
         Entry::Closed {
@@ -201,75 +203,6 @@ pub enum Admission {
         opens_at: DateTime<Utc>,
         closes_at: DateTime<Utc>,
     },
-}
-
-/// Whether an upload that begins now takes part in a contest.
-enum Entry {
-    /// There is no contest.
-    Free,
-    In {
-        contest: ContestId,
-        max_bytes: Option<i64>,
-    },
-    Closed {
-        opens_at: DateTime<Utc>,
-        closes_at: DateTime<Utc>,
-    },
-    LimitReached,
-}
-
-#[derive(QueryableByName)]
-struct EntryRow {
-    #[diesel(sql_type = BigInt)]
-    id: ContestId,
-    #[diesel(sql_type = Bool)]
-    is_open: bool,
-    #[diesel(sql_type = Bool)]
-    is_full: bool,
-    #[diesel(sql_type = Timestamptz)]
-    submissions_open_at: DateTime<Utc>,
-    #[diesel(sql_type = Timestamptz)]
-    submissions_close_at: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    max_file_bytes: Option<i64>,
-}
-
-/// Returns how an upload that begins now enters the current contest. Failed videos do not count as
-/// entries, running uploads do.
-async fn enter_contest(connection: &mut Connection, user: UserId) -> anyhow::Result<Entry> {
-    let row = sql_query(
-        "SELECT id, submissions_open_at, submissions_close_at, max_file_bytes,
-             clock_timestamp() >= submissions_open_at AND clock_timestamp() < submissions_close_at
-                 AND frozen_at IS NULL AS is_open,
-             coalesce(entries_per_player <= entries.videos + entries.uploads, false) AS is_full
-         FROM contests
-         LEFT JOIN LATERAL (
-             SELECT
-                 (SELECT count(*) FROM videos
-                  WHERE user_id = $1 AND contest_id = contests.id AND status <> 'failed') AS videos,
-                 (SELECT count(*) FROM uploads
-                  WHERE user_id = $1 AND contest_id = contests.id AND is_upload
-                      AND coalesce(expires_at > now(), true)) AS uploads
-             WHERE entries_per_player IS NOT NULL) AS entries ON true
-         WHERE is_current",
-    );
-    let row: Option<EntryRow> = row
-        .bind::<BigInt, _>(user)
-        .get_result(connection)
-        .await
-        .optional()?;
-    Ok(match row {
-        None => Entry::Free,
-        Some(row) if !row.is_open => Entry::Closed {
-            opens_at: row.submissions_open_at,
-            closes_at: row.submissions_close_at,
-        },
-        Some(row) if row.is_full => Entry::LimitReached,
-        Some(row) => Entry::In {
-            contest: row.id,
-            max_bytes: row.max_file_bytes,
-        },
-    })
 }
 
 /// An upload whose row was removed, to make it a video.
