@@ -197,7 +197,8 @@ fn codes_are_those_of_the_program() {
         let names = variants.iter().map(|variant| sources::snake_case(variant));
         names.collect()
     };
-    assert_eq!(names("ErrorCode"), variants("http/error/code.rs", "Code"));
+    let codes = Code::ALL.iter().map(|code| code.name().to_owned());
+    assert_eq!(names("ErrorCode"), codes.collect());
     assert_eq!(names("FieldCode"), variants("validate.rs", "Problem"));
     let failures = variants("videos/failure.rs", "Failure");
     let rejections = variants("media/input/rejection.rs", "Rejection");
@@ -211,10 +212,6 @@ fn codes_are_those_of_the_program() {
 
 #[test]
 fn every_code_has_its_example() {
-    assert_eq!(
-        Code::ALL.len(),
-        sources::variants("http/error/code.rs", "Code").len()
-    );
     let examples = &DOCUMENT.root["components"]["examples"];
     for code in Code::ALL {
         let example = &examples[code.name()];
