@@ -1,21 +1,17 @@
 //! Rows for the errors that are specific to an endpoint.
 
+mod reading;
+mod staff;
+
 use anb::http::Code;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    case::{
-        Body, Case,
-        Expected::{File, Nothing, Object},
-        Part, Video, Who,
-    },
-    contests::CONTESTS,
+    case::{Body, Case, Expected::Nothing, Part, Video, Who},
     table::{
-        ANSWER, AUDIT, CHANGE_PASSWORD, CITIES, CLIP, DISMISS, ERROR_CODE, FILM, HIDE, LOG_IN,
-        MEDIA, MY_VOTES, PUBLIC_VIDEOS, PUBLISH, RANKINGS, REPORT, REPORTS, ROLES, SHOW, SIGN_UP,
-        SWAGGER, TITLE, UPLOAD, VIDEO, VIDEOS, VOTE, answer_form, changed, film, grant_form,
-        hide_form, password_form, report_form, sign_up_form, successes,
+        CHANGE_PASSWORD, LOG_IN, PUBLISH, SIGN_UP, TITLE, UPLOAD, VIDEO, VOTE, changed, film,
+        password_form, sign_up_form, successes,
     },
     world::Setting,
 };
@@ -28,13 +24,13 @@ pub fn refusals() -> Vec<Case> {
         uploads(),
         videos(),
         votes(),
-        moderation(),
-        administration(),
-        reports(),
-        answers(),
-        lists(),
-        files(),
-        unknown_paths(),
+        staff::moderation(),
+        staff::administration(),
+        staff::reports(),
+        staff::answers(),
+        reading::lists(),
+        reading::files(),
+        reading::unknown_paths(),
     ]
     .concat()
 }
@@ -274,292 +270,4 @@ fn votes() -> Vec<Case> {
             .within(Setting::Limited)
             .refuses(429, Code::TooManyRequests),
     ]
-}
-
-fn moderation() -> Vec<Case> {
-    let reason = |reason: &str, problem| {
-        post(HIDE)
-            .by(Who::Organiser)
-            .json(changed(hide_form(), "reason", reason))
-            .refuses_fields(400, Code::ValidationFailed, problem)
-    };
-    let mut cases = vec![
-        reason("", &[("reason", "required")]),
-        reason("cuat", &[("reason", "too_short")]),
-        reason(&"x".repeat(201), &[("reason", "too_long")]),
-        reason("dos\nlíneas", &[("reason", "invalid")]),
-        post(HIDE)
-            .by(Who::Organiser)
-            .json(json!({}))
-            .refuses(400, Code::InvalidJson),
-        post(HIDE)
-            .by(Who::Organiser)
-            .about(Video::Fresh(Seed::HIDDEN))
-            .json(hide_form())
-            .refuses(409, Code::AlreadyHidden),
-        post(SHOW)
-            .by(Who::Organiser)
-            .about(Video::Fresh(Seed::PUBLIC))
-            .refuses(409, Code::NotHidden),
-        // Other users get 404 whatever they send.
-        post(HIDE)
-            .by(Who::Owner)
-            .sends(Body::Raw("text/plain", "{".to_owned()))
-            .refuses(404, Code::NotFound),
-    ];
-    for case in successes() {
-        if case.route == REPORTS {
-            for who in [Who::Owner, Who::Fan] {
-                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
-            }
-        }
-        if [HIDE, SHOW, DISMISS].contains(&case.route) {
-            for who in [Who::Owner, Who::Fan] {
-                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
-            }
-            for video in [Video::Unknown, Video::Malformed] {
-                cases.push(case.clone().about(video).refuses(404, Code::NotFound));
-            }
-        }
-    }
-    cases
-}
-
-/// Other users get 404 whatever they send.
-fn administration() -> Vec<Case> {
-    let read = |query, problem| {
-        let read = get(AUDIT).by(Who::Organiser).tail(query);
-        read.refuses_fields(400, Code::ValidationFailed, problem)
-    };
-    let grant = |field, value: &str, problem| {
-        let form = changed(grant_form(), field, value);
-        let grant = put(ROLES).by(Who::Organiser).json(form);
-        grant.refuses_fields(400, Code::ValidationFailed, problem)
-    };
-    let mut cases = vec![
-        read("?limit=0", &[("limit", "out_of_range")]),
-        read("?limit=101", &[("limit", "out_of_range")]),
-        read("?before=0", &[("before", "invalid")]),
-        read("?before=x", &[("before", "invalid")]),
-        grant("email", "", &[("email", "required")]),
-        grant("email", "mia\0@example.com", &[("email", "invalid")]),
-        grant("email", &"x".repeat(255), &[("email", "too_long")]),
-        grant("email", "nadie@example.com", &[("email", "unknown")])
-            .beyond_schema("no account has it"),
-        grant("role", "", &[("role", "required")]),
-        grant("role", "king", &[("role", "invalid")]),
-        put(ROLES)
-            .by(Who::Organiser)
-            .json(json!({"email": "mia@example.com"}))
-            .refuses(400, Code::InvalidJson),
-        put(ROLES)
-            .by(Who::Organiser)
-            .json(json!({"email": "Nora@example.com", "role": "moderator"}))
-            .refuses(409, Code::LastOrganiser),
-        put(ROLES)
-            .by(Who::Owner)
-            .sends(Body::Raw("text/plain", "{".to_owned()))
-            .refuses(404, Code::NotFound),
-        get(AUDIT)
-            .by(Who::Owner)
-            .tail("?limit=0")
-            .refuses(404, Code::NotFound),
-    ];
-    for case in successes() {
-        if [AUDIT, ROLES].contains(&case.route) {
-            for who in [Who::Owner, Who::Fan] {
-                cases.push(case.clone().by(who).refuses(404, Code::NotFound));
-            }
-        }
-    }
-    cases
-}
-
-fn reports() -> Vec<Case> {
-    let report = |video| post(REPORT).by(Who::Fan).about(video).json(report_form());
-    let public = Video::Fresh(Seed::PUBLIC);
-    let field = |field: &str, value: &str, problem| {
-        report(public)
-            .json(changed(report_form(), field, value))
-            .refuses_fields(400, Code::ValidationFailed, problem)
-    };
-    let waiting = Seed {
-        status: "uploaded",
-        ..Seed::PUBLIC
-    };
-    let mut cases = vec![
-        field("reason", "spam", &[("reason", "invalid")]),
-        field("text", &"x".repeat(501), &[("text", "too_long")]),
-        field("text", "al\u{202e}revés", &[("text", "invalid")]),
-        report(public)
-            .json(json!({"text": "Sin motivo."}))
-            .refuses(400, Code::InvalidJson),
-        report(public)
-            .json(json!({"reason": "other", "text": null}))
-            .refuses(400, Code::InvalidJson),
-        report(Video::Reported(Seed::PUBLIC)).refuses(400, Code::AlreadyReported),
-        report(public).by(Who::Owner).refuses(400, Code::OwnReport),
-        report(public)
-            .by(Who::BusyReporter)
-            .refuses(429, Code::TooManyReports),
-        report(public)
-            .within(Setting::Limited)
-            .refuses(429, Code::TooManyRequests),
-        post(DISMISS)
-            .by(Who::Organiser)
-            .about(public)
-            .refuses(409, Code::AlreadySettled),
-    ];
-    for video in [
-        Video::Fresh(Seed::PRIVATE),
-        Video::Fresh(Seed::HIDDEN),
-        Video::Fresh(waiting),
-        Video::Unknown,
-        Video::Malformed,
-    ] {
-        cases.push(report(video).refuses(404, Code::NotFound));
-    }
-    cases
-}
-
-fn answers() -> Vec<Case> {
-    let answer = |video| post(ANSWER).by(Who::Owner).about(video).json(answer_form());
-    let hidden = Video::Fresh(Seed::HIDDEN);
-    let text = |text: &str, problem| {
-        answer(hidden).json(json!({ "text": text })).refuses_fields(
-            400,
-            Code::ValidationFailed,
-            problem,
-        )
-    };
-    let mut cases = vec![
-        text("", &[("text", "required")]),
-        text(" \n ", &[("text", "required")]),
-        text(&"x".repeat(501), &[("text", "too_long")]),
-        text("al\u{202e}revés", &[("text", "invalid")]),
-        answer(hidden)
-            .json(json!({}))
-            .refuses(400, Code::InvalidJson),
-        answer(Video::Answered).refuses(400, Code::AlreadyAnswered),
-        answer(Video::Fresh(Seed::PUBLIC)).refuses(409, Code::NotHidden),
-        answer(hidden).by(Who::Fan).refuses(403, Code::Forbidden),
-        answer(hidden)
-            .within(Setting::Limited)
-            .refuses(429, Code::TooManyRequests),
-    ];
-    for video in [Video::Unknown, Video::Malformed] {
-        cases.push(answer(video).refuses(404, Code::NotFound));
-    }
-    cases
-}
-
-fn lists() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (query, problems) in [
-        ("?page=0", &[("page", "out_of_range")][..]),
-        ("?page=-1", &[("page", "out_of_range")]),
-        ("?page=x", &[("page", "out_of_range")]),
-        ("?page=9223372036854775807", &[("page", "out_of_range")]),
-        ("?limit=0", &[("limit", "out_of_range")]),
-        ("?limit=101", &[("limit", "out_of_range")]),
-        (
-            "?page=0&limit=0",
-            &[("page", "out_of_range"), ("limit", "out_of_range")],
-        ),
-    ] {
-        for (route, who) in [
-            (RANKINGS, Who::Nobody),
-            (PUBLIC_VIDEOS, Who::Nobody),
-            (VIDEOS, Who::Owner),
-            (MY_VOTES, Who::Fan),
-            (CONTESTS, Who::Organiser),
-            (REPORTS, Who::Organiser),
-        ] {
-            cases.push(get(route).tail(query).by(who).refuses_fields(
-                400,
-                Code::ValidationFailed,
-                problems,
-            ));
-        }
-    }
-    let invalid = |route, query, problems| {
-        get(route)
-            .tail(query)
-            .refuses_fields(400, Code::ValidationFailed, problems)
-    };
-    cases.push(invalid(RANKINGS, "?by=city", &[("by", "invalid")]));
-    for route in [PUBLIC_VIDEOS, CITIES] {
-        cases.push(invalid(route, "?q=%FF", &[("q", "invalid")]).beyond_schema("not UTF-8"));
-    }
-    cases.push(invalid(PUBLIC_VIDEOS, "?after=1", &[("after", "invalid")]));
-    for route in [RANKINGS, PUBLIC_VIDEOS] {
-        cases.push(
-            invalid(route, "?city=...", &[("city", "invalid")])
-                .beyond_schema("without letters and digits"),
-        );
-        cases.push(
-            invalid(route, "?city=Cali%FF", &[("city", "invalid")]).beyond_schema("not UTF-8"),
-        );
-        // The error for an unparsable query names no field.
-        cases.push(invalid(route, "?page=1&page=2", &[]).beyond_schema("a repeated parameter"));
-    }
-    cases
-}
-
-fn files() -> Vec<Case> {
-    let file = |key| get(MEDIA).key(key).about(Video::Fresh(Seed::PUBLIC));
-    vec![
-        file(CLIP)
-            .about(Video::Fresh(Seed::PRIVATE))
-            .refuses(403, Code::MediaNotSigned),
-        file(CLIP)
-            .about(Video::Fresh(Seed::HIDDEN))
-            .refuses(403, Code::MediaNotSigned),
-        file("uploads/{id}.mp4").refuses(403, Code::MediaNotSigned),
-        file(CLIP)
-            .tail("?expires=1&signature=00")
-            .refuses(403, Code::MediaNotSigned),
-        file("processed/{id}/2.mp4").refuses(403, Code::MediaNotSigned),
-        file(CLIP)
-            .about(Video::Unknown)
-            .refuses(404, Code::NotFound),
-        file("processed/%2e%2e/x").refuses(404, Code::NotFound),
-        file(CLIP)
-            .tail("?expires=1&expires=2")
-            .refuses_fields(400, Code::ValidationFailed, &[])
-            .beyond_schema("a repeated parameter"),
-        file("").refuses(404, Code::NotFound),
-        file(CLIP)
-            .header("range", "bytes=10-")
-            .refuses(416, Code::RangeNotSatisfiable),
-        file(CLIP)
-            .header("range", "bytes=ñ")
-            .answers(200, File(FILM)),
-        file(CLIP)
-            .header("if-match", "\"another\"")
-            .refuses(412, Code::PreconditionFailed),
-        get("/ready")
-            .within(Setting::NoDatabase)
-            .answers(503, Object),
-    ]
-}
-
-/// Paths without an endpoint, and unknown keys. Metrics are served to operators by another listener.
-fn unknown_paths() -> Vec<Case> {
-    let mut cases = [
-        "/nothing",
-        "/api",
-        "/api/",
-        "/api/nothing",
-        "/api//videos",
-        "/api/videos//",
-        "/openapi.json/",
-        "/metrics",
-    ]
-    .map(|address| get(address).refuses(404, Code::NotFound))
-    .to_vec();
-    for route in [ERROR_CODE, SWAGGER] {
-        cases.push(get(route).key("nothing").refuses(404, Code::NotFound));
-    }
-    cases
 }

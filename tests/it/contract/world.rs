@@ -1,27 +1,25 @@
 //! The apps that the cases share, one per setting, each with an owner of videos and a fan.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+mod callers;
+mod contests;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anb::{
     auth::{Role, Tokens},
     ids::{UserId, VideoId},
 };
 use reqwest::{Method, redirect::Policy};
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::TempDir;
 
+pub use self::callers::Caller;
 use super::{
-    case::{BadToken, Stage, Upload, Video, Who},
+    case::{Upload, Video, Who},
     resumable::{LENGTH, METADATA},
     table::grant_form,
 };
-use crate::support::{
-    Mount, PASSWORD, Player, Response, Seed, TestApp, UNSIGNED_HEAD, aws, seconds, sign,
-};
+use crate::support::{Mount, PASSWORD, Player, Response, Seed, TestApp, aws};
 
 /// The state of the app in which a case runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,12 +65,6 @@ pub struct World {
     count: AtomicU32,
     /// Unmounted before its folder is removed.
     disk: Option<(Mount, TempDir)>,
-}
-
-/// Who sends a request.
-pub struct Caller {
-    user: UserId,
-    pub token: Option<String>,
 }
 
 impl World {
@@ -236,60 +228,6 @@ impl World {
         }
     }
 
-    /// Creates the current contest, which takes videos and votes since `opens`.
-    async fn begin_contest(&self, opens: &str, rules: &str) {
-        let create = format!(
-            "INSERT INTO contests (slug, name, time_zone, submissions_open_at,
-                 submissions_close_at, voting_open_at, voting_close_at)
-             VALUES ('copa', 'Copa de prueba', 'America/Bogota', '{opens}', '2999-01-01',
-                 '{opens}', '2999-01-01')"
-        );
-        self.app.execute(&create).await;
-        let set = format!("UPDATE contests SET name = 'Copa Colombia'{rules}");
-        self.app.execute(&set).await;
-    }
-
-    /// Returns the slug of a new contest.
-    pub async fn contest(&self, stage: Stage) -> String {
-        let slug = format!("copa-{}", VideoId::generate());
-        if !self.has_tables() {
-            return slug;
-        }
-        let (opens, closes) = match stage {
-            Stage::Planned => ("2998-01-01", "2999-01-01"),
-            Stage::Voting | Stage::Voted => ("2020-01-01", "2999-01-01"),
-            Stage::Closed | Stage::Frozen | Stage::Published => ("2020-01-01", "2021-01-01"),
-        };
-        let is_frozen = matches!(stage, Stage::Frozen | Stage::Published);
-        let create = format!(
-            "INSERT INTO contests (slug, name, time_zone, submissions_open_at,
-                 submissions_close_at, voting_open_at, voting_close_at, is_current, frozen_at,
-                 digest, published_at)
-             VALUES ('{slug}', 'Copa de prueba', 'America/Bogota', '{opens}', '{closes}',
-                 '{opens}', '{closes}', false, CASE WHEN {is_frozen} THEN now() END,
-                 CASE WHEN {is_frozen} THEN repeat('0', 64) END,
-                 CASE WHEN {} THEN now() END)",
-            stage == Stage::Published
-        );
-        self.app.execute(&create).await;
-        if is_frozen {
-            let result = format!(
-                "INSERT INTO results (contest_id, position, city_key, city, city_position, is_tied,
-                     user_id, player, votes, video_id, title)
-                 SELECT id, 1, 'bogota', 'Bogotá', 1, false, 1, 'Ana Prueba', 3,
-                     gen_random_uuid(), 'Mi mejor jugada' FROM contests WHERE slug = '{slug}'"
-            );
-            self.app.execute(&result).await;
-        }
-        if stage == Stage::Voted {
-            let id = self.video(Video::Voted(Seed::PUBLIC)).await;
-            let enter = "UPDATE videos SET contest_id = contests.id FROM contests";
-            let enter = format!("{enter} WHERE slug = '{slug}' AND videos.id = '{id}'");
-            self.app.execute(&enter).await;
-        }
-        slug
-    }
-
     async fn exhaust_limits(&self) {
         let app = &self.app;
         let id = self.video(Video::Fresh(Seed::PUBLIC)).await;
@@ -317,48 +255,6 @@ impl World {
     /// Returns a unique number.
     pub fn next(&self) -> u32 {
         self.count.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Returns a token for the session cookie of a caller.
-    pub fn page_token(&self, caller: &Caller) -> String {
-        let lifetime = Duration::from_mins(1);
-        self.tokens.issue_for_page(caller.user, lifetime).unwrap()
-    }
-
-    pub async fn caller(&self, who: Who) -> Caller {
-        let with = |user, token| Caller { user, token };
-        let player = |user| with(user, Some(self.tokens.issue(user).unwrap()));
-        match who {
-            Who::Nobody => with(self.third, None),
-            Who::InvalidToken(token) => with(self.third, Some(self.bad_token(token).await)),
-            Who::Owner => player(self.owner),
-            Who::Fan => player(self.fan),
-            Who::Organiser => player(self.organiser),
-            Who::Newcomer => self.newcomer().await,
-            Who::Uploader => player(self.uploader().await),
-            Who::BusyReporter => {
-                let user = self.uploader().await;
-                self.add_reports(user).await;
-                player(user)
-            }
-            Who::BusyUploader => {
-                let user = self.uploader().await;
-                for _ in 0..self.app.serve.quota.max_resumable_uploads {
-                    self.add_upload(user, Upload::Open(LENGTH)).await;
-                }
-                player(user)
-            }
-        }
-    }
-
-    /// Returns a new player, whose quota and rate limit no other row uses up.
-    async fn uploader(&self) -> UserId {
-        if !self.has_tables() {
-            return self.owner;
-        }
-        let name = format!("Sube{}", self.next());
-        let player = self.app.insert_user(&name, "Cali").await;
-        self.app.user_id(&player).await
     }
 
     /// Returns the id of a new upload that can be resumed.
@@ -404,46 +300,6 @@ impl World {
         );
         self.app.execute(&insert).await;
         id
-    }
-
-    async fn bad_token(&self, token: BadToken) -> String {
-        let good = self.tokens.issue(self.owner).unwrap();
-        let [head, claims, signature]: [&str; 3] =
-            good.split('.').collect::<Vec<_>>().try_into().unwrap();
-        let secret = self.app.serve.auth.jwt_secret.expose_secret();
-        match token {
-            BadToken::Garbage => "e30.e30.e30".to_owned(),
-            BadToken::Foreign => sign(self.owner, "another secret", seconds() + 60),
-            BadToken::Unsigned => format!("{UNSIGNED_HEAD}.{claims}."),
-            BadToken::Tampered => {
-                let others = self.tokens.issue(self.fan).unwrap();
-                let claims = others.split('.').nth(1).unwrap();
-                format!("{head}.{claims}.{signature}")
-            }
-            BadToken::Expired => sign(self.owner, secret, seconds() - 1),
-            BadToken::LoggedOut => {
-                let logout = self.app.request(Method::POST, "/api/auth/logout");
-                Response::of(logout.bearer_auth(&good)).await.ok();
-                good
-            }
-        }
-    }
-
-    async fn newcomer(&self) -> Caller {
-        // Here sign-ups fail or exceed their limit.
-        if !self.has_tables() || matches!(self.setting, Setting::Crowded | Setting::Limited) {
-            let token = self.tokens.issue(self.owner).unwrap();
-            return Caller {
-                user: self.owner,
-                token: Some(token),
-            };
-        }
-        let name = format!("Nuevo{}", self.next());
-        let player = self.app.sign_up(&name, "Cali").await;
-        Caller {
-            user: self.app.user_id(&player).await,
-            token: Some(player.token),
-        }
     }
 
     pub async fn video(&self, video: Video) -> String {
