@@ -137,6 +137,21 @@ async fn next_contest_begins_with_no_entries() {
 }
 
 #[tokio::test]
+async fn slug_with_blanks_around_it_is_stored_without_them_and_taken() {
+    let scene = Scene::open(0).await;
+    let created = scene.create(json!({"slug": " copa "})).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    assert_eq!(created.body["slug"], "copa");
+    scene.publish().await;
+    for slug in ["copa", "copa  ", "\t copa"] {
+        let again = scene.create(json!({ "slug": slug })).await;
+        assert_eq!(again.refusal(), (400, "validation_failed"), "{slug:?}");
+        assert_eq!(again.fields(), [("slug", "taken")], "{slug:?}");
+    }
+    assert_eq!(scene.app.number("SELECT count(*) FROM contests").await, 1);
+}
+
+#[tokio::test]
 async fn removed_contest_leaves_its_videos_and_votes() {
     let scene = Scene::open(2).await;
     scene.create_running(json!({"votes_in_all": 1})).await;
