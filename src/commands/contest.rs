@@ -14,7 +14,7 @@ use crate::{
     contests::{self, Changed, Contest, Figures, Refusal},
     db::Db,
     language::Language,
-    validate::FieldError,
+    validate::{FieldError, Problem},
 };
 
 pub async fn run(arguments: ContestTool) -> anyhow::Result<()> {
@@ -83,7 +83,7 @@ fn explain(refusal: Refusal) -> anyhow::Error {
     let list = |fields: &[FieldError]| {
         let lines = fields.iter().map(|error| {
             let flag = flag(error.field);
-            format!("{flag}: {}", error.message(Language::English))
+            format!("{flag}: {}", message(error))
         });
         lines.collect::<Vec<_>>().join("; ")
     };
@@ -108,6 +108,14 @@ fn explain(refusal: Refusal) -> anyhow::Error {
         Refusal::Published => anyhow!("the result of this contest is published already"),
         Refusal::Broken(error) => error,
     }
+}
+
+/// Returns what is wrong with a field. Another field in it is named by its flag, too.
+fn message(error: &FieldError) -> String {
+    if let Problem::NotAfter { other } = error.problem {
+        return format!("Must be later than {}.", flag(other));
+    }
+    error.message(Language::English)
 }
 
 /// Returns the flag for a field of a plan.

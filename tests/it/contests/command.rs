@@ -31,6 +31,28 @@ async fn run(app: &TestApp, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
+async fn command_names_flags_where_dates_are_in_the_wrong_order() {
+    let app = TestApp::spawn().await;
+    let create = "create copa --name Copa --submissions-open 2020-01-01 \
+        --submissions-close 2020-02-01";
+    for (dates, message) in [
+        (
+            "--voting-open 2999-02-01 --voting-close 2999-01-01",
+            "anb: --voting-close: Must be later than --voting-open.\n",
+        ),
+        (
+            "--voting-open 2020-01-01 --voting-close 2020-01-15",
+            "anb: --voting-close: Must be later than --submissions-close.\n",
+        ),
+    ] {
+        let line = format!("{create} {dates}");
+        let words: Vec<_> = line.split(' ').collect();
+        let (code, refusal) = run(&app, &words).await;
+        assert_eq!((code, refusal.as_str()), (Some(1), message));
+    }
+}
+
+#[tokio::test]
 async fn operator_runs_a_contest_by_command() {
     let scene = Scene::open(1).await;
     let app = &scene.app;
