@@ -11,12 +11,14 @@ use crate::{
     app::App,
     auth::permissions::ExportResults,
     contests::{self, CityFilter, CityResult, Contest, CurrentContest},
+    db::Db,
     http::{
         Code, Result,
         cache::{Built, PageCache},
         filter,
         page::{Next, Page},
     },
+    ids::ContestId,
     web::{
         clips::{self, Address},
         contest::{local, moment},
@@ -221,10 +223,6 @@ async fn read(
         name: name.unwrap_or_else(|| key.to_owned()),
         key: key.to_owned(),
     });
-    let after = i32::try_from(page.offset()).unwrap_or(i32::MAX);
-    let limit = page.fetch_limit();
-    let rows = contests::page(db, contest.id, filter.as_ref(), after, limit).await?;
-    let (rows, _) = page.trim(&rows);
     let frozen = contest
         .frozen_at
         .map(|at| local(contest, at))
@@ -257,38 +255,44 @@ async fn read(
         file: visit.site.absolute(&json).unwrap_or_else(|| json.clone()),
         table: file("csv"),
         json,
-        rows: shown(rows, filter.is_some()),
+        rows: rows(db, contest.id, filter.as_ref(), page).await?,
         city: chosen,
     };
     cities.sort_by(|one, other| one.key.cmp(&other.key));
     Ok(Read { result, cities })
 }
 
-/// Returns the rows. In the country, a row is tied with its neighbours.
-fn shown(rows: &[contests::ResultRow], is_of_city: bool) -> Vec<ResultRow> {
-    let votes: Vec<_> = rows.iter().map(|row| row.votes).collect();
-    let is_tied_at = |index: usize| {
-        let own = votes.get(index);
-        let above = index.checked_sub(1).and_then(|above| votes.get(above));
-        above == own || votes.get(index + 1) == own
-    };
-    let rows = rows.iter().enumerate();
-    rows.map(|(index, row)| ResultRow {
-        place: if is_of_city {
-            row.city_position
-        } else {
-            row.position
+/// Reads the rows of a page. A row is tied with its neighbours in the list that is shown, also with
+/// those on the adjacent pages.
+async fn rows(
+    db: &Db,
+    contest: ContestId,
+    city: Option<&CityFilter>,
+    page: Page,
+) -> anyhow::Result<Vec<ResultRow>> {
+    let offset = page.offset();
+    // The row above the page, if there is one, and the row below it.
+    let above = offset.min(1);
+    let after = i32::try_from(offset - above).unwrap_or(i32::MAX);
+    let found = contests::page(db, contest, city, after, page.fetch_limit() + above).await?;
+    let votes = |index: usize| found.get(index).map(|row| row.votes);
+    let shown = found.iter().enumerate();
+    let shown = shown.skip(usize::try_from(above)?);
+    let shown = shown.take(usize::try_from(page.limit())?);
+    let rows = shown.map(|(index, row)| ResultRow {
+        place: match city {
+            None => row.position,
+            Some(_) => row.city_position,
         },
-        is_tied: if is_of_city {
-            row.is_tied
-        } else {
-            is_tied_at(index)
-        },
+        is_tied: [index.checked_sub(1), index.checked_add(1)]
+            .into_iter()
+            .flatten()
+            .any(|neighbour| votes(neighbour) == Some(row.votes)),
         player: row.player.clone(),
         city: row.city.clone(),
         votes: row.votes,
         clip_title: row.title.clone(),
         clip_page: format!("/videos/{}", row.video_id),
-    })
-    .collect()
+    });
+    Ok(rows.collect())
 }

@@ -7,7 +7,10 @@ use ring::digest;
 use serde_json::{Value, json};
 
 use super::{CLOSE, COPA, Scene};
-use crate::support::{Seed, eventually, operator};
+use crate::{
+    pages::visitor::Visitor,
+    support::{Seed, eventually, operator},
+};
 
 #[tokio::test]
 async fn frozen_result_has_all_votes_and_shows_ties() {
@@ -155,6 +158,38 @@ async fn result_is_frozen_again_without_a_clip_that_was_hidden_since() {
         )
         .await;
     assert_eq!(moved.refusal(), (409, "contest_frozen"));
+}
+
+#[tokio::test]
+async fn pages_show_ties_of_the_list_also_with_the_next_page() {
+    let scene = Scene::open(0).await;
+    scene.create_running(json!({})).await;
+    scene.publish().await;
+    scene.app.execute("DELETE FROM results").await;
+    // Two cities take turns. Numbers 100 and 101 of the country have as many votes.
+    let result = "INSERT INTO results (contest_id, position, city_key, city, city_position,
+            is_tied, user_id, player, votes, video_id, title)
+        SELECT id, number, CASE number % 2 WHEN 0 THEN 'cali' ELSE 'tunja' END, 'Lugar',
+            (number + 1) / 2, false, number, 'Ana', 1000 - number + (number = 101)::int,
+            gen_random_uuid(), 'Triple'
+        FROM contests, generate_series(1, 102) AS number";
+    scene.app.execute(result).await;
+    let mut anybody = Visitor::of(&scene.app);
+    for (path, mark, count) in [
+        ("", "class=\"tie\"", 1),
+        ("?pagina=2", "class=\"tie\"", 1),
+        ("?ciudad=cali", "class=\"tie\"", 0),
+        ("/acta", "(Empate)", 2),
+        ("/acta?ciudad=cali", "(Empate)", 0),
+    ] {
+        let page = anybody.get(&format!("/resultados/copa{path}")).await.ok();
+        assert_eq!(
+            page.html.matches(mark).count(),
+            count,
+            "{path}: {}",
+            page.html
+        );
+    }
 }
 
 #[tokio::test]
