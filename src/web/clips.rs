@@ -11,8 +11,10 @@ use crate::{
     app::App,
     cities::{self, Wanted},
     http::page::{Next, Page},
+    ids::VideoId,
     listing::PublicVideo,
     storage::{MediaUrls, StorageKey},
+    videos::Renditions,
 };
 
 /// Entries per page of lists of clips: whole rows of one, two, three and four columns.
@@ -20,25 +22,38 @@ pub const CLIPS_PER_PAGE: u32 = 24;
 
 /// Returns the clip of a public video.
 pub fn clip(video: &PublicVideo, urls: &MediaUrls) -> Clip {
-    let (id, attempt, renditions) = (video.id, video.attempt, &video.renditions);
+    let address = |key| urls.public(key);
     Clip {
-        id: video.id.to_string(),
         title: video.title.clone(),
         player: video.username(),
         city: video.city.clone(),
         votes: video.votes,
         contest: video.contest_id,
-        thumb: renditions.thumb(id, attempt).map(|key| urls.public(key)),
-        poster: Some(urls.public(StorageKey::Poster(id, attempt))),
+        ..files(video.id, video.attempt, &video.renditions, address)
+    }
+}
+
+/// Returns a clip that has its id and its files only.
+pub fn files(
+    id: VideoId,
+    attempt: i32,
+    renditions: &Renditions,
+    address: impl Fn(StorageKey) -> String,
+) -> Clip {
+    Clip {
+        id: id.to_string(),
+        thumb: renditions.thumb(id, attempt).map(&address),
+        poster: Some(address(StorageKey::Poster(id, attempt))),
         colour: renditions.colour.clone(),
         full: Rendition {
-            address: urls.public(StorageKey::Clip(id, attempt)),
+            address: address(StorageKey::Clip(id, attempt)),
             bytes: renditions.clip_bytes,
         },
         light: renditions.light(id, attempt).map(|key| Rendition {
-            address: urls.public(key),
+            address: address(key),
             bytes: renditions.light_bytes,
         }),
+        ..Clip::default()
     }
 }
 

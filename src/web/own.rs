@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use chrono::Utc;
 
 use super::{
+    clips,
     text::ago,
     view::{
-        Clip, Rendition,
+        Clip,
         mine::{Advice, MyVideo, OpenUpload, State},
     },
 };
@@ -120,26 +121,14 @@ pub fn picture(video: &Video, urls: &MediaUrls) -> Option<String> {
 
 /// Returns the clip of a video, once it exists.
 pub fn clip(video: &Video, player: String, city: String, urls: &MediaUrls) -> Option<Clip> {
-    let (clip, poster) = video.outputs()?;
-    let light = video.renditions.light(video.id, video.attempt);
+    video.outputs()?;
+    let address = |key| address(video, urls, key);
     Some(Clip {
-        id: video.id.to_string(),
         title: video.title.clone(),
         player,
         city,
         votes: video.votes,
-        contest: None,
-        thumb: picture(video, urls),
-        poster: Some(address(video, urls, poster)),
-        colour: video.renditions.colour.clone(),
-        full: Rendition {
-            address: address(video, urls, clip),
-            bytes: video.renditions.clip_bytes,
-        },
-        light: light.map(|light| Rendition {
-            address: address(video, urls, light),
-            bytes: video.renditions.light_bytes,
-        }),
+        ..clips::files(video.id, video.attempt, &video.renditions, address)
     })
 }
 

@@ -177,7 +177,7 @@ pub enum Section {
 }
 
 /// A public clip.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Clip {
     pub id: String,
     pub title: String,
@@ -209,7 +209,7 @@ impl Clip {
 }
 
 /// A file of a clip.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rendition {
     pub address: String,
     pub bytes: Option<i64>,
