@@ -2,7 +2,7 @@
 //! release build and writes its tables to `docs/performance.md`. A short run is part of the normal
 //! tests and asserts nothing about time.
 
-mod arena;
+pub mod arena;
 mod claims;
 mod load;
 mod migrating;
@@ -11,7 +11,7 @@ mod pages;
 mod patches;
 mod searching;
 mod season;
-mod seed;
+pub mod seed;
 mod shown;
 mod uploads;
 

@@ -1,7 +1,7 @@
 //! Environment of the benchmark: a private, seeded PostgreSQL with fsync, and the API as a process.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -32,7 +32,7 @@ const POSTGRES: [&str; 3] = [
 ];
 
 /// Settings of the measured API: no limit is reached, and errors capture no backtrace.
-const UNLIMITED: [(&str, &str); 6] = [
+pub const UNLIMITED: [(&str, &str); 6] = [
     ("WRITE_RATE", "off"),
     ("LOGIN_RATE", "off"),
     ("SIGNUP_RATE", "off"),
@@ -53,6 +53,35 @@ pub struct Arena {
     _folder: TempDir,
 }
 
+/// Starts durable servers in `folder`, and fills the database by `statements`.
+pub async fn filled_services(folder: &Path, statements: &str) -> Services {
+    let mut options = Options::durable(folder);
+    options.postgres_settings = POSTGRES.map(str::to_owned).to_vec();
+    let services = Services::start(&options).await.unwrap();
+    let settings = database::Settings::at(&services.postgres.url());
+    migrations::run(db::connect(&settings).await.unwrap())
+        .await
+        .unwrap();
+    let mut connection = db::connect(&settings).await.unwrap();
+    connection.batch_execute(statements).await.unwrap();
+    // One batch each, because they cannot run in a transaction.
+    for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
+        connection.batch_execute(tidy).await.unwrap();
+    }
+    services
+}
+
+/// Returns the CPU time (s) that all PostgreSQL processes have used so far.
+pub fn database_cpu_seconds(services: &Services) -> f64 {
+    let postmaster = services.postgres.id().unwrap();
+    let ended = cpu_seconds(postmaster, Share::WithChildren).unwrap();
+    let children = descendants(postmaster).into_iter();
+    ended
+        + children
+            .filter_map(|id| cpu_seconds(id, Share::Own))
+            .sum::<f64>()
+}
+
 impl Arena {
     /// Starts everything, with `videos` videos and ten times as many votes in the database.
     pub async fn open(videos: u32) -> Self {
@@ -62,20 +91,8 @@ impl Arena {
     /// Starts everything, and fills the database by `statements`.
     pub async fn open_with(statements: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = Options::durable(folder.path());
-        options.postgres_settings = POSTGRES.map(str::to_owned).to_vec();
-        let services = Services::start(&options).await.unwrap();
+        let services = Box::pin(filled_services(folder.path(), statements)).await;
         let settings = database::Settings::at(&services.postgres.url());
-        migrations::run(db::connect(&settings).await.unwrap())
-            .await
-            .unwrap();
-        let mut connection = db::connect(&settings).await.unwrap();
-        connection.batch_execute(statements).await.unwrap();
-        // One batch each, because they cannot run in a transaction.
-        for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
-            connection.batch_execute(tidy).await.unwrap();
-        }
-
         let system = SystemUnderTest::at(&services.postgres.url(), &services.redis.url());
         let serve = system.start_with(Role::Serve, &UNLIMITED);
         let db = Db::new(&settings).unwrap();
@@ -117,13 +134,7 @@ impl Arena {
 
     /// Returns the CPU time (s) that all PostgreSQL processes have used so far.
     pub fn database_cpu_seconds(&self) -> f64 {
-        let postmaster = self.services.postgres.id().unwrap();
-        let ended = cpu_seconds(postmaster, Share::WithChildren).unwrap();
-        let children = descendants(postmaster).into_iter();
-        ended
-            + children
-                .filter_map(|id| cpu_seconds(id, Share::Own))
-                .sum::<f64>()
+        database_cpu_seconds(&self.services)
     }
 
     /// Returns the CPU time (s) that Redis has used so far.

@@ -255,7 +255,8 @@ fn status(status: StatusCode) -> Response<Body> {
     response.body(Body::default()).unwrap()
 }
 
-fn chunks(body: Incoming) -> impl Stream<Item = io::Result<Bytes>> {
+/// Returns the content of a body as a stream.
+pub fn chunks(body: Incoming) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold(body, async |mut body| {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await?;
         let bytes = frame.map(|frame| frame.into_data().unwrap_or_default());
