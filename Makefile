@@ -11,7 +11,7 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots random-uploads clients bench bench-season bench-migrations bench-uploads bench-resume \
+	plots random-uploads clients soak bench bench-season bench-migrations bench-uploads bench-resume \
 	bench-queue bench-pages bench-media load lint brand cities clean
 
 help: ## Lists the targets.
@@ -95,6 +95,13 @@ bench-season: ## Plays a contest of 50,000 players and 2,000,000 votes; takes te
 bench-migrations: ## Measures the last migrations on 1,000,000 videos, and how long others wait for them.
 	@.config/setup tests
 	@cargo test --locked --test it -- --ignored --nocapture bench::migrating
+
+soak: ## Mixed load for an hour, with a kill and a restart: SOAK_MINUTES (60), SOAK_VIDEOS (20,000); draws plots.
+	@.config/setup tests
+	@cargo build --release --locked
+	@failed=0; ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture soak:: || failed=1; \
+		PYTHONDONTWRITEBYTECODE=1 .anb/tools/infra/bin/python tests/load/soak.py .anb/soak; exit $$failed
 
 bench-uploads: ## Measures memory and time of uploads and logins; needs 7 GB of disk in TMPDIR.
 	@.config/setup tests

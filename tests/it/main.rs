@@ -55,6 +55,7 @@ mod reports;
 mod resumable;
 mod resumable_clients;
 mod sessions;
+mod soak;
 mod storage;
 mod support;
 mod surroundings;
