@@ -172,11 +172,20 @@ impl Storage {
         }
     }
 
-    /// Lists all finished and unfinished files, in no particular order.
-    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
+    /// Calls `visit` with all finished and unfinished files, in no particular order. The files are
+    /// not collected, since millions of names need gigabytes.
+    pub async fn list(&self, visit: &mut (dyn FnMut(Stored) + Send)) -> anyhow::Result<()> {
         match self {
-            Self::Local(folders) => folders.list().await,
-            Self::S3(bucket) => bucket.list().await,
+            Self::Local(folders) => folders.list(visit).await,
+            Self::S3(bucket) => bucket.list(visit).await,
+        }
+    }
+
+    /// Returns the name that `list` has for a finished file.
+    pub fn name(&self, key: StorageKey) -> String {
+        match self {
+            Self::Local(_) => key.to_string(),
+            Self::S3(bucket) => bucket.object(key),
         }
     }
 

@@ -86,7 +86,7 @@ impl Bucket {
         Ok(bucket)
     }
 
-    fn object(&self, key: StorageKey) -> String {
+    pub fn object(&self, key: StorageKey) -> String {
         let prefix = match key.attempt() {
             None => &self.inner.uploads,
             Some(_) => &self.inner.processed,
@@ -198,23 +198,23 @@ impl Bucket {
         .await
     }
 
-    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
-        let mut stored = Vec::new();
+    pub async fn list(&self, visit: &mut (dyn FnMut(Stored) + Send)) -> anyhow::Result<()> {
         for prefix in [&self.inner.uploads, &self.inner.processed] {
             let prefix = format!("{prefix}/");
-            for (name, is_finished) in objects::names(self, &prefix).await? {
+            let mut visit_name = |name: &str, is_finished| {
                 if name.strip_prefix(&prefix) == Some(MARKER_NAME) {
-                    continue;
+                    return;
                 }
-                let tail_of = self.tail_of(&name);
-                stored.push(Stored {
+                let tail_of = self.tail_of(name);
+                visit(Stored {
                     is_finished: is_finished && tail_of.is_none(),
-                    key: tail_of.or_else(|| self.key(&name)),
-                    name,
+                    key: tail_of.or_else(|| self.key(name)),
+                    name: name.to_owned(),
                 });
-            }
+            };
+            objects::visit(self, &prefix, &mut visit_name).await?;
         }
-        Ok(stored)
+        Ok(())
     }
 
     /// Returns the key of an object, or none for a foreign object.

@@ -2,6 +2,7 @@
 //! seconds apart, is a finding. A single one may be an operation in progress.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     time::Duration,
 };
@@ -9,6 +10,7 @@ use std::{
 use anyhow::Context as _;
 use diesel_async::AsyncConnection as _;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
     VideoStatus, attempt_with_outputs, clean,
@@ -25,7 +27,7 @@ use crate::{
     audit,
     config::storage::UploadSettings,
     ids::VideoId,
-    storage::{StorageKey, Stored},
+    storage::{Storage, StorageKey, Stored},
 };
 
 /// Time between the two comparisons.
@@ -70,6 +72,8 @@ pub struct Comparison {
     pub files: usize,
     /// The newest video with a row.
     pub newest: Option<VideoId>,
+    /// Videos whose original is missing.
+    lost: HashSet<VideoId>,
 }
 
 /// Compares everything and returns the findings.
@@ -83,6 +87,17 @@ pub async fn check(backends: &Backends, settings: &UploadSettings) -> anyhow::Re
     let both: HashSet<_> = again.findings.drain(..).collect();
     again.findings = first.findings;
     again.findings.retain(|finding| both.contains(finding));
+    let lost = again.findings.iter().filter_map(|finding| match finding {
+        Finding::MissingOriginal { video } => Some(*video),
+        Finding::MissingOutput { .. }
+        | Finding::Orphan { .. }
+        | Finding::Foreign { .. }
+        | Finding::Overdue { .. }
+        | Finding::WrongVotes { .. }
+        | Finding::MissingMessages
+        | Finding::MissingEntries { .. } => None,
+    });
+    again.lost = lost.collect();
     Ok(again)
 }
 
@@ -93,20 +108,14 @@ impl Comparison {
             Finding::MissingOriginal { .. }
             | Finding::Foreign { .. }
             | Finding::MissingEntries { .. } => Advice::Nothing,
-            Finding::MissingOutput { video } => {
-                let original = Finding::MissingOriginal { video: *video };
-                if self.findings.contains(&original) {
-                    Advice::NoOriginal
-                } else {
-                    Advice::Repair
-                }
-            }
+            Finding::MissingOutput { video } if self.lost.contains(video) => Advice::NoOriginal,
             // A restored older database lacks the videos uploaded since.
             Finding::Orphan { key, .. } if Some(key.video()) > self.newest => Advice::TooNew,
             Finding::Orphan { .. } => Advice::Delete,
-            Finding::Overdue { .. } | Finding::WrongVotes { .. } | Finding::MissingMessages => {
-                Advice::Repair
-            }
+            Finding::MissingOutput { .. }
+            | Finding::Overdue { .. }
+            | Finding::WrongVotes { .. }
+            | Finding::MissingMessages => Advice::Repair,
         }
     }
 
@@ -192,30 +201,81 @@ async fn remove(backends: &Backends, key: StorageKey) -> anyhow::Result<()> {
 }
 
 /// Compares once. Lists the files first, so it misses files stored later, and the second comparison
-/// does not find files removed later.
+/// does not find files removed later. Then it compares the videos page by page.
 async fn compare(backends: &Backends, settings: &UploadSettings) -> anyhow::Result<Comparison> {
-    let stored = backends.storage.list().await?;
-    let known = {
-        let mut connection = backends.db.connection().await?;
-        sql::records(&mut connection, settings.upload_timeout.as_secs_f64()).await?
+    let mut files = Files::list(&backends.storage).await?;
+    let mut compared = Comparison {
+        files: files.count(),
+        ..Comparison::default()
     };
+    let timeout = settings.upload_timeout.as_secs_f64();
+    let mut is_any_waiting = false;
+    let newest_possible = VideoId(Uuid::max());
+    let mut end = VideoId(Uuid::nil());
+    while end < newest_possible {
+        let known = {
+            let mut connection = backends.db.connection().await?;
+            let start = end;
+            let next = sql::page_end(&mut connection, start).await?;
+            end = next.unwrap_or(newest_possible);
+            sql::records(&mut connection, timeout, start, end).await?
+        };
+        let stored = files.take_until(end, &backends.storage);
+        let findings = &mut compared.findings;
+        findings.extend(unexpected(&stored, &known));
+        // A file stored after the listing would appear missing.
+        findings.extend(missing(&stored, &known));
+        findings.extend(known.iter().filter_map(disagreement));
+        is_any_waiting |= known.iter().any(|known| known.is_waiting_long);
+        let rows = known.iter().filter(|known| known.status.is_some());
+        compared.newest = compared.newest.max(rows.map(|known| known.id).max());
+    }
     let messages = backends.queue.stats().await?;
-    let mut findings = unexpected(&stored, &known);
-    // A file stored after the listing would appear missing.
-    findings.extend(missing(&stored, &known));
-    findings.extend(known.iter().filter_map(disagreement));
-    let is_any_waiting = known.iter().any(|known| known.is_waiting_long);
     if is_any_waiting && messages.waiting == 0 {
-        findings.push(Finding::MissingMessages);
+        compared.findings.push(Finding::MissingMessages);
     }
     let gaps = audit::gaps(&backends.db).await?.into_iter();
-    findings.extend(gaps.map(|(first, last)| Finding::MissingEntries { first, last }));
-    let rows = known.iter().filter(|known| known.status.is_some());
-    Ok(Comparison {
-        findings,
-        files: stored.len(),
-        newest: rows.map(|known| known.id).max(),
-    })
+    let gaps = gaps.map(|(first, last)| Finding::MissingEntries { first, last });
+    compared.findings.extend(gaps);
+    Ok(compared)
+}
+
+/// All files of the storage in little memory: 24 bytes for each one that is finished.
+struct Files {
+    /// Those of the newest video first.
+    finished: Vec<StorageKey>,
+    /// Foreign files, and those that are being written or whose writer was killed.
+    others: Vec<Stored>,
+}
+
+impl Files {
+    async fn list(storage: &Storage) -> anyhow::Result<Self> {
+        let (mut finished, mut others) = (Vec::new(), Vec::new());
+        let mut visit = |stored: Stored| match stored.key {
+            Some(key) if stored.is_finished => finished.push(key),
+            Some(_) | None => others.push(stored),
+        };
+        storage.list(&mut visit).await?;
+        finished.sort_unstable_by_key(|key| Reverse(key.video()));
+        Ok(Self { finished, others })
+    }
+
+    fn count(&self) -> usize {
+        self.finished.len() + self.others.len()
+    }
+
+    /// Removes the files of the videos up to `end`, and all foreign ones, and returns them.
+    fn take_until(&mut self, end: VideoId, storage: &Storage) -> Vec<Stored> {
+        let later = self.finished.partition_point(|key| key.video() > end);
+        let finished = self.finished.split_off(later).into_iter();
+        let finished = finished.map(|key| Stored {
+            name: storage.name(key),
+            key: Some(key),
+            is_finished: true,
+        });
+        let is_due = |stored: &mut Stored| stored.key.is_none_or(|key| key.video() <= end);
+        finished.chain(self.others.extract_if(.., is_due)).collect()
+    }
 }
 
 /// Returns the files that no row accounts for.

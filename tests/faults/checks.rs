@@ -6,7 +6,10 @@ use std::{
     time::SystemTime,
 };
 
-use anb::{ids::VideoId, storage::StorageKey};
+use anb::{
+    ids::VideoId,
+    storage::{StorageKey, Stored},
+};
 use diesel::{
     QueryableByName, sql_query,
     sql_types::{Text, Uuid},
@@ -136,8 +139,11 @@ async fn compare_files(system: &System, rows: &BTreeMap<VideoId, Row>, breach: i
             expected.extend(outputs.map(|key| key.to_string()));
         }
     }
-    let stored = system.app.storage.list().await.unwrap();
-    let stored: BTreeSet<_> = stored.into_iter().map(|stored| stored.name).collect();
+    let mut stored = BTreeSet::new();
+    let mut visit = |file: Stored| {
+        stored.insert(file.name);
+    };
+    system.app.storage.list(&mut visit).await.unwrap();
     for name in stored.symmetric_difference(&expected) {
         let id = name.split('/').nth(1).unwrap().trim_end_matches(".mp4");
         breach(format!("{id}: {name} is an orphan or missing"));

@@ -290,6 +290,43 @@ async fn wrong_vote_counter_is_recounted() {
     assert_eq!(app.number("SELECT max(votes) FROM videos").await, votes);
 }
 
+#[tokio::test]
+async fn each_of_many_videos_is_compared_once() {
+    const VIDEOS: usize = 20_001;
+    let app = TestApp::spawn().await;
+    app.insert_users(1).await;
+    let id = |number: usize| format!("00000000-0000-7000-8000-{number:012x}");
+    app.execute(&format!(
+        "INSERT INTO videos (id, user_id, title, is_public, original_bytes, enqueued_at)
+         SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+             (SELECT min(id) FROM users), 'Mate', false, 1, now()
+         FROM generate_series(1, {VIDEOS}) AS n"
+    ))
+    .await;
+    // At the ends of pages, and before the first and after the last row.
+    let there = [1, 9_999, 10_000, 10_001, 20_000, VIDEOS];
+    let orphans = [0, VIDEOS + 1];
+    for number in there.into_iter().chain(orphans) {
+        app.plant(&format!("uploads/{}.mp4", id(number)));
+    }
+    let (code, found) = check(&app, "").await;
+    assert_eq!(code, 1);
+    let of_kind = |kind: &str, member: &str| -> Vec<String> {
+        let found = found.as_array().unwrap().iter();
+        let found = found.filter(|finding| finding["kind"] == kind);
+        let mut found: Vec<_> = found
+            .map(|finding| finding[member].as_str().unwrap().to_owned())
+            .collect();
+        found.sort();
+        found
+    };
+    let missing = (1..=VIDEOS).filter(|number| !there.contains(number));
+    let missing: Vec<String> = missing.map(id).collect();
+    assert!(of_kind("missing_original", "video") == missing);
+    let orphans = orphans.map(|number| format!("uploads/{}.mp4", id(number)));
+    assert_eq!(of_kind("orphan", "object"), orphans);
+}
+
 /// The note of an orphan that can be deleted.
 const DELETABLE: &str = "--fix --delete-orphans deletes it";
 

@@ -10,16 +10,18 @@ use crate::storage::{MARKER_NAME, StorageKey, Stored};
 
 impl Folders {
     /// Lists all finished and unfinished files, except the storage markers.
-    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
-        let mut stored = Vec::new();
-        list(&self.uploads, "uploads", &mut stored).await?;
-        list(&self.processed, "processed", &mut stored).await?;
-        Ok(stored)
+    pub async fn list(&self, visit: &mut (dyn FnMut(Stored) + Send)) -> anyhow::Result<()> {
+        list(&self.uploads, "uploads", visit).await?;
+        list(&self.processed, "processed", visit).await
     }
 }
 
-/// Adds the files below `folder`, with `prefix` in front of their names.
-async fn list(folder: &Path, prefix: &str, stored: &mut Vec<Stored>) -> anyhow::Result<()> {
+/// Visits the files below `folder`, with `prefix` in front of their names.
+async fn list(
+    folder: &Path,
+    prefix: &str,
+    visit: &mut (dyn FnMut(Stored) + Send),
+) -> anyhow::Result<()> {
     let place = || format!("list {}", folder.display());
     let mut entries = match fs::read_dir(folder).await {
         // The folder was removed concurrently.
@@ -33,13 +35,13 @@ async fn list(folder: &Path, prefix: &str, stored: &mut Vec<Stored>) -> anyhow::
         }
         let name = format!("{prefix}/{name}");
         if entry.file_type().await.with_context(place)?.is_dir() {
-            Box::pin(list(&entry.path(), &name, stored)).await?;
+            Box::pin(list(&entry.path(), &name, visit)).await?;
             continue;
         }
         let finished = name
             .strip_suffix(PART)
             .and_then(|name| name.strip_suffix('.'));
-        stored.push(Stored {
+        visit(Stored {
             key: StorageKey::parse(finished.unwrap_or(&name)),
             is_finished: finished.is_none(),
             name,

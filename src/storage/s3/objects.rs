@@ -48,19 +48,24 @@ pub async fn abort_uploads(
 
 /// Lists the names of the objects that begin with `prefix`.
 pub async fn finished(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<String>> {
-    let found = objects(bucket, prefix).await?;
-    Ok(found.into_iter().map(|object| object.key).collect())
+    let mut found = Vec::new();
+    visit_objects(bucket, prefix, |name| found.push(name.to_owned())).await?;
+    Ok(found)
 }
 
-/// Lists the objects whose names begin with `prefix`, and whether each is finished.
-pub async fn names(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<(String, bool)>> {
+/// Visits the names of the objects that begin with `prefix`, and whether each is finished.
+pub async fn visit(
+    bucket: &Bucket,
+    prefix: &str,
+    visit: &mut (dyn FnMut(&str, bool) + Send),
+) -> anyhow::Result<()> {
     let place = || format!("list {prefix}* in the bucket");
-    let objects = objects(bucket, prefix).await.with_context(place)?;
-    let uploads = uploads(bucket, prefix).await?;
-    let finished = objects.into_iter().map(|object| (object.key, true));
-    Ok(finished
-        .chain(uploads.into_iter().map(|(name, _)| (name, false)))
-        .collect())
+    let found = visit_objects(bucket, prefix, |name| visit(name, true)).await;
+    found.with_context(place)?;
+    for (name, _) in uploads(bucket, prefix).await? {
+        visit(&name, false);
+    }
+    Ok(())
 }
 
 /// Lists names and ids of the multipart uploads to objects whose names begin with `prefix`.
@@ -146,16 +151,25 @@ async fn versions(bucket: &Bucket, prefix: &str) -> anyhow::Result<Option<Vec<Ob
 }
 
 async fn objects(bucket: &Bucket, prefix: &str) -> anyhow::Result<Vec<ObjectIdentifier>> {
+    let names = finished(bucket, prefix).await?;
+    let found = names.iter().map(|name| identifier(Some(name), None));
+    found.collect()
+}
+
+async fn visit_objects(
+    bucket: &Bucket,
+    prefix: &str,
+    mut visit: impl FnMut(&str),
+) -> anyhow::Result<()> {
     let list = bucket.inner.client.list_objects_v2();
     let list = list.bucket(&bucket.inner.name).prefix(prefix);
     let mut pages = list.into_paginator().send();
-    let mut found = Vec::new();
     while let Some(page) = pages.next().await {
         for object in page.map_err(explain)?.contents() {
-            found.push(identifier(object.key(), None)?);
+            visit(object.key().context("the object has no name")?);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 async fn delete_batch(bucket: &Bucket, batch: &[ObjectIdentifier]) -> anyhow::Result<()> {

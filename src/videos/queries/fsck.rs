@@ -1,10 +1,16 @@
 //! SQL for `anb fsck`: a snapshot of `videos` and `uploads`, and the repairs.
 
-use diesel::{QueryableByName, sql_query, sql_types};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName, sql_query,
+    sql_types,
+};
 use diesel_async::RunQueryDsl as _;
 
 use super::{Renditions, VideoStatus};
-use crate::{db::Connection, ids::VideoId};
+use crate::{
+    db::{Connection, schema::videos},
+    ids::VideoId,
+};
 
 /// The record of one video, from its row in `videos` or, without one, in `uploads`.
 #[derive(Debug, Clone, QueryableByName)]
@@ -35,11 +41,33 @@ pub struct VideoRecord {
     pub is_waiting_long: bool,
 }
 
-/// Returns all records from one statement, so as one snapshot. A lease is overdue a minute after it
-/// expired, a row in `uploads` two minutes after `timeout_seconds`.
+/// Number of videos in a page.
+const PAGE_VIDEOS: i64 = 10_000;
+
+/// Returns the last video of the page after `last`; none if fewer follow.
+pub async fn page_end(
+    connection: &mut Connection,
+    last: VideoId,
+) -> anyhow::Result<Option<VideoId>> {
+    let end = videos::table
+        .filter(videos::id.gt(last))
+        .order(videos::id)
+        .offset(PAGE_VIDEOS - 1)
+        .select(videos::id)
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(end)
+}
+
+/// Returns the records after `last` and up to `end` by id, from one statement, so as one snapshot,
+/// sorted. A lease is overdue a minute after it expired, a row in `uploads` two minutes after
+/// `timeout_seconds`.
 pub async fn records(
     connection: &mut Connection,
     timeout_seconds: f64,
+    last: VideoId,
+    end: VideoId,
 ) -> anyhow::Result<Vec<VideoRecord>> {
     let known = sql_query(
         "WITH limits AS (SELECT now() - make_interval(secs => $1) - interval '2 minutes' AS old)
@@ -58,15 +86,21 @@ pub async fn records(
          FROM videos
          LEFT JOIN (SELECT video_id, sum(votes)::bigint AS votes FROM uncounted GROUP BY 1) AS uncounted
              ON video_id = id, limits
+         WHERE id > $2 AND id <= $3
          UNION ALL
          SELECT video_id, NULL, 0, NULL, NULL, false, NULL, true, coalesce(expires_at < now() - interval '2 minutes', started_at < old), 0, 0, false
          FROM uploads, limits
-         WHERE NOT EXISTS (SELECT FROM videos WHERE id = video_id)",
+         WHERE video_id > $2 AND video_id <= $3
+             AND NOT EXISTS (SELECT FROM videos WHERE id = video_id)",
     );
-    Ok(known
+    let mut known: Vec<VideoRecord> = known
         .bind::<sql_types::Double, _>(timeout_seconds)
+        .bind::<sql_types::Uuid, _>(last)
+        .bind::<sql_types::Uuid, _>(end)
         .load(connection)
-        .await?)
+        .await?;
+    known.sort_unstable_by_key(|known| known.id);
+    Ok(known)
 }
 
 /// Blocks votes for the video until the transaction ends. Its later statements see all votes cast

@@ -206,7 +206,9 @@ async fn unfinished_file_is_listed_and_deleted_with_its_video(place: &TestStorag
     let bytes = content(9_000_000, 9);
     let mut record = Record::new(bytes.len());
     record.receive(place, &bytes, 8_000_000).await;
-    let listed = place.storage.list().await.unwrap();
+    let mut listed = Vec::new();
+    let mut visit = |file| listed.push(file);
+    place.storage.list(&mut visit).await.unwrap();
     assert!(!listed.is_empty());
     for file in listed {
         assert_eq!(file.key, Some(record.key), "{file:?}");
