@@ -79,7 +79,7 @@ const SEARCH: Case = Case {
     max_rows: 1,
 };
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "`count_votes`: votes of n videos",
         before: "INSERT INTO uncounted SELECT video(100000 + n), 1 FROM generate_series(1, {n}) AS n",
@@ -136,6 +136,20 @@ const CASES: [Case; 9] = [
         statement: "DELETE FROM users WHERE id = {player}",
         max_rows: usize::MAX,
     },
+    // Last, because the others run without a contest.
+    Case {
+        name: "`votes::CAST` in a contest with limits: n votes",
+        before: "INSERT INTO contests (slug, name, time_zone, submissions_open_at, submissions_close_at,
+                    voting_open_at, voting_close_at, votes_per_day, votes_in_all)
+                SELECT 'copa', 'Copa', 'UTC', '2020-01-01', '2999-01-01', '2020-01-01', '2999-01-01', 10, 100
+                WHERE NOT EXISTS (SELECT FROM contests);
+            UPDATE videos SET contest_id = (SELECT id FROM contests);
+            DELETE FROM votes; DELETE FROM uncounted;
+            INSERT INTO votes SELECT 3000, id FROM videos
+                WHERE user_id <> 3000 AND EXISTS (SELECT FROM users WHERE id = 3000)",
+        statement: "EXECUTE vote(users(1000, {n}), videos(100010, {n}))",
+        max_rows: BATCH,
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +170,8 @@ async fn rows_read_do_not_depend_on_the_plan_of_a_first_call() {
             session.read_by(case, 1).await;
         }
     }
-    session.client.batch_execute(FIRST_PLAYER).await.unwrap();
+    let restored = format!("DELETE FROM contests; {FIRST_PLAYER}");
+    session.client.batch_execute(&restored).await.unwrap();
     let rows = env::var("PLAN_ROWS").map_or(DEFAULT_ROWS, |rows| rows.parse().unwrap());
     let full = FULL.replace("{n}", &rows.to_string());
     session.client.batch_execute(&full).await.unwrap();

@@ -14,6 +14,9 @@ use crate::{
 
 const CLIPS: u32 = 4;
 
+/// Number of clips of a row in which all slots are always busy.
+const STEADY_CLIPS: i64 = 14;
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: make bench-media"]
 async fn clips_per_minute() {
@@ -59,6 +62,63 @@ async fn clips_per_minute() {
             peak.await / 1_000_000,
         );
     }
+}
+
+/// Clips of a worker that never lacks a job, counted from the first clips to the last, and how much
+/// of the processors nobody used meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make bench-media"]
+async fn clips_per_minute_without_a_pause() {
+    let film = std::fs::read(MINUTE.file()).unwrap();
+    println!(
+        "| slots | clips per minute | CPU s per clip | clips × CPU s, of one processor | processors idle |"
+    );
+    println!("|---|---|---|---|---|");
+    for slots in [1, 2, 2, 1] {
+        let app = TestApp::spawn().await;
+        let mut system = SystemUnderTest::of(&app);
+        system.set("OUTPUT_RESOLUTION", LARGE);
+        system.set("WORKER_CONCURRENCY", &slots.to_string());
+        for _ in 0..STEADY_CLIPS {
+            app.add_video(&film).await;
+        }
+        let mut worker = system.start(Role::Work);
+        worker.until_ready().await;
+        let made = "SELECT count(*) FROM videos WHERE status = 'processed'";
+        let until = async |clips| {
+            eventually("clips are made", 1200, async || {
+                app.number(made).await >= clips
+            })
+            .await;
+            (Instant::now(), idle_seconds())
+        };
+        let (begun, idle) = until(slots).await;
+        let (ended, idle_until) = until(STEADY_CLIPS - slots + 1).await;
+        let seconds = (ended - begun).as_secs_f64();
+        let clips = f64::from(i32::try_from(app.number(made).await - slots).unwrap());
+        let cpu = "SELECT avg((report->>'cpu_ms')::bigint) FROM videos WHERE status = 'processed'";
+        let cpu = f64::from(i32::try_from(app.number(cpu).await).unwrap()) / 1000.0;
+        println!(
+            "| {slots} | {:.2} | {cpu:.1} | {:.3} | {:.1} % |",
+            clips * 60.0 / seconds,
+            clips * cpu / seconds,
+            100.0 * (idle_until - idle) / (2.0 * seconds),
+        );
+    }
+}
+
+/// Returns the time that all processors have been idle or waited for disks so far (s).
+fn idle_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let all: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .skip(1)
+        .map(|ticks| ticks.parse().unwrap())
+        .collect();
+    (all[3] + all[4]) / 100.0
 }
 
 /// Returns the time that `count` concurrent encoders take, each on one thread. Two processors that
