@@ -11,11 +11,11 @@ unexport ANB_COMMIT
 endif
 
 .PHONY: help setup run test test-infra test-image faults fuzz-api fuzz-media image artifact postman \
-	plots random-uploads clients soak bench bench-season bench-migrations bench-uploads bench-resume \
+	plots random-uploads clients soak bench bench-season bench-million bench-uploads bench-resume \
 	bench-queue bench-pages bench-media load lint brand cities clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Installs missing packages (PostgreSQL, Redis, ffmpeg, curl, a C compiler).
 	@.config/setup
@@ -92,9 +92,11 @@ bench-season: ## Plays a contest of 50,000 players and 2,000,000 votes; takes te
 	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
 		cargo test --locked --test it -- --ignored --nocapture bench::season
 
-bench-migrations: ## Measures the last migrations on 1,000,000 videos, and how long others wait for them.
+bench-million: ## Measures migrations, pages and fsck on 1,000,000 videos; needs 8 GB of disk in TMPDIR.
 	@.config/setup tests
-	@cargo test --locked --test it -- --ignored --nocapture bench::migrating
+	@cargo build --release --locked
+	@ANB_PROGRAM="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/anb")" \
+		cargo test --locked --test it -- --ignored --nocapture bench::million
 
 soak: ## Mixed load for an hour, with a kill and a restart: SOAK_MINUTES (60), SOAK_VIDEOS (20,000); draws plots.
 	@.config/setup tests

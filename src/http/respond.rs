@@ -290,6 +290,7 @@ fn log<B>(response: &ServiceResponse<B>, took: Duration) {
     match (cause, error) {
         (Some(cause), _) => tracing::error!(status, took_ms, "request failed: {cause:#}"),
         (None, Some(error)) => tracing::error!(status, took_ms, "request failed: {error}"),
-        (None, None) => tracing::error!(status, took_ms, "request failed"),
+        // `/ready` of a process that stops, or whose dependency fails; that is logged once already.
+        (None, None) => tracing::info!(status, took_ms, "request answered"),
     }
 }

@@ -5,7 +5,7 @@
 pub mod arena;
 mod claims;
 mod load;
-mod migrating;
+mod million;
 mod moments;
 mod pages;
 mod patches;

@@ -146,6 +146,10 @@ impl Arena {
         self.services.postgres.url()
     }
 
+    pub fn redis_url(&self) -> String {
+        self.services.redis.url()
+    }
+
     /// Returns the path of the Redis socket.
     pub fn redis_socket(&self) -> PathBuf {
         let url = self.services.redis.url();
