@@ -47,7 +47,11 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
     .await;
     assert!(seen.is_sorted(), "{seen:?}");
     assert_eq!(video["progress"], Value::Null);
-    // A short line at INFO, all details at DEBUG.
+    // A short line at INFO, all details at DEBUG. The worker writes them after its commit.
+    eventually("the worker logs the video", 180, async || {
+        worker.log().contains("how the clip was made")
+    })
+    .await;
     let log = worker.log();
     for (message, facts) in [
         ("video processed", ["took_ms", "cpu_ms"]),
