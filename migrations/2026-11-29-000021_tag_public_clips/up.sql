@@ -33,6 +33,3 @@ EXECUTE FUNCTION note_untagged_video();
 CREATE TRIGGER videos_note_deleted AFTER DELETE ON videos FOR EACH ROW
 WHEN (OLD.status = 'processed' AND OLD.is_public)
 EXECUTE FUNCTION note_untagged_video();
-
--- No output of an earlier version has a tag.
-INSERT INTO untagged (video_id) SELECT id FROM videos WHERE is_public AND status = 'processed';

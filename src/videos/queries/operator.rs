@@ -24,17 +24,16 @@ pub struct VideoCounts {
     pub oldest_age_seconds: Option<i64>,
 }
 
-/// Counts waiting and claimed videos, and those that failed through a system failure.
+/// Counts waiting and claimed videos, and those that failed through a system failure. Each count
+/// reads an index of these videos only.
 pub async fn count_videos(connection: &mut Connection) -> anyhow::Result<VideoCounts> {
     let depth = sql_query(
-        "SELECT count(*) FILTER (WHERE status = 'uploaded') AS waiting,
-                count(*) FILTER (WHERE status = 'processing') AS in_flight,
-                count(*) FILTER (WHERE status = 'failed') AS dead,
-                extract(epoch FROM now() - min(uploaded_at) FILTER (WHERE status = 'uploaded'))::bigint
-                    AS oldest_age_seconds
-         FROM videos
-         WHERE status IN ('uploaded', 'processing')
-             OR (status = 'failed' AND failure->>'code' = ANY($1))",
+        "SELECT (SELECT count(*) FROM videos WHERE status = 'uploaded') AS waiting,
+                (SELECT count(*) FROM videos WHERE status = 'processing') AS in_flight,
+                (SELECT count(*) FROM videos
+                 WHERE status = 'failed' AND failure->>'code' = ANY($1)) AS dead,
+                (SELECT extract(epoch FROM now() - min(uploaded_at))::bigint
+                 FROM videos WHERE status = 'uploaded') AS oldest_age_seconds",
     );
     let depth = depth
         .bind::<sql_types::Array<sql_types::Text>, _>(Failure::RETRYABLE)

@@ -125,11 +125,7 @@ async fn migrate(arena: &Arena) {
             break;
         }
         let connection = db::connect(&settings).await.unwrap();
-        let (version, begun) = (
-            migrations::revert(connection).await.unwrap(),
-            Instant::now(),
-        );
-        println!("reverted {version:?} in {:?}", begun.elapsed());
+        migrations::revert(connection).await.unwrap();
     }
     Arena::execute(arena, "VACUUM ANALYZE").await;
 
@@ -184,7 +180,7 @@ async fn migrate(arena: &Arena) {
 async fn read(arena: &Arena) {
     let reader = arena.players(1).await.remove(0);
     let role = format!(
-        "UPDATE users SET role = 'operator' WHERE id = {}",
+        "UPDATE users SET role = 'organiser' WHERE id = {}",
         reader.user
     );
     Arena::execute(arena, &role).await;

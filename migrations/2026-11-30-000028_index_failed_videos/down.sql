@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY videos_failed;
