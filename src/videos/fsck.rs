@@ -87,15 +87,12 @@ pub async fn check(backends: &Backends, settings: &UploadSettings) -> anyhow::Re
     let both: HashSet<_> = again.findings.drain(..).collect();
     again.findings = first.findings;
     again.findings.retain(|finding| both.contains(finding));
-    let lost = again.findings.iter().filter_map(|finding| match finding {
-        Finding::MissingOriginal { video } => Some(*video),
-        Finding::MissingOutput { .. }
-        | Finding::Orphan { .. }
-        | Finding::Foreign { .. }
-        | Finding::Overdue { .. }
-        | Finding::WrongVotes { .. }
-        | Finding::MissingMessages
-        | Finding::MissingEntries { .. } => None,
+    let lost = again.findings.iter().filter_map(|finding| {
+        if let Finding::MissingOriginal { video } = finding {
+            Some(*video)
+        } else {
+            None
+        }
     });
     again.lost = lost.collect();
     Ok(again)

@@ -160,23 +160,18 @@ async fn votes_are_compared_with_an_earlier_program() {
             assert!(outcome.broken + outcome.refused == 0.0, "{outcome:?}");
             costs[turn].push(outcome.api_cpu + outcome.database_cpu);
         }
-        let [before, after] = &costs;
+        let [before, after] = costs;
         let mut ratios: Vec<f64> = before
             .iter()
-            .zip(after)
+            .zip(&after)
             .map(|(one, other)| other / one)
             .collect();
         ratios.sort_by(f64::total_cmp);
-        let median = |costs: &Vec<f64>| {
-            let mut costs = costs.clone();
-            costs.sort_by(f64::total_cmp);
-            costs[costs.len() / 2]
-        };
         println!(
             "{}: CPU per 1,000 {:.3} and {:.3} s; ratios {ratios:.2?}",
             row.name,
-            median(before),
-            median(after)
+            middle(before, |cost| *cost),
+            middle(after, |cost| *cost)
         );
     }
     arena.close().await;

@@ -1,6 +1,7 @@
 //! `anb migrate`, `anb serve` and `anb work` as separate processes that are stopped and killed.
 
 mod connections;
+pub mod instance;
 pub mod process;
 mod progress;
 mod recovery;

@@ -51,7 +51,7 @@ pub struct Filters {
 
 /// A page that shows a frozen result.
 pub trait OfResult: Template + Sized {
-    /// What the keys of cached pages begin with.
+    /// The first part of a cached page's key.
     const KEY: &'static str;
 
     /// Returns which rows a request asks for.
@@ -193,7 +193,7 @@ fn choice(city: &CityResult) -> CityChoice {
     }
 }
 
-/// What is read of a frozen result.
+/// A frozen result and its cities, as a page needs them.
 pub struct Read {
     /// With the rows of one page.
     result: FrozenResult,

@@ -216,13 +216,18 @@ impl Arena {
 
     /// Runs a query and returns its `text` column.
     pub async fn column(&self, query: &str) -> Vec<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            text: String,
-        }
         let mut connection = self.db.connection().await.unwrap();
-        let rows: Vec<Row> = sql_query(query).load(&mut connection).await.unwrap();
-        rows.into_iter().map(|row| row.text).collect()
+        column(&mut connection, query).await
     }
+}
+
+/// Runs a query and returns its `text` column.
+pub async fn column(connection: &mut db::Connection, query: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> = sql_query(query).load(connection).await.unwrap();
+    rows.into_iter().map(|row| row.text).collect()
 }

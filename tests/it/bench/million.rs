@@ -12,12 +12,11 @@ use anb::{
     config::database::Settings,
     db::{self, migrations},
 };
-use diesel::{QueryableByName, sql_query, sql_types::Text};
-use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::SimpleAsyncConnection as _;
 use reqwest::{Client, header, redirect::Policy};
 use tokio::{process::Command, sync::watch, time::sleep};
 
-use super::arena::Arena;
+use super::arena::{Arena, column};
 use crate::{processes::process::Role, support::memory};
 
 const VIDEOS: u32 = 1_000_000;
@@ -72,12 +71,6 @@ const PATHS: [&str; 40] = [
     "/api/auth/profile",
     "/api/uploads",
 ];
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    text: String,
-}
 
 /// Statements that the program runs all the time. Each is rolled back.
 const PROBES: [(&str, &str); 5] = [
@@ -299,8 +292,8 @@ async fn watch_applied(
         let newer = format!(
             "SELECT version AS text FROM __diesel_schema_migrations WHERE version > '{newest}' ORDER BY version"
         );
-        let rows: Vec<Row> = sql_query(newer).load(&mut connection).await.unwrap();
-        applied.extend(rows.into_iter().map(|row| (row.text, Instant::now())));
+        let newer = column(&mut connection, &newer).await;
+        applied.extend(newer.into_iter().map(|version| (version, Instant::now())));
         sleep(PAUSE).await;
     }
     applied

@@ -1,10 +1,7 @@
 //! A season: the real program takes the entries and the votes of a contest, which is then frozen
 //! and published. The result must equal the votes.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::{Client, header};
@@ -241,11 +238,7 @@ async fn compare(arena: &Arena, acknowledged: f64, bursts: usize) {
 
     let url = format!("{}/api/public/contest/season/results.json", arena.serve.url);
     let file = reqwest::get(url).await.unwrap().bytes().await.unwrap();
-    let sum = digest::digest(&digest::SHA256, &file);
-    let sum: String = sum.as_ref().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    });
+    let sum = hex::encode(digest::digest(&digest::SHA256, &file));
     let digest = arena.column("SELECT digest AS text FROM contests").await;
     assert_eq!(digest, [sum]);
 }

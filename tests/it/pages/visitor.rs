@@ -17,6 +17,19 @@ pub struct Visitor {
     cookies: BTreeMap<String, String>,
 }
 
+/// Stores the cookies of a response, and forgets those that it clears.
+pub fn keep_cookies(cookies: &mut BTreeMap<String, String>, headers: &HeaderMap) {
+    for value in headers.get_all(header::SET_COOKIE) {
+        let cookie = value.to_str().unwrap().split(';').next().unwrap();
+        let (name, value) = cookie.split_once('=').unwrap();
+        if value.is_empty() {
+            cookies.remove(name);
+        } else {
+            cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
 /// A page or a redirect.
 #[derive(Debug)]
 pub struct Page {
@@ -131,15 +144,7 @@ impl Visitor {
     pub async fn send(&mut self, request: RequestBuilder) -> Page {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        for value in headers.get_all(header::SET_COOKIE) {
-            let cookie = value.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = cookie.split_once('=').unwrap();
-            if value.is_empty() {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
+        keep_cookies(&mut self.cookies, &headers);
         Page {
             status,
             headers,

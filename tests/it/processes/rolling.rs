@@ -15,15 +15,11 @@ use reqwest::{Body, Client, Method, RequestBuilder, multipart};
 use rustix::process::Signal;
 use tokio::{runtime, task, time::sleep};
 
-use super::process::{Process, Role, SystemUnderTest};
+use super::{
+    instance::{CHECK_INTERVAL, Instance},
+    process::{Process, Role, SystemUnderTest},
+};
 use crate::support::{Player, Seed, TestApp, eventually, mp4};
-
-/// Time between two checks of an instance.
-const CHECK_INTERVAL: Duration = Duration::from_millis(300);
-
-/// Time for which the balancer trusts a check. A stopping API listens for a second after the last
-/// request, and a busy machine may delay the next check for longer.
-const CHECK_TTL: Duration = Duration::from_millis(900);
 
 /// Maximum time for a process to stop: the slowest upload and the time that it keeps listening.
 const STOP: Duration = Duration::from_secs(80);
@@ -75,32 +71,22 @@ async fn database_connection_outlives_the_thread_that_opened_it() {
 
 /// Distributes requests over the ready instances, without retries.
 struct Balancer {
-    instances: [Instance; 2],
+    targets: [Target; 2],
     turn: AtomicUsize,
     http: Client,
 }
 
-struct Instance {
-    url: Mutex<String>,
-    /// Time of the last check, if it was successful.
-    ready_at: Mutex<Option<Instant>>,
+struct Target {
+    instance: Instance,
     uploads: AtomicUsize,
-}
-
-impl Instance {
-    fn is_ready(&self) -> bool {
-        let ready_at = *self.ready_at.lock().unwrap();
-        ready_at.is_some_and(|asked| asked.elapsed() < CHECK_TTL)
-    }
 }
 
 impl Balancer {
     fn of(apis: &[Process; 2]) -> Self {
         let http = Client::builder().retry(reqwest::retry::never());
         Self {
-            instances: [0, 1].map(|number| Instance {
-                url: Mutex::new(apis[number].url.clone()),
-                ready_at: Mutex::new(Some(Instant::now())),
+            targets: [0, 1].map(|number| Target {
+                instance: Instance::ready(&apis[number].url),
                 uploads: AtomicUsize::new(0),
             }),
             turn: AtomicUsize::new(0),
@@ -109,42 +95,33 @@ impl Balancer {
     }
 
     fn register(&self, number: usize, api: &Process) {
-        let instance = &self.instances[number];
-        instance.url.lock().unwrap().clone_from(&api.url);
-        *instance.ready_at.lock().unwrap() = Some(Instant::now());
+        self.targets[number].instance.register(&api.url);
     }
 
     /// Checks the instances until the test is over.
     async fn check(&self, is_over: &AtomicBool) {
         while !is_over.load(Ordering::Relaxed) {
-            for instance in &self.instances {
-                let url = instance.url.lock().unwrap().clone();
-                let asked = Instant::now();
-                let answer = self.http.get(format!("{url}/ready")).send().await;
-                let is_ready = answer.is_ok_and(|answer| answer.status() == 200);
-                // The instance may have been replaced during the check.
-                if *instance.url.lock().unwrap() == url {
-                    *instance.ready_at.lock().unwrap() = is_ready.then_some(asked);
-                }
+            for target in &self.targets {
+                target.instance.check(&self.http).await;
             }
             sleep(CHECK_INTERVAL).await;
         }
     }
 
     /// Waits for the next ready instance. On a busy machine even the only one may seem not ready.
-    async fn next(&self) -> &Instance {
-        let mut next = &self.instances[0];
+    async fn next(&self) -> &Target {
+        let mut next = &self.targets[0];
         eventually("an instance is ready", 60, async || {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            next = &self.instances[turn % self.instances.len()];
-            next.is_ready()
+            next = &self.targets[turn % self.targets.len()];
+            next.instance.is_ready()
         })
         .await;
         next
     }
 
-    fn request(&self, instance: &Instance, method: Method, path: &str) -> RequestBuilder {
-        let url = instance.url.lock().unwrap().clone();
+    fn request(&self, target: &Target, method: Method, path: &str) -> RequestBuilder {
+        let url = target.instance.url();
         self.http.request(method, format!("{url}{path}"))
     }
 }
@@ -192,8 +169,8 @@ impl<'a> Load<'a> {
     async fn read_and_vote(&self, fan: &Player) {
         for video in self.videos.iter().cycle() {
             let get = async |path| {
-                let instance = self.balancer.next().await;
-                self.balancer.request(instance, Method::GET, path)
+                let target = self.balancer.next().await;
+                self.balancer.request(target, Method::GET, path)
             };
             self.send("read", get("/api/public/videos").await, &[200])
                 .await;
@@ -214,16 +191,16 @@ impl<'a> Load<'a> {
 
     async fn upload(&self, fan: &Player) {
         while !self.is_over.load(Ordering::Relaxed) {
-            let instance = self.balancer.next().await;
-            instance.uploads.fetch_add(1, Ordering::Relaxed);
+            let target = self.balancer.next().await;
+            target.uploads.fetch_add(1, Ordering::Relaxed);
             let form = multipart::Form::new()
                 .text("title", "Mi mejor jugada")
                 .part("video_file", slowly(mp4(20_000)).file_name("jugada.mp4"));
             let path = "/api/videos/upload";
-            let request = self.balancer.request(instance, Method::POST, path);
+            let request = self.balancer.request(target, Method::POST, path);
             let request = request.bearer_auth(&fan.token).multipart(form);
             self.send("upload", request, &[201]).await;
-            instance.uploads.fetch_sub(1, Ordering::Relaxed);
+            target.uploads.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -249,7 +226,7 @@ impl<'a> Load<'a> {
 
     /// Waits until an instance receives uploads.
     async fn until_uploading(&self, number: usize) {
-        let uploads = &self.balancer.instances[number].uploads;
+        let uploads = &self.balancer.targets[number].uploads;
         eventually("uploads are running", 60, async || {
             uploads.load(Ordering::Relaxed) > 0
         })

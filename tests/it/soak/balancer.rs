@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -19,13 +19,10 @@ use hyper_util::rt::TokioIo;
 use reqwest::{Body, Client, redirect::Policy};
 use tokio::{net::TcpListener, task::AbortHandle, time::sleep};
 
-use crate::support::{RUNTIME, proxy::chunks};
-
-/// Time between two checks of an instance.
-const CHECK_INTERVAL: Duration = Duration::from_millis(300);
-
-/// Time for which a check is trusted. A stopping API listens for a second after its last request.
-const CHECK_TTL: Duration = Duration::from_millis(900);
+use crate::{
+    processes::instance::{CHECK_INTERVAL, Instance},
+    support::{RUNTIME, proxy::chunks},
+};
 
 /// Idle timeout of connections to the instances, which close theirs later.
 const IDLE: Duration = Duration::from_mins(1);
@@ -44,12 +41,6 @@ struct Line {
     instances: Vec<Instance>,
     turn: AtomicUsize,
     http: Client,
-}
-
-struct Instance {
-    url: Mutex<String>,
-    /// Time of the last check, if it was successful.
-    ready_at: Mutex<Option<Instant>>,
 }
 
 impl Balancer {
@@ -83,9 +74,7 @@ impl Balancer {
 
     /// Replaces an instance by a ready one.
     pub fn register(&self, number: usize, url: &str) {
-        let instance = &self.line.instances[number];
-        url.clone_into(&mut instance.url.lock().unwrap());
-        *instance.ready_at.lock().unwrap() = Some(Instant::now());
+        self.line.instances[number].register(url);
     }
 }
 
@@ -108,32 +97,11 @@ async fn listen(listener: TcpListener, line: Arc<Line>) {
     }
 }
 
-impl Instance {
-    fn ready(url: &str) -> Self {
-        Self {
-            url: Mutex::new(url.to_owned()),
-            ready_at: Mutex::new(Some(Instant::now())),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        let ready_at = *self.ready_at.lock().unwrap();
-        ready_at.is_some_and(|asked| asked.elapsed() < CHECK_TTL)
-    }
-}
-
 impl Line {
     async fn check(&self) {
         loop {
             for instance in &self.instances {
-                let url = instance.url.lock().unwrap().clone();
-                let asked = Instant::now();
-                let answer = self.http.get(format!("{url}/ready")).send().await;
-                let is_ready = answer.is_ok_and(|answer| answer.status() == 200);
-                // The instance may have been replaced during the check.
-                if *instance.url.lock().unwrap() == url {
-                    *instance.ready_at.lock().unwrap() = is_ready.then_some(asked);
-                }
+                instance.check(&self.http).await;
             }
             sleep(CHECK_INTERVAL).await;
         }
@@ -148,7 +116,7 @@ impl Line {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed);
                 let instance = &self.instances[turn % self.instances.len()];
                 if instance.is_ready() {
-                    return Some(instance.url.lock().unwrap().clone());
+                    return Some(instance.url());
                 }
             }
             sleep(Duration::from_millis(20)).await;

@@ -15,7 +15,7 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::support::PASSWORD;
+use crate::{pages::visitor::keep_cookies, support::PASSWORD};
 
 /// Maximum time of a request. The program's own limits are shorter.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -143,20 +143,8 @@ impl<'a> Browser<'a> {
                 return None;
             }
         };
-        self.keep_cookies(&reply.headers);
+        keep_cookies(&mut self.cookies, &reply.headers);
         Some(reply)
-    }
-
-    fn keep_cookies(&mut self, headers: &HeaderMap) {
-        for value in headers.get_all(header::SET_COOKIE) {
-            let cookie = value.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = cookie.split_once('=').unwrap();
-            if value.is_empty() {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
     }
 
     /// Reads a page or a list, which may not have changed since this browser read it.

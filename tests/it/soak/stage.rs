@@ -10,8 +10,7 @@ use std::{
 };
 
 use anb::{config::database, db, dev::Services};
-use diesel::{QueryableByName, sql_query, sql_types::Text};
-use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::SimpleAsyncConnection as _;
 use reqwest::{Client, Method, multipart};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -21,7 +20,7 @@ use tokio::time::sleep;
 use super::balancer::Balancer;
 use crate::{
     bench::{
-        arena::{UNLIMITED, filled_services},
+        arena::{UNLIMITED, column, filled_services},
         seed,
     },
     processes::process::{Process, Role, SystemUnderTest},
@@ -202,14 +201,7 @@ impl Stage {
 
     /// Runs a query and returns its `text` column.
     pub async fn column(&self, query: &str) -> Vec<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            text: String,
-        }
-        let mut connection = self.connect().await;
-        let rows: Vec<Row> = sql_query(query).load(&mut connection).await.unwrap();
-        rows.into_iter().map(|row| row.text).collect()
+        column(&mut self.connect().await, query).await
     }
 
     /// Returns the warnings and errors in the logs of the program.

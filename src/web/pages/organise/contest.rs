@@ -260,8 +260,7 @@ async fn answer(
     refused.reply.send(visit, &page)
 }
 
-/// What an organiser does to the current contest, after a page that asks. The end of the address
-/// names it.
+/// An act on the current contest, which a page asks about first. The end of the address names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     Freeze,

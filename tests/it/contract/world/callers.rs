@@ -1,4 +1,4 @@
-//! Who sends the requests, with valid and invalid tokens.
+//! The users who send the requests, with valid and invalid tokens.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     support::{Response, UNSIGNED_HEAD, seconds, sign},
 };
 
-/// Who sends a request.
+/// A user who sends requests.
 pub struct Caller {
     pub(super) user: UserId,
     pub token: Option<String>,
