@@ -41,8 +41,8 @@ pub async fn claim(context: &WorkerContext) -> anyhow::Result<Option<Remake>> {
     remakes::claim(&mut connection, context.settings.job_lease).await
 }
 
-/// Extends the claim. Returns false if it is lost, because the video was deleted or another worker
-/// has the remake.
+/// Extends the claim, unless the remake has finished. Returns false if it is lost, because the video
+/// was deleted or another worker has the remake.
 pub async fn heartbeat(context: &WorkerContext, remake: Remake) -> anyhow::Result<bool> {
     let mut connection = context.backends.db.connection().await?;
     remakes::extend(&mut connection, remake, context.settings.job_lease).await

@@ -65,6 +65,16 @@ async fn later_claim_supersedes_the_earlier_one() {
 }
 
 #[tokio::test]
+async fn finished_remake_does_not_lose_its_claim() {
+    let (app, context, video) = start().await;
+    let claim = claim(&context).await.unwrap();
+    assert_eq!(remake::run(&context, claim).await, "remade");
+    assert!(remake::heartbeat(&context, claim).await.unwrap());
+    app.set(video, "attempt = 3").await;
+    assert!(!remake::heartbeat(&context, claim).await.unwrap());
+}
+
+#[tokio::test]
 async fn released_remake_can_be_claimed_at_once() {
     let (app, context, video) = start().await;
     let released = claim(&context).await.unwrap();

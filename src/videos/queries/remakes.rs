@@ -97,7 +97,8 @@ fn held(remake: Remake) -> _ {
         .filter(videos::remake_after.is_not_null())
 }
 
-/// Extends the claim. Returns whether it still holds.
+/// Extends the claim. Returns whether it still holds or has finished: the worker then settles tags
+/// and removes the old outputs, which must not be interrupted.
 pub async fn extend(
     connection: &mut Connection,
     remake: Remake,
@@ -110,7 +111,13 @@ pub async fn extend(
         ))
         .execute(connection)
         .await?;
-    Ok(rows == 1)
+    if rows == 1 {
+        return Ok(true);
+    }
+    let finished = videos::table
+        .find(remake.video)
+        .filter(videos::attempt.eq(remake.next));
+    Ok(select(exists(finished)).get_result(connection).await?)
 }
 
 /// Gives up the claim. The remake is due again after `delay`, or cancelled without one. Returns
