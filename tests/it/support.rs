@@ -21,7 +21,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Once},
     time::{Duration, Instant},
 };
 
@@ -41,6 +41,7 @@ use aws_config::SdkConfig;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use tracing::Level;
 
 pub use broker::{Broker, RedisBroker, SqsBroker};
 pub use client::{PASSWORD, Player, Response};
@@ -96,6 +97,7 @@ impl TestApp {
 
     /// Like [`TestApp::spawn_with`], with the API's SDK configuration `aws`.
     pub async fn spawn_as(aws: SdkConfig, serve: &[&str], work: &[&str]) -> Self {
+        log_warnings();
         let place = Place::make().await;
         let folder = tempfile::tempdir().unwrap();
         let uploads = folder.path().join("uploads").display().to_string();
@@ -272,6 +274,18 @@ pub async fn eventually(what: &str, seconds: u64, mut condition: impl AsyncFnMut
         assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Writes warnings of the program to the test's output, which a failed test shows.
+fn log_warnings() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::WARN)
+            .with_ansi(false)
+            .with_test_writer();
+        subscriber.init();
+    });
 }
 
 /// Returns the paths of all files below a folder, relative to it and sorted.
