@@ -31,7 +31,7 @@ test: ## Installs what the tests need, and runs all of them.
 	@.config/setup tests
 	@cargo test --locked --no-run
 	@mkdir -p .anb; $(MAKE) --no-print-directory test-infra >.anb/test-infra.log 2>&1 & infra=$$!; failed=0; \
-		cargo test --locked || failed=1; \
+		cargo test --locked --no-fail-fast || failed=1; \
 		wait $$infra || failed=1; \
 		cat .anb/test-infra.log; exit $$failed
 

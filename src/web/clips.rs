@@ -61,18 +61,25 @@ pub fn clips(videos: &[PublicVideo], urls: &MediaUrls) -> Vec<Clip> {
     videos.iter().map(|video| clip(video, urls)).collect()
 }
 
+/// Votes of the entries next to a page of a ranking, if there are such entries and they are known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Neighbours {
+    pub above: Option<i64>,
+    pub below: Option<i64>,
+}
+
 /// Returns the rows of a ranking whose first entry has `place`, counted from 1.
 pub fn standings(
     videos: &[PublicVideo],
     place: i64,
+    neighbours: Neighbours,
     urls: &MediaUrls,
 ) -> anyhow::Result<Vec<Standing>> {
     let mut rows = Vec::with_capacity(videos.len());
-    let mut above: Option<&PublicVideo> = None;
+    let mut above = neighbours.above;
     for (index, video) in videos.iter().enumerate() {
-        let below = videos.get(index + 1);
-        let is_tied =
-            |other: Option<&PublicVideo>| other.is_some_and(|other| other.votes == video.votes);
+        let below = videos.get(index + 1).map(|below| below.votes);
+        let below = below.or(neighbours.below);
         let Clip {
             id,
             title,
@@ -89,15 +96,15 @@ pub fn standings(
             player,
             city,
             votes,
-            tied: is_tied(above) || is_tied(below),
-            gap: above.map(|above| above.votes - votes),
+            tied: [above, below].contains(&Some(votes)),
+            gap: above.map(|above| above - votes),
             clip_title: title,
             clip_page: format!("/videos/{id}"),
             thumb: thumb.or(poster),
             colour,
             clip_id: id,
         });
-        above = Some(video);
+        above = Some(votes);
     }
     Ok(rows)
 }

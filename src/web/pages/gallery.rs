@@ -16,7 +16,7 @@ use crate::{
     keyset::ListRange,
     listing::{self, PublicVideo, Ranking},
     web::{
-        clips::{self, Address, CLIPS_PER_PAGE},
+        clips::{self, Address, CLIPS_PER_PAGE, Neighbours},
         contest::band,
         public,
         text::phrases,
@@ -88,7 +88,7 @@ pub async fn gallery(
             city,
             query: text.clone(),
             clips: clips::clips(found, &app.media_urls),
-            top: clips::standings(&top, 1, &app.media_urls)?,
+            top: clips::standings(&top, 1, Neighbours::default(), &app.media_urls)?,
             pager: clips::pager(page, next, &address),
         }
         .render()?;

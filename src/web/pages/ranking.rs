@@ -13,10 +13,11 @@ use crate::{
         filter,
         page::Page,
     },
+    keyset::ListRange,
     listing::{self, PublicVideo, Ranking},
     validate::Problem,
     web::{
-        clips::{self, Address},
+        clips::{self, Address, Neighbours},
         contest::band,
         public,
         text::phrases,
@@ -65,8 +66,26 @@ pub async fn ranking(
         let db = &app.backends.db;
         let (cities, city) = clips::city_choices(&app, &visit.site, city.as_deref()).await?;
         let city_key = city.as_ref().map(|city| city.key.as_str());
-        let found = listing::rank(db, ranking, city_key, page.range()).await?;
-        let (found, end) = page.trim_with_cursor(&found, PublicVideo::rank_key);
+        // With the entry above the page, if there is one, for ties and gaps.
+        let range = page.range();
+        let before = range.offset.min(1);
+        let wider = ListRange {
+            offset: range.offset - before,
+            limit: range.limit + before,
+            ..range
+        };
+        let found = listing::rank(db, ranking, city_key, wider).await?;
+        let (above, found) = found
+            .split_at_checked(usize::try_from(before)?)
+            .unwrap_or_default();
+        let (shown, end) = page.trim_with_cursor(found, PublicVideo::rank_key);
+        let neighbours = Neighbours {
+            above: match range.after {
+                Some(above) => Some(above.votes),
+                None => above.first().map(|above| above.votes),
+            },
+            below: found.get(shown.len()).map(|below| below.votes),
+        };
         let address = Address::new("/clasificacion")
             .with("por", (by == By::Video).then_some(by.key()))
             .with("ciudad", city_key);
@@ -74,7 +93,8 @@ pub async fn ranking(
         let t = phrases(visit.language);
         let contest = band(contest.get().await?.as_ref(), visit.language);
         let shell = visit.public_shell(Section::Ranking, own.0, t.ranking);
-        let rows = clips::standings(found, page.position() + 1, &app.media_urls)?;
+        let place = page.position() + 1;
+        let rows = clips::standings(shown, place, neighbours, &app.media_urls)?;
         let html = RankingPage {
             shell: shell.during(contest),
             by,

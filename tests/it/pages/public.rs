@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::visitor::Visitor;
+use super::visitor::{Page, Visitor};
 use crate::support::{Seed, TestApp, eventually};
 
 const SITE: &str = "https://anb.example";
@@ -211,6 +211,28 @@ async fn hidden_clip_leaves_the_pages_and_returns() {
     assert_eq!(shown.location(), page);
     eventually("it is back", 3, async || is_shown().await == [true; 3]).await;
     assert_eq!(app.number("SELECT count(*) FROM moderations").await, 2);
+}
+
+/// The 50th and the 51st clip have as many votes, and are on different pages.
+#[tokio::test]
+async fn ranking_marks_ties_across_pages() {
+    let app = TestApp::spawn().await;
+    let ana = app.insert_user("Ana", "Cali").await;
+    for votes in (1..=52).filter(|votes| *votes != 2).chain([3]) {
+        let seed = Seed {
+            votes,
+            ..Seed::PUBLIC
+        };
+        app.add(&ana, seed).await;
+    }
+    let mut visitor = Visitor::of(&app);
+    let first = visitor.get("/clasificacion?por=video").await.ok();
+    let links = first.links();
+    let next = links.iter().find(|link| link.contains("pagina=2"));
+    let second = visitor.get(next.unwrap()).await.ok();
+    let ties = |page: &Page| page.html.matches("class=\"tie\"").count();
+    assert_eq!((ties(&first), ties(&second)), (1, 1));
+    assert!(second.has("<td class=\"number wide-only\">=</td>"));
 }
 
 #[tokio::test]

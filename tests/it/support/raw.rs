@@ -66,8 +66,13 @@ pub fn tcp_ends() -> Vec<TcpEnd> {
 /// Returns whether the server has read everything that `connection` sent.
 pub fn is_read(connection: &TcpStream) -> bool {
     let client = in_table(connection.local_addr().unwrap());
+    let server = in_table(connection.peer_addr().unwrap());
     let ends = tcp_ends();
-    let ours = |end: &&TcpEnd| end.local == client || end.remote == client;
+    // A connection to another server may have, or have had, the same local port.
+    let ours = |end: &&TcpEnd| {
+        let ends = (&end.local, &end.remote);
+        ends == (&client, &server) || ends == (&server, &client)
+    };
     let ours: Vec<_> = ends.iter().filter(ours).collect();
     let is_drained = |end: &&TcpEnd| end.is_accepted && end.to_send + end.to_read == 0;
     ours.len() == 2 && ours.iter().all(is_drained)

@@ -129,7 +129,7 @@ async fn number(app: &TestApp, query: &str) -> f64 {
     f64::from(i32::try_from(app.number(query).await).unwrap())
 }
 
-/// Times of all processors since the start of the machine (in ticks; proc_stat(5)).
+/// Times of all processors since the start of the machine (in ticks; `proc_stat(5)`).
 struct ProcessorTimes {
     all: f64,
     /// Idle, or waiting for disks.
