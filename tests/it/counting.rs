@@ -122,7 +122,7 @@ async fn locked_video_does_not_block_counting_of_others() {
         "INSERT INTO uncounted VALUES ('{locked}', 1), ('{free}', 1)"
     ))
     .await;
-    eventually("the other video is counted", 30, async || {
+    eventually("the other video is counted", 60, async || {
         app.number("SELECT count(*) FROM uncounted").await == 1
     })
     .await;
@@ -153,14 +153,14 @@ async fn delayed_counting_is_reported_and_process_stays_ready() {
     app.url.clone_from(&serve.url);
     stop_counting(&app).await;
     vote_once(&app).await;
-    eventually("votes are late", 30, async || {
+    eventually("votes are late", 60, async || {
         app.get("/ready").await.ok() == json!({"status": "ready", "late": ["votes"]})
     })
     .await;
     assert!(lag(&metrics).await > 0.5);
 
     app.execute("DROP TRIGGER skip ON uncounted").await;
-    eventually("votes are on time again", 30, async || {
+    eventually("votes are on time again", 60, async || {
         app.get("/ready").await.ok() == json!({"status": "ready", "late": []})
     })
     .await;

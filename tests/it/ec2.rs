@@ -33,7 +33,7 @@ async fn instance_is_protected_while_busy() {
     cloud.until_protected().await;
     assert_ne!(app.status(video).await, "processed");
     drop(held);
-    eventually("it is no longer protected", 180, async || {
+    eventually("it is no longer protected", 600, async || {
         cloud.protections().last().unwrap() == "false"
     })
     .await;
@@ -60,7 +60,7 @@ async fn protection_left_by_killed_predecessor_is_removed() {
     let app = TestApp::spawn().await;
     let cloud = Cloud::start().await;
     let crew = Crew::start(&app, &cloud).await;
-    eventually("the instance is not protected", 180, async || {
+    eventually("the instance is not protected", 600, async || {
         cloud.protections() == ["false"]
     })
     .await;
@@ -234,7 +234,7 @@ async fn denied_permission_warns_once_and_stops_no_job() {
     worker.until_ready().await;
     for _ in 0..2 {
         let video = app.add_video(&film().await).await;
-        eventually("the clip is made", 180, async || {
+        eventually("the clip is made", 600, async || {
             app.status(video).await == "processed"
         })
         .await;

@@ -118,7 +118,7 @@ async fn missing_files_are_reported_and_a_missing_clip_is_remade(app: &TestApp) 
 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
-    eventually("the clip is remade", 180, async || {
+    eventually("the clip is remade", 600, async || {
         app.outputs(video) == outputs_of(2)
     })
     .await;
@@ -157,7 +157,7 @@ async fn missing_light_clip_and_thumb_are_remade_unless_the_row_has_none(app: &T
 
     let (worker, shutdown) = app.worker().await;
     let working = tokio::spawn(async move { worker.run().await });
-    eventually("both are remade", 180, async || {
+    eventually("both are remade", 600, async || {
         lost.iter()
             .all(|video| app.outputs(*video) == outputs_of(2))
     })

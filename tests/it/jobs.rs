@@ -175,7 +175,7 @@ async fn worker_survives_wiped_broker_and_cut_connections() {
     broker.cut_all().await;
     broker.wipe().await;
     let video = app.add_video(&film().await).await;
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         app.status(video).await == "processed"
     })
     .await;

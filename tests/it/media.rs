@@ -438,7 +438,7 @@ async fn dropping_the_future_kills_ffmpeg_and_leaves_no_file() {
         clip = clip => panic!("too fast: {clip:?}"),
         () = started.notified() => {}
     }
-    eventually("ffmpeg has ended", 10, async || {
+    eventually("ffmpeg has ended", 60, async || {
         processes_about(&folder).is_empty()
     })
     .await;

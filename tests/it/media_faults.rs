@@ -35,7 +35,7 @@ fn start_broken(system: &SystemUnderTest, pattern: &str) -> Process {
 
 /// Waits until the video is given up, and asserts that nobody but us is blamed.
 async fn until_given_up(app: &TestApp, video: VideoId) {
-    eventually("the video is given up", 180, async || {
+    eventually("the video is given up", 600, async || {
         app.status(video).await == "failed"
     })
     .await;

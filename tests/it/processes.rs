@@ -37,7 +37,7 @@ async fn separate_processes_make_a_clip_of_an_upload_and_stop_cleanly() {
 
     let client = Client::sign_up(serve.url.clone()).await;
     let id = client.upload(film().await).await;
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         client.video(&id).await["status"] == "processed"
     })
     .await;
@@ -66,7 +66,7 @@ async fn main_use_case_runs_on_sqs_and_s3() {
     let ana = app.insert_user("Ana", "Cali").await;
     let luis = app.insert_user("Luis", "Cali").await;
     let id = app.uploaded(&ana, film().await, true).await;
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         app.video(&ana, &id).await["status"] == "processed"
     })
     .await;
@@ -92,7 +92,7 @@ async fn processes_respond_without_database_and_broker() {
         let health: Value = process.get("/health").await.json().await.unwrap();
         assert_eq!(health["status"], "healthy");
         // On a busy machine the probe of ffmpeg may fail as well.
-        eventually("database and queue are failing", 180, async || {
+        eventually("database and queue are failing", 600, async || {
             let ready = process.get("/ready").await;
             assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
             let ready: Value = ready.json().await.unwrap();
@@ -152,7 +152,7 @@ async fn job_of_killed_worker_is_finished_by_another() {
     let mut first = system.start_with(Role::Work, &slow);
     first.until_ready().await;
     let video = app.add_video(&long_film().await).await;
-    eventually("encoding has begun", 180, async || {
+    eventually("encoding has begun", 600, async || {
         app.number("SELECT progress FROM videos").await > 0
     })
     .await;
@@ -160,7 +160,7 @@ async fn job_of_killed_worker_is_finished_by_another() {
     first.signal(Signal::KILL);
     let killed = Instant::now();
     assert_eq!(first.ended(STOP).await, None);
-    eventually("ffmpeg dies with its worker", 10, async || {
+    eventually("ffmpeg dies with its worker", 60, async || {
         processes_about(&system.scratch()).is_empty()
     })
     .await;
@@ -171,7 +171,7 @@ async fn job_of_killed_worker_is_finished_by_another() {
     })
     .await;
     println!("another worker has it after {:?}", killed.elapsed());
-    eventually("another worker finishes the job", 180, async || {
+    eventually("another worker finishes the job", 600, async || {
         app.status(video).await == "processed"
     })
     .await;

@@ -130,7 +130,7 @@ async fn killed_ffmpeg_counts_as_job_failure_from_the_third_time() {
     };
     for expected in [(1, 0), (2, 0), (2, 1)] {
         kill_ffmpeg(&system).await;
-        eventually("the kill is recorded", 180, async || {
+        eventually("the kill is recorded", 600, async || {
             counts().await == expected
         })
         .await;
@@ -138,7 +138,7 @@ async fn killed_ffmpeg_counts_as_job_failure_from_the_third_time() {
         app.set(video, "run_after = now()").await;
     }
     kill_ffmpeg(&system).await;
-    eventually("the video has failed", 180, async || {
+    eventually("the video has failed", 600, async || {
         app.status(video).await == "failed"
     })
     .await;
@@ -157,13 +157,13 @@ async fn video_whose_job_folder_vanishes_is_not_corrupt() {
     // Each time at another moment of the job.
     for delay in [0, 50, 100, 200, 400, 800] {
         let video = app.add_video(&film().await).await;
-        eventually("the job runs", 180, async || {
+        eventually("the job runs", 600, async || {
             app.status(video).await == "processing"
         })
         .await;
         tokio::time::sleep(Duration::from_millis(delay)).await;
         fs::rename(system.scratch(), &away).unwrap();
-        eventually("the job has ended", 180, async || {
+        eventually("the job has ended", 600, async || {
             app.status(video).await != "processing"
         })
         .await;
@@ -371,7 +371,7 @@ async fn stop_twice(process: &mut Process) {
 
 /// Waits until ffmpeg encodes, which takes longer than probing.
 async fn until_it_encodes(system: &SystemUnderTest) {
-    eventually("ffmpeg encodes", 180, async || {
+    eventually("ffmpeg encodes", 600, async || {
         let programs = processes_about(&system.scratch());
         programs
             .iter()
@@ -388,7 +388,7 @@ async fn kill_ffmpeg(system: &SystemUnderTest) {
 }
 
 async fn until_failing(process: &Process, names: &Value) {
-    eventually("the process is not ready", 180, async || {
+    eventually("the process is not ready", 600, async || {
         let answer = process.get("/ready").await;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap();
@@ -399,14 +399,14 @@ async fn until_failing(process: &Process, names: &Value) {
 
 /// Waits until an environment failure has set a job back.
 async fn until_environment_failure(app: &TestApp) {
-    eventually("the job is set back", 180, async || {
+    eventually("the job is set back", 600, async || {
         app.number("SELECT max(setbacks) FROM videos").await == 1
     })
     .await;
 }
 
 async fn until_processed(app: &TestApp, videos: &[VideoId]) {
-    eventually("all are processed", 180, async || {
+    eventually("all are processed", 600, async || {
         for video in videos {
             let status = app.status(*video).await;
             assert_ne!(status, "failed");

@@ -307,7 +307,12 @@ fn anb(command: &str, variables: &[(&str, String)]) -> Output {
         reason = "the program is tested from outside"
     )]
     let mut anb = Command::new(env!("CARGO_BIN_EXE_anb"));
+    // It may create its folders there.
+    let folder = tempfile::tempdir().unwrap();
     let variables = variables.iter().map(|(name, value)| (name, value));
-    anb.arg(command).env_clear().envs(variables);
+    anb.arg(command)
+        .env_clear()
+        .envs(variables)
+        .current_dir(folder.path());
     anb.output().unwrap()
 }

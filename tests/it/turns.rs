@@ -100,7 +100,7 @@ async fn job_of_killed_worker_does_not_wait_behind_the_backlog() {
     }
     killed.signal(Signal::KILL);
     let started = Instant::now();
-    eventually("another worker has the job", 180, async || {
+    eventually("another worker has the job", 600, async || {
         app.row(video).await.unwrap().attempt == 2
     })
     .await;

@@ -240,7 +240,7 @@ async fn votes_on_a_broken_connection_all_fail_and_none_is_counted() {
     let mut cutting = app.db.connection().await.unwrap();
     let answers = tokio::select! {
         answers = join_all(fans.iter().map(|fan| app.vote(fan, &id))) => answers,
-        () = eventually("every vote is answered", 20, async || {
+        () = eventually("every vote is answered", 60, async || {
             cutting.batch_execute(cut).await.unwrap();
             false
         }) => unreachable!(),

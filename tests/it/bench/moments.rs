@@ -280,10 +280,10 @@ async fn pick_up(arena: &Arena, token: &str) -> String {
         uploads::upload(&arena.serve.url, token, Bytes::from(mp4(5000))).await;
         let answered = Utc::now();
         let mut begun = Vec::new();
-        eventually("the worker has finished the job", 30, async || {
+        eventually("the worker has finished the job", 60, async || {
             // The file is not a film, so its job fails.
             let last = "SELECT (extract(epoch FROM started_at) * 1000000)::bigint::text AS text
-                FROM videos WHERE uploaded_at > now() - interval '30 s' AND status = 'failed'
+                FROM videos WHERE uploaded_at > now() - interval '1 minute' AND status = 'failed'
                 ORDER BY uploaded_at DESC LIMIT 1";
             begun = arena.column(last).await;
             let left =

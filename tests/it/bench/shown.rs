@@ -85,7 +85,7 @@ pub async fn single_vote(arena: &Arena) {
     let (video, _) = list(&client, arena).await.swap_remove(0);
     let fan = arena.other_fans(1).await.swap_remove(0);
     cast(&client, arena, &video, fan).await;
-    eventually("the vote is counted", 30, async || {
+    eventually("the vote is counted", 60, async || {
         let left = "SELECT count(*)::text AS text FROM uncounted";
         arena.column(left).await.concat() == "0"
     })

@@ -267,7 +267,7 @@ async fn worker_log(
         .stderr(File::create(&log_file).unwrap());
     let mut worker = start(worker);
     let read_log = || fs::read_to_string(&log_file).unwrap();
-    eventually("the worker starts or exits", 180, async || {
+    eventually("the worker starts or exits", 600, async || {
         read_log().contains("worker started") || worker.try_wait().unwrap().is_some()
     })
     .await;

@@ -167,5 +167,5 @@ async fn removed_contest_leaves_its_videos_and_votes() {
         let ranking = scene.app.get("/api/public/rankings").await.ok();
         ranking[0]["votes"] == 2
     };
-    eventually("both votes are ranked", 10, ranked).await;
+    eventually("both votes are ranked", 60, ranked).await;
 }

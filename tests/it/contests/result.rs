@@ -209,7 +209,7 @@ async fn freezing_waits_for_votes_that_are_being_committed() {
     let commit = async {
         let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
         let waiting = async || scene.app.number(waits).await == 1;
-        eventually("freezing waits", 10, waiting).await;
+        eventually("freezing waits", 60, waiting).await;
         slow.batch_execute("COMMIT").await.unwrap();
     };
     let by = operator();

@@ -123,5 +123,5 @@ async fn votes_are_counted_per_hour() {
         let hours = contests::vote_hours(&scene.app.db, &contest).await.unwrap();
         hours.iter().map(|hour| hour.votes).sum::<i64>() == 3
     };
-    eventually("three votes are counted", 10, counted).await;
+    eventually("three votes are counted", 60, counted).await;
 }

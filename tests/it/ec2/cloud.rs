@@ -144,7 +144,7 @@ impl Cloud {
 
     /// Waits until the worker has requested protection for a job.
     pub async fn until_protected(&self) {
-        eventually("the instance is protected", 180, async || {
+        eventually("the instance is protected", 600, async || {
             self.protections().contains(&"true".to_owned())
         })
         .await;

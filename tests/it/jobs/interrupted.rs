@@ -103,7 +103,7 @@ async fn job_continues_during_a_database_outage() {
     drop(programs);
     until_nothing_runs(&app, 180).await;
     app.place.open_database().await;
-    eventually("the clip is recorded", 180, async || {
+    eventually("the clip is recorded", 600, async || {
         app.db.ready().await.is_ok() && app.status(video).await == "processed"
     })
     .await;
@@ -252,5 +252,5 @@ async fn until_nothing_runs(app: &TestApp, seconds: u64) {
 }
 
 async fn until_status(app: &TestApp, video: VideoId, status: &str) {
-    eventually(status, 180, async || app.status(video).await == status).await;
+    eventually(status, 600, async || app.status(video).await == status).await;
 }

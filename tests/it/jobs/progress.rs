@@ -18,7 +18,7 @@ async fn progress_never_decreases_across_attempts() {
     let (worker, _shutdown) = app.worker().await;
     assert_eq!(worker.step(Duration::from_secs(2)).await.unwrap(), 1);
     let mut seen = Vec::new();
-    eventually("the clip is made", 180, async || {
+    eventually("the clip is made", 600, async || {
         seen.push(app.number("SELECT progress FROM videos").await);
         app.status(video).await == "processed"
     })
@@ -37,7 +37,7 @@ async fn frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_retried() {
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
     let mut encoders = Vec::new();
-    eventually("the film is encoded", 180, async || {
+    eventually("the film is encoded", 600, async || {
         encoders = processes_about(&app.scratch());
         encoders.retain(|id| command_line(*id).contains("-progress"));
         !encoders.is_empty()
@@ -53,7 +53,7 @@ async fn frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_retried() {
     })
     .await;
     eventually("it exits", 60, async || command_line(encoder).is_empty()).await;
-    eventually("the second attempt succeeds", 180, async || {
+    eventually("the second attempt succeeds", 600, async || {
         app.status(video).await == "processed"
     })
     .await;

@@ -143,7 +143,7 @@ async fn an_account_has_three_streams() {
     // The server notices that the browser is gone when it sends something.
     app.execute(&format!("UPDATE videos SET progress = 1 WHERE id = '{id}'"))
         .await;
-    eventually("a stream is free", 40, async || {
+    eventually("a stream is free", 60, async || {
         let request = player.request(Method::GET, &path);
         request.send().await.unwrap().status() == 200
     })

@@ -198,7 +198,7 @@ async fn hidden_clip_leaves_the_pages_and_returns() {
         )
         .await;
     assert_eq!(hidden.location(), page);
-    eventually("it is gone", 3, async || is_shown().await == [false; 3]).await;
+    eventually("it is gone", 60, async || is_shown().await == [false; 3]).await;
     let own = Visitor::logged_in(&app, &ana).await;
     let mut own = own;
     let mine = own.get(&format!("/mis-videos/{id}")).await.ok();
@@ -209,7 +209,7 @@ async fn hidden_clip_leaves_the_pages_and_returns() {
     assert_eq!(again.location(), format!("{page}?antes=1"));
     let shown = organiser.post(&format!("{page}/mostrar"), &[]).await;
     assert_eq!(shown.location(), page);
-    eventually("it is back", 3, async || is_shown().await == [true; 3]).await;
+    eventually("it is back", 60, async || is_shown().await == [true; 3]).await;
     assert_eq!(app.number("SELECT count(*) FROM moderations").await, 2);
 }
 

@@ -212,7 +212,7 @@ impl Process {
 
     async fn until(&mut self, path: &str) {
         let url = format!("{}{path}", self.url);
-        eventually("the process responds", 180, async || {
+        eventually("the process responds", 600, async || {
             let ended = self.has_ended();
             assert!(ended.is_none(), "{ended:?}: {}", self.log());
             let answer = reqwest::get(&url).await;

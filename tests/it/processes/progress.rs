@@ -22,7 +22,7 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
     );
     worker.until_ready().await;
     let mut seen = Vec::new();
-    eventually("the time left is known", 180, async || {
+    eventually("the time left is known", 600, async || {
         let video = read(&app, &first, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["progress"]["seconds_left"].is_u64()
@@ -39,7 +39,7 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
     worker.signal(Signal::CONT);
 
     let mut video = Value::Null;
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         video = read(&app, &second, &ana, &id).await;
         seen.extend(video["progress"]["percent"].as_i64());
         video["status"] == "processed"
@@ -48,7 +48,7 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
     assert!(seen.is_sorted(), "{seen:?}");
     assert_eq!(video["progress"], Value::Null);
     // A short line at INFO, all details at DEBUG. The worker writes them after its commit.
-    eventually("the worker logs the video", 180, async || {
+    eventually("the worker logs the video", 600, async || {
         worker.log().contains("how the clip was made")
     })
     .await;

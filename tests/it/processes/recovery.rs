@@ -197,7 +197,7 @@ async fn until_recovered(app: &TestApp, what: &str) {
 }
 
 async fn until_processed(app: &TestApp, video: VideoId) {
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         app.status(video).await == "processed"
     })
     .await;

@@ -152,7 +152,7 @@ async fn video_of_an_api_killed_before_its_push_is_processed() {
     app.url.clone_from(&serve.url);
     assert_eq!(app.offset(&ana, &upload).await, Ok(film.len()));
     let id = &upload["/api/uploads/".len()..];
-    eventually("the video is processed", 180, async || {
+    eventually("the video is processed", 600, async || {
         app.video(&ana, id).await["status"] == "processed"
     })
     .await;

@@ -163,7 +163,7 @@ impl Stage {
         let answer: Value = answer.await.unwrap().json().await.unwrap();
         let video = answer["task_id"].as_str().unwrap().to_owned();
         let state = format!("SELECT status::text AS text FROM videos WHERE id = '{video}'");
-        eventually("the first video is processed", 180, async || {
+        eventually("the first video is processed", 600, async || {
             self.column(&state).await == ["processed"]
         })
         .await;

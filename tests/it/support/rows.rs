@@ -52,7 +52,7 @@ impl TestApp {
     pub async fn until_blocked(&self) {
         let blocked = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("a statement waits", 180, async || {
+        eventually("a statement waits", 600, async || {
             self.number(blocked).await > 0
         })
         .await;
