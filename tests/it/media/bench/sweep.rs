@@ -9,7 +9,7 @@ use std::{
 use super::films::MINUTE;
 use crate::{
     processes::process::{Role, SystemUnderTest},
-    support::{LARGE, TestApp},
+    support::{LARGE, TestApp, eventually},
 };
 
 const CLIPS: u32 = 4;
@@ -49,9 +49,11 @@ async fn clips_per_minute() {
         for added in 1..=CLIPS {
             app.add_video(&film).await;
             if added % at_once == 0 {
-                while app.number(missing).await > 0 {
+                eventually("all clips are made", 1200, async || {
                     tokio::time::sleep(PAUSE).await;
-                }
+                    app.number(missing).await == 0
+                })
+                .await;
             }
         }
         let rate = f64::from(CLIPS) * 60.0 / started.elapsed().as_secs_f64();
@@ -119,9 +121,11 @@ const PROCESSORS: f64 = 2.0;
 /// Waits until `clips` are made.
 async fn until_made(app: &TestApp, clips: i64) -> ProcessorTimes {
     let made = "SELECT count(*) FROM videos WHERE status = 'processed'";
-    while app.number(made).await < clips {
+    eventually("clips are made", 1200, async || {
         tokio::time::sleep(PAUSE).await;
-    }
+        app.number(made).await >= clips
+    })
+    .await;
     ProcessorTimes::now()
 }
 
