@@ -12,8 +12,10 @@ use anyhow::{Context, anyhow};
 use super::{
     Error, JobReport,
     encode::{brand::Brand, plan},
-    input::{probe::Video, rejection::Rejection},
-    output::inspect,
+    input::{
+        probe::{Probe, Video},
+        rejection::Rejection,
+    },
     run::{
         command::{self, ResourceUsage, SandboxPaths, error::Cause},
         progress::Meter,
@@ -149,7 +151,8 @@ impl Judge<'_> {
         };
         let film = bumpers.write_opening(self.scratch)?;
         let broken = "a program cannot read our own film either";
-        inspect::headers(self.tools, &film).await.context(broken)?;
+        let probed = self.tools.ffprobe(&film, &Probe::args(&film), usage).await;
+        probed.context(broken)?;
         let paths = SandboxPaths {
             read: &[&film],
             write: None,

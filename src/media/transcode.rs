@@ -19,7 +19,7 @@ use super::{
     input::{damage::Damage, probe::Video, rules::Rules},
     layout::fit,
     output::{
-        inspect::{self, Expected},
+        inspect::{Expected, Film},
         poster::{self, MAX_POSTER_BYTES, MAX_THUMB_BYTES, Sheet, Still},
     },
     run::{
@@ -140,8 +140,7 @@ impl Transcoder {
         let mut renditions = Vec::new();
         for bumpers in self.brand.bumpers() {
             let names = names(bumpers.rendition);
-            inspect::headers(&self.tools, &scratch.file(names.body))
-                .await?
+            Film::read(&scratch.file(names.body))?
                 .check(expected(bumpers, frames))
                 .with_context(|| format!("check {}", names.body))?;
             bumpers.write(scratch)?;
@@ -160,9 +159,8 @@ impl Transcoder {
 
         for bumpers in self.brand.bumpers() {
             let clip = names(bumpers.rendition).clip;
-            let film = inspect::packets(&self.tools, &scratch.file(clip)).await?;
-            film.check(expected(bumpers, frames + 2 * Brand::FRAMES))
-                .and_then(|()| film.check_times())
+            Film::read(&scratch.file(clip))?
+                .check(expected(bumpers, frames + 2 * Brand::FRAMES))
                 .with_context(|| format!("check {clip}"))?;
         }
         Ok(())

@@ -1,16 +1,14 @@
 //! The watermark, the backdrop, and the bumpers, which are encoded once from embedded pictures at
 //! process start.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, ensure};
+use mp4_atom::Avcc;
 
 use super::{outputs::names, plan};
 use crate::media::{
-    output::inspect::{self, Expected},
+    output::inspect::{Expected, Film},
     run::{
         command::{ResourceUsage, SandboxPaths},
         scratch::Scratch,
@@ -42,7 +40,7 @@ pub struct Bumpers {
 struct Bumper {
     name: &'static str,
     film: Vec<u8>,
-    parameter_sets: String,
+    parameter_sets: Avcc,
 }
 
 impl Brand {
@@ -51,11 +49,24 @@ impl Brand {
 
     /// Encodes the bumpers of each rendition of this target in `folder`.
     pub async fn prepare(tools: &Tools, folder: &Scratch, target: Target) -> anyhow::Result<Self> {
+        const PICTURES: [(&str, &[u8]); 2] = [("opening.png", OPENING), ("closing.png", CLOSING)];
+        let [opening, closing] = PICTURES;
+        let stills = [place(folder, opening)?, place(folder, closing)?];
+        let renditions: Vec<_> = target.renditions().collect();
+        let args = plan::bumpers(opening.0, closing.0, Self::FRAMES, &renditions);
+        let paths = SandboxPaths {
+            read: &stills.each_ref().map(PathBuf::as_path),
+            write: Some(folder.path()),
+        };
+        let usage = &mut ResourceUsage::default();
+        let encoded = tools.ffmpeg(&args, folder.path(), paths, usage).await;
+        encoded.context("encode the bumpers")?;
+
         let mut bumpers = Vec::new();
-        for rendition in target.renditions() {
+        for rendition in renditions {
             let names = names(rendition);
-            let opening = encode(tools, folder, rendition, names.opening, OPENING).await?;
-            let closing = encode(tools, folder, rendition, names.closing, CLOSING).await?;
+            let opening = Bumper::read(folder, rendition, names.opening)?;
+            let closing = Bumper::read(folder, rendition, names.closing)?;
             ensure!(
                 opening.parameter_sets == closing.parameter_sets,
                 "the bumpers cannot be joined"
@@ -76,75 +87,60 @@ impl Brand {
 
     /// Writes the watermark, with its transparency, into a job's folder. Returns its path.
     pub fn write_watermark(scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        place(scratch, "watermark.png", WATERMARK)
+        place(scratch, ("watermark.png", WATERMARK))
     }
 
     /// Writes the picture behind films that do not fill the frame. Returns its path.
     pub fn write_backdrop(scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        place(scratch, "backdrop.png", BACKDROP)
+        place(scratch, ("backdrop.png", BACKDROP))
     }
 }
 
 impl Bumpers {
-    /// Returns the parameter sets that a body must share; see `inspect::Film::parameter_sets`.
-    pub fn parameter_sets(&self) -> &str {
+    /// Returns the parameter sets that a body must share; see [`Film::parameter_sets`].
+    pub fn parameter_sets(&self) -> &Avcc {
         &self.opening.parameter_sets
     }
 
     /// Writes the opening bumper into a job's folder. Returns its path.
     pub fn write_opening(&self, scratch: &Scratch) -> anyhow::Result<PathBuf> {
-        place(scratch, self.opening.name, &self.opening.film)
+        place(scratch, self.opening.named())
     }
 
     /// Writes the bumpers into a job's folder, next to its body.
     pub fn write(&self, scratch: &Scratch) -> anyhow::Result<()> {
         for bumper in [&self.opening, &self.closing] {
-            place(scratch, bumper.name, &bumper.film)?;
+            place(scratch, bumper.named())?;
         }
         Ok(())
     }
 }
 
-async fn encode(
-    tools: &Tools,
-    folder: &Scratch,
-    rendition: Rendition,
-    name: &'static str,
-    picture: &[u8],
-) -> anyhow::Result<Bumper> {
-    const PICTURE: &str = "bumper.png";
-    let (still, made) = (folder.file(PICTURE), folder.file(name));
-    write(&still, picture)?;
-    let args = plan::bumper(PICTURE, Brand::FRAMES, rendition, name);
-    let paths = SandboxPaths {
-        read: &[&still],
-        write: Some(folder.path()),
-    };
-    let usage = &mut ResourceUsage::default();
-    let encoded = tools.ffmpeg(&args, folder.path(), paths, usage).await;
-    encoded.with_context(|| format!("encode {name}"))?;
-    let film = inspect::packets(tools, &made).await?;
-    film.check(Expected {
-        rendition,
-        frames: Brand::FRAMES,
-        parameter_sets: film.parameter_sets(),
-    })
-    .and_then(|()| film.check_times())
-    .with_context(|| format!("check {name}"))?;
-    Ok(Bumper {
-        name,
-        parameter_sets: film.parameter_sets().to_owned(),
-        film: fs::read(&made).with_context(|| format!("read {}", made.display()))?,
-    })
+impl Bumper {
+    fn named(&self) -> (&str, &[u8]) {
+        (self.name, &self.film)
+    }
+
+    fn read(folder: &Scratch, rendition: Rendition, name: &'static str) -> anyhow::Result<Self> {
+        let path = folder.file(name);
+        let film = Film::read(&path)?;
+        film.check(Expected {
+            rendition,
+            frames: Brand::FRAMES,
+            parameter_sets: film.parameter_sets(),
+        })
+        .with_context(|| format!("check {name}"))?;
+        Ok(Self {
+            name,
+            parameter_sets: film.parameter_sets().clone(),
+            film: fs::read(&path).with_context(|| format!("read {}", path.display()))?,
+        })
+    }
 }
 
-/// Writes a file into a job's folder. Returns its path.
-fn place(scratch: &Scratch, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+/// Writes a file, by name and content, into a job's folder. Returns its path.
+fn place(scratch: &Scratch, (name, bytes): (&str, &[u8])) -> anyhow::Result<PathBuf> {
     let path = scratch.file(name);
-    write(&path, bytes)?;
+    fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))?;
     Ok(path)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
 }

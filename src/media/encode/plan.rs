@@ -104,26 +104,43 @@ pub fn decode(film: &Path, index: u32, target: Target) -> Vec<OsString> {
     args
 }
 
-/// Returns the arguments that turn a still picture into a bumper: fade in, hold, fade out.
-pub fn bumper(still: &str, frames: u64, rendition: Rendition, bumper: &str) -> Vec<OsString> {
-    let Resolution { width, height } = rendition.frame;
+/// Returns the arguments that turn two still pictures into the bumpers of each rendition: fade in,
+/// hold, fade out.
+pub fn bumpers(
+    opening: &str,
+    closing: &str,
+    frames: u64,
+    renditions: &[Rendition],
+) -> Vec<OsString> {
+    let mut args = split_args("-nostdin -hide_banner -loglevel error");
+    for still in [opening, closing] {
+        args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
+        args.push(file_url(still));
+    }
+    for rendition in renditions {
+        let names = names(*rendition);
+        for (input, bumper) in [names.opening, names.closing].iter().enumerate() {
+            args.extend(split_args(&format!("-map {input}:v -vf")));
+            args.push(bumper_graph(frames, rendition.frame).into());
+            args.extend(split_args(&format!("-frames:v {frames}")));
+            args.extend(encoder(*rendition, 1));
+            args.extend(split_args("-f mp4"));
+            args.push(file_url(bumper));
+        }
+    }
+    args
+}
+
+fn bumper_graph(frames: u64, Resolution { width, height }: Resolution) -> String {
     let fade = frames / 5;
-    let graph = format!(
+    format!(
         "scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:\
          flags=lanczos:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p,\
          pad={width}:{height}:(ow-iw)/4*2:(oh-ih)/4*2:black,\
          loop=loop=-1:size=1,setpts=N/({RATE}*TB),fps={RATE}:start_time=0,\
          fade=in:0:{fade},fade=out:{out}:{fade}",
         out = frames - fade,
-    );
-    let mut args = split_args("-nostdin -hide_banner -loglevel error");
-    args.extend(split_args(&format!("-framerate {RATE} -f png_pipe -i")));
-    args.extend([file_url(still), "-vf".into(), graph.into()]);
-    args.extend(split_args(&format!("-frames:v {frames}")));
-    args.extend(encoder(rendition, 1));
-    args.extend(split_args("-f mp4"));
-    args.push(file_url(bumper));
-    args
+    )
 }
 
 /// Returns the arguments that join the parts of each rendition, the files of its
