@@ -56,6 +56,14 @@ async fn every_migration_can_be_reverted_and_reapplied() {
     assert_eq!(dump(&place, DUMP).await, full);
 }
 
+/// Columns that only SQL text names, or only triggers; see `src/db/schema.rs`.
+const OMITTED: [&str; 4] = [
+    "videos city_key text",
+    "videos search_key text",
+    "videos started_at null timestamptz",
+    "videos turn int8",
+];
+
 #[tokio::test]
 async fn diesel_schema_matches_every_column_of_the_database() {
     let place = Place::make().await;
@@ -65,8 +73,9 @@ async fn diesel_schema_matches_every_column_of_the_database() {
         FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'";
     let database: BTreeSet<String> = dump(&place, columns).await.into_iter().collect();
-    let diesel = diesel_columns(include_str!("../../src/db/schema.rs"));
+    let mut diesel = diesel_columns(include_str!("../../src/db/schema.rs"));
     assert!(diesel.len() > 20);
+    diesel.extend(OMITTED.map(str::to_owned));
     assert_eq!(database, diesel);
 }
 
