@@ -65,6 +65,10 @@ pub fn percentile(times: &[Duration], percent: usize) -> Duration {
 /// Size of the clips of most tests, with a sixteenth of the work of [`LARGE`].
 pub const SMALL: &str = "320x180";
 
+/// Size at which a clip of [`long_film`] takes about a second, and still ends beside busy programs,
+/// which leave `ffmpeg` a thirtieth of a processor.
+pub const MEDIUM: &str = "640x360";
+
 /// Size at which a clip of [`long_film`] takes seconds.
 pub const LARGE: &str = "1280x720";
 

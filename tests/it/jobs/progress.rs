@@ -6,12 +6,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::start;
 use crate::support::{
-    LARGE, TestApp, command_line, draw, eventually, film, long_film, mp4, processes_about,
+    MEDIUM, TestApp, command_line, draw, eventually, film, long_film, mp4, processes_about,
 };
 
 #[tokio::test]
 async fn progress_never_decreases_across_attempts() {
-    let app = TestApp::spawn_with(&[], &["--output-resolution", LARGE]).await;
+    let app = TestApp::spawn_with(&[], &["--output-resolution", MEDIUM]).await;
     let video = app.add_video(&long_film().await).await;
     app.set(video, "progress = 40, ready_at = now() - interval '1 hour'")
         .await;
@@ -33,7 +33,7 @@ async fn progress_never_decreases_across_attempts() {
 
 #[tokio::test]
 async fn frozen_ffmpeg_is_killed_after_30_seconds_and_the_job_retried() {
-    let app = TestApp::spawn_with(&[], &["--output-resolution", LARGE]).await;
+    let app = TestApp::spawn_with(&[], &["--output-resolution", MEDIUM]).await;
     let (running, shutdown) = start(&app).await;
     let video = app.add_video(&long_film().await).await;
     let mut encoders = Vec::new();

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::{Process, Role, SystemUnderTest};
-use crate::support::{LARGE, Player, Response, TestApp, eventually, long_film};
+use crate::support::{MEDIUM, Player, Response, TestApp, eventually, long_film};
 
 #[tokio::test]
 async fn progress_never_decreases_and_survives_an_api_restart() {
@@ -18,7 +18,10 @@ async fn progress_never_decreases_and_survives_an_api_restart() {
 
     let mut worker = system.start_with(
         Role::Work,
-        &[("RUST_LOG", "info,anb=debug"), ("OUTPUT_RESOLUTION", LARGE)],
+        &[
+            ("RUST_LOG", "info,anb=debug"),
+            ("OUTPUT_RESOLUTION", MEDIUM),
+        ],
     );
     worker.until_ready().await;
     let mut seen = Vec::new();
