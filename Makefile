@@ -147,7 +147,7 @@ bench-media: ## Compares time, size, picture and memory with the earlier system;
 lint: ## Checks format, lints and documentation.
 	@cargo fmt --check
 	@cargo clippy --locked --all-targets -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --lib --examples
 
 brand: ## Renders the marks, the icons and the share picture from their SVGs, and builds the font of the pages.
 	@.config/setup brand
