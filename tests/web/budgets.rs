@@ -1,9 +1,11 @@
 //! What pages cost a visitor: bytes and requests. `bench` has the times.
 
+use serde_json::Value;
+
 use crate::{
     sheets::{Contest, Who},
     traffic::Request,
-    visitor::Visitor,
+    visitor::{LAPTOP, PHONE, Visitor},
 };
 
 /// Everything of a page but pictures and clips.
@@ -85,7 +87,7 @@ async fn pages_keep_their_budgets() {
             .until(&format!(".cell:nth-child({card}) video"))
             .await;
         let videos = "return document.querySelectorAll('video').length";
-        assert_eq!(visitor.run(videos, serde_json::Value::Null).await, 1);
+        assert_eq!(visitor.run(videos, Value::Null).await, 1);
     }
     assert!(visitor.requests().await.iter().any(is_clip));
 
@@ -128,4 +130,27 @@ async fn members_are_asked_for_once_a_page() {
         1
     );
     visitor.end().await;
+}
+
+/// How far the heading of the board moves when its rows arrive after it, in pixels.
+const SHIFT: &str = "
+    const top = () => document.querySelector('.board-head').getBoundingClientRect().top;
+    const list = document.querySelector('.board ol');
+    const rows = [...list.children];
+    const full = top();
+    list.replaceChildren();
+    const empty = top();
+    list.replaceChildren(...rows);
+    return full - empty;";
+
+#[tokio::test]
+async fn heading_of_the_board_stays_while_its_rows_arrive() {
+    let contest = Contest::hold().await;
+    for size in [PHONE, LAPTOP] {
+        let mut visitor = contest.visitor(Who::Anybody).await;
+        visitor.resize(size).await;
+        visitor.open("/").await;
+        assert_eq!(visitor.run(SHIFT, Value::Null).await, 0, "{size:?}");
+        visitor.end().await;
+    }
 }
