@@ -1,4 +1,4 @@
-//! What pages cost a visitor: bytes and requests. `bench` has the times.
+//! What pages cost a visitor: bytes, requests, and movement while they arrive. `bench` has the times.
 
 use serde_json::Value;
 

@@ -3,26 +3,20 @@
 //! Reads only the index of a film (`moov`, ISO/IEC 14496-12), in this process: `ffprobe` takes 0.1 s
 //! of CPU for the same, most of it to start.
 
+mod index;
+mod times;
+
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
-    iter::repeat_n,
+    io::{Read, Seek},
     path::Path,
 };
 
 use anyhow::{Context, bail, ensure};
-use mp4_atom::{
-    Atom, Avc1, Avcc, Codec, Colr, Header, Mdat, Moov, Pasp, ReadAtom, ReadFrom, StszSamples, Trak,
-};
+use mp4_atom::{Avc1, Avcc, Codec, Colr, Pasp};
 
-use crate::media::target::{Quality, RATE, Rendition, TIMESCALE};
-
-/// Ticks per frame.
-const FRAME_TICKS: i64 = 512;
-const _: () = assert!(RATE * 512 == TIMESCALE);
-
-/// Maximum size of an index, which needs 12 bytes per frame.
-const MAX_INDEX_BYTES: usize = 8 * 1024 * 1024;
+use self::times::Times;
+use crate::media::target::{Quality, Rendition, TIMESCALE};
 
 /// Maximum number of frames, which bounds the memory for their times.
 const MAX_FRAMES: u64 = 1_000_000;
@@ -74,13 +68,6 @@ struct Stream {
     parameter_sets: Avcc,
 }
 
-/// When each frame is decoded and when it is shown, in ticks.
-#[derive(Debug)]
-struct Times {
-    decoding: Vec<i64>,
-    presentation: Vec<i64>,
-}
-
 impl Film {
     /// Reads the index of a film.
     pub fn read(film: &Path) -> anyhow::Result<Self> {
@@ -91,7 +78,7 @@ impl Film {
     }
 
     fn parse(film: &mut (impl Read + Seek)) -> anyhow::Result<Self> {
-        let (mut index, data_bytes) = read_index(film)?;
+        let (mut index, data_bytes) = index::read(film)?;
         let Some(track) = index.trak.pop() else {
             bail!("the film has no stream");
         };
@@ -100,7 +87,7 @@ impl Film {
         let [Codec::Avc1(picture)] = table.stsd.codecs.as_slice() else {
             bail!("the stream is not H.264: {:?}", table.stsd.codecs);
         };
-        let (frames, bytes) = count(&table.stsz.samples)?;
+        let (frames, bytes) = index::count(&table.stsz.samples)?;
         ensure!(frames <= MAX_FRAMES, "the film has {frames} frames");
         ensure!(
             bytes <= data_bytes,
@@ -157,116 +144,14 @@ impl Stream {
     }
 }
 
-impl Times {
-    /// Reads the times of a track of `frames` frames.
-    fn of(track: &Trak, frames: u64) -> anyhow::Result<Self> {
-        let table = &track.mdia.minf.stbl;
-        let durations = table.stts.entries.iter();
-        let durations = durations.map(|run| (run.sample_count, run.sample_delta.into()));
-        let mut now = 0;
-        let decoding = expand(durations, frames)?.into_iter().map(|duration| {
-            let start = now;
-            now += duration;
-            start
-        });
-        let decoding: Vec<i64> = decoding.collect();
-
-        let delays = table.ctts.iter().flat_map(|delays| &delays.entries);
-        let delays = delays.map(|run| (run.sample_count, run.sample_offset));
-        let delays = match table.ctts {
-            Some(_) => expand(delays, frames)?,
-            None => vec![0; decoding.len()],
-        };
-        let first = first_shown(track)?;
-        let shown = decoding.iter().zip(delays);
-        let presentation = shown.map(|(decoded, delay)| decoded + delay - first);
-        Ok(Self {
-            presentation: presentation.collect(),
-            decoding,
-        })
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        let mut presentation = self.presentation.clone();
-        presentation.sort_unstable();
-        ensure!(presentation.first() == Some(&0), "the first frame is late");
-        ensure!(is_steady(&self.decoding), "decoding times have a gap");
-        ensure!(is_steady(&presentation), "presentation times have a gap");
-        Ok(())
-    }
-}
-
-/// Reads the index of a film and the size of its data, and checks that the file does not end early.
-fn read_index(film: &mut (impl Read + Seek)) -> anyhow::Result<(Moov, u64)> {
-    let (mut index, mut data_bytes) = (None, 0);
-    while let Some(header) = Option::<Header>::read_from(film)? {
-        let size = header.size.context("the last part has no end")?;
-        if header.kind == Moov::KIND {
-            ensure!(size <= MAX_INDEX_BYTES, "the index has {size} bytes");
-            index = Some(Moov::read_atom(&header, film)?);
-            continue;
-        }
-        if header.kind == Mdat::KIND {
-            data_bytes += u64::try_from(size)?;
-        }
-        film.seek_relative(i64::try_from(size)?)?;
-    }
-    let end = film.stream_position()?;
-    ensure!(end == film.seek(SeekFrom::End(0))?, "the film is truncated");
-    Ok((index.context("the film has no index")?, data_bytes))
-}
-
-/// Returns the number of frames of a track, and their bytes.
-fn count(samples: &StszSamples) -> anyhow::Result<(u64, u64)> {
-    Ok(match samples {
-        StszSamples::Identical { count, size } => {
-            let (count, size) = (u64::from(*count), u64::from(*size));
-            (count, count * size)
-        }
-        StszSamples::Different { sizes } => {
-            let bytes = sizes.iter().map(|size| u64::from(*size)).sum();
-            (u64::try_from(sizes.len())?, bytes)
-        }
-    })
-}
-
-/// Returns the tick of the track that is shown first.
-fn first_shown(track: &Trak) -> anyhow::Result<i64> {
-    let edits = track.edts.iter().filter_map(|edits| edits.elst.as_ref());
-    let edits: Vec<_> = edits.flat_map(|edits| &edits.entries).collect();
-    match edits.as_slice() {
-        [] => Ok(0),
-        [edit] => {
-            let start = edit.media_time.context("the film starts with a pause")?;
-            Ok(i64::try_from(start)?)
-        }
-        _ => bail!("the film is cut: {edits:?}"),
-    }
-}
-
-/// Returns one value per frame for runs of equal values.
-fn expand(runs: impl Iterator<Item = (u32, i64)>, frames: u64) -> anyhow::Result<Vec<i64>> {
-    let runs: Vec<_> = runs.collect();
-    let count: u64 = runs.iter().map(|(count, _)| u64::from(*count)).sum();
-    ensure!(count == frames, "times of {count} frames for {frames}");
-    let values = runs
-        .into_iter()
-        .flat_map(|(count, value)| repeat_n(value, usize::try_from(count).unwrap_or(0)));
-    Ok(values.collect())
-}
-
-fn is_steady(times: &[i64]) -> bool {
-    times
-        .iter()
-        .zip(times.iter().skip(1))
-        .all(|(before, after)| after - before == FRAME_TICKS)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
-    use mp4_atom::{Ctts, CttsEntry, Edts, Elst, ElstEntry, Encode, Jpeg, SttsEntry};
+    use mp4_atom::{
+        Ctts, CttsEntry, Edts, Elst, ElstEntry, Encode, Jpeg, Mdat, Moov, StszSamples, SttsEntry,
+        Trak,
+    };
 
     use super::*;
     use crate::config::media::{Effort, Resolution};
